@@ -1,0 +1,116 @@
+//! The nine kinds of flob: numbers, names, sizes.
+
+/// Every flob starts on a multiple of this and a granule never holds two flobs. In bytes.
+pub const GRANULE: u64 = 512;
+
+/// A kind of flob. The number is what `region_search` reports and what images store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u32)]
+pub enum FlobKind {
+    /// An address space with its grants.
+    Space = 1,
+    /// A flow of control.
+    Thread = 2,
+    /// An exportable range of a space.
+    Region = 3,
+    /// An import of a range of a region into a space.
+    Mapping = 4,
+    /// Where requests are sent.
+    Port = 5,
+    /// Where a server waits for requests of several ports.
+    PortSet = 6,
+    /// A lock with an owner.
+    Mutex = 7,
+    /// A condition variable.
+    Condition = 8,
+    /// A link that a program holds; the only way links travel.
+    Reference = 9,
+}
+
+impl FlobKind {
+    /// All kinds, in the order of their numbers.
+    pub const ALL: [Self; 9] = [
+        Self::Space,
+        Self::Thread,
+        Self::Region,
+        Self::Mapping,
+        Self::Port,
+        Self::PortSet,
+        Self::Mutex,
+        Self::Condition,
+        Self::Reference,
+    ];
+
+    /// The kind with this number.
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.get(usize::try_from(number).ok()?.checked_sub(1)?).copied()
+    }
+
+    /// Bytes of user memory that a flob of this kind takes; also its alignment.
+    pub const fn size(self) -> u64 {
+        match self {
+            Self::Thread => crate::PAGE_SIZE,
+            _ => GRANULE,
+        }
+    }
+
+    /// The name on screens, in JSON and in flob names: `space`, `thread`, …
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Space => "space",
+            Self::Thread => "thread",
+            Self::Region => "region",
+            Self::Mapping => "mapping",
+            Self::Port => "port",
+            Self::PortSet => "portset",
+            Self::Mutex => "mutex",
+            Self::Condition => "condition",
+            Self::Reference => "reference",
+        }
+    }
+
+    /// The kind with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The names of this kind's links, in the order in which `get_state` and `set_state` take them.
+    pub const fn links(self) -> &'static [&'static str] {
+        match self {
+            Self::Space => &["keeper", "debug_port"],
+            Self::Thread => &[
+                "space",
+                "waiting_for",
+                "client_peer",
+                "server_peer",
+                "idempotent_client",
+                "idempotent_server",
+            ],
+            Self::Region => &["space", "keeper"],
+            Self::Mapping => &["region", "space"],
+            Self::Port => &["port_set"],
+            Self::PortSet | Self::Condition => &[],
+            Self::Mutex => &["owner"],
+            Self::Reference => &["target"],
+        }
+    }
+}
+
+/// Most links of any kind.
+pub const MAX_LINKS: usize = 6;
+
+/// Positions of a thread's links in its link list.
+pub mod thread_link {
+    /// The space it runs in.
+    pub const SPACE: usize = 0;
+    /// What it is blocked on.
+    pub const WAITING_FOR: usize = 1;
+    /// The server thread at the other end of its connection as a client.
+    pub const CLIENT_PEER: usize = 2;
+    /// The client thread at the other end of its connection as a server.
+    pub const SERVER_PEER: usize = 3;
+    /// The thread whose idempotent request it is serving.
+    pub const IDEMPOTENT_CLIENT: usize = 4;
+    /// The thread that is serving its idempotent request.
+    pub const IDEMPOTENT_SERVER: usize = 5;
+}

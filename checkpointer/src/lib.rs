@@ -1,0 +1,19 @@
+//! Pickling and rebuilding an environment, guest side: no policy, no transport. What crosses the border (streams,
+//! requests, the clock) is its nester's to add.
+//!
+//! - [`stop`]: stop every thread, and let go again what this stopped.
+//! - [`look`]: the state and links of every flob.
+//! - [`rebuild`]: create every flob at its place and set its state and links.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod look;
+pub mod rebuild;
+pub mod stop;
+mod types;
+
+pub use look::{Surroundings, look};
+pub use rebuild::{RebuildError, Unknown, World, rebuild};
+pub use stop::{release, resume, stop_all};

@@ -1,0 +1,99 @@
+//! The state and links of every flob of an environment.
+
+use alloc::{string::String, vec::Vec};
+
+use flob_abi::{
+    FlobKind, Status,
+    flob::{MAX_LINKS, thread_link},
+    state::{group, thread_flag},
+};
+use flob_image::{Flob, Link, Place, State};
+use flob_runtime::{
+    flob::{FlobAt, Links, OwnedReference, Reference, Thread, any},
+    nester::{
+        Environment,
+        list::{Listed, Meaning, meaning},
+    },
+};
+
+/// What the nester knows of what lies outside.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// What it has handed out, and the name of each.
+    pub tags: &'a [(&'a str, FlobAt<Reference>)],
+    /// Its own marks on the environment (its debug port, its threads): links to these read as null.
+    pub hidden: &'a [FlobAt<Reference>],
+    /// Clients whose connection crosses the border, and the service that each has asked.
+    pub clients: &'a [(Place, &'a str)],
+}
+
+/// The flobs whose kind is among `kinds`, ascending by place. Looking changes nothing: a thread that runs is stopped
+/// only while it is looked at. `groups` are the field groups of threads that are wanted.
+pub fn look(
+    environment: &Environment,
+    surroundings: &Surroundings<'_>,
+    groups: u64,
+    kinds: &[FlobKind],
+) -> Result<Vec<Flob>, Status> {
+    let mut looker = Looker { environment, surroundings, references: Vec::new() };
+    for _ in 0..MAX_LINKS {
+        looker.references.push(OwnedReference::new()?);
+    }
+    let listed = environment.flobs()?;
+    let wanted = listed.into_iter().filter(|flob| kinds.contains(&flob.kind));
+    wanted.map(|flob| looker.flob(flob, groups)).collect()
+}
+
+struct Looker<'a> {
+    environment: &'a Environment,
+    surroundings: &'a Surroundings<'a>,
+    /// One for each link.
+    references: Vec<OwnedReference>,
+}
+
+impl Looker<'_> {
+    fn flob(&self, Listed { place, kind }: Listed, groups: u64) -> Result<Flob, Status> {
+        let addresses: Vec<_> = self.references.iter().map(OwnedReference::at).collect();
+        let mut bytes = alloc::vec![0; any::state_size(kind)];
+        let address = self.environment.memory().address(place);
+        let mask = if kind == FlobKind::Thread { groups } else { group::ALL };
+        any::get_state(kind, address, &mut bytes, &Links::of(&addresses), mask)?;
+        let state = State::from_bytes(kind, &bytes).ok_or(Status::InvalidState)?;
+        if let State::Thread(thread) = &state
+            && thread.flags & thread_flag::STOPPED == 0
+        {
+            let enabled = thread.flags & thread_flag::EXCEPTIONS_ENABLED != 0;
+            self.environment.flob::<Thread>(place).resume(enabled)?;
+        }
+        let links = addresses.iter().take(kind.links().len()).enumerate();
+        let links = links.map(|(index, reference)| self.link(place, kind, index, *reference)).collect();
+        Ok(Flob { place, state, links })
+    }
+
+    fn link(&self, place: Place, kind: FlobKind, index: usize, reference: FlobAt<Reference>) -> Link {
+        let tags = self.surroundings.tags.iter().copied();
+        match meaning(reference, self.environment.region(), tags) {
+            Meaning::Null => Link::Null,
+            Meaning::Flob(place) => Link::Flob(place),
+            Meaning::Tag(tag) if !self.is_hidden(reference) => Link::External(String::from(tag)),
+            Meaning::Tag(_) => Link::Null,
+            Meaning::Unknown => self.outside(place, kind, index, reference),
+        }
+    }
+
+    fn is_hidden(&self, reference: FlobAt<Reference>) -> bool {
+        self.surroundings.hidden.iter().any(|hidden| hidden.same_as(reference))
+    }
+
+    /// A link that leads to nothing that was handed out. Links of a thread to threads outside are connections across
+    /// the border; an idempotent one is simply made again by its repeat, and needs no record.
+    fn outside(&self, place: Place, kind: FlobKind, index: usize, reference: FlobAt<Reference>) -> Link {
+        let connects = kind == FlobKind::Thread && matches!(index, thread_link::CLIENT_PEER | thread_link::WAITING_FOR);
+        let client = self.surroundings.clients.iter().find(|(client, _)| *client == place);
+        match client.filter(|_| connects) {
+            Some((_, service)) => Link::External(String::from(*service)),
+            None if self.is_hidden(reference) => Link::Null,
+            None => Link::Unknown,
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Creating every flob of an image at its place, and setting its state and links. The memory is there before.
+
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use core::fmt;
+
+use flob_abi::{
+    FlobKind, SpaceState, Status, ThreadState,
+    flob::{GRANULE, MAX_LINKS, thread_link},
+    state::{group, thread_flag},
+};
+use flob_image::{self as image, Flob, Link, Place, State};
+use flob_runtime::{
+    flob::{FlobAt, Links, OwnedReference, Reference, any},
+    nester::Environment,
+};
+
+use crate::types::{is_referable, may_lead};
+
+/// What is done about links that lead out of the image to nobody knows what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// The image is refused.
+    Refuse,
+    /// They become null.
+    Null,
+}
+
+/// The surroundings that an image is joined to.
+#[derive(Clone, Copy)]
+pub struct World<'a> {
+    /// What the tags of the image mean here.
+    pub tags: &'a [(&'a str, FlobAt<Reference>)],
+    /// The thread of the nester that will serve the connections across the border.
+    pub server: FlobAt<Reference>,
+    /// The debug port of all spaces that the image has none for.
+    pub debug_port: Option<FlobAt<Reference>>,
+    /// No space gets a higher ceiling.
+    pub ceiling: u32,
+    /// What is done about unknown links.
+    pub unknown: Unknown,
+}
+
+/// Why an image cannot be rebuilt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RebuildError {
+    /// No flob of its kind can be at this place.
+    Place(Place),
+    /// The link of this number leads to nothing, or to a flob that it cannot lead to.
+    Link(Place, usize),
+    /// Nothing here has this tag.
+    Tag(Place, String),
+    /// The link of this number leads to something unknown.
+    Unknown(Place, usize),
+    /// The kernel refused the flob.
+    Kernel(Place, Status),
+}
+
+impl fmt::Display for RebuildError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Place(place) => write!(formatter, "no flob can be at {place:#x}"),
+            Self::Link(place, index) => write!(formatter, "link {index} of the flob at {place:#x} cannot lead there"),
+            Self::Tag(place, tag) => write!(formatter, "the flob at {place:#x} needs '{tag}', which is not here"),
+            Self::Unknown(place, index) => {
+                write!(formatter, "link {index} of the flob at {place:#x} leads to something unknown (force makes it null)")
+            }
+            Self::Kernel(place, status) => {
+                write!(formatter, "the kernel refused the flob at {place:#x}: {}", status.text())
+            }
+        }
+    }
+}
+
+/// Creates all flobs of the image in an environment that holds its memory and no flobs, and then sets their states
+/// and links. All threads are stopped afterwards; those to let go are returned, in the order of their ranks.
+pub fn rebuild(
+    environment: &Environment,
+    image: &image::Environment,
+    world: &World<'_>,
+) -> Result<Vec<Place>, RebuildError> {
+    check(image, environment.memory().size())?;
+    for flob in &image.flobs {
+        create(environment, flob)?;
+    }
+    let mut builder = Builder { environment, image, world, references: Vec::new() };
+    for _ in 0..MAX_LINKS {
+        builder.references.push(OwnedReference::new().map_err(|status| RebuildError::Kernel(0, status))?);
+    }
+    let (threads, others): (Vec<_>, Vec<_>) =
+        image.flobs.iter().partition(|flob| matches!(flob.state, State::Thread(_)));
+    others.into_iter().try_for_each(|flob| builder.set(flob))?;
+    threads.iter().try_for_each(|flob| builder.set(flob))?;
+    Ok(to_release(&threads))
+}
+
+/// Everything that would be misuse of a call, or harm the nester, is found here, before anything is touched.
+fn check(image: &image::Environment, size: u64) -> Result<(), RebuildError> {
+    let mut free_from = 0;
+    let mut kinds = BTreeMap::new();
+    for flob in &image.flobs {
+        let kind = flob.state.kind();
+        let end = flob.place.checked_add(kind.size()).filter(|end| *end <= size);
+        if flob.place < free_from || !flob.place.is_multiple_of(kind.size().max(GRANULE)) || end.is_none() {
+            return Err(RebuildError::Place(flob.place));
+        }
+        free_from = end.unwrap_or(size);
+        kinds.insert(flob.place, kind);
+    }
+    for flob in &image.flobs {
+        let kind = flob.state.kind();
+        if flob.links.len() != kind.links().len() {
+            return Err(RebuildError::Link(flob.place, flob.links.len()));
+        }
+        for (index, link) in flob.links.iter().enumerate() {
+            let leads = |target| kinds.get(target).is_some_and(|to| is_referable(*to) && may_lead(kind, index, *to));
+            if matches!(link, Link::Flob(target) if !leads(target)) {
+                return Err(RebuildError::Link(flob.place, index));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn create(environment: &Environment, flob: &Flob) -> Result<(), RebuildError> {
+    let address = environment.memory().address(flob.place);
+    any::create(flob.state.kind(), address, hash(&flob.state))
+        .map_err(|status| RebuildError::Kernel(flob.place, status))
+}
+
+/// Every state begins with its hash.
+fn hash(state: &State) -> u64 {
+    state.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+fn to_release(threads: &[&Flob]) -> Vec<Place> {
+    let running = threads.iter().filter_map(|flob| match &flob.state {
+        State::Thread(state) if state.flags & thread_flag::STOPPED == 0 => Some((state.rank, flob.place)),
+        _ => None,
+    });
+    let mut running: Vec<_> = running.collect();
+    running.sort_unstable();
+    running.into_iter().map(|(_, place)| place).collect()
+}
+
+struct Builder<'a> {
+    environment: &'a Environment,
+    image: &'a image::Environment,
+    world: &'a World<'a>,
+    /// One for each link.
+    references: Vec<OwnedReference>,
+}
+
+impl Builder<'_> {
+    fn set(&self, flob: &Flob) -> Result<(), RebuildError> {
+        let refused = |status| RebuildError::Kernel(flob.place, status);
+        let kind = flob.state.kind();
+        let address = self.environment.memory().address(flob.place);
+        let mut links = Links::NONE;
+        for (index, (link, reference)) in flob.links.iter().zip(&self.references).enumerate() {
+            self.aim(flob, index, link, reference.at())?;
+            links = links.with(index, reference.at());
+        }
+        if let State::Reference(_) = flob.state {
+            let [target, ..] = self.references.as_slice() else { return Ok(()) };
+            return target.at().copy_to(FlobAt::new(address)).map_err(refused);
+        }
+        let state = self.adapted(&flob.state);
+        any::set_state(kind, address, Some(state.as_bytes()), &links, group::ALL).map_err(refused)
+    }
+
+    /// The state as it is set: threads stopped, no space above our own ceiling.
+    fn adapted(&self, state: &State) -> State {
+        match state {
+            State::Thread(thread) => {
+                State::Thread(ThreadState { flags: thread.flags | thread_flag::STOPPED, ..*thread })
+            }
+            State::Space(space) => {
+                State::Space(SpaceState { ceiling: space.ceiling.min(self.world.ceiling), ..*space })
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// Makes `reference` name what the link leads to.
+    fn aim(
+        &self,
+        flob: &Flob,
+        index: usize,
+        link: &Link,
+        reference: FlobAt<Reference>,
+    ) -> Result<(), RebuildError> {
+        let refused = |status| RebuildError::Kernel(flob.place, status);
+        match link {
+            Link::Null => match self.world.debug_port {
+                Some(port) if flob.state.kind() == FlobKind::Space && index == DEBUG_PORT => {
+                    port.copy_to(reference).map_err(refused)
+                }
+                _ => clear(reference).map_err(refused),
+            },
+            Link::Flob(target) => {
+                let kind = self.image.flob(*target).map(|flob| flob.state.kind());
+                let kind = kind.ok_or(RebuildError::Link(flob.place, index))?;
+                any::reference(kind, self.environment.memory().address(*target), reference).map_err(refused)
+            }
+            Link::External(tag) => {
+                let target = self.outside(flob, index, tag)?;
+                target.copy_to(reference).map_err(refused)
+            }
+            Link::Unknown if self.world.unknown == Unknown::Null => clear(reference).map_err(refused),
+            Link::Unknown => Err(RebuildError::Unknown(flob.place, index)),
+        }
+    }
+
+    /// What a tag means for this link: a connection across the border leads to the nester's server thread, everything
+    /// else to what has the tag.
+    fn outside(&self, flob: &Flob, index: usize, tag: &str) -> Result<FlobAt<Reference>, RebuildError> {
+        let kind = flob.state.kind();
+        let is_connected =
+            kind == FlobKind::Thread && matches!(flob.links.get(thread_link::CLIENT_PEER), Some(Link::External(_)));
+        if is_connected && matches!(index, thread_link::CLIENT_PEER | thread_link::WAITING_FOR) {
+            return Ok(self.world.server);
+        }
+        let known = self.world.tags.iter().find(|(known, _)| *known == tag);
+        let target = known.map(|(_, reference)| *reference);
+        let target = target.ok_or_else(|| RebuildError::Tag(flob.place, String::from(tag)))?;
+        let fits = target.target_kind().is_some_and(|to| may_lead(kind, index, to));
+        if fits { Ok(target) } else { Err(RebuildError::Link(flob.place, index)) }
+    }
+}
+
+/// Position of the debug port among a space's links.
+const DEBUG_PORT: usize = 1;
+
+/// Makes a reference null.
+fn clear(reference: FlobAt<Reference>) -> Result<(), Status> {
+    reference.destroy()?;
+    reference.create()
+}

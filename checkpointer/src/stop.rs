@@ -1,0 +1,53 @@
+//! Stopping all threads of an environment, and letting them go in the order in which they wait.
+
+use alloc::vec::Vec;
+
+use flob_abi::{
+    FlobKind, Status,
+    state::{group, thread_flag},
+};
+use flob_image::Place;
+use flob_runtime::{
+    flob::{Links, Thread},
+    nester::Environment,
+};
+
+/// Stops every thread and returns those that were not stopped before. Repeats until a pass finds none running: a
+/// thread that ran until it was stopped may have made others.
+pub fn stop_all(environment: &Environment) -> Result<Vec<Place>, Status> {
+    let mut stopped = Vec::new();
+    loop {
+        let before = stopped.len();
+        for flob in environment.flobs()? {
+            if flob.kind == FlobKind::Thread && !environment.flob::<Thread>(flob.place).stop()? {
+                stopped.push(flob.place);
+            }
+        }
+        if stopped.len() == before {
+            return Ok(stopped);
+        }
+    }
+}
+
+/// Lets the thread at this place go; nothing happens if there is none.
+pub fn resume(environment: &Environment, place: Place) -> Result<(), Status> {
+    if environment.kind_at(place) != Some(FlobKind::Thread) {
+        return Ok(());
+    }
+    let thread = environment.flob::<Thread>(place);
+    let flags = thread.get_groups(&Links::NONE, group::CONTROL)?.flags;
+    thread.resume(flags & thread_flag::EXCEPTIONS_ENABLED != 0)
+}
+
+/// Lets these threads go: those that wait, in the order of their ranks.
+pub fn release(environment: &Environment, places: &[Place]) -> Result<(), Status> {
+    let mut ranked = Vec::new();
+    for place in places.iter().copied() {
+        if environment.kind_at(place) == Some(FlobKind::Thread) {
+            let state = environment.flob::<Thread>(place).get_groups(&Links::NONE, group::SCHEDULING)?;
+            ranked.push((state.rank, place));
+        }
+    }
+    ranked.sort_unstable();
+    ranked.into_iter().try_for_each(|(_, place)| resume(environment, place))
+}

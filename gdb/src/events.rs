@@ -1,0 +1,141 @@
+//! What happens in the session, as it concerns one debugger.
+
+use flob_abi::{ExceptionCode, FlobKind, ThreadState};
+use flob_image::{Place, State};
+use flob_link::{Event, StopReason};
+use flob_session::HubEvent;
+use gdbstub::common::Signal;
+
+use crate::{
+    guest::Guest,
+    inferior::{Inferior, Knowledge},
+    names,
+    resume::Action,
+    stop::{Stop, StopKind, signal_of},
+};
+
+impl<G: Guest> Inferior<G> {
+    /// Takes an event; answers the stop that the debugger is to be told now, if it waits for one.
+    pub fn on_event(&mut self, event: HubEvent) -> Option<Stop> {
+        let stop = match event {
+            HubEvent::Changed => {
+                self.doubt(Knowledge::Doubtful);
+                None
+            }
+            HubEvent::Guest(Event::Restored) => self.restored(),
+            HubEvent::Guest(Event::Exited { code }) => self.exited(code),
+            HubEvent::Guest(Event::Died { thread, code, .. }) => self.died(thread, code),
+            HubEvent::Guest(Event::Stopped { thread, space, reason, state }) if space == self.space => {
+                self.stopped(thread, reason, &state)
+            }
+            HubEvent::Guest(_) | HubEvent::Link(_) | HubEvent::Saved(_) => None,
+        }?;
+        self.running.then_some(stop)
+    }
+
+    fn doubt(&mut self, knowledge: Knowledge) {
+        if !self.running {
+            self.forget();
+            if self.knowledge != Knowledge::Void {
+                self.knowledge = knowledge;
+            }
+        }
+    }
+
+    /// After a restore everything is held by the user; the debugger stops too, to see the new state.
+    fn restored(&mut self) -> Option<Stop> {
+        self.untold.clear();
+        self.exit = None;
+        self.forget();
+        self.doubt(Knowledge::Void);
+        self.running.then(|| {
+            self.console.push("flob: a checkpoint was restored: stopped at its state".into());
+            Stop::signal(self.some_thread(), Signal::SIGSTOP)
+        })
+    }
+
+    fn exited(&mut self, code: i32) -> Option<Stop> {
+        self.exit = Some(code);
+        let stop = Stop { thread: None, kind: StopKind::Exited(code) };
+        self.last = stop;
+        Some(stop)
+    }
+
+    fn died(&mut self, thread: Place, code: u32) -> Option<Stop> {
+        self.forget();
+        let what = ExceptionCode::from_number(code).map_or("an exception", ExceptionCode::text);
+        let ours = self.threads().unwrap_or_default().contains(&thread);
+        let stop = if ours {
+            self.console.push(format!("flob: nobody handled this: {what}"));
+            Stop::signal(Some(thread), signal_of(code))
+        } else {
+            self.console.push(format!("flob: thread:{thread:#x} of another space died: {what}; all is stopped"));
+            Stop::signal(self.some_thread(), Signal::SIGSTOP)
+        };
+        self.last = stop;
+        Some(stop)
+    }
+
+    fn stopped(&mut self, thread: Place, reason: StopReason, state: &[u8]) -> Option<Stop> {
+        let Some(State::Thread(state)) = State::from_bytes(FlobKind::Thread, state) else { return None };
+        if !self.running {
+            if reason == StopReason::Breakpoint {
+                self.untold.push((thread, state.registers.rip));
+            }
+            self.forget();
+            return None;
+        }
+        match reason {
+            StopReason::Breakpoint => self.stop_at(thread, state),
+            StopReason::Step => self.stepped(thread, state),
+            StopReason::Debug(_) => self.tell(thread, state, StopKind::Signal(Signal::SIGTRAP)),
+        }
+    }
+
+    /// A breakpoint that is not ours is somebody else's, who holds the thread now: the debugger stops as well.
+    fn stop_at(&mut self, thread: Place, state: ThreadState) -> Option<Stop> {
+        let ours = self.breakpoints.contains(&state.registers.rip);
+        let kind = if ours { StopKind::Breakpoint } else { StopKind::Signal(Signal::SIGTRAP) };
+        self.tell(thread, state, kind)
+    }
+
+    /// A step within a range goes on by itself until it leaves the range or meets a breakpoint.
+    fn stepped(&mut self, thread: Place, state: ThreadState) -> Option<Stop> {
+        let rip = state.registers.rip;
+        match self.plan.actions.get(&thread) {
+            Some(Action::StepWithin(start, end)) if (*start..*end).contains(&rip) && !self.breakpoints.contains(&rip) => {
+                match self.guest.step(thread) {
+                    Ok(()) => None,
+                    Err(error) => {
+                        self.console.push(format!("flob: cannot step on: {error}"));
+                        self.tell(thread, state, StopKind::Signal(Signal::SIGTRAP))
+                    }
+                }
+            }
+            Some(Action::Step | Action::StepWithin(..)) => {
+                self.tell(thread, state, StopKind::Signal(Signal::SIGTRAP))
+            }
+            // Somebody else's step.
+            Some(Action::Continue) | None => None,
+        }
+    }
+
+    fn tell(&mut self, thread: Place, state: ThreadState, kind: StopKind) -> Option<Stop> {
+        self.forget();
+        self.learn(thread, state);
+        Some(Stop { thread: Some(thread), kind })
+    }
+
+    fn some_thread(&mut self) -> Option<Place> {
+        let threads = self.threads().unwrap_or_default();
+        self.last.thread.filter(|thread| threads.contains(thread)).or(threads.first().copied())
+    }
+
+    /// What a thread does or waits for, for lists of threads.
+    pub fn activity(&mut self, thread: Place) -> String {
+        match self.environment(false) {
+            Ok(environment) => names::activity(environment, thread),
+            Err(error) => error.to_string(),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What the gdb server needs of a session, as a trait: tests put a made-up guest in its place.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        atomic::{AtomicU32, Ordering},
+        mpsc::Receiver,
+    },
+};
+
+use flob_image::{Environment, Place};
+use flob_link::{Change, Memory, Scope};
+use flob_session::{Client, Error, HubEvent, HubReply, HubRequest, Owner, Source};
+
+/// A session, seen by one debugger connection. Its holds and breakpoints belong to that connection alone.
+pub trait Guest: Send {
+    /// What happens from now on.
+    fn events(&mut self) -> Result<Receiver<HubEvent>, Error>;
+
+    /// The code with which the program has ended, if it has.
+    fn exit(&mut self) -> Result<Option<i32>, Error>;
+
+    /// The environment as it is now.
+    fn environment(&mut self, vectors: bool) -> Result<Environment, Error>;
+
+    /// `count` bytes as this space sees them.
+    fn read(&mut self, space: Place, address: u64, count: u32) -> Result<Vec<u8>, Error>;
+
+    /// Writes memory as this space sees it.
+    fn write(&mut self, space: Place, address: u64, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Changes a flob.
+    fn set(&mut self, place: Place, hash: u64, change: Change) -> Result<(), Error>;
+
+    /// Holds threads back.
+    fn hold(&mut self, scope: Scope) -> Result<(), Error>;
+
+    /// Lets them go; answers who else still holds some of them.
+    fn release(&mut self, scope: Scope) -> Result<Vec<Owner>, Error>;
+
+    /// Starts one instruction of a held thread; `HubEvent::Guest(Stopped)` tells its end.
+    fn step(&mut self, thread: Place) -> Result<(), Error>;
+
+    /// Puts a breakpoint in, or takes it out.
+    fn set_breakpoint(&mut self, space: Place, address: u64, wanted: bool) -> Result<(), Error>;
+
+    /// The program's ELF on this machine.
+    fn elf(&mut self) -> Option<PathBuf>;
+}
+
+/// The guest behind a connection to the hub.
+#[derive(Debug)]
+pub struct SessionGuest {
+    client: Client,
+    owner: Owner,
+}
+
+impl SessionGuest {
+    /// A guest over this client, which should be used for nothing else: when it goes, the hub takes back what the
+    /// debugger held.
+    pub fn new(client: Client) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(1);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let owner = Owner::Client(format!("gdb-{}-{number}", std::process::id()));
+        Self { client, owner }
+    }
+
+    fn ask(&self, request: HubRequest) -> Result<HubReply, Error> {
+        self.client.request(request)
+    }
+}
+
+impl Guest for SessionGuest {
+    fn events(&mut self) -> Result<Receiver<HubEvent>, Error> {
+        self.client.subscribe()
+    }
+
+    fn exit(&mut self) -> Result<Option<i32>, Error> {
+        Ok(self.client.info()?.progress.exit)
+    }
+
+    fn environment(&mut self, vectors: bool) -> Result<Environment, Error> {
+        self.client.look(vectors)
+    }
+
+    fn read(&mut self, space: Place, address: u64, count: u32) -> Result<Vec<u8>, Error> {
+        Source::read(&mut self.client, Memory::Space(space), address, count)
+    }
+
+    fn write(&mut self, space: Place, address: u64, bytes: &[u8]) -> Result<(), Error> {
+        Source::write(&mut self.client, Memory::Space(space), address, bytes)
+    }
+
+    fn set(&mut self, place: Place, hash: u64, change: Change) -> Result<(), Error> {
+        Source::set(&mut self.client, place, hash, change)
+    }
+
+    fn hold(&mut self, scope: Scope) -> Result<(), Error> {
+        self.ask(HubRequest::Hold { owner: self.owner.clone(), scope }).map(drop)
+    }
+
+    fn release(&mut self, scope: Scope) -> Result<Vec<Owner>, Error> {
+        let reply = self.ask(HubRequest::Release { owner: self.owner.clone(), scope, force: false })?;
+        let HubReply::Held { holders, .. } = reply else { return Ok(Vec::new()) };
+        Ok(holders.into_iter().filter(|holder| *holder != self.owner).collect())
+    }
+
+    fn step(&mut self, thread: Place) -> Result<(), Error> {
+        self.ask(HubRequest::Step { owner: self.owner.clone(), thread }).map(drop)
+    }
+
+    fn set_breakpoint(&mut self, space: Place, address: u64, wanted: bool) -> Result<(), Error> {
+        let owner = self.owner.clone();
+        self.ask(if wanted {
+            HubRequest::SetBreakpoint { owner, space, address }
+        } else {
+            HubRequest::ClearBreakpoint { owner, space, address }
+        })
+        .map(drop)
+    }
+
+    fn elf(&mut self) -> Option<PathBuf> {
+        self.client.info().ok()?.elf
+    }
+}

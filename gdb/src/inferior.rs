@@ -1,0 +1,249 @@
+//! One space as a debugger's process: what is known of its threads while they are held, and how it is held.
+//!
+//! The debugger believes that nothing changes while it thinks the program stopped. So what it was told is remembered
+//! ([`Inferior::seen`]), to be compared before the program goes on.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use flob_abi::{Registers, ThreadState, thread_link};
+use flob_image::{Environment, Flob, Link, Place, State};
+use flob_link::{Change, Scope};
+use flob_session::Error;
+use gdbstub::common::{Signal, Tid};
+
+use crate::{
+    arch,
+    guest::Guest,
+    names,
+    resume::Plan,
+    stop::{Stop, StopKind, signal_of},
+};
+
+/// Whether what the debugger knows still holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Knowledge {
+    /// As far as anybody can tell.
+    #[default]
+    Good,
+    /// Somebody changed something.
+    Doubtful,
+    /// The environment is another one.
+    Void,
+}
+
+/// A space under a debugger.
+#[derive(Debug)]
+pub struct Inferior<G> {
+    pub(crate) guest: G,
+    pub(crate) space: Place,
+    /// Threads by number: the first has number 1. A place keeps its number for the life of the connection.
+    numbers: Vec<Place>,
+    environment: Option<(Environment, bool)>,
+    /// States that came with a stop, newer than the environment.
+    fresh: HashMap<Place, ThreadState>,
+    /// Registers as the debugger knows them.
+    pub(crate) seen: HashMap<Place, Registers>,
+    pub(crate) knowledge: Knowledge,
+    pub(crate) breakpoints: BTreeSet<u64>,
+    pub(crate) holds: HashSet<Scope>,
+    pub(crate) plan: Plan,
+    /// Threads that hit a breakpoint when the debugger had been told of another stop already, and where.
+    pub(crate) untold: Vec<(Place, u64)>,
+    /// A stop to be reported as soon as the debugger waits for one.
+    pub(crate) immediate: Option<Stop>,
+    /// The last stop: the answer to `?`.
+    pub(crate) last: Stop,
+    pub(crate) exit: Option<i32>,
+    pub(crate) running: bool,
+    /// Lines for the debugger's console, when it next listens.
+    pub(crate) console: Vec<String>,
+}
+
+impl<G: Guest> Inferior<G> {
+    /// Attaches: holds the space and looks at it.
+    pub fn attach(mut guest: G, space: Place) -> Result<Self, Error> {
+        let exit = guest.exit()?;
+        let mut inferior = Self {
+            guest,
+            space,
+            numbers: Vec::new(),
+            environment: None,
+            fresh: HashMap::new(),
+            seen: HashMap::new(),
+            knowledge: Knowledge::Good,
+            breakpoints: BTreeSet::new(),
+            holds: HashSet::new(),
+            plan: Plan::default(),
+            untold: Vec::new(),
+            immediate: None,
+            last: Stop::signal(None, Signal::SIGTRAP),
+            exit,
+            running: false,
+            console: Vec::new(),
+        };
+        inferior.stop_world();
+        inferior.last = inferior.first_stop()?;
+        Ok(inferior)
+    }
+
+    /// Lets everything go that this debugger held or planted. Errors do not matter any more: the hub takes all of it
+    /// back when the connection ends.
+    pub fn detach(&mut self) {
+        for address in std::mem::take(&mut self.breakpoints) {
+            let _ = self.guest.set_breakpoint(self.space, address, false);
+        }
+        for scope in std::mem::take(&mut self.holds) {
+            let _ = self.guest.release(scope);
+        }
+        self.running = true;
+    }
+
+    fn first_stop(&mut self) -> Result<Stop, Error> {
+        if let Some(code) = self.exit {
+            return Ok(Stop { thread: None, kind: StopKind::Exited(code) });
+        }
+        let dead = self.threads()?.into_iter().find_map(|thread| Some((thread, self.unserved_exception(thread)?)));
+        Ok(match dead {
+            Some((thread, code)) => Stop::signal(Some(thread), signal_of(code)),
+            None => Stop::signal(self.threads()?.first().copied(), Signal::SIGTRAP),
+        })
+    }
+
+    /// The exception that this thread has died of: one that nobody is handling.
+    fn unserved_exception(&mut self, thread: Place) -> Option<u32> {
+        let Flob { state: State::Thread(state), links, .. } = self.environment(false).ok()?.flob(thread)? else {
+            return None;
+        };
+        let nobody = |link: usize| matches!(links.get(link), None | Some(Link::Null));
+        let unserved = nobody(thread_link::IDEMPOTENT_SERVER) && nobody(thread_link::WAITING_FOR);
+        Some(state.exception.code).filter(|code| *code != 0 && unserved)
+    }
+
+    /// The environment as it was when the program stopped, or is now if nobody has looked yet.
+    pub fn environment(&mut self, vectors: bool) -> Result<&Environment, Error> {
+        let at_hand = self.environment.as_ref().is_some_and(|(_, has_vectors)| *has_vectors || !vectors);
+        if !at_hand {
+            let environment = self.guest.environment(vectors)?;
+            for thread in names::threads_of(&environment, self.space) {
+                if !self.numbers.contains(&thread.place) {
+                    self.numbers.push(thread.place);
+                }
+            }
+            self.fresh.clear();
+            self.environment = Some((environment, vectors));
+        }
+        let environment = self.environment.as_ref().map(|(environment, _)| environment);
+        environment.ok_or_else(|| Error::Internal("an environment got lost".into()))
+    }
+
+    /// Forgets what was looked at.
+    pub fn forget(&mut self) {
+        self.environment = None;
+        self.fresh.clear();
+    }
+
+    /// A thread's state that came with an event.
+    pub(crate) fn learn(&mut self, thread: Place, state: ThreadState) {
+        self.fresh.insert(thread, state);
+    }
+
+    /// The threads of the space, ascending by place.
+    pub fn threads(&mut self) -> Result<Vec<Place>, Error> {
+        let space = self.space;
+        Ok(names::threads_of(self.environment(false)?, space).map(|thread| thread.place).collect())
+    }
+
+    /// The number of a thread.
+    pub fn number(&mut self, thread: Place) -> Option<Tid> {
+        let index = self.numbers.iter().position(|place| *place == thread).unwrap_or_else(|| {
+            self.numbers.push(thread);
+            self.numbers.len() - 1
+        });
+        Tid::new(index + 1)
+    }
+
+    /// The thread with this number, whether it still exists or not.
+    pub fn thread(&self, number: Tid) -> Option<Place> {
+        self.numbers.get(number.get() - 1).copied()
+    }
+
+    /// A thread's state, and whether it waits in a call.
+    pub fn state(&mut self, thread: Place, vectors: bool) -> Result<(ThreadState, bool), Error> {
+        if let Some(state) = self.fresh.get(&thread).filter(|_| !vectors) {
+            return Ok((*state, false));
+        }
+        match self.environment(vectors)?.flob(thread) {
+            Some(Flob { state: State::Thread(state), links, .. }) => {
+                let waits = !matches!(links.get(thread_link::WAITING_FOR), None | Some(Link::Null));
+                Ok((*state, waits))
+            }
+            _ => Err(Error::NotFound(format!("there is no thread at {thread:#x} any more"))),
+        }
+    }
+
+    /// A thread's registers, to be told to the debugger.
+    pub fn registers(&mut self, thread: Place, vectors: bool) -> Result<arch::Registers, Error> {
+        let (state, waits) = self.state(thread, vectors)?;
+        if waits {
+            // What it waits for may come, and with it other registers: no sign of an edit.
+            self.seen.remove(&thread);
+        } else {
+            self.seen.insert(thread, state.registers);
+        }
+        Ok(arch::Registers::load(&state, if waits { state.registers.rax } else { arch::NO_CALL }))
+    }
+
+    /// Writes those registers that differ from what the thread has.
+    pub fn set_registers(&mut self, thread: Place, registers: &arch::Registers, vectors: bool) -> Result<(), Error> {
+        let (before, _) = self.state(thread, vectors)?;
+        let mut after = before;
+        registers.store(&mut after);
+        let mut mask = 0;
+        if after.registers != before.registers {
+            mask |= flob_abi::group::REGISTERS;
+        }
+        if vectors && after.vectors != before.vectors {
+            mask |= flob_abi::group::VECTORS;
+        }
+        if mask == 0 {
+            return Ok(());
+        }
+        let state = Some(State::Thread(after).as_bytes().to_vec());
+        self.guest.set(thread, before.hash, Change { mask, state, links: Vec::new() })?;
+        self.forget();
+        self.seen.insert(thread, after.registers);
+        Ok(())
+    }
+
+    /// Reads memory; short where it ends. 0 bytes: there is none.
+    pub fn read(&mut self, address: u64, room: &mut [u8]) -> usize {
+        let mut done = 0;
+        while let Some(rest) = room.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let Some(start) = address.checked_add(done as u64) else { break };
+            let got = self.read_piece(start, rest.len());
+            let Some(place) = rest.get_mut(..got.len()).filter(|place| !place.is_empty()) else { break };
+            place.copy_from_slice(&got);
+            done += got.len();
+        }
+        done
+    }
+
+    /// All at once, or up to the end of the page where that fails.
+    fn read_piece(&mut self, address: u64, size: usize) -> Vec<u8> {
+        let to_page_end = (flob_abi::PAGE_SIZE - address % flob_abi::PAGE_SIZE) as usize;
+        let sizes = [size, size.min(to_page_end)];
+        let distinct = if sizes[0] == sizes[1] { &sizes[..1] } else { &sizes[..] };
+        for size in distinct {
+            if let Ok(mut bytes) = self.guest.read(self.space, address, u32::try_from(*size).unwrap_or(u32::MAX)) {
+                bytes.truncate(*size);
+                return bytes;
+            }
+        }
+        Vec::new()
+    }
+
+    /// What the debugger may be told on its console now.
+    pub fn take_console(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.console)
+    }
+}

@@ -1,0 +1,198 @@
+//! Going on and stopping: which threads run, which step, and what keeps the debugger's wish from coming true.
+//!
+//! While the debugger thinks the program stopped, the whole space is held. To let only some threads go, the others are
+//! held one by one before the hold on the space is released, so that none of them runs in between.
+
+use std::collections::HashMap;
+
+use flob_image::Place;
+use flob_link::Scope;
+use flob_session::{Error, Owner};
+use gdbstub::common::Signal;
+
+use crate::{
+    guest::Guest,
+    inferior::{Inferior, Knowledge},
+    stop::{Stop, StopKind},
+};
+
+/// What one thread shall do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Run.
+    Continue,
+    /// One instruction.
+    Step,
+    /// Instructions, as long as it stays between these addresses.
+    StepWithin(u64, u64),
+}
+
+/// What the debugger wants of the threads when it lets the program go.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Threads with an action of their own.
+    pub actions: HashMap<Place, Action>,
+    /// The others stay where they are (scheduler locking); else they run.
+    pub locked: bool,
+}
+
+impl Plan {
+    fn action(&self, thread: Place) -> Option<Action> {
+        self.actions.get(&thread).copied().or((!self.locked).then_some(Action::Continue))
+    }
+
+    fn steps(&self) -> Vec<Place> {
+        let steps = self.actions.iter().filter(|(_, action)| **action != Action::Continue);
+        let mut threads: Vec<Place> = steps.map(|(thread, _)| *thread).collect();
+        threads.sort_unstable();
+        threads
+    }
+}
+
+impl<G: Guest> Inferior<G> {
+    /// Carries the plan out; where it cannot, the debugger is told at once by a stop and a line on its console.
+    pub fn go(&mut self) {
+        match self.obstacle() {
+            Ok(Some(stop)) => self.immediate = Some(stop),
+            Ok(None) => {
+                self.running = true;
+                if let Err(error) = self.let_go() {
+                    self.refuse(&error);
+                }
+            }
+            Err(error) => self.refuse(&error),
+        }
+    }
+
+    fn refuse(&mut self, error: &Error) {
+        self.console.push(format!("flob: cannot go on: {error}"));
+        self.immediate = Some(Stop::signal(self.last.thread, Signal::SIGSTOP));
+    }
+
+    /// Why the program cannot go on: it has ended, it is no longer what the debugger saw, or a thread stands at a
+    /// breakpoint that was not told yet.
+    fn obstacle(&mut self) -> Result<Option<Stop>, Error> {
+        if let Some(code) = self.exit {
+            return Ok(Some(Stop { thread: None, kind: StopKind::Exited(code) }));
+        }
+        if self.changed_meanwhile()? {
+            self.knowledge = Knowledge::Good;
+            self.console.push("flob: the state was changed meanwhile: stopped at the new state".into());
+            let threads = self.threads()?;
+            let current = self.last.thread.filter(|thread| threads.contains(thread));
+            return Ok(Some(Stop::signal(current.or(threads.first().copied()), Signal::SIGSTOP)));
+        }
+        self.knowledge = Knowledge::Good;
+        self.next_untold()
+    }
+
+    /// Whether an edit or a restore has changed what the debugger thinks it knows.
+    fn changed_meanwhile(&mut self) -> Result<bool, Error> {
+        if self.knowledge == Knowledge::Good {
+            return Ok(false);
+        }
+        self.forget();
+        if self.knowledge == Knowledge::Void {
+            return Ok(true);
+        }
+        let seen = self.seen.clone();
+        let differs = |(thread, registers)| match self.state(thread, false) {
+            Ok((state, _)) => Ok(state.registers != registers),
+            Err(Error::NotFound(_)) => Ok(true),
+            Err(error) => Err(error),
+        };
+        let mut differences = seen.into_iter().map(differs);
+        differences.find(|difference| !matches!(difference, Ok(false))).unwrap_or(Ok(false))
+    }
+
+    /// A thread that is to run and stands at a breakpoint that it has hit already.
+    fn next_untold(&mut self) -> Result<Option<Stop>, Error> {
+        while let Some(index) = self.untold.iter().position(|(thread, _)| self.plan.action(*thread).is_some()) {
+            let (thread, address) = self.untold.remove(index);
+            let still_there = matches!(self.state(thread, false), Ok((state, _)) if state.registers.rip == address);
+            if still_there && self.breakpoints.contains(&address) {
+                return Ok(Some(Stop { thread: Some(thread), kind: StopKind::Breakpoint }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn let_go(&mut self) -> Result<(), Error> {
+        let steps = self.plan.steps();
+        let nobody_else = self.plan.locked && self.plan.actions.len() == steps.len();
+        let stay = if nobody_else || self.plan.locked {
+            let threads = self.threads()?;
+            threads.into_iter().filter(|thread| self.plan.action(*thread) != Some(Action::Continue)).collect()
+        } else {
+            steps.clone()
+        };
+        self.forget();
+        self.seen.clear();
+        if !nobody_else {
+            for thread in stay {
+                self.hold(Scope::Thread(thread))?;
+            }
+            let holders = self.guest.release(Scope::Space(self.space))?;
+            self.holds.remove(&Scope::Space(self.space));
+            self.tell_holders(&holders);
+        }
+        steps.into_iter().try_for_each(|thread| self.guest.step(thread))
+    }
+
+    fn tell_holders(&mut self, holders: &[Owner]) {
+        let names: Vec<&str> = holders
+            .iter()
+            .map(|holder| match holder {
+                Owner::User => "the user (flob resume lets it go)",
+                Owner::Client(name) => name,
+            })
+            .collect();
+        if !names.is_empty() {
+            self.console.push(format!("flob: still held by {}: it goes on when they let it go", names.join(", ")));
+        }
+    }
+
+    fn hold(&mut self, scope: Scope) -> Result<(), Error> {
+        self.guest.hold(scope)?;
+        self.holds.insert(scope);
+        Ok(())
+    }
+
+    /// Holds the whole space, and it alone.
+    pub fn stop_world(&mut self) {
+        self.running = false;
+        if let Err(error) = self.hold(Scope::Space(self.space)) {
+            self.console.push(format!("flob: cannot hold the program: {error}"));
+        }
+        let single: Vec<Scope> =
+            self.holds.iter().copied().filter(|scope| matches!(scope, Scope::Thread(_))).collect();
+        for scope in single {
+            self.holds.remove(&scope);
+            // A thread that is gone meanwhile needs no release.
+            let _ = self.guest.release(scope);
+        }
+    }
+
+    /// Ctrl-C.
+    pub fn interrupt(&mut self) -> Option<Stop> {
+        if !self.running {
+            return None;
+        }
+        self.stop_world();
+        self.forget();
+        let threads = self.threads().unwrap_or_default();
+        let current = self.last.thread.filter(|thread| threads.contains(thread));
+        Some(Stop::signal(current.or(threads.first().copied()), Signal::SIGINT))
+    }
+
+    /// Takes a breakpoint in or out.
+    pub fn set_breakpoint(&mut self, address: u64, wanted: bool) -> Result<(), Error> {
+        self.guest.set_breakpoint(self.space, address, wanted)?;
+        if wanted {
+            self.breakpoints.insert(address);
+        } else {
+            self.breakpoints.remove(&address);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,173 @@
+//! The one table of commands. The keys, the key line, the help and the command line are all made from it, so they
+//! cannot drift apart. What the commands do is in the modules below, by subject.
+
+pub mod control;
+pub mod editing;
+pub mod looking;
+pub mod navigate;
+mod table;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::{
+    message::Ask,
+    state::{LogKind, State},
+    text,
+};
+
+pub use table::COMMANDS;
+
+/// Where the help lists a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the titles say it")]
+pub enum Group {
+    Move,
+    Look,
+    Control,
+    Edit,
+    Leave,
+}
+
+impl Group {
+    /// All, in the order of the help.
+    pub const ALL: [Self; 5] = [Self::Move, Self::Look, Self::Control, Self::Edit, Self::Leave];
+
+    /// Its title in the help.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Move => "Moving about",
+            Self::Look => "Looking",
+            Self::Control => "Running and checkpoints",
+            Self::Edit => "Editing",
+            Self::Leave => "Leaving",
+        }
+    }
+}
+
+/// A key with its modifiers; shift is part of the character.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key(pub KeyCode, pub KeyModifiers);
+
+impl Key {
+    /// A character without modifiers.
+    pub const fn char(letter: char) -> Self {
+        Self(KeyCode::Char(letter), KeyModifiers::NONE)
+    }
+
+    /// A key without modifiers.
+    pub const fn plain(code: KeyCode) -> Self {
+        Self(code, KeyModifiers::NONE)
+    }
+
+    /// A character with Control.
+    pub const fn control(letter: char) -> Self {
+        Self(KeyCode::Char(letter), KeyModifiers::CONTROL)
+    }
+
+    /// Whether it was pressed.
+    pub fn is(self, event: KeyEvent) -> bool {
+        let relevant = KeyModifiers::CONTROL | KeyModifiers::ALT;
+        self.0 == event.code && self.1 == event.modifiers & relevant
+    }
+
+    /// Its name in the key line and in the help.
+    pub fn label(self) -> String {
+        let name = match self.0 {
+            KeyCode::Char(' ') => "Space".into(),
+            KeyCode::Char(letter) => letter.to_string(),
+            KeyCode::PageUp => "PgUp".into(),
+            KeyCode::PageDown => "PgDn".into(),
+            KeyCode::Backspace => "Bksp".into(),
+            KeyCode::BackTab => "S-Tab".into(),
+            other => format!("{other:?}"),
+        };
+        if self.1.contains(KeyModifiers::CONTROL) { format!("^{}", name.to_uppercase()) } else { name }
+    }
+}
+
+/// What a command does: it changes the state and says what else is to be done. The text is what follows its name on the
+/// command line; empty from a key.
+pub type Run = fn(&mut State, &str) -> Vec<Ask>;
+
+/// A command.
+#[derive(Clone, Copy, Debug)]
+pub struct Command {
+    /// On the command line; where `flob` has the same verb, that.
+    pub name: &'static str,
+    /// What follows the name; empty if nothing can.
+    pub arguments: &'static str,
+    /// Its keys.
+    pub keys: &'static [Key],
+    /// One line.
+    pub help: &'static str,
+    /// A word for the key line; empty if it is not in it.
+    pub short: &'static str,
+    /// Where the help lists it.
+    pub group: Group,
+    /// Whether it makes sense now.
+    pub enabled: fn(&State) -> bool,
+    /// What it does.
+    pub run: Run,
+}
+
+/// Does what a key means.
+pub fn press(state: &mut State, event: KeyEvent) -> Vec<Ask> {
+    let bound = |command: &&Command| command.keys.iter().any(|key| key.is(event));
+    let mut candidates = COMMANDS.iter().filter(bound).peekable();
+    let Some(first) = candidates.peek().copied() else { return Vec::new() };
+    match candidates.find(|command| (command.enabled)(state)) {
+        Some(command) => (command.run)(state, ""),
+        None if first.group == Group::Move => Vec::new(),
+        None => trouble(state, text::not_now(first.name)),
+    }
+}
+
+/// Does what was typed on the command line.
+pub fn execute(state: &mut State, line: &str) -> Vec<Ask> {
+    let line = line.trim().trim_start_matches("flob ").trim();
+    if line.is_empty() {
+        return Vec::new();
+    }
+    let Some((command, arguments)) = parse(line) else { return trouble(state, text::no_such_command(line)) };
+    if !(command.enabled)(state) {
+        return trouble(state, text::not_now(command.name));
+    }
+    (command.run)(state, arguments)
+}
+
+/// The command whose name, of one or more words, a line begins with; of several the one with the longest name.
+pub fn parse(line: &str) -> Option<(&'static Command, &str)> {
+    let rest = |command: &Command| {
+        let rest = line.strip_prefix(command.name)?;
+        (rest.is_empty() || rest.starts_with(' ')).then(|| rest.trim())
+    };
+    let found = COMMANDS.iter().filter_map(|command| Some((command, rest(command)?)));
+    found.max_by_key(|(command, _)| command.name.len())
+}
+
+/// Names of commands that begin like this, for completion.
+pub fn completions(start: &str) -> impl Iterator<Item = &'static str> {
+    COMMANDS.iter().map(|command| command.name).filter(move |name| name.starts_with(start))
+}
+
+/// Says what is wrong.
+pub fn trouble(state: &mut State, text: impl Into<String>) -> Vec<Ask> {
+    state.tell(LogKind::Trouble, text);
+    Vec::new()
+}
+
+/// Logs the `flob` command that does the same.
+pub fn log_command(state: &mut State, words: &[&str]) {
+    let mut line = String::from("flob");
+    for word in words.iter().filter(|word| !word.is_empty()) {
+        line.push(' ');
+        line.push_str(&quoted(word));
+    }
+    state.tell(LogKind::Command, line);
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./:=,+@%".contains(letter);
+    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}

@@ -1,0 +1,318 @@
+//! Moving about: selections, tabs, links and the way back.
+
+use flob_image::Place;
+
+use super::super::{
+    detail,
+    layout::{detail_height, has_detail, list_height},
+    list::Move,
+    memory::ROW,
+    message::Ask,
+    state::{Focus, LogKind, State, Tab},
+    text,
+    tree::{self, Node},
+};
+
+/// A selection was moved or the contents have changed: brings everything that hangs on it along.
+pub fn settle(state: &mut State) {
+    let height = list_height(state);
+    match state.tab {
+        Tab::Flobs => state.tree.settle(state.visible.len(), height),
+        Tab::Threads => state.threads.settle(state.shown().map_or(0, |snapshot| snapshot.threads.len()), height),
+        Tab::Checkpoints => state.checkpoints.settle(state.saved.len(), height),
+        Tab::Memory => state.memory.settle(height),
+        Tab::Console | Tab::Log => {}
+    }
+    if state.focus == Focus::List && has_detail(state.tab) {
+        let place = selected_flob(state);
+        if place != state.detail.place {
+            state.detail.place = place;
+            state.detail.list = Default::default();
+        }
+        state.detail.history.clear();
+    }
+    let (count, height) = (detail_rows(state).len(), detail_height(state));
+    state.detail.list.settle(count, height);
+}
+
+/// The flob selected in the list of the tab.
+pub fn selected_flob(state: &State) -> Option<Place> {
+    let snapshot = state.shown()?;
+    match state.tab {
+        Tab::Threads => snapshot.threads.get(state.threads.selected).map(|facts| facts.place),
+        _ => match snapshot.rows.get(*state.visible.get(state.tree.selected)? as usize)?.node {
+            Node::Flob(index) => snapshot.environment.flobs.get(index as usize).map(|flob| flob.place),
+            _ => None,
+        },
+    }
+}
+
+/// The flob that has the attention: the one looked at, or the selected one.
+pub fn current_flob(state: &State) -> Option<Place> {
+    state.detail.place.or_else(|| selected_flob(state))
+}
+
+/// The rows of the detail pane.
+pub fn detail_rows(state: &State) -> Vec<detail::Row> {
+    match (state.shown(), state.detail.place) {
+        (Some(snapshot), Some(place)) => detail::rows(snapshot, place, &state.pending),
+        _ => Vec::new(),
+    }
+}
+
+/// The row of the tree that shows what was selected before comes back after the tree has changed.
+pub fn refold(state: &mut State, selected: Option<Place>) {
+    let Some(snapshot) = state.shown().cloned() else { return };
+    state.visible = tree::unfolded(&snapshot.environment, &snapshot.rows, &state.folded);
+    let row = selected.and_then(|place| snapshot.index_of(place)).and_then(|index| snapshot.row_of.get(index));
+    if let Some(index) = row.and_then(|row| state.visible.binary_search(row).ok()) {
+        state.tree.selected = index;
+    }
+}
+
+/// Selects a flob in the tree, unfolding what hides it.
+pub fn select(state: &mut State, place: Place) {
+    let Some(snapshot) = state.shown().cloned() else { return };
+    if let Some(index) = snapshot.index_of(place) {
+        let home = snapshot.home(place);
+        let kind = snapshot.environment.flobs.get(index).map(|flob| flob.state.kind());
+        for key in [(None, None), (home, None), (home, kind)] {
+            state.folded.remove(&key);
+        }
+    }
+    refold(state, Some(place));
+    if let Some(index) = snapshot.threads.iter().position(|facts| facts.place == place) {
+        state.threads.selected = index;
+    }
+}
+
+/// Looks at a flob, remembering the one before.
+pub fn visit(state: &mut State, place: Place) {
+    if let Some(before) = state.detail.place.filter(|before| *before != place) {
+        state.detail.history.push(before);
+    }
+    state.detail.place = Some(place);
+    state.detail.list = Default::default();
+    if !has_detail(state.tab) {
+        state.tab = Tab::Flobs;
+    }
+    state.focus = Focus::Detail;
+}
+
+/// Whether Enter leads anywhere.
+pub fn can_open(state: &State) -> bool {
+    match (state.tab, state.focus) {
+        (Tab::Flobs | Tab::Threads, Focus::List) => !state.visible.is_empty(),
+        (Tab::Flobs | Tab::Threads, Focus::Detail) => true,
+        (Tab::Checkpoints, _) => state.selected_checkpoint().is_some(),
+        _ => false,
+    }
+}
+
+/// Enter.
+pub fn open(state: &mut State, _: &str) -> Vec<Ask> {
+    if state.tab == Tab::Checkpoints {
+        return super::editing::open_checkpoint(state, "");
+    }
+    if state.focus == Focus::Detail {
+        return follow(state);
+    }
+    match selected_flob(state) {
+        Some(place) => {
+            state.detail.place = Some(place);
+            state.focus = Focus::Detail;
+        }
+        None => return fold(state, ""),
+    }
+    Vec::new()
+}
+
+fn follow(state: &mut State) -> Vec<Ask> {
+    let rows = detail_rows(state);
+    let row = rows.get(state.detail.list.selected);
+    match row.and_then(detail::Row::target) {
+        Some(place) => visit(state, place),
+        None if row.is_some_and(|row| matches!(row, detail::Row::Field { .. })) => {
+            return super::editing::edit(state, "");
+        }
+        None => state.notice = Some((LogKind::Note, text::NO_LINK.into())),
+    }
+    Vec::new()
+}
+
+/// Backspace: the flob before, the list, the live environment.
+pub fn back(state: &mut State, _: &str) -> Vec<Ask> {
+    if state.focus == Focus::Detail {
+        match state.detail.history.pop() {
+            Some(place) => {
+                state.detail.place = Some(place);
+                state.detail.list = Default::default();
+            }
+            None => state.focus = Focus::List,
+        }
+        return Vec::new();
+    }
+    super::editing::close_checkpoint(state)
+}
+
+/// Folds or unfolds the selected row.
+pub fn fold(state: &mut State, _: &str) -> Vec<Ask> {
+    let Some(snapshot) = state.shown().cloned() else { return Vec::new() };
+    let Some(row) = state.visible.get(state.tree.selected).copied() else { return Vec::new() };
+    if let Some(key) = tree::fold_key(&snapshot.environment, &snapshot.rows, row) {
+        if !state.folded.remove(&key) {
+            state.folded.insert(key);
+        }
+        refold(state, None);
+    }
+    Vec::new()
+}
+
+/// Folds (or unfolds) the selected row if it is not; a row that cannot be folded leads to the one above it.
+fn set_folded(state: &mut State, wanted: bool) -> Vec<Ask> {
+    let Some(snapshot) = state.shown().cloned() else { return Vec::new() };
+    let Some(row) = state.visible.get(state.tree.selected).copied() else { return Vec::new() };
+    let key = tree::fold_key(&snapshot.environment, &snapshot.rows, row);
+    match key {
+        Some(key) if state.folded.contains(&key) != wanted => fold(state, ""),
+        _ if wanted => {
+            let depth = |row: &u32| snapshot.rows.get(*row as usize).map_or(0, |row| row.depth);
+            let above = state.visible.get(..state.tree.selected).unwrap_or_default();
+            let parent = above.iter().rposition(|other| depth(other) < depth(&row));
+            state.tree.selected = parent.unwrap_or(state.tree.selected);
+            Vec::new()
+        }
+        _ => open(state, ""),
+    }
+}
+
+fn go(state: &mut State, movement: Move) -> Vec<Ask> {
+    let height = list_height(state);
+    if has_detail(state.tab) && state.focus == Focus::Detail {
+        let (count, height) = (detail_rows(state).len(), detail_height(state));
+        state.detail.list.go(movement, count, height);
+        return Vec::new();
+    }
+    match state.tab {
+        Tab::Flobs => state.tree.go(movement, state.visible.len(), height),
+        Tab::Threads => {
+            let count = state.shown().map_or(0, |snapshot| snapshot.threads.len());
+            state.threads.go(movement, count, height);
+        }
+        Tab::Checkpoints => state.checkpoints.go(movement, state.saved.len(), height),
+        Tab::Memory => return go_memory(state, movement, height),
+        Tab::Console => {
+            let lines = lines(movement, height);
+            state.console.scroll(lines, height);
+        }
+        Tab::Log => {
+            let most = state.log.len().saturating_sub(height);
+            state.log_back = state.log_back.saturating_add_signed(lines(movement, height).saturating_neg()).min(most);
+        }
+    }
+    Vec::new()
+}
+
+fn lines(movement: Move, height: usize) -> isize {
+    let page = isize::try_from(height.saturating_sub(1)).unwrap_or(1).max(1);
+    match movement {
+        Move::Up => -1,
+        Move::Down => 1,
+        Move::PageUp => -page,
+        Move::PageDown => page,
+        Move::First => isize::MIN,
+        Move::Last => isize::MAX,
+    }
+}
+
+fn go_memory(state: &mut State, movement: Move, height: usize) -> Vec<Ask> {
+    let rows = match movement {
+        Move::First => return super::looking::show_memory(state, state.memory.memory, 0),
+        Move::Last => return Vec::new(),
+        other => lines(other, height) as i64,
+    };
+    state.memory.step(rows.saturating_mul(ROW as i64), height);
+    super::looking::read_memory(state)
+}
+
+/// A step to the side.
+fn sideways(state: &mut State, by: i64) -> Vec<Ask> {
+    match (state.tab, state.focus) {
+        (Tab::Memory, _) => {
+            let height = list_height(state);
+            state.memory.step(by, height);
+            super::looking::read_memory(state)
+        }
+        (Tab::Flobs, Focus::List) => set_folded(state, by < 0),
+        (Tab::Threads, Focus::List) if by > 0 => open(state, ""),
+        (Tab::Flobs | Tab::Threads, Focus::Detail) if by < 0 => back(state, ""),
+        _ => Vec::new(),
+    }
+}
+
+/// The other pane of those side by side.
+pub fn other_pane(state: &mut State, _: &str) -> Vec<Ask> {
+    if !has_detail(state.tab) {
+        return next_tab(state, "");
+    }
+    state.focus = if state.focus == Focus::List { Focus::Detail } else { Focus::List };
+    Vec::new()
+}
+
+/// Chooses a tab.
+pub fn choose(state: &mut State, tab: Tab) -> Vec<Ask> {
+    state.focus = Focus::List;
+    state.tab = tab;
+    match tab {
+        Tab::Checkpoints => vec![Ask::List],
+        Tab::Memory => super::looking::read_memory(state),
+        _ => Vec::new(),
+    }
+}
+
+fn turn(state: &mut State, by: usize) -> Vec<Ask> {
+    let index = Tab::ALL.iter().position(|tab| *tab == state.tab).unwrap_or(0);
+    let next = Tab::ALL.get((index + by) % Tab::ALL.len()).copied();
+    choose(state, next.unwrap_or(Tab::Flobs))
+}
+
+macro_rules! verbs {
+    ($($(#[$doc:meta])* $name:ident = $body:expr;)*) => {
+        $($(#[$doc])* pub fn $name(state: &mut State, _: &str) -> Vec<Ask> { let run: fn(&mut State) -> Vec<Ask> = $body; run(state) })*
+    };
+}
+
+verbs! {
+    /// One up.
+    up = |state| go(state, Move::Up);
+    /// One down.
+    down = |state| go(state, Move::Down);
+    /// Fold, or the byte before.
+    left = |state| sideways(state, -1);
+    /// Unfold, or the next byte.
+    right = |state| sideways(state, 1);
+    /// A page up.
+    page_up = |state| go(state, Move::PageUp);
+    /// A page down.
+    page_down = |state| go(state, Move::PageDown);
+    /// To the first.
+    first = |state| go(state, Move::First);
+    /// To the last.
+    last = |state| go(state, Move::Last);
+    /// The tree.
+    flobs = |state| choose(state, Tab::Flobs);
+    /// The threads.
+    threads = |state| choose(state, Tab::Threads);
+    /// Memory.
+    bytes = |state| choose(state, Tab::Memory);
+    /// Output.
+    console = |state| choose(state, Tab::Console);
+    /// Checkpoints.
+    checkpoints = |state| choose(state, Tab::Checkpoints);
+    /// Log.
+    log = |state| choose(state, Tab::Log);
+    /// Next tab.
+    next_tab = |state| turn(state, 1);
+    /// Previous tab.
+    previous_tab = |state| turn(state, Tab::ALL.len() - 1);
+}

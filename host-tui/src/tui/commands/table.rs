@@ -1,0 +1,156 @@
+//! The table itself.
+
+use crossterm::event::KeyCode;
+
+use super::super::state::{Focus, State, Tab};
+use super::{Command, Group, Key, Run, control, editing, looking, navigate};
+
+type Enabled = fn(&State) -> bool;
+
+const fn command(
+    name: &'static str,
+    keys: &'static [Key],
+    help: &'static str,
+    short: &'static str,
+    group: Group,
+    enabled: Enabled,
+    run: Run,
+) -> Command {
+    Command { name, arguments: "", keys, help, short, group, enabled, run }
+}
+
+const fn with(arguments: &'static str, command: Command) -> Command {
+    Command { arguments, ..command }
+}
+
+fn always(_: &State) -> bool {
+    true
+}
+
+fn guest(state: &State) -> bool {
+    state.has_guest() && state.is_live()
+}
+
+fn live_guest(state: &State) -> bool {
+    state.has_guest()
+}
+
+fn running(state: &State) -> bool {
+    guest(state) && !state.is_held()
+}
+
+fn held(state: &State) -> bool {
+    live_guest(state) && state.is_held()
+}
+
+fn in_tree(state: &State) -> bool {
+    state.tab == Tab::Flobs && state.focus == Focus::List
+}
+
+fn in_memory(state: &State) -> bool {
+    state.tab == Tab::Memory
+}
+
+fn in_checkpoints(state: &State) -> bool {
+    state.tab == Tab::Checkpoints
+}
+
+fn can_open(state: &State) -> bool {
+    navigate::can_open(state)
+}
+
+fn can_go_back(state: &State) -> bool {
+    state.focus == Focus::Detail || state.opened.is_some() && state.has_session
+}
+
+fn can_edit(state: &State) -> bool {
+    state.tab == Tab::Memory || state.tab == Tab::Checkpoints || editing::field_under_cursor(state).is_some()
+}
+
+fn can_restore(state: &State) -> bool {
+    live_guest(state) && control::restore_target(state).is_some()
+}
+
+fn pending(state: &State) -> bool {
+    !state.pending.is_empty()
+}
+
+fn working(state: &State) -> bool {
+    state.work.is_some()
+}
+
+fn console(state: &State) -> bool {
+    state.typed_input && live_guest(state)
+}
+
+fn searched(state: &State) -> bool {
+    !state.search.is_empty()
+}
+
+const UP: &[Key] = &[Key::plain(KeyCode::Up), Key::char('k')];
+const DOWN: &[Key] = &[Key::plain(KeyCode::Down), Key::char('j')];
+const LEFT: &[Key] = &[Key::plain(KeyCode::Left), Key::char('h')];
+const RIGHT: &[Key] = &[Key::plain(KeyCode::Right), Key::char('l')];
+const FIRST: &[Key] = &[Key::plain(KeyCode::Home)];
+const LAST: &[Key] = &[Key::plain(KeyCode::End), Key::char('G')];
+const PAGE_UP: &[Key] = &[Key::plain(KeyCode::PageUp), Key::control('b')];
+const PAGE_DOWN: &[Key] = &[Key::plain(KeyCode::PageDown), Key::control('f')];
+const ENTER: &[Key] = &[Key::plain(KeyCode::Enter)];
+const BACK: &[Key] = &[Key::plain(KeyCode::Backspace), Key::plain(KeyCode::Esc)];
+const REMOVE: &[Key] = &[Key::char('d'), Key::plain(KeyCode::Delete)];
+
+use Group::{Control, Edit, Leave, Look, Move};
+
+/// All commands. Of several with the same key, the first that makes sense now is meant; so is the order of the key line.
+pub const COMMANDS: &[Command] = &[
+    command("cancel", &[Key::char('x'), Key::control('c')], "give up what is under way", "cancel", Control, working, control::cancel),
+    command("open", ENTER, "look closer: open the flob, follow the link, open the checkpoint", "open", Move, can_open, navigate::open),
+    command("back", BACK, "go back; leave an opened checkpoint", "back", Move, can_go_back, navigate::back),
+    with("[FLOB]", command("pause", &[Key::char('p')], "hold all threads (or those of a flob)", "pause", Control, running, control::pause)),
+    with("[FLOB] [--force]", command("resume", &[Key::char('r')], "let the threads go", "resume", Control, held, control::resume)),
+    with("[THREAD]", command("step", &[Key::char('s')], "run one instruction of the selected thread", "step", Control, guest, control::step)),
+    with("[NAME]", command("checkpoint save", &[Key::char('c')], "save a checkpoint", "save", Control, guest, control::save)),
+    with("[ID]", command("checkpoint restore", &[Key::char('R')], "go back to the opened, selected or last checkpoint", "restore", Control, can_restore, control::restore)),
+    with("[ID]", command("checkpoint rm", REMOVE, "remove the selected checkpoint", "rm", Control, in_checkpoints, control::remove)),
+    with("[ID]", command("checkpoint edit", &[], "open a checkpoint; edits are saved as a new one", "", Edit, always, editing::open_checkpoint)),
+    command("edit", &[Key::char('e')], "edit the selected field, link, byte or checkpoint", "edit", Edit, can_edit, editing::edit),
+    command("apply", &[Key::char('a')], "apply the pending edits, after showing them", "apply", Edit, pending, editing::apply),
+    command("drop", &[Key::char('u')], "take the last pending edit back", "undo", Edit, pending, editing::drop_last),
+    command("drop all", &[Key::char('U')], "take all pending edits back", "", Edit, pending, editing::drop_all),
+    command("editor", &[Key::char('E')], "open the text form of a checkpoint in $EDITOR", "", Edit, editing::can_use_editor, editing::editor),
+    with("FLOB FIELD=VALUE", command("set", &[], "edit a field or a link", "", Edit, always, editing::set)),
+    with("ADDRESS BYTES", command("poke", &[], "edit memory", "", Edit, always, editing::poke)),
+    with("FLOB", command("show", &[], "look at a flob", "", Look, always, looking::show)),
+    with("[THREAD]", command("why", &[Key::char('w')], "say why a thread waits", "", Look, always, looking::why)),
+    command("memory", &[Key::char('m')], "show memory where the selected flob is or points", "mem", Look, always, looking::memory),
+    with("[ADDRESS]", command("goto", &[Key::char('g')], "show memory at an address, a symbol or a flob", "goto", Look, in_memory, looking::goto)),
+    with("[FLOB]", command("space", &[Key::char('S')], "show the memory of the next (or that) space", "space", Look, in_memory, looking::space)),
+    with("ADDRESS", command("peek", &[], "show memory at an address, a symbol or a flob", "", Look, always, looking::peek)),
+    with("[TEXT]", command("input", &[Key::char('i')], "type input for the program", "input", Control, console, control::input)),
+    command("fold", &[Key::char(' ')], "fold or unfold", "fold", Move, in_tree, navigate::fold),
+    command("search", &[Key::char('/')], "search by name", "find", Look, always, looking::search),
+    command("next", &[Key::char('n')], "next match", "", Look, searched, looking::next),
+    command("previous", &[Key::char('N')], "previous match", "", Look, searched, looking::previous),
+    command("help", &[Key::char('?'), Key::plain(KeyCode::F(1))], "this help", "help", Look, always, looking::help),
+    command("command", &[Key::char(':')], "type a command: the verbs of flob", "", Look, always, looking::command),
+    command("look", &[Key::control('r')], "look again now", "", Look, always, looking::look_again),
+    command("redraw", &[Key::control('l')], "draw the screen anew", "", Look, always, looking::redraw),
+    command("pane", &[Key::plain(KeyCode::Tab)], "the other pane", "", Move, always, navigate::other_pane),
+    command("flobs", &[Key::char('1')], "the tree of flobs", "", Move, always, navigate::flobs),
+    command("threads", &[Key::char('2')], "the threads", "", Move, always, navigate::threads),
+    command("bytes", &[Key::char('3')], "memory", "", Move, always, navigate::bytes),
+    command("console", &[Key::char('4')], "the program's output", "", Move, always, navigate::console),
+    command("checkpoint list", &[Key::char('5')], "the checkpoints", "", Move, always, navigate::checkpoints),
+    command("log", &[Key::char('6')], "the log", "", Move, always, navigate::log),
+    command("next tab", &[Key::char(']')], "next tab", "", Move, always, navigate::next_tab),
+    command("previous tab", &[Key::char('['), Key::plain(KeyCode::BackTab)], "previous tab", "", Move, always, navigate::previous_tab),
+    command("up", UP, "up", "", Move, always, navigate::up),
+    command("down", DOWN, "down", "", Move, always, navigate::down),
+    command("left", LEFT, "fold; previous byte", "", Move, always, navigate::left),
+    command("right", RIGHT, "unfold; next byte", "", Move, always, navigate::right),
+    command("page up", PAGE_UP, "a page up", "", Move, always, navigate::page_up),
+    command("page down", PAGE_DOWN, "a page down", "", Move, always, navigate::page_down),
+    command("first", FIRST, "to the first", "", Move, always, navigate::first),
+    command("last", LAST, "to the last", "", Move, always, navigate::last),
+    command("quit", &[Key::char('q'), Key::control('c')], "leave; asks how", "quit", Leave, always, control::quit),
+];

@@ -1,0 +1,177 @@
+//! What reaches the state from outside ([`Message`]), and what the state wants done ([`Ask`]).
+
+use std::{sync::Arc, time::Duration};
+
+use crossterm::event::KeyEvent;
+use flob_image::{Environment, Place};
+use flob_link::{Change, Memory, Scope};
+use flob_session::{HubEvent, Owner, SessionInfo};
+
+use super::{
+    snapshot::Snapshot,
+    store::{Poke, Saved},
+};
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Message {
+    /// A key was pressed.
+    Key(KeyEvent),
+    /// Text was pasted.
+    Paste(String),
+    /// The terminal has another size: columns and rows.
+    Resize(u16, u16),
+    /// Time passes: values age.
+    Tick,
+    /// The process was asked to end.
+    Terminate,
+    /// From the hub.
+    Hub(HubEvent),
+    /// The hub's connection has ended.
+    HubGone,
+    /// What session this is now.
+    Info(SessionInfo),
+    /// A look has come.
+    Looked {
+        /// What was seen; the same `Arc` as before if nothing has changed.
+        snapshot: Arc<Snapshot>,
+        /// How long it took.
+        took: Duration,
+    },
+    /// A look has failed.
+    LookFailed(String),
+    /// Memory has come.
+    Memory {
+        /// Which.
+        memory: Memory,
+        /// From where.
+        address: u64,
+        /// The bytes.
+        result: Result<Vec<u8>, String>,
+    },
+    /// The list of checkpoints.
+    Checkpoints(Result<Vec<Saved>, String>),
+    /// A checkpoint to browse and edit: its full id.
+    Opened(Result<(String, Arc<Snapshot>), String>),
+    /// How far the job under way is.
+    Progress {
+        /// What is done now.
+        phase: String,
+        #[expect(missing_docs, reason = "the name says it")]
+        done: u64,
+        /// 0 if not known.
+        total: u64,
+    },
+    /// A job has ended: what to tell.
+    Finished {
+        /// Which.
+        job: Job,
+        /// What came of it, or why it failed.
+        result: Result<Outcome, String>,
+    },
+}
+
+/// What came of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is done.
+    Done,
+    /// A checkpoint was made or restored: its id.
+    Checkpoint(String),
+    /// Threads were held or let go; these still hold some of them.
+    Held(Vec<Owner>),
+}
+
+/// What the state wants done. The screen never waits for it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ask {
+    /// Look again now.
+    Look,
+    /// Read memory of the subject.
+    Read {
+        /// A checkpoint's id; `None`: the live session.
+        checkpoint: Option<String>,
+        #[expect(missing_docs, reason = "the name says it")]
+        memory: Memory,
+        #[expect(missing_docs, reason = "the name says it")]
+        address: u64,
+        #[expect(missing_docs, reason = "the name says it")]
+        count: u32,
+    },
+    /// List the checkpoints again.
+    List,
+    /// Open a checkpoint to browse it.
+    Open(String),
+    /// Do something that may take long.
+    Do(Job),
+    /// Give up what is being done.
+    Cancel,
+    /// Leave the terminal to `$EDITOR` with the text form of these flobs of a checkpoint.
+    Editor {
+        #[expect(missing_docs, reason = "the name says it")]
+        checkpoint: String,
+        #[expect(missing_docs, reason = "the name says it")]
+        flobs: Vec<Place>,
+    },
+    /// Draw everything anew.
+    Redraw,
+}
+
+/// Something to be done by the hub or the store, one after the other.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Job {
+    /// Holds threads.
+    Pause(Scope),
+    /// Lets threads go; `force`: whoever holds them.
+    Resume {
+        #[expect(missing_docs, reason = "the name says it")]
+        scope: Scope,
+        #[expect(missing_docs, reason = "the name says it")]
+        force: bool,
+    },
+    /// One instruction of a thread.
+    Step(Place),
+    /// Changes flobs and memory of the live session.
+    Apply {
+        /// Flob, its hash, and what changes.
+        changes: Vec<(Place, u64, Change)>,
+        /// Memory.
+        pokes: Vec<Poke>,
+    },
+    /// Saves a checkpoint.
+    Save {
+        /// Its name.
+        name: Option<String>,
+        /// The session is stopped after it.
+        then_stop: bool,
+    },
+    /// Restores a checkpoint in this guest.
+    Restore {
+        /// Id, name or unique prefix.
+        id: String,
+        /// Unknown external links become null.
+        force: bool,
+    },
+    /// Removes a checkpoint.
+    Remove(String),
+    /// Saves an edited checkpoint as a new one.
+    SaveEdited {
+        /// The one that was edited.
+        parent: String,
+        /// What it is now.
+        environment: Box<Environment>,
+        /// And its memory.
+        pokes: Vec<Poke>,
+    },
+    /// Input for the program.
+    Type(Vec<u8>),
+    /// Ends guest and hub.
+    Stop,
+}
+
+impl Job {
+    /// Whether it may take so long that others should not wait for it.
+    pub const fn is_long(&self) -> bool {
+        matches!(self, Self::Save { .. } | Self::Restore { .. } | Self::SaveEdited { .. } | Self::Remove(_))
+    }
+}

@@ -1,0 +1,325 @@
+//! Everything the screen shows, as plain data. Messages change it ([`super::update`]), the view draws it.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use flob_image::Place;
+use flob_session::{LinkState, SessionInfo};
+
+use super::{
+    console::Console,
+    edit::{Edit, Editor},
+    line::Line,
+    list::List,
+    memory::MemoryView,
+    snapshot::Snapshot,
+    store::Saved,
+    theme::Theme,
+    tree::FoldKey,
+};
+
+/// The panes to choose from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Tab {
+    Flobs,
+    Threads,
+    Memory,
+    Console,
+    Checkpoints,
+    Log,
+}
+
+impl Tab {
+    /// All, in their order on screen.
+    pub const ALL: [Self; 6] =
+        [Self::Flobs, Self::Threads, Self::Memory, Self::Console, Self::Checkpoints, Self::Log];
+}
+
+/// Which pane has the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Focus {
+    /// The list of the tab.
+    List,
+    /// The selected flob.
+    Detail,
+}
+
+/// What keys mean now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Commands of the table.
+    Normal,
+    /// A search is being typed.
+    Search(Line),
+    /// A command is being typed.
+    Command(Line),
+    /// Input for the program is being typed.
+    Typing(Line),
+    /// A field or memory is being edited.
+    Edit(Editor),
+    /// A question must be answered.
+    Confirm(Question),
+    /// The help is shown, scrolled down by so many lines.
+    Help(usize),
+}
+
+/// What is asked before something is done that cannot be taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Apply the pending edits?
+    Apply,
+    /// Restore this checkpoint?
+    Restore(String),
+    /// Remove this checkpoint?
+    Remove(String),
+    /// How to leave?
+    Quit,
+    /// Leave although edits are pending?
+    Discard,
+}
+
+/// How the program ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// With this exit code.
+    Exited(i32),
+    /// An exception that nobody handled, in a sentence, and its code.
+    Died(String, u32),
+}
+
+/// How the screen was left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// The session runs on, or there was none.
+    Running,
+    /// The session was stopped; after saving this checkpoint if one is named.
+    Stopped(Option<String>),
+    /// The session had ended by itself.
+    Gone,
+    /// By a signal: the session runs on.
+    Terminated,
+}
+
+/// A line of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logged {
+    /// When, since the start of the screen.
+    pub at: Duration,
+    /// What.
+    pub text: String,
+    /// What kind of line.
+    pub kind: LogKind,
+}
+
+/// Kinds of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogKind {
+    /// The `flob` command that does the same as what was just done.
+    Command,
+    /// Something happened.
+    Note,
+    /// Something went wrong.
+    Trouble,
+}
+
+/// A long job under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// What it is.
+    pub title: String,
+    /// What it does now.
+    pub phase: String,
+    #[expect(missing_docs, reason = "the name says it")]
+    pub done: u64,
+    /// 0 if not known.
+    pub total: u64,
+    /// When its phase began, and how much was done then.
+    pub since: (Duration, u64),
+    /// It was asked to give up.
+    pub cancelling: bool,
+}
+
+impl Work {
+    /// Amount a second, and seconds left, once they can be told.
+    pub fn pace(&self, now: Duration) -> Option<(u64, u64)> {
+        let time = now.checked_sub(self.since.0).filter(|time| *time >= Duration::from_millis(200))?;
+        let rate = (self.done.saturating_sub(self.since.1) as f64 / time.as_secs_f64()) as u64;
+        let left = self.total.saturating_sub(self.done).checked_div(rate)?;
+        Some((rate, left))
+    }
+}
+
+/// The flob that is looked at, and the way there.
+#[derive(Clone, Debug, Default)]
+pub struct Detail {
+    /// The flob.
+    pub place: Option<Place>,
+    /// Where Backspace leads.
+    pub history: Vec<Place>,
+    /// Its fields.
+    pub list: List,
+}
+
+/// Everything.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Columns and rows of the terminal.
+    pub size: (u16, u16),
+    /// How it looks.
+    pub theme: Theme,
+    /// Time since the start of the screen.
+    pub now: Duration,
+    /// The chosen tab.
+    pub tab: Tab,
+    /// Which pane has the keys.
+    pub focus: Focus,
+    /// What keys mean.
+    pub mode: Mode,
+    /// There is a session (else only a checkpoint).
+    pub has_session: bool,
+    /// What the hub says of it.
+    pub info: Option<SessionInfo>,
+    /// The connection to the guest.
+    pub link: LinkState,
+    /// The hub is gone.
+    pub hub_gone: bool,
+    /// How the program ended.
+    pub ended: Option<Ended>,
+    /// The last look at the live environment, when it came, and how long it took.
+    pub live: Option<Arc<Snapshot>>,
+    #[expect(missing_docs, reason = "see `live`")]
+    pub looked: Duration,
+    #[expect(missing_docs, reason = "see `live`")]
+    pub took: Duration,
+    /// A checkpoint being browsed, by its id, instead of the live environment.
+    pub opened: Option<(String, Arc<Snapshot>)>,
+    /// Rows of the tree that are not folded away.
+    pub visible: Vec<u32>,
+    /// What is folded.
+    pub folded: HashSet<FoldKey>,
+    /// Selection in the tree.
+    pub tree: List,
+    /// Selection among the threads.
+    pub threads: List,
+    /// The flob looked at.
+    pub detail: Detail,
+    /// Memory.
+    pub memory: MemoryView,
+    /// Output.
+    pub console: Console,
+    /// The program takes typed input.
+    pub typed_input: bool,
+    /// The checkpoints, in the order of their tree, with their depth in it.
+    pub saved: Vec<(usize, Saved)>,
+    /// Selection among them.
+    pub checkpoints: List,
+    /// The log, and how far it is scrolled back.
+    pub log: Vec<Logged>,
+    #[expect(missing_docs, reason = "see `log`")]
+    pub log_back: usize,
+    /// What was searched last.
+    pub search: String,
+    /// Edits that wait to be applied.
+    pub pending: Vec<Edit>,
+    /// The long job under way.
+    pub work: Option<Work>,
+    /// What is told in the footer, until the next key.
+    pub notice: Option<(LogKind, String)>,
+    /// Set once the screen is to be left.
+    pub leave: Option<Leave>,
+}
+
+impl State {
+    /// At the start.
+    pub fn new(size: (u16, u16), theme: Theme, has_session: bool, typed_input: bool) -> Self {
+        Self {
+            size,
+            theme,
+            now: Duration::ZERO,
+            tab: Tab::Flobs,
+            focus: Focus::List,
+            mode: Mode::Normal,
+            has_session,
+            info: None,
+            link: LinkState::Connecting,
+            hub_gone: false,
+            ended: None,
+            live: None,
+            looked: Duration::ZERO,
+            took: Duration::ZERO,
+            opened: None,
+            visible: Vec::new(),
+            folded: HashSet::new(),
+            tree: List::default(),
+            threads: List::default(),
+            detail: Detail::default(),
+            memory: MemoryView::default(),
+            console: Console::default(),
+            typed_input,
+            saved: Vec::new(),
+            checkpoints: List::default(),
+            log: Vec::new(),
+            log_back: 0,
+            search: String::new(),
+            pending: Vec::new(),
+            work: None,
+            notice: None,
+            leave: None,
+        }
+    }
+
+    /// What is shown: the opened checkpoint, else the live environment.
+    pub fn shown(&self) -> Option<&Arc<Snapshot>> {
+        self.opened.as_ref().map(|(_, snapshot)| snapshot).or(self.live.as_ref())
+    }
+
+    /// Whether what is shown is the live environment.
+    pub fn is_live(&self) -> bool {
+        self.opened.is_none()
+    }
+
+    /// Whether the hub still answers.
+    pub fn has_hub(&self) -> bool {
+        self.has_session && !self.hub_gone
+    }
+
+    /// Whether the guest can do something.
+    pub fn has_guest(&self) -> bool {
+        self.has_hub() && self.link != LinkState::Dead
+    }
+
+    /// Whether panes stand side by side.
+    pub fn is_wide(&self) -> bool {
+        self.size.0 >= 110
+    }
+
+    /// Whether anybody holds threads back.
+    pub fn is_held(&self) -> bool {
+        self.info.as_ref().is_some_and(|info| !info.holders.is_empty() || info.progress.stopped > 0)
+    }
+
+    /// How old the live values are.
+    pub fn age(&self) -> Duration {
+        self.now.saturating_sub(self.looked)
+    }
+
+    /// Writes a line into the log and shows it in the footer.
+    pub fn tell(&mut self, kind: LogKind, text: impl Into<String>) {
+        let text = text.into();
+        self.notice = Some((kind, text.clone()));
+        self.log.push(Logged { at: self.now, text, kind });
+        if self.log.len() > 2000 {
+            self.log.drain(..1000);
+        }
+    }
+
+    /// The name of a flob of what is shown.
+    pub fn name(&self, place: Place) -> String {
+        self.shown().map_or_else(|| format!("{place:#x}"), |snapshot| snapshot.name(place))
+    }
+
+    /// The checkpoint selected in the list.
+    pub fn selected_checkpoint(&self) -> Option<&Saved> {
+        self.saved.get(self.checkpoints.selected).map(|(_, saved)| saved)
+    }
+}

@@ -1,0 +1,109 @@
+//! Time and interrupts, for those who were granted them. Nothing is latched: a line that fires with nobody waiting is
+//! forgotten by the kernel (the device still asks).
+
+use flob_abi::{Call, Misuse, Protection, Status};
+
+use crate::kernel::{Kernel, LINES};
+use crate::list::NONE;
+use crate::machine::Machine;
+use crate::outcome::{Args, Done, Outcome, Trap, status};
+use crate::record::{Queue, ThreadId};
+use crate::schedule::queue_node;
+
+/// I/O port by which the machine can be ended.
+const EXIT_PORT: u16 = 0xf4;
+/// Most bytes of a `kernel_log`.
+const LOG_MAX: usize = 256;
+
+impl<M: Machine> Kernel<M> {
+    /// `timer_wait`.
+    pub(crate) fn timer_wait(&mut self, thread: ThreadId, args: Args) -> Outcome {
+        if self.space_of(thread) != self.root {
+            return Trap::misuse(Misuse::NotGranted, args.rdi);
+        }
+        let now = self.machine.now();
+        if now >= args.rdi {
+            self.thread_mut(thread).context.registers.rdi = now;
+            return status(Status::Success);
+        }
+        self.leave_queue(thread);
+        let mut before = self.timers.tail;
+        while self.threads.at(before).is_some_and(|other| other.context.registers.rdi > args.rdi) {
+            before = self.threads.prev(before, queue_node);
+        }
+        self.threads.insert_behind(&mut self.timers, before, thread.0.index, queue_node);
+        self.thread_mut(thread).queue = Queue::Timer;
+        Ok(Done::Kept)
+    }
+
+    /// A millisecond has passed.
+    pub(crate) fn tick(&mut self) {
+        let now = self.machine.now();
+        while self.timers.head != NONE {
+            let Some(id) = self.threads.id_at(self.timers.head) else { break };
+            let thread = ThreadId(id);
+            let registers = &mut self.thread_mut(thread).context.registers;
+            if registers.rdi > now {
+                break;
+            }
+            if registers.rax == Call::TimerWait as u64 {
+                registers.rdi = now;
+                self.complete(thread, Status::Success);
+            } else {
+                self.wake(thread);
+            }
+        }
+        self.use_up_slice();
+    }
+
+    /// `interrupt_wait`.
+    pub(crate) fn interrupt_wait(&mut self, thread: ThreadId, args: Args) -> Outcome {
+        let granted = self.space_of(thread).and_then(|space| self.space(space)).map_or(0, |space| space.interrupts);
+        let line = u8::try_from(args.rdi).ok().filter(|line| usize::from(*line) < LINES && granted >> line & 1 != 0);
+        let Some((line, list)) = line.and_then(|line| Some((line, self.lines.get_mut(usize::from(line))?))) else {
+            return Trap::misuse(Misuse::NotGranted, args.rdi);
+        };
+        self.threads.push_back(list, thread.0.index, queue_node);
+        self.thread_mut(thread).queue = Queue::Line(line);
+        self.machine.unmask_interrupt(line);
+        Ok(Done::Kept)
+    }
+
+    /// A line has fired (and is masked): its first waiter goes on.
+    pub(crate) fn interrupt(&mut self, line: u8) {
+        let Some(list) = self.lines.get(usize::from(line)) else { return };
+        let Some(id) = self.threads.id_at(list.head) else { return };
+        if self.thread(ThreadId(id)).context.registers.rax == Call::InterruptWait as u64 {
+            self.complete(ThreadId(id), Status::Success);
+        } else {
+            self.wake(ThreadId(id));
+        }
+    }
+
+    /// `kernel_log`.
+    pub(crate) fn kernel_log(&mut self, thread: ThreadId, args: Args) -> Outcome {
+        let space = self.own_space(thread)?;
+        let mut text = [0; LOG_MAX];
+        let Some(text) = usize::try_from(args.rsi).ok().and_then(|len| text.get_mut(..len)) else {
+            return Trap::misuse(Misuse::InvalidAddress, args.rsi);
+        };
+        let buffer = self.user_buffer(space, args.rdi, text.len(), Protection::READ)?;
+        self.read_buffer(buffer, text);
+        self.machine.log(text);
+        status(Status::Success)
+    }
+
+    /// `machine_exit`.
+    pub(crate) fn machine_exit(&mut self, thread: ThreadId, args: Args) -> Outcome {
+        let space = self.space_of(thread).and_then(|space| self.space(space));
+        let granted = space.is_some_and(|space| {
+            let covers = |range: &flob_abi::PortRange| EXIT_PORT.wrapping_sub(range.first) < range.count;
+            space.ports.iter().any(covers)
+        });
+        if !granted {
+            return Trap::misuse(Misuse::NotGranted, args.rdi);
+        }
+        self.machine.exit(args.rdi as u8);
+        status(Status::Success)
+    }
+}

@@ -1,0 +1,144 @@
+//! From a user address to a flob: address → frame → granule table → record. Memory access is the capability.
+
+use flob_abi::{FlobKind, Misuse, PAGE_SIZE, Protection, flob::GRANULE};
+
+use crate::arena::SlotId;
+use crate::kernel::{GRANULES, Kernel};
+use crate::machine::{Frame, Machine};
+use crate::outcome::Trap;
+use crate::record::{FlobId, Place, ThreadId};
+
+/// In a granule's entry: it belongs to a thread. The rest is the index of the record plus one.
+const THREAD_ENTRY: u32 = 1 << 31;
+
+impl<M: Machine> Kernel<M> {
+    /// The kind of a flob that exists.
+    pub(crate) fn kind_of(&self, id: FlobId) -> Option<FlobKind> {
+        match id.as_thread() {
+            Some(thread) => self.threads.get(thread.0).map(|_| FlobKind::Thread),
+            None => self.objects.get(id.0).map(|object| object.body.kind()),
+        }
+    }
+
+    /// Where a flob that exists lives.
+    pub(crate) fn place_of(&self, id: FlobId) -> Option<Place> {
+        match id.as_thread() {
+            Some(thread) => self.threads.get(thread.0).map(|thread| thread.place),
+            None => self.objects.get(id.0).map(|object| object.place),
+        }
+    }
+
+    /// The hash of a flob that exists.
+    pub(crate) fn hash_of(&self, id: FlobId) -> Option<u64> {
+        match id.as_thread() {
+            Some(thread) => self.threads.get(thread.0).map(|thread| thread.hash),
+            None => self.objects.get(id.0).map(|object| object.hash),
+        }
+    }
+
+    fn granule(&self, frame: Frame, granule: usize) -> Option<FlobId> {
+        let entry = *self.granules.get(frame.0 as usize * GRANULES + granule)?;
+        let index = (entry & !THREAD_ENTRY).checked_sub(1)?;
+        if entry & THREAD_ENTRY != 0 {
+            self.threads.id_at(index).map(|id| ThreadId(id).into())
+        } else {
+            self.objects.id_at(index).map(FlobId)
+        }
+    }
+
+    /// The flob that starts in this granule of a frame.
+    pub(crate) fn flob_at(&self, frame: Frame, granule: usize) -> Option<FlobId> {
+        let id = self.granule(frame, granule)?;
+        let starts_here = usize::from(self.place_of(id)?.offset) == granule * GRANULE as usize;
+        starts_here.then_some(id)
+    }
+
+    fn granules_of(place: Place, kind: FlobKind) -> core::ops::Range<usize> {
+        let first = place.frame.0 as usize * GRANULES + usize::from(place.offset) / GRANULE as usize;
+        first..first + (kind.size() / GRANULE) as usize
+    }
+
+    /// Whether no flob covers a place.
+    pub(crate) fn is_free(&self, place: Place, kind: FlobKind) -> bool {
+        self.granules.get(Self::granules_of(place, kind)).is_some_and(|all| all.iter().all(|entry| *entry == 0))
+    }
+
+    /// Enters a flob at its place.
+    pub(crate) fn occupy(&mut self, place: Place, id: FlobId) {
+        let Some(kind) = self.kind_of(id) else { return };
+        let entry = match id.as_thread() {
+            Some(thread) => (thread.0.index + 1) | THREAD_ENTRY,
+            None => id.0.index + 1,
+        };
+        self.fill(place, kind, entry);
+    }
+
+    /// Takes a flob of this kind from its place.
+    pub(crate) fn vacate(&mut self, place: Place, kind: FlobKind) {
+        self.fill(place, kind, 0);
+    }
+
+    fn fill(&mut self, place: Place, kind: FlobKind, entry: u32) {
+        if let Some(entries) = self.granules.get_mut(Self::granules_of(place, kind)) {
+            entries.fill(entry);
+        }
+    }
+
+    /// The place that a user address means for a flob of this kind.
+    pub(crate) fn place_at(
+        &mut self,
+        space: FlobId,
+        address: u64,
+        kind: FlobKind,
+        access: Protection,
+    ) -> Result<Place, Trap> {
+        if !address.is_multiple_of(kind.size()) {
+            return Trap::misuse(Misuse::NotAligned, address);
+        }
+        let (frame, offset) = self.user_spot(space, address, access)?;
+        Ok(Place { frame, offset: offset as u16 })
+    }
+
+    /// The flob of this kind at a user address.
+    pub(crate) fn find(
+        &mut self,
+        space: FlobId,
+        address: u64,
+        kind: FlobKind,
+        access: Protection,
+    ) -> Result<FlobId, Trap> {
+        let place = self.place_at(space, address, kind, access)?;
+        let Some(id) = self.flob_at(place.frame, usize::from(place.offset) / GRANULE as usize) else {
+            return Trap::misuse(Misuse::NoFlob, address);
+        };
+        if self.kind_of(id) != Some(kind) {
+            return Trap::misuse(Misuse::WrongKind, address);
+        }
+        Ok(id)
+    }
+
+    /// The target of the reference flob at a user address; `None` if it is null.
+    pub(crate) fn find_target(&mut self, space: FlobId, address: u64) -> Result<Option<FlobId>, Trap> {
+        let id = self.find(space, address, FlobKind::Reference, Protection::READ)?;
+        Ok(self.live(self.reference(id).and_then(|reference| reference.target)))
+    }
+
+    /// The hash of a new flob.
+    pub(crate) fn new_hash(&mut self, wanted: u64) -> u64 {
+        if wanted != 0 {
+            return wanted;
+        }
+        let hash = self.next_hash;
+        self.next_hash = self.next_hash.wrapping_add(1).max(1);
+        hash
+    }
+}
+
+/// A page holds whole granules.
+const _: () = assert!(PAGE_SIZE.is_multiple_of(GRANULE));
+
+impl From<SlotId> for FlobId {
+    fn from(slot: SlotId) -> Self {
+        Self(slot)
+    }
+}

@@ -1,0 +1,164 @@
+//! Mappings: imports of a range of a region into a space.
+
+use flob_abi::{MappingState, PAGE_SIZE, Protection, Status};
+
+use crate::kernel::Kernel;
+use crate::list::Node;
+use crate::machine::Machine;
+use crate::record::{Body, FlobId, Mapping, Object};
+use crate::region::is_page_range;
+use crate::state::NewLinks;
+
+/// A mapping that was never set.
+pub(crate) const EMPTY: Mapping = Mapping {
+    offset: 0,
+    start: 0,
+    size: 0,
+    protection: Protection::NONE,
+    region: None,
+    space: None,
+    in_space: Node::ALONE,
+    in_region: Node::ALONE,
+};
+
+/// The node by which a mapping is among those of its space.
+fn space_node(object: &mut Object) -> Option<&mut Node> {
+    match &mut object.body {
+        Body::Mapping(mapping) => Some(&mut mapping.in_space),
+        _ => None,
+    }
+}
+
+/// The node by which a mapping is among those of its region.
+fn region_node(object: &mut Object) -> Option<&mut Node> {
+    match &mut object.body {
+        Body::Mapping(mapping) => Some(&mut mapping.in_region),
+        _ => None,
+    }
+}
+
+impl Mapping {
+    pub(crate) fn state(&self, hash: u64) -> MappingState {
+        MappingState {
+            hash,
+            offset: self.offset,
+            start: self.start,
+            size: self.size,
+            protection: self.protection.0,
+            reserved: 0,
+        }
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    pub(crate) fn set_mapping(&mut self, id: FlobId, state: Option<MappingState>, links: NewLinks) -> Status {
+        if let Some(state) = state {
+            let good = is_page_range(state.start, state.size)
+                && state.offset.is_multiple_of(PAGE_SIZE)
+                && state.offset.checked_add(state.size).is_some()
+                && state.protection & !Protection::ALL.0 == 0;
+            if !good {
+                return Status::InvalidState;
+            }
+        }
+        self.detach_mapping(id);
+        let [region, space, ..] = links;
+        if let Some(mapping) = self.mapping_mut(id) {
+            if let Some(state) = state {
+                mapping.offset = state.offset;
+                mapping.start = state.start;
+                mapping.size = state.size;
+                mapping.protection = Protection(state.protection);
+            }
+            mapping.region = region.unwrap_or(mapping.region);
+            mapping.space = space.unwrap_or(mapping.space);
+        }
+        self.link_mapping(id);
+        // It may hide another mapping now.
+        self.flush_mapping(id);
+        Status::Success
+    }
+
+    /// Forgets what is derived from a mapping and takes it out of its lists.
+    pub(crate) fn detach_mapping(&mut self, id: FlobId) {
+        self.flush_mapping(id);
+        self.unlink_mapping(id);
+    }
+
+    /// Takes a mapping out of the lists of its space and region.
+    pub(crate) fn unlink_mapping(&mut self, id: FlobId) {
+        let Some(Mapping { space, region, .. }) = self.mapping(id).cloned() else { return };
+        if let Some((space, mut list)) = space.and_then(|space| Some((space, self.space(space)?.mappings))) {
+            self.objects.unlink(&mut list, id.0.index, space_node);
+            self.set_space_mappings(space, list);
+        }
+        if let Some((region, mut list)) = region.and_then(|region| Some((region, self.region(region)?.mappings))) {
+            self.objects.unlink(&mut list, id.0.index, region_node);
+            self.set_region_mappings(region, list);
+        }
+    }
+
+    /// Puts a mapping into the lists of its space (by start) and region.
+    pub(crate) fn link_mapping(&mut self, id: FlobId) {
+        let Some(Mapping { space, region, start, .. }) = self.mapping(id).cloned() else { return };
+        if let Some((space, mut list)) = space.and_then(|space| Some((space, self.space(space)?.mappings))) {
+            let mut before = list.tail;
+            while self.start_of(before).is_some_and(|other| other > start) {
+                before = self.objects.prev(before, space_node);
+            }
+            self.objects.insert_behind(&mut list, before, id.0.index, space_node);
+            self.set_space_mappings(space, list);
+        }
+        if let Some((region, mut list)) = region.and_then(|region| Some((region, self.region(region)?.mappings))) {
+            self.objects.push_back(&mut list, id.0.index, region_node);
+            self.set_region_mappings(region, list);
+        }
+    }
+
+    fn start_of(&self, index: u32) -> Option<u64> {
+        match &self.objects.at(index)?.body {
+            Body::Mapping(mapping) => Some(mapping.start),
+            _ => None,
+        }
+    }
+
+    fn set_space_mappings(&mut self, space: FlobId, list: crate::list::List) {
+        if let Some(space) = self.space_mut(space) {
+            space.mappings = list;
+        }
+    }
+
+    fn set_region_mappings(&mut self, region: FlobId, list: crate::list::List) {
+        if let Some(region) = self.region_mut(region) {
+            region.mappings = list;
+        }
+    }
+
+    /// Forgets the lists of regions, mappings and ports, and builds them again from their links.
+    pub(crate) fn rebuild_lists(&mut self) {
+        for index in 0..self.objects.end() {
+            let Some(object) = self.objects.at_mut(index) else { continue };
+            match &mut object.body {
+                Body::Space(space) => {
+                    space.mappings = crate::list::List::EMPTY;
+                    space.regions = crate::list::List::EMPTY;
+                }
+                Body::Region(region) => {
+                    region.mappings = crate::list::List::EMPTY;
+                    region.in_space = Node::ALONE;
+                }
+                Body::Mapping(mapping) => (mapping.in_space, mapping.in_region) = (Node::ALONE, Node::ALONE),
+                Body::PortSet(set) => set.ports = crate::list::List::EMPTY,
+                Body::Port(port) => port.in_set = Node::ALONE,
+                _ => {}
+            }
+        }
+        for index in 0..self.objects.end() {
+            let Some(id) = self.objects.id_at(index).map(FlobId) else { continue };
+            self.link_region(id);
+            self.link_mapping(id);
+            self.link_port(id);
+        }
+    }
+}
+

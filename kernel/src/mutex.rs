@@ -1,0 +1,103 @@
+//! Mutexes: lock, unlock, hand over. State and link: locked, owner.
+
+use flob_abi::{FlobKind, Misuse, MutexState, Protection, Status};
+
+use crate::kernel::Kernel;
+use crate::machine::Machine;
+use crate::outcome::{Args, Done, Outcome, SUCCESS, Trap, status};
+use crate::record::{FlobId, Mutex, ThreadId};
+
+impl<M: Machine> Kernel<M> {
+    /// `mutex_lock`.
+    pub(crate) fn mutex_lock(&mut self, thread: ThreadId, args: Args) -> Outcome {
+        let space = self.own_space(thread)?;
+        let id = self.find(space, args.rdi, FlobKind::Mutex, Protection::WRITE)?;
+        let Some(mutex) = self.mutex_mut(id) else { return Trap::misuse(Misuse::WrongKind, args.rdi) };
+        if !mutex.locked {
+            take(mutex, thread);
+            return SUCCESS;
+        }
+        if mutex.owner == Some(thread.into()) {
+            return Trap::misuse(Misuse::MutexLocked, args.rdi);
+        }
+        Ok(Done::Wait(id))
+    }
+
+    /// `mutex_trylock`.
+    pub(crate) fn mutex_trylock(&mut self, thread: ThreadId, args: Args) -> Outcome {
+        let space = self.own_space(thread)?;
+        let id = self.find(space, args.rdi, FlobKind::Mutex, Protection::WRITE)?;
+        let Some(mutex) = self.mutex_mut(id) else { return Trap::misuse(Misuse::WrongKind, args.rdi) };
+        if mutex.locked {
+            return status(Status::MutexHeld);
+        }
+        take(mutex, thread);
+        SUCCESS
+    }
+
+    /// `mutex_unlock`.
+    pub(crate) fn mutex_unlock(&mut self, thread: ThreadId, args: Args) -> Outcome {
+        let space = self.own_space(thread)?;
+        let id = self.owned_mutex(space, thread, args.rdi)?;
+        self.release(id);
+        SUCCESS
+    }
+
+    /// The mutex at this address, which must be held by the thread.
+    pub(crate) fn owned_mutex(&mut self, space: FlobId, thread: ThreadId, address: u64) -> Result<FlobId, Trap> {
+        let id = self.find(space, address, FlobKind::Mutex, Protection::WRITE)?;
+        match self.mutex(id) {
+            Some(mutex) if !mutex.locked => Trap::misuse(Misuse::MutexNotLocked, address),
+            Some(mutex) if mutex.owner == Some(thread.into()) => Ok(id),
+            _ => Trap::misuse(Misuse::MutexNotOwner, address),
+        }
+    }
+
+    /// Unlocks it, and gives it to the first waiter.
+    pub(crate) fn release(&mut self, id: FlobId) {
+        if let Some(mutex) = self.mutex_mut(id) {
+            mutex.locked = false;
+            mutex.owner = None;
+        }
+        self.hand_over(id);
+    }
+
+    /// An unlocked mutex goes to the first waiter whose stage fits, stopped or not.
+    pub(crate) fn hand_over(&mut self, id: FlobId) {
+        while self.mutex(id).is_some_and(|mutex| !mutex.locked) {
+            let Some(next) = self.find_waiter(id, |_, _| true) else { return };
+            if !self.stage_fits(next, id) {
+                self.wake(next);
+                continue;
+            }
+            if let Some(mutex) = self.mutex_mut(id) {
+                take(mutex, next);
+            }
+            self.complete(next, Status::Success);
+        }
+    }
+
+    pub(crate) fn mutex_state(&self, id: FlobId, hash: u64) -> Option<MutexState> {
+        let mutex = self.mutex(id)?;
+        Some(MutexState { hash, flags: mutex.flags, locked: u32::from(mutex.locked) })
+    }
+
+    /// Sets state; a mutex that is unlocked now goes to its first waiter.
+    pub(crate) fn set_mutex_state(&mut self, id: FlobId, state: MutexState) -> Status {
+        if state.flags != 0 || state.locked > 1 {
+            return Status::InvalidState;
+        }
+        if let Some(mutex) = self.mutex_mut(id) {
+            mutex.locked = state.locked == 1;
+            if !mutex.locked {
+                mutex.owner = None;
+            }
+        }
+        Status::Success
+    }
+}
+
+fn take(mutex: &mut Mutex, owner: ThreadId) {
+    mutex.locked = true;
+    mutex.owner = Some(owner.into());
+}

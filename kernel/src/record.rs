@@ -1,0 +1,242 @@
+//! The kernel's record of each kind of flob: its exported state, and what is derived from it (lists, queues).
+
+use flob_abi::{
+    FlobKind, Handlers, PORT_RANGES, PendingException, PortRange, Protection, SavedArea, thread_flag,
+};
+
+use crate::arena::SlotId;
+use crate::list::{List, Node};
+use crate::machine::{Context, Frame};
+
+/// Names a flob for as long as it lives. Threads have a pool of their own: bit 31 of the index tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct FlobId(pub SlotId);
+
+/// Names a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ThreadId(pub SlotId);
+
+const THREAD_BIT: u32 = 1 << 31;
+
+impl From<ThreadId> for FlobId {
+    fn from(thread: ThreadId) -> Self {
+        Self(SlotId { index: thread.0.index | THREAD_BIT, generation: thread.0.generation })
+    }
+}
+
+impl FlobId {
+    /// The thread it names, if it names one.
+    pub fn as_thread(self) -> Option<ThreadId> {
+        let index = self.0.index & !THREAD_BIT;
+        (index != self.0.index).then_some(ThreadId(SlotId { index, generation: self.0.generation }))
+    }
+}
+
+/// Where a flob lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub frame: Frame,
+    /// In the frame, in bytes.
+    pub offset: u16,
+}
+
+/// A flob that is not a thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Object {
+    pub place: Place,
+    pub hash: u64,
+    /// Threads whose waiting-for link names it, in the order of their tickets.
+    pub waiters: List,
+    pub body: Body,
+}
+
+impl Object {
+    /// The next port of the same set.
+    pub fn next_in_set(&self) -> u32 {
+        match &self.body {
+            Body::Port(port) => port.in_set.next,
+            _ => crate::list::NONE,
+        }
+    }
+}
+
+/// What differs between the kinds.
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    Space(Space),
+    Region(Region),
+    Mapping(Mapping),
+    Port(Port),
+    PortSet(PortSet),
+    Mutex(Mutex),
+    Condition,
+    Reference(Reference),
+}
+
+impl Body {
+    pub fn kind(&self) -> FlobKind {
+        match self {
+            Self::Space(_) => FlobKind::Space,
+            Self::Region(_) => FlobKind::Region,
+            Self::Mapping(_) => FlobKind::Mapping,
+            Self::Port(_) => FlobKind::Port,
+            Self::PortSet(_) => FlobKind::PortSet,
+            Self::Mutex(_) => FlobKind::Mutex,
+            Self::Condition => FlobKind::Condition,
+            Self::Reference(_) => FlobKind::Reference,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Space {
+    pub flags: u32,
+    pub ceiling: u32,
+    pub interrupts: u64,
+    pub ports: [PortRange; PORT_RANGES],
+    pub keeper: Option<FlobId>,
+    pub debug_port: Option<FlobId>,
+    /// Mappings into it, ascending by start.
+    pub mappings: List,
+    /// Regions of it.
+    pub regions: List,
+}
+
+impl Default for Space {
+    fn default() -> Self {
+        Self {
+            flags: 0,
+            ceiling: 0,
+            interrupts: 0,
+            ports: [PortRange::default(); PORT_RANGES],
+            keeper: None,
+            debug_port: None,
+            mappings: List::EMPTY,
+            regions: List::EMPTY,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Region {
+    pub start: u64,
+    pub size: u64,
+    pub protection: Protection,
+    pub space: Option<FlobId>,
+    pub keeper: Option<FlobId>,
+    /// Mappings of it.
+    pub mappings: List,
+    pub in_space: Node,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Mapping {
+    pub offset: u64,
+    pub start: u64,
+    pub size: u64,
+    pub protection: Protection,
+    pub region: Option<FlobId>,
+    pub space: Option<FlobId>,
+    pub in_space: Node,
+    pub in_region: Node,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Port {
+    pub alias: u64,
+    pub set: Option<FlobId>,
+    pub in_set: Node,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct PortSet {
+    pub flags: u64,
+    pub ports: List,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mutex {
+    pub flags: u32,
+    pub locked: bool,
+    pub owner: Option<FlobId>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reference {
+    pub target: Option<FlobId>,
+}
+
+/// The list that a thread is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queue {
+    /// None: it runs, or is stopped, or has nothing to run in.
+    None,
+    /// Ready at this priority.
+    Ready(u8),
+    /// Among the waiters of a flob: the one that its waiting-for link names.
+    Waiters(FlobId),
+    /// Waits for the time in its `rdi`.
+    Timer,
+    /// Waits for this interrupt line.
+    Line(u8),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Thread {
+    pub context: Context,
+    pub place: Place,
+    pub hash: u64,
+    pub waiters: List,
+    pub flags: u32,
+    pub priority: u32,
+    pub own_address: u64,
+    pub rank: u64,
+    pub handlers: Handlers,
+    pub saved: SavedArea,
+    pub exception: PendingException,
+    pub space: Option<FlobId>,
+    pub waiting_for: Option<FlobId>,
+    pub client_peer: Option<FlobId>,
+    pub server_peer: Option<FlobId>,
+    pub idempotent_client: Option<FlobId>,
+    pub idempotent_server: Option<FlobId>,
+    pub queue: Queue,
+    pub node: Node,
+    /// Was given its rank by `set_state` and has not run since.
+    pub imported: bool,
+}
+
+impl Thread {
+    pub fn new(place: Place, hash: u64) -> Self {
+        Self {
+            context: Context::initial(),
+            place,
+            hash,
+            waiters: List::EMPTY,
+            flags: thread_flag::STOPPED,
+            priority: flob_abi::MAX_PRIORITY,
+            own_address: 0,
+            rank: 0,
+            handlers: Handlers::default(),
+            saved: SavedArea::default(),
+            exception: PendingException::default(),
+            space: None,
+            waiting_for: None,
+            client_peer: None,
+            server_peer: None,
+            idempotent_client: None,
+            idempotent_server: None,
+            queue: Queue::None,
+            node: Node::ALONE,
+            imported: false,
+        }
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.flags & thread_flag::STOPPED != 0
+    }
+
+    pub fn has_exception(&self) -> bool {
+        self.exception.code != 0
+    }
+}

@@ -1,0 +1,151 @@
+//! From an address to a frame: mapping → region → that region's space → its mapping … until the first space's physical
+//! window. Access is limited by every level. Iterative, and bounded by [`MAX_LEVELS`].
+
+use flob_abi::{PAGE_SIZE, Protection, memory::MAX_LEVELS, memory::PHYSICAL_WINDOW, memory::USER_END};
+
+use crate::kernel::Kernel;
+use crate::list::NONE;
+use crate::machine::{Frame, Machine};
+use crate::record::{Body, FlobId, Mapping, Object};
+
+/// A byte of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Resolved {
+    pub frame: Frame,
+    /// In the frame, in bytes.
+    pub offset: usize,
+    /// What all levels allow.
+    pub access: Protection,
+}
+
+/// Why an address cannot be reached: a hard fault, and whose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Miss {
+    /// No mapping, or denied by the mapping itself: the space's keeper is asked.
+    Mapping,
+    /// Denied or absent at this region: its keeper is asked.
+    Region { region: FlobId, offset: u64 },
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Resolves an address of a space for an access. Denials of the region `lifted` do not count.
+    pub(crate) fn resolve(
+        &mut self,
+        space: FlobId,
+        address: u64,
+        access: Protection,
+        lifted: Option<FlobId>,
+    ) -> Result<Resolved, Miss> {
+        let mut place = (space, address);
+        let mut allowed = Protection::ALL;
+        let mut blame = Miss::Mapping;
+        for _ in 0..MAX_LEVELS {
+            let (space, address) = place;
+            let Some(mapping) = self.mapping_at(space, address) else {
+                return self.physical(space, address, allowed).ok_or(blame);
+            };
+            let (protection, region, inner) =
+                (mapping.protection, mapping.region, mapping.offset.saturating_add(address - mapping.start));
+            if !protection.allows(access) {
+                return Err(blame);
+            }
+            allowed = allowed.and(protection);
+            let Some((id, region)) = region.and_then(|id| Some((id, self.region(id)?))) else {
+                return Err(blame);
+            };
+            blame = Miss::Region { region: id, offset: inner };
+            if inner >= region.size {
+                return Err(blame);
+            }
+            if lifted != Some(id) {
+                if !region.protection.allows(access) {
+                    return Err(blame);
+                }
+                allowed = allowed.and(region.protection);
+            }
+            let Some(outer) = region.space.filter(|outer| self.space(*outer).is_some()) else {
+                return Err(blame);
+            };
+            place = (outer, region.start.saturating_add(inner));
+        }
+        Err(blame)
+    }
+
+    /// Resolves an offset of a region, whatever it allows.
+    pub(crate) fn resolve_in_region(&mut self, region: FlobId, offset: u64) -> Option<Resolved> {
+        let record = self.region(region)?;
+        if offset >= record.size {
+            return None;
+        }
+        let (space, address) = (record.space?, record.start.checked_add(offset)?);
+        self.resolve(space, address, Protection::NONE, None).ok()
+    }
+
+    /// The mapping that covers an address of a space; of several the one that starts lowest.
+    fn mapping_at(&mut self, space: FlobId, address: u64) -> Option<Mapping> {
+        let mut index = self.space(space)?.mappings.head;
+        while index != NONE {
+            let Some(Object { body: Body::Mapping(mapping), .. }) = self.objects.at(index) else { return None };
+            if mapping.start > address {
+                return None;
+            }
+            if address - mapping.start < mapping.size {
+                return Some(mapping.clone());
+            }
+            index = mapping.in_space.next;
+        }
+        None
+    }
+
+    /// The first space's own memory.
+    fn physical(&self, space: FlobId, address: u64, access: Protection) -> Option<Resolved> {
+        if self.root != Some(space) || address >= USER_END {
+            return None;
+        }
+        let physical = address.checked_sub(PHYSICAL_WINDOW)?;
+        let frame = u32::try_from(physical / PAGE_SIZE).ok().filter(|frame| self.window.contains(frame))?;
+        Some(Resolved { frame: Frame(frame), offset: (physical % PAGE_SIZE) as usize, access })
+    }
+
+    /// The offset in a region at which a place in physical memory is seen: the inverse of `resolve_in_region`. The lowest,
+    /// if there are several. `budget` bounds the mappings looked at: mappings may run in circles.
+    pub(crate) fn locate(&self, region: FlobId, frame: Frame, offset: u16, budget: &mut u32) -> Option<u64> {
+        self.locate_level(region, frame, offset, MAX_LEVELS, budget)
+    }
+
+    fn locate_level(
+        &self,
+        region: FlobId,
+        frame: Frame,
+        offset: u16,
+        levels: usize,
+        budget: &mut u32,
+    ) -> Option<u64> {
+        let levels = levels.checked_sub(1)?;
+        let record = self.region(region)?;
+        let space = record.space?;
+        let within = |address: u64| address.checked_sub(record.start).filter(|offset| *offset < record.size);
+        let mut best: Option<u64> = None;
+        let mut consider = |offset: Option<u64>| {
+            if let Some(offset) = offset {
+                best = Some(best.map_or(offset, |old| old.min(offset)));
+            }
+        };
+        if self.root == Some(space) && self.window.contains(&frame.0) {
+            consider(within(PHYSICAL_WINDOW + u64::from(frame.0) * PAGE_SIZE + u64::from(offset)));
+        }
+        let mut index = self.space(space)?.mappings.head;
+        while let Some(Object { body: Body::Mapping(mapping), .. }) = self.objects.at(index) {
+            index = mapping.in_space.next;
+            *budget = budget.checked_sub(1)?;
+            let apart = mapping.start >= record.start.saturating_add(record.size)
+                || mapping.start.saturating_add(mapping.size) <= record.start;
+            let Some(inner) = mapping.region.filter(|_| !apart) else { continue };
+            if let Some(found) = self.locate_level(inner, frame, offset, levels, budget) {
+                let seen = found.checked_sub(mapping.offset).filter(|offset| *offset < mapping.size);
+                consider(seen.and_then(|offset| within(mapping.start.checked_add(offset)?)));
+            }
+        }
+        best
+    }
+}

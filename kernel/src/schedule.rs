@@ -1,0 +1,150 @@
+//! Who runs: fixed priorities, preemptive, round robin within one. All of it is derived state.
+
+use flob_abi::MAX_PRIORITY;
+
+use crate::kernel::Kernel;
+use crate::list::{List, NONE, Node};
+use crate::machine::Machine;
+use crate::record::{Queue, Thread, ThreadId};
+
+const PRIORITIES: usize = MAX_PRIORITY as usize + 1;
+/// Ticks that a thread runs before others of its priority have their turn.
+const SLICE: u32 = 10;
+
+/// Threads that could run, by priority.
+pub(crate) struct Ready {
+    lists: [List; PRIORITIES],
+    /// Bit *n*: list *n* is not empty.
+    occupied: u32,
+    /// Ticks left to the current thread.
+    slice: u32,
+}
+
+impl Ready {
+    pub const EMPTY: Self = Self { lists: [List::EMPTY; PRIORITIES], occupied: 0, slice: SLICE };
+
+    fn highest(&self) -> Option<u8> {
+        self.occupied.checked_ilog2().map(|bit| bit as u8)
+    }
+}
+
+/// The node by which a thread is in its queue.
+#[expect(clippy::unnecessary_wraps, reason = "the shape that lists want")]
+pub(crate) fn queue_node(thread: &mut Thread) -> Option<&mut Node> {
+    Some(&mut thread.node)
+}
+
+impl<M: Machine> Kernel<M> {
+    /// The lower of the thread's priority and its space's ceiling.
+    fn priority(&self, thread: ThreadId) -> u8 {
+        let thread = self.thread(thread);
+        let ceiling = thread.space.and_then(|space| self.space(space)).map_or(0, |space| space.ceiling);
+        thread.priority.min(ceiling).min(MAX_PRIORITY) as u8
+    }
+
+    /// Whether nothing keeps the thread from running. (Being in the ready queue does not.)
+    pub(crate) fn is_runnable(&self, id: ThreadId) -> bool {
+        let Some(thread) = self.threads.get(id.0) else { return false };
+        !thread.is_stopped()
+            && !thread.has_exception()
+            && matches!(thread.queue, Queue::None | Queue::Ready(_))
+            && self.space_of(id).is_some()
+    }
+
+    /// Puts a thread that can run behind the others of its priority.
+    pub(crate) fn make_ready(&mut self, thread: ThreadId) {
+        if self.current != Some(thread) && self.thread(thread).queue == Queue::None && self.is_runnable(thread) {
+            self.enqueue_ready(thread, false);
+        }
+    }
+
+    fn enqueue_ready(&mut self, thread: ThreadId, first: bool) {
+        let priority = self.priority(thread);
+        let Some(list) = self.ready.lists.get_mut(usize::from(priority)) else { return };
+        let behind = if first { NONE } else { list.tail };
+        self.threads.insert_behind(list, behind, thread.0.index, queue_node);
+        self.ready.occupied |= 1 << priority;
+        self.thread_mut(thread).queue = Queue::Ready(priority);
+    }
+
+    pub(crate) fn dequeue_ready(&mut self, thread: ThreadId, priority: u8) {
+        let Some(list) = self.ready.lists.get_mut(usize::from(priority)) else { return };
+        self.threads.unlink(list, thread.0.index, queue_node);
+        if list.is_empty() {
+            self.ready.occupied &= !(1 << priority);
+        }
+        self.thread_mut(thread).queue = Queue::None;
+    }
+
+    /// The thread to run: the current one unless it cannot go on or a higher one is ready.
+    pub(crate) fn choose(&mut self) -> Option<ThreadId> {
+        if let Some(current) = self.current {
+            let own = self.priority(current);
+            if !self.is_runnable(current) {
+                self.current = None;
+            } else if self.ready.highest().is_some_and(|other| other > own) {
+                self.current = None;
+                self.enqueue_ready(current, true);
+            }
+        }
+        while self.current.is_none() {
+            let priority = self.ready.highest()?;
+            let head = self.ready.lists.get(usize::from(priority))?.head;
+            let next = ThreadId(self.threads.id_at(head)?);
+            self.dequeue_ready(next, priority);
+            if !self.is_runnable(next) {
+                continue;
+            }
+            // The ceiling may have been lowered while it was in the queue.
+            if self.priority(next) < priority {
+                self.enqueue_ready(next, true);
+                continue;
+            }
+            self.start_turn(next);
+        }
+        self.current
+    }
+
+    fn start_turn(&mut self, thread: ThreadId) {
+        self.current = Some(thread);
+        self.ready.slice = SLICE;
+        if core::mem::take(&mut self.thread_mut(thread).imported) {
+            self.import_base = None;
+        }
+    }
+
+    /// The current thread's turn shrinks; at its end the others of its priority go first.
+    pub(crate) fn use_up_slice(&mut self) {
+        self.ready.slice = self.ready.slice.saturating_sub(1);
+        if self.ready.slice == 0 {
+            self.ready.slice = SLICE;
+            if let Some(current) = self.current.take() {
+                self.make_ready(current);
+            }
+        }
+    }
+
+    /// Forgets all queues and builds them again from the threads' state.
+    pub(crate) fn rebuild_queues(&mut self) {
+        self.ready = Ready::EMPTY;
+        self.timers = List::EMPTY;
+        self.lines = [List::EMPTY; crate::kernel::LINES];
+        for index in 0..self.objects.end() {
+            if let Some(object) = self.objects.at_mut(index) {
+                object.waiters = List::EMPTY;
+            }
+        }
+        for index in 0..self.threads.end() {
+            if let Some(thread) = self.threads.at_mut(index) {
+                thread.waiters = List::EMPTY;
+                thread.queue = Queue::None;
+                thread.node = Node::ALONE;
+            }
+        }
+        for index in 0..self.threads.end() {
+            if let Some(id) = self.threads.id_at(index) {
+                self.settle(ThreadId(id));
+            }
+        }
+    }
+}

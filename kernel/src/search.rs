@@ -1,0 +1,75 @@
+//! `region_search`: which flobs are in a range of memory. Its progress is in its arguments.
+
+use flob_abi::{FlobKind, Misuse, PAGE_SIZE, Protection, call::Found, flob::GRANULE};
+use zerocopy::IntoBytes;
+
+use crate::kernel::{GRANULES, Kernel};
+use crate::machine::Machine;
+use crate::outcome::{Args, Done, Outcome, SUCCESS, Trap};
+use crate::record::{FlobId, ThreadId};
+
+/// Pages searched in one kernel entry.
+const PAGES: usize = 32;
+const FOUND_SIZE: usize = size_of::<Found>();
+
+impl<M: Machine> Kernel<M> {
+    /// `region_search`.
+    pub(crate) fn region_search(&mut self, thread: ThreadId, args: Args) -> Outcome {
+        let space = self.own_space(thread)?;
+        let region = self.find(space, args.rdi, FlobKind::Region, Protection::READ)?;
+        if args.rsi.checked_add(args.rdx).is_none() {
+            return Trap::misuse(Misuse::InvalidAddress, args.rdx);
+        }
+        for _ in 0..PAGES {
+            let registers = self.thread(thread).context.registers;
+            if registers.rdx == 0 || registers.r8 == 0 {
+                return SUCCESS;
+            }
+            self.search_page(thread, space, region)?;
+        }
+        Ok(Done::Again)
+    }
+
+    /// Searches from the offset in the registers to the end of its page, or until the array is full.
+    fn search_page(&mut self, thread: ThreadId, space: FlobId, region: FlobId) -> Result<(), Trap> {
+        let offset = self.thread(thread).context.registers.rsi;
+        let Some(resolved) = self.resolve_in_region(region, offset) else {
+            let size = self.region(region).map_or(0, |region| region.size);
+            // Beyond the region is nothing at all.
+            let step = if offset >= size { u64::MAX } else { PAGE_SIZE - offset % PAGE_SIZE };
+            self.search_advance(thread, step);
+            return Ok(());
+        };
+        let mut granule = resolved.offset / GRANULE as usize;
+        while granule < GRANULES {
+            let registers = self.thread(thread).context.registers;
+            if registers.rdx == 0 || registers.r8 == 0 {
+                break;
+            }
+            if let Some(kind) = self.flob_at(resolved.frame, granule).and_then(|id| self.kind_of(id)) {
+                let start = registers.rsi - registers.rsi % GRANULE;
+                self.search_report(thread, space, Found { offset: start, kind: kind as u32, reserved: 0 })?;
+            }
+            self.search_advance(thread, GRANULE - registers.rsi % GRANULE);
+            granule += 1;
+        }
+        Ok(())
+    }
+
+    fn search_report(&mut self, thread: ThreadId, space: FlobId, found: Found) -> Result<(), Trap> {
+        let array = self.thread(thread).context.registers.r10;
+        let buffer = self.user_buffer(space, array, FOUND_SIZE, Protection::WRITE)?;
+        self.write_buffer(buffer, found.as_bytes());
+        let registers = &mut self.thread_mut(thread).context.registers;
+        registers.r10 = registers.r10.wrapping_add(FOUND_SIZE as u64);
+        registers.r8 = registers.r8.saturating_sub(1);
+        Ok(())
+    }
+
+    fn search_advance(&mut self, thread: ThreadId, step: u64) {
+        let registers = &mut self.thread_mut(thread).context.registers;
+        let step = step.min(registers.rdx);
+        registers.rsi = registers.rsi.wrapping_add(step);
+        registers.rdx -= step;
+    }
+}

@@ -1,0 +1,99 @@
+//! Spaces: grants, keeper, debug port.
+
+use flob_abi::{MAX_PRIORITY, PortRange, SpaceState, Status, space_flag};
+
+use crate::kernel::Kernel;
+use crate::list::NONE;
+use crate::machine::{Machine, SpaceKey};
+use crate::record::{FlobId, Space, ThreadId};
+use crate::state::NewLinks;
+
+impl Space {
+    pub(crate) fn state(&self, hash: u64) -> SpaceState {
+        SpaceState { hash, flags: self.flags, ceiling: self.ceiling, interrupts: self.interrupts, ports: self.ports }
+    }
+
+    /// Whether everything that `wanted` grants is granted here too.
+    fn covers(&self, wanted: &SpaceState) -> bool {
+        let port = |range: &PortRange| {
+            let end = |range: &PortRange| u32::from(range.first) + u32::from(range.count);
+            let inside = |own: &PortRange| own.first <= range.first && end(range) <= end(own);
+            range.count == 0 || self.ports.iter().any(inside)
+        };
+        wanted.ceiling <= self.ceiling && wanted.interrupts & !self.interrupts == 0 && wanted.ports.iter().all(port)
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// A new space: no devices, its creator's ceiling and debug port.
+    pub(crate) fn new_space(&self, creator: FlobId) -> Space {
+        let creator = self.space(creator).cloned().unwrap_or_default();
+        Space { ceiling: creator.ceiling, debug_port: creator.debug_port, ..Space::default() }
+    }
+
+    pub(crate) fn set_space(
+        &mut self,
+        setter: ThreadId,
+        id: FlobId,
+        state: Option<SpaceState>,
+        links: NewLinks,
+    ) -> Status {
+        if let Some(state) = state {
+            if state.flags & !space_flag::ALL != 0 || state.ceiling > MAX_PRIORITY {
+                return Status::InvalidState;
+            }
+            let own = self.space_of(setter).and_then(|space| self.space(space));
+            if !own.is_some_and(|own| own.covers(&state)) {
+                return Status::NotPermitted;
+            }
+            if let Some(space) = self.space_mut(id) {
+                space.flags = state.flags;
+                space.ceiling = state.ceiling;
+                space.interrupts = state.interrupts;
+                space.ports = state.ports;
+            }
+        }
+        if let Some(space) = self.space_mut(id) {
+            let [keeper, debug_port, ..] = links;
+            space.keeper = keeper.unwrap_or(space.keeper);
+            space.debug_port = debug_port.unwrap_or(space.debug_port);
+        }
+        // Threads whose exception found no keeper ask again.
+        self.retry_exceptions(id);
+        Status::Success
+    }
+
+    /// Every thread that waits for a keeper of this space is dispatched once more.
+    fn retry_exceptions(&mut self, id: FlobId) {
+        if self.live(self.space(id).and_then(|space| space.keeper)).is_none() {
+            return;
+        }
+        while let Some(thread) = self.find_waiter(id, |kernel, thread| !kernel.thread(thread).is_stopped()) {
+            self.wake(thread);
+            self.dispatch_exception(thread);
+        }
+    }
+
+    /// Before a space is destroyed: its regions and mappings are of no space then.
+    pub(crate) fn detach_space(&mut self, id: FlobId) {
+        loop {
+            let Some(space) = self.space(id) else { return };
+            let (mapping, region) = (space.mappings.head, space.regions.head);
+            if let Some(mapping) = self.objects.id_at(mapping).filter(|_| mapping != NONE) {
+                self.detach_mapping(FlobId(mapping));
+                if let Some(mapping) = self.mapping_mut(FlobId(mapping)) {
+                    mapping.space = None;
+                }
+            } else if let Some(region) = self.objects.id_at(region).filter(|_| region != NONE) {
+                self.unlink_region(FlobId(region));
+                if let Some(region) = self.region_mut(FlobId(region)) {
+                    region.space = None;
+                }
+            } else {
+                break;
+            }
+        }
+        self.machine.forget_space(SpaceKey(id.0.index));
+    }
+}
+

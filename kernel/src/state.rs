@@ -1,0 +1,367 @@
+//! The calls that all kinds share: create, destroy, move, reference, get_state, set_state. Everything that can fail is
+//! resolved first; then the change is made in one piece.
+
+use flob_abi::flob::MAX_LINKS;
+use flob_abi::{
+    ConditionState, FlobKind, Misuse, PortSetState, Protection, Status, THREAD_STATE_HEAD, ThreadState, group,
+};
+use zerocopy::{FromBytes, IntoBytes};
+
+use crate::kernel::Kernel;
+use crate::list::List;
+use crate::machine::Machine;
+use crate::outcome::{Args, Done, Outcome, SUCCESS, Trap, status};
+use crate::record::{Body, FlobId, Mutex, Object, PortSet, Reference, Thread, ThreadId};
+use crate::user::Buffer;
+
+/// A link as `set_state` is to set it: `None` leaves it, `Some(None)` clears it.
+pub(crate) type NewLinks = [Option<Option<FlobId>>; MAX_LINKS];
+
+/// The state bytes of any kind.
+pub(crate) struct StateBytes {
+    pub bytes: [u8; size_of::<ThreadState>()],
+    pub len: usize,
+}
+
+impl StateBytes {
+    fn of<T: IntoBytes + zerocopy::Immutable>(state: &T) -> Self {
+        let mut bytes = [0; size_of::<ThreadState>()];
+        let from = state.as_bytes();
+        if let Some(to) = bytes.get_mut(..from.len()) {
+            to.copy_from_slice(from);
+        }
+        Self { bytes, len: from.len() }
+    }
+
+    /// The struct that these bytes are.
+    pub fn read<T: FromBytes>(&self) -> Option<T> {
+        T::read_from_prefix(&self.bytes).ok().map(|(state, _)| state)
+    }
+}
+
+/// Bytes that a state buffer must have.
+fn state_size(kind: FlobKind, mask: u64) -> usize {
+    match kind {
+        FlobKind::Thread if mask & group::VECTORS == 0 => THREAD_STATE_HEAD,
+        _ => flob_abi::state_size(kind),
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// `X_create`.
+    pub(crate) fn create(&mut self, thread: ThreadId, args: Args, kind: FlobKind) -> Outcome {
+        let space = self.own_space(thread)?;
+        let place = self.place_at(space, args.rdi, kind, Protection::WRITE)?;
+        if !self.is_free(place, kind) {
+            return Trap::misuse(Misuse::FlobExists, args.rdi);
+        }
+        let hash = self.new_hash(args.rsi);
+        let id = if kind == FlobKind::Thread {
+            self.threads.insert(Thread::new(place, hash)).map(|id| ThreadId(id).into())
+        } else {
+            let body = self.new_body(kind, space);
+            self.objects.insert(Object { place, hash, waiters: List::EMPTY, body }).map(FlobId)
+        };
+        let Some(id) = id else { return status(Status::NoMemory) };
+        self.occupy(place, id);
+        SUCCESS
+    }
+
+    fn new_body(&self, kind: FlobKind, creator: FlobId) -> Body {
+        match kind {
+            FlobKind::Space => Body::Space(self.new_space(creator)),
+            FlobKind::Region => Body::Region(crate::region::EMPTY),
+            FlobKind::Mapping => Body::Mapping(crate::mapping::EMPTY),
+            FlobKind::Port => Body::Port(crate::port::EMPTY),
+            FlobKind::PortSet => Body::PortSet(PortSet { flags: 0, ports: List::EMPTY }),
+            FlobKind::Mutex => Body::Mutex(Mutex::default()),
+            FlobKind::Condition | FlobKind::Thread => Body::Condition,
+            FlobKind::Reference => Body::Reference(Reference::default()),
+        }
+    }
+
+    /// `X_destroy`.
+    pub(crate) fn destroy(&mut self, thread: ThreadId, args: Args, kind: FlobKind) -> Outcome {
+        let space = self.own_space(thread)?;
+        let id = self.find(space, args.rdi, kind, Protection::WRITE)?;
+        if id == thread.into() {
+            return Trap::misuse(Misuse::CurrentThread, args.rdi);
+        }
+        self.destroy_flob(id, kind);
+        SUCCESS
+    }
+
+    fn destroy_flob(&mut self, id: FlobId, kind: FlobKind) {
+        match kind {
+            FlobKind::Space => self.detach_space(id),
+            FlobKind::Thread => self.detach_thread(id),
+            FlobKind::Region => self.detach_region(id),
+            FlobKind::Mapping => self.detach_mapping(id),
+            FlobKind::Port => self.detach_port(id),
+            FlobKind::PortSet => self.detach_port_set(id),
+            FlobKind::Mutex | FlobKind::Condition | FlobKind::Reference => {}
+        }
+        if let Some(place) = self.place_of(id) {
+            self.vacate(place, kind);
+        }
+        let waiters = self.waiters(id);
+        match id.as_thread() {
+            Some(thread) => drop(self.threads.remove(thread.0)),
+            None => drop(self.objects.remove(id.0)),
+        }
+        self.release_waiters(waiters);
+    }
+
+    /// `X_move`: the flob is at another place now; all links to it hold.
+    pub(crate) fn move_flob(&mut self, thread: ThreadId, args: Args, kind: FlobKind) -> Outcome {
+        let space = self.own_space(thread)?;
+        let id = self.find(space, args.rdi, kind, Protection::WRITE)?;
+        let to = self.place_at(space, args.rsi, kind, Protection::WRITE)?;
+        let Some(from) = self.place_of(id) else { return Trap::misuse(Misuse::NoFlob, args.rdi) };
+        if to == from {
+            return SUCCESS;
+        }
+        if !self.is_free(to, kind) {
+            return Trap::misuse(Misuse::FlobExists, args.rsi);
+        }
+        self.vacate(from, kind);
+        match id.as_thread() {
+            Some(thread) => self.thread_mut(thread).place = to,
+            None => {
+                if let Some(object) = self.objects.get_mut(id.0) {
+                    object.place = to;
+                }
+            }
+        }
+        self.occupy(to, id);
+        SUCCESS
+    }
+
+    /// `X_reference`.
+    pub(crate) fn make_reference(&mut self, thread: ThreadId, args: Args, kind: FlobKind) -> Outcome {
+        let space = self.own_space(thread)?;
+        let id = self.find(space, args.rdi, kind, Protection::READ)?;
+        let reference = self.find(space, args.rsi, FlobKind::Reference, Protection::WRITE)?;
+        if let Some(reference) = self.reference_mut(reference) {
+            reference.target = Some(id);
+        }
+        SUCCESS
+    }
+
+    /// `X_get_state`.
+    pub(crate) fn get_state(&mut self, thread: ThreadId, args: Args, kind: FlobKind) -> Outcome {
+        let space = self.own_space(thread)?;
+        let access = if kind == FlobKind::Thread { Protection::WRITE } else { Protection::READ };
+        let id = self.find(space, args.rdi, kind, access)?;
+        if id == thread.into() {
+            return Trap::misuse(Misuse::CurrentThread, args.rdi);
+        }
+        let buffer = self.state_buffer(space, args, kind, Protection::WRITE)?;
+        let references = self.link_references(space, args.rdx, kind, Protection::WRITE)?;
+        let links = self.links(id);
+        let state = self.state_bytes(id);
+        if let Some(target) = id.as_thread() {
+            self.stop(target);
+        }
+        if let (Some(buffer), Some(state)) = (buffer, &state) {
+            let len = state.len.min(state_size(kind, args.r10));
+            self.write_buffer(buffer, state.bytes.get(..len).unwrap_or_default());
+        }
+        for (reference, link) in references.into_iter().zip(links) {
+            if let Some(reference) = reference.and_then(|id| self.reference_mut(id)) {
+                reference.target = link;
+            }
+        }
+        SUCCESS
+    }
+
+    /// `X_set_state`.
+    pub(crate) fn set_state(&mut self, thread: ThreadId, args: Args, kind: FlobKind) -> Outcome {
+        let space = self.own_space(thread)?;
+        let id = self.find(space, args.rdi, kind, Protection::WRITE)?;
+        if id == thread.into() {
+            return Trap::misuse(Misuse::CurrentThread, args.rdi);
+        }
+        let buffer = self.state_buffer(space, args, kind, Protection::READ)?;
+        let references = self.link_references(space, args.rdx, kind, Protection::READ)?;
+        let mut links: NewLinks = [None; MAX_LINKS];
+        for ((reference, link), index) in references.into_iter().zip(&mut links).zip(0..) {
+            let Some(reference) = reference.and_then(|id| self.reference(id)) else { continue };
+            let target = self.live(reference.target);
+            if target.is_some_and(|target| !self.link_fits(kind, index, target)) {
+                return status(Status::InvalidState);
+            }
+            *link = Some(target);
+        }
+        let state = buffer.map(|buffer| {
+            let mut state = StateBytes { bytes: [0; size_of::<ThreadState>()], len: state_size(kind, args.r10) };
+            self.read_buffer(buffer, state.bytes.get_mut(..state.len).unwrap_or_default());
+            state
+        });
+        Ok(Done::Status(self.apply_state(thread, id, kind, state.as_ref(), args.r10, links)))
+    }
+
+    fn state_buffer(
+        &mut self,
+        space: FlobId,
+        args: Args,
+        kind: FlobKind,
+        access: Protection,
+    ) -> Result<Option<Buffer>, Trap> {
+        if args.rsi == 0 {
+            return Ok(None);
+        }
+        self.user_buffer(space, args.rsi, state_size(kind, args.r10), access).map(Some)
+    }
+
+    /// The reference flobs that an array of links names; 0 stands for none.
+    fn link_references(
+        &mut self,
+        space: FlobId,
+        array: u64,
+        kind: FlobKind,
+        access: Protection,
+    ) -> Result<[Option<FlobId>; MAX_LINKS], Trap> {
+        let mut references = [None; MAX_LINKS];
+        if array == 0 {
+            return Ok(references);
+        }
+        for (slot, index) in references.iter_mut().zip(0..kind.links().len() as u64) {
+            let address: u64 = self.read_user(space, array.wrapping_add(index * 8))?;
+            if address != 0 {
+                *slot = Some(self.find(space, address, FlobKind::Reference, access)?);
+            }
+        }
+        Ok(references)
+    }
+
+    /// Whether a link of this kind may lead to such a flob.
+    fn link_fits(&self, kind: FlobKind, index: usize, target: FlobId) -> bool {
+        let Some(target) = self.kind_of(target) else { return false };
+        let Some(name) = kind.links().get(index) else { return false };
+        match *name {
+            "space" => target == FlobKind::Space,
+            "keeper" | "debug_port" => target == FlobKind::Port,
+            "region" => target == FlobKind::Region,
+            "port_set" => target == FlobKind::PortSet,
+            "waiting_for" => !matches!(target, FlobKind::Mapping | FlobKind::Reference),
+            _ => target == FlobKind::Thread,
+        }
+    }
+
+    fn apply_state(
+        &mut self,
+        setter: ThreadId,
+        id: FlobId,
+        kind: FlobKind,
+        state: Option<&StateBytes>,
+        mask: u64,
+        links: NewLinks,
+    ) -> Status {
+        match kind {
+            FlobKind::Space => self.set_space(setter, id, state.and_then(StateBytes::read), links),
+            FlobKind::Thread => match id.as_thread() {
+                Some(target) => self.set_thread(target, state.and_then(StateBytes::read), mask, links),
+                None => Status::InvalidState,
+            },
+            FlobKind::Region => self.set_region(id, state.and_then(StateBytes::read), links),
+            FlobKind::Mapping => self.set_mapping(id, state.and_then(StateBytes::read), links),
+            FlobKind::Port => self.set_port(id, state.and_then(StateBytes::read), links),
+            FlobKind::PortSet => match state.and_then(StateBytes::read::<PortSetState>) {
+                Some(state) if state.flags != 0 => Status::InvalidState,
+                _ => Status::Success,
+            },
+            FlobKind::Mutex => self.set_mutex(id, state.and_then(StateBytes::read), links),
+            FlobKind::Condition => match state.and_then(StateBytes::read::<ConditionState>) {
+                Some(state) if state.flags != 0 => Status::InvalidState,
+                _ => Status::Success,
+            },
+            FlobKind::Reference => Status::InvalidState,
+        }
+    }
+
+    /// A flob's links; those to what is gone are null.
+    pub(crate) fn links(&self, id: FlobId) -> [Option<FlobId>; MAX_LINKS] {
+        let mut links = [None; MAX_LINKS];
+        if let Some(thread) = id.as_thread() {
+            let thread = self.thread(thread);
+            links = [
+                thread.space,
+                thread.waiting_for,
+                thread.client_peer,
+                thread.server_peer,
+                thread.idempotent_client,
+                thread.idempotent_server,
+            ];
+        } else if let Some(object) = self.objects.get(id.0) {
+            [links[0], links[1]] = match &object.body {
+                Body::Space(space) => [space.keeper, space.debug_port],
+                Body::Region(region) => [region.space, region.keeper],
+                Body::Mapping(mapping) => [mapping.region, mapping.space],
+                Body::Port(port) => [port.set, None],
+                Body::Mutex(mutex) => [mutex.owner, None],
+                Body::Reference(reference) => [reference.target, None],
+                Body::PortSet(_) | Body::Condition => [None, None],
+            };
+        }
+        links.map(|link| self.live(link))
+    }
+
+    fn state_bytes(&self, id: FlobId) -> Option<StateBytes> {
+        if let Some(thread) = id.as_thread() {
+            return Some(StateBytes::of(&self.thread_state(thread)));
+        }
+        let object = self.objects.get(id.0)?;
+        let hash = object.hash;
+        Some(match &object.body {
+            Body::Space(space) => StateBytes::of(&space.state(hash)),
+            Body::Region(region) => StateBytes::of(&region.state(hash)),
+            Body::Mapping(mapping) => StateBytes::of(&mapping.state(hash)),
+            Body::Port(port) => StateBytes::of(&flob_abi::PortState { hash, alias: port.alias }),
+            Body::PortSet(set) => StateBytes::of(&PortSetState { hash, flags: set.flags }),
+            Body::Mutex(_) => StateBytes::of(&self.mutex_state(id, hash)?),
+            Body::Condition => StateBytes::of(&ConditionState { hash, flags: 0 }),
+            Body::Reference(_) => StateBytes::of(&flob_abi::ReferenceState { hash }),
+        })
+    }
+
+    /// Those who waited for a flob that is gone run their calls again, and find out.
+    fn release_waiters(&mut self, list: List) {
+        let mut index = list.head;
+        while let Some(id) = self.threads.id_at(index) {
+            let thread = ThreadId(id);
+            index = self.threads.next(index, crate::schedule::queue_node);
+            let record = self.thread_mut(thread);
+            record.queue = crate::record::Queue::None;
+            record.node = crate::list::Node::ALONE;
+            record.waiting_for = None;
+            if record.has_exception() {
+                if !record.is_stopped() {
+                    self.dispatch_exception(thread);
+                }
+            } else {
+                self.make_ready(thread);
+            }
+        }
+    }
+
+    fn set_mutex(&mut self, id: FlobId, state: Option<flob_abi::MutexState>, links: NewLinks) -> Status {
+        if let Some(state) = state {
+            let status = self.set_mutex_state(id, state);
+            if status != Status::Success {
+                return status;
+            }
+        }
+        if let Some(mutex) = self.mutex_mut(id) {
+            if let [Some(owner), ..] = links {
+                mutex.owner = owner;
+            }
+            // Null owner and unlocked go together, as far as that can be had: an owner that died leaves it locked.
+            if !mutex.locked {
+                mutex.owner = None;
+            }
+        }
+        self.hand_over(id);
+        Status::Success
+    }
+}

@@ -1,0 +1,233 @@
+//! Threads: their state as it is exported and set, stopping, and calls about oneself.
+
+use flob_abi::memory::{USER_END, is_canonical};
+use flob_abi::{
+    DebugRegisters, ExceptionCode, FlobKind, MAX_PRIORITY, Misuse, Protection, Registers, Status, ThreadState, group,
+    thread_flag,
+};
+
+use crate::ipc::Side;
+use crate::kernel::Kernel;
+use crate::machine::{INITIAL_RFLAGS, Machine};
+use crate::outcome::{Args, Done, Outcome, SUCCESS, Trap};
+use crate::record::{FlobId, Queue, ThreadId};
+use crate::state::NewLinks;
+use crate::wait::next_step;
+
+/// RFLAGS.TF: single step.
+pub(crate) const TRAP_FLAG: u64 = 1 << 8;
+/// CF, PF, AF, ZF, SF, TF, DF, OF, RF, AC.
+const SETTABLE_RFLAGS: u64 = 0x1 | 0x4 | 0x10 | 0x40 | 0x80 | TRAP_FLAG | 0x400 | 0x800 | 1 << 16 | 1 << 18;
+/// MXCSR's defined bits, and where it is in the FXSAVE image.
+const MXCSR_MASK: u32 = 0xffff;
+const MXCSR: core::ops::Range<usize> = 24..28;
+/// DR6's bits that can be 1 or 0, those that are always 1; the same for DR7, without GD.
+const DR6_BITS: u64 = 0xe00f;
+const DR6_ONES: u64 = 0xffff_0ff0;
+const DR7_BITS: u64 = 0xffff_03ff;
+const DR7_ONES: u64 = 0x400;
+
+/// RFLAGS as user code may have them.
+pub(crate) const fn settable_rflags(rflags: u64) -> u64 {
+    rflags & SETTABLE_RFLAGS | INITIAL_RFLAGS
+}
+
+impl<M: Machine> Kernel<M> {
+    /// The state as it is exported.
+    pub(crate) fn thread_state(&self, id: ThreadId) -> ThreadState {
+        let thread = self.thread(id);
+        ThreadState {
+            hash: thread.hash,
+            flags: thread.flags,
+            priority: thread.priority,
+            own_address: thread.own_address,
+            rank: thread.rank,
+            registers: thread.context.registers,
+            debug: thread.context.debug,
+            handlers: thread.handlers,
+            saved: thread.saved,
+            exception: thread.exception,
+            reserved: 0,
+            vectors: thread.context.vectors,
+        }
+    }
+
+    /// Stops a thread, at once, wherever it is. What it waits for it goes on waiting for.
+    pub(crate) fn stop(&mut self, id: ThreadId) {
+        self.thread_mut(id).flags |= thread_flag::STOPPED;
+        if let Queue::Ready(priority) = self.thread(id).queue {
+            self.dequeue_ready(id, priority);
+            self.pass_on_wake(id);
+        }
+    }
+
+    /// A server that was woken for a request and is stopped before it could look: another one gets it.
+    fn pass_on_wake(&mut self, id: ThreadId) {
+        let registers = self.thread(id).context.registers;
+        if next_step(registers.rax) != Some(flob_abi::ipc::WAIT) {
+            return;
+        }
+        let Some(space) = self.space_of(id) else { return };
+        let Ok(set) = self.find(space, registers.rdi, FlobKind::PortSet, Protection::WRITE) else { return };
+        if let Some((_, port)) = self.first_client(set) {
+            self.notify_servers(port);
+        }
+    }
+
+    /// Sets the groups of fields in the mask, and links; then the queues follow.
+    pub(crate) fn set_thread(
+        &mut self,
+        id: ThreadId,
+        state: Option<ThreadState>,
+        mask: u64,
+        links: NewLinks,
+    ) -> Status {
+        if let Some(state) = &state {
+            if !is_valid(state, mask) {
+                return Status::InvalidState;
+            }
+            self.apply_groups(id, state, mask);
+        }
+        let thread = self.thread_mut(id);
+        let [space, waiting_for, client_peer, server_peer, idempotent_client, idempotent_server] = links;
+        thread.space = space.unwrap_or(thread.space);
+        thread.idempotent_client = idempotent_client.unwrap_or(thread.idempotent_client);
+        thread.idempotent_server = idempotent_server.unwrap_or(thread.idempotent_server);
+        self.set_peer(id, Side::Client, client_peer);
+        self.set_peer(id, Side::Server, server_peer);
+        // Take it out of the queue of what it waited for before the link changes.
+        self.leave_queue(id);
+        let thread = self.thread_mut(id);
+        thread.waiting_for = waiting_for.unwrap_or(thread.waiting_for);
+        if thread.waiting_for == Some(id.into()) {
+            thread.waiting_for = None;
+        }
+        self.settle(id);
+        Status::Success
+    }
+
+    /// Sets one end of a connection. Clearing it, or naming another, ends the old connection: its peer is woken.
+    pub(crate) fn set_peer(&mut self, id: ThreadId, side: Side, link: Option<Option<FlobId>>) {
+        let Some(link) = link else { return };
+        let old = *self.peer_link(id, side);
+        if old != link {
+            self.disconnect(id, side);
+            *self.peer_link(id, side) = link;
+        }
+    }
+
+    fn apply_groups(&mut self, id: ThreadId, state: &ThreadState, mask: u64) {
+        let rank = (mask & group::SCHEDULING != 0).then(|| self.import_rank(state.rank));
+        let thread = self.thread_mut(id);
+        let mut copy_flags = |bits: u32| thread.flags = thread.flags & !bits | state.flags & bits;
+        if mask & group::CONTROL != 0 {
+            copy_flags(thread_flag::STOPPED | thread_flag::EXCEPTIONS_ENABLED);
+        }
+        if mask & group::DIRECTION != 0 {
+            copy_flags(thread_flag::CLIENT_SENDS);
+        }
+        if mask & group::REGISTERS != 0 {
+            let rflags = settable_rflags(state.registers.rflags);
+            thread.context.registers = Registers { rflags, ..state.registers };
+        }
+        if mask & group::OWN_ADDRESS != 0 {
+            thread.own_address = state.own_address;
+        }
+        if let Some(rank) = rank {
+            thread.rank = rank;
+            thread.imported = true;
+            thread.priority = state.priority;
+        }
+        if mask & group::HANDLERS != 0 {
+            thread.handlers = state.handlers;
+        }
+        if mask & group::SAVED != 0 {
+            thread.saved = state.saved;
+            thread.saved.rflags = settable_rflags(state.saved.rflags);
+        }
+        if mask & group::EXCEPTION != 0 {
+            thread.exception = state.exception;
+        }
+        if mask & group::DEBUG != 0 {
+            thread.context.debug = DebugRegisters {
+                dr6: state.debug.dr6 & DR6_BITS | DR6_ONES,
+                dr7: state.debug.dr7 & DR7_BITS | DR7_ONES,
+                ..state.debug
+            };
+        }
+        if mask & group::VECTORS != 0 {
+            thread.context.vectors = state.vectors;
+            if let Some(mxcsr) = thread.context.vectors.get_mut(MXCSR) {
+                let value = mxcsr.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte));
+                mxcsr.copy_from_slice(&(value & MXCSR_MASK).to_le_bytes());
+            }
+        }
+    }
+
+    /// Before a thread is destroyed: whoever is connected with it is told.
+    pub(crate) fn detach_thread(&mut self, id: FlobId) {
+        let Some(id) = id.as_thread() else { return };
+        self.disconnect(id, Side::Client);
+        self.disconnect(id, Side::Server);
+        self.drop_idempotent_client(id);
+        self.leave_queue(id);
+        if self.current == Some(id) {
+            self.current = None;
+        }
+    }
+
+    /// `thread_self`.
+    pub(crate) fn thread_self(&mut self, thread: ThreadId, _: Args) -> Outcome {
+        let record = self.thread_mut(thread);
+        record.context.registers.rdi = record.own_address;
+        SUCCESS
+    }
+
+    /// `thread_return_from_exception`.
+    pub(crate) fn thread_return_from_exception(&mut self, thread: ThreadId, _: Args) -> Outcome {
+        self.return_from_exception(thread);
+        Ok(Done::Kept)
+    }
+
+    /// `thread_get_server`: parks the server end of the connection in a reference.
+    pub(crate) fn thread_get_server(&mut self, thread: ThreadId, args: Args) -> Outcome {
+        let space = self.own_space(thread)?;
+        let id = self.find(space, args.rdi, FlobKind::Reference, Protection::WRITE)?;
+        let link = self.peer_link(thread, Side::Server).take();
+        let link = self.live(link);
+        if let Some(reference) = self.reference_mut(id) {
+            reference.target = link;
+        }
+        SUCCESS
+    }
+
+    /// `thread_set_server`: takes a parked connection up; one at hand is broken.
+    pub(crate) fn thread_set_server(&mut self, thread: ThreadId, args: Args) -> Outcome {
+        let space = self.own_space(thread)?;
+        let target = self.find_target(space, args.rdi)?;
+        if target.is_some_and(|target| target.as_thread().is_none()) {
+            return Trap::misuse(Misuse::WrongReference, args.rdi);
+        }
+        self.set_peer(thread, Side::Server, Some(target));
+        SUCCESS
+    }
+}
+
+/// Whether the groups in the mask hold nothing that a thread cannot have. What can be masked is masked instead.
+fn is_valid(state: &ThreadState, mask: u64) -> bool {
+    let has = |group: u64| mask & group != 0;
+    let registers = &state.registers;
+    let handlers = &state.handlers;
+    let canonical = |addresses: &[u64]| addresses.iter().all(|address| is_canonical(*address));
+    mask & !group::ALL == 0
+        && (!has(group::CONTROL | group::DIRECTION) || state.flags & !thread_flag::ALL == 0)
+        && (!has(group::SCHEDULING) || state.priority <= MAX_PRIORITY)
+        && (!has(group::REGISTERS) || canonical(&[registers.rip, registers.fs_base, registers.gs_base]))
+        && (!has(group::HANDLERS)
+            || canonical(&[handlers.trap, handlers.interrupt, handlers.client_alert, handlers.server_alert]))
+        && (!has(group::SAVED) || is_canonical(state.saved.rip))
+        && (!has(group::EXCEPTION)
+            || state.exception.code == 0
+            || ExceptionCode::from_number(state.exception.code).is_some())
+        && (!has(group::DEBUG) || state.debug.address.iter().all(|address| *address < USER_END))
+}

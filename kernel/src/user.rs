@@ -1,0 +1,96 @@
+//! Memory of user code. The kernel never dereferences a user address: it resolves the page and goes through the machine's
+//! frames, so an address can fail but never fault.
+
+use flob_abi::{Misuse, PAGE_SIZE, Protection, memory::USER_END};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use crate::kernel::Kernel;
+use crate::machine::{Frame, Machine, Page, SpaceKey};
+use crate::outcome::Trap;
+use crate::record::FlobId;
+
+/// Where a user address leads: a frame and an offset in it.
+pub(crate) type Spot = (Frame, usize);
+
+/// Most pages that a state struct or link array can touch.
+const MAX_SPOTS: usize = 2;
+
+/// A short range of user memory whose pages have been resolved: reading and writing it cannot fail any more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Buffer {
+    parts: [(Spot, usize); MAX_SPOTS],
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Resolves one user address for an access. A translation at hand counts first: it may have been lifted.
+    pub(crate) fn user_spot(&mut self, space: FlobId, address: u64, access: Protection) -> Result<Spot, Trap> {
+        if address >= USER_END {
+            return Trap::misuse(Misuse::InvalidAddress, address);
+        }
+        let key = SpaceKey(space.0.index);
+        if let Some((frame, allowed)) = self.machine.translation(key, Page(address / PAGE_SIZE))
+            && allowed.allows(access)
+        {
+            return Ok((frame, (address % PAGE_SIZE) as usize));
+        }
+        match self.resolve(space, address, access, None) {
+            Ok(resolved) => Ok((resolved.frame, resolved.offset)),
+            Err(_) => Err(Trap::Fault { address, access }),
+        }
+    }
+
+    /// Resolves a short range (at most a page long).
+    pub(crate) fn user_buffer(
+        &mut self,
+        space: FlobId,
+        address: u64,
+        len: usize,
+        access: Protection,
+    ) -> Result<Buffer, Trap> {
+        let first = self.user_spot(space, address, access)?;
+        let first_len = len.min(PAGE_SIZE as usize - first.1);
+        let mut parts = [(first, first_len), (first, 0)];
+        if first_len < len {
+            let second = self.user_spot(space, address.saturating_add(first_len as u64), access)?;
+            parts[1] = (second, len - first_len);
+        }
+        Ok(Buffer { parts })
+    }
+
+    /// Copies out of a resolved range.
+    pub(crate) fn read_buffer(&self, buffer: Buffer, bytes: &mut [u8]) {
+        let mut rest = bytes;
+        for ((frame, offset), len) in buffer.parts {
+            let Some((now, later)) = rest.split_at_mut_checked(len) else { return };
+            if let Some(from) = self.machine.frame(frame).and_then(|memory| memory.get(offset..offset + len)) {
+                now.copy_from_slice(from);
+            }
+            rest = later;
+        }
+    }
+
+    /// Copies into a resolved range; bytes that do not fit are left out.
+    pub(crate) fn write_buffer(&mut self, buffer: Buffer, bytes: &[u8]) {
+        let mut rest = bytes;
+        for ((frame, offset), len) in buffer.parts {
+            let (now, later) = rest.split_at(len.min(rest.len()));
+            let memory = self.machine.frame_mut(frame);
+            if let Some(to) = memory.and_then(|memory| memory.get_mut(offset..offset + now.len())) {
+                to.copy_from_slice(now);
+            }
+            rest = later;
+        }
+    }
+
+    /// Reads a value of user memory.
+    pub(crate) fn read_user<T: FromBytes + IntoBytes + Immutable>(
+        &mut self,
+        space: FlobId,
+        address: u64,
+    ) -> Result<T, Trap> {
+        let buffer = self.user_buffer(space, address, size_of::<T>(), Protection::READ)?;
+        let mut value = T::new_zeroed();
+        self.read_buffer(buffer, value.as_mut_bytes());
+        Ok(value)
+    }
+}

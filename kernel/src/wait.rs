@@ -1,0 +1,194 @@
+//! Waiting: a thread waits on a flob exactly when its waiting-for link names it and its registers hold the matching
+//! stage, stopped or not. The queues here are derived from that.
+
+use flob_abi::{Call, FlobKind, Status, ipc};
+
+use crate::kernel::Kernel;
+use crate::list::List;
+use crate::machine::Machine;
+use crate::record::{FlobId, Queue, ThreadId};
+use crate::schedule::queue_node;
+
+/// Bytes of a `syscall` instruction.
+const CALL_SIZE: u64 = 2;
+
+impl<M: Machine> Kernel<M> {
+    pub(crate) fn waiters(&self, on: FlobId) -> List {
+        match on.as_thread() {
+            Some(thread) => self.thread(thread).waiters,
+            None => self.objects.get(on.0).map_or(List::EMPTY, |object| object.waiters),
+        }
+    }
+
+    fn set_waiters(&mut self, on: FlobId, list: List) {
+        match on.as_thread() {
+            Some(thread) => self.thread_mut(thread).waiters = list,
+            None => {
+                if let Some(object) = self.objects.get_mut(on.0) {
+                    object.waiters = list;
+                }
+            }
+        }
+    }
+
+    /// The first waiter for which `wanted` holds.
+    pub(crate) fn find_waiter(&mut self, on: FlobId, wanted: impl Fn(&Self, ThreadId) -> bool) -> Option<ThreadId> {
+        let mut index = self.waiters(on).head;
+        while let Some(id) = self.threads.id_at(index) {
+            if wanted(self, ThreadId(id)) {
+                return Some(ThreadId(id));
+            }
+            index = self.threads.next(index, queue_node);
+        }
+        None
+    }
+
+    /// The thread begins to wait, behind all others.
+    pub(crate) fn wait(&mut self, thread: ThreadId, on: FlobId) {
+        self.leave_queue(thread);
+        let rank = self.next_rank;
+        self.next_rank = self.next_rank.saturating_add(1);
+        let record = self.thread_mut(thread);
+        record.rank = rank;
+        record.imported = false;
+        record.waiting_for = Some(on);
+        self.enqueue_waiter(thread, on);
+    }
+
+    /// Puts a thread among the waiters of its waiting-for link, by its rank.
+    fn enqueue_waiter(&mut self, thread: ThreadId, on: FlobId) {
+        let rank = self.thread(thread).rank;
+        let mut list = self.waiters(on);
+        let mut before = list.tail;
+        while self.threads.at(before).is_some_and(|other| other.rank > rank) {
+            before = self.threads.prev(before, queue_node);
+        }
+        self.threads.insert_behind(&mut list, before, thread.0.index, queue_node);
+        self.set_waiters(on, list);
+        self.thread_mut(thread).queue = Queue::Waiters(on);
+    }
+
+    /// Takes a thread out of whatever list it is in; its waiting-for link stays.
+    pub(crate) fn leave_queue(&mut self, thread: ThreadId) {
+        match self.thread(thread).queue {
+            Queue::None => {}
+            Queue::Ready(priority) => self.dequeue_ready(thread, priority),
+            Queue::Waiters(on) => {
+                let mut list = self.waiters(on);
+                self.threads.unlink(&mut list, thread.0.index, queue_node);
+                self.set_waiters(on, list);
+            }
+            Queue::Timer => self.threads.unlink(&mut self.timers, thread.0.index, queue_node),
+            Queue::Line(line) => {
+                if let Some(list) = self.lines.get_mut(usize::from(line)) {
+                    self.threads.unlink(list, thread.0.index, queue_node);
+                }
+            }
+        }
+        self.thread_mut(thread).queue = Queue::None;
+    }
+
+    /// The thread waits no more: it runs its call again from the stage it has reached.
+    pub(crate) fn wake(&mut self, thread: ThreadId) {
+        self.leave_queue(thread);
+        self.thread_mut(thread).waiting_for = None;
+        self.make_ready(thread);
+    }
+
+    /// Ends a thread's call: status into `rax`, RIP behind the call. A step over a call stops there.
+    pub(crate) fn complete(&mut self, thread: ThreadId, status: Status) {
+        self.leave_queue(thread);
+        let record = self.thread_mut(thread);
+        record.waiting_for = None;
+        let registers = &mut record.context.registers;
+        registers.rax = status as u64;
+        registers.rip = registers.rip.wrapping_add(CALL_SIZE);
+        if !flob_abi::memory::is_canonical(registers.rip) {
+            registers.rip = flob_abi::memory::USER_END;
+        }
+        if registers.rflags & crate::thread::TRAP_FLAG != 0 {
+            self.raise_step(thread);
+        }
+        self.make_ready(thread);
+    }
+
+    /// Whether a thread's registers hold a stage in which it can wait for a flob of this kind.
+    pub(crate) fn stage_fits(&self, thread: ThreadId, on: FlobId) -> bool {
+        let record = self.thread(thread);
+        let Some(kind) = self.kind_of(on) else { return false };
+        if record.has_exception() {
+            return matches!(kind, FlobKind::Port | FlobKind::Thread | FlobKind::Space | FlobKind::Region);
+        }
+        let call = record.context.registers.rax;
+        match kind {
+            FlobKind::Mutex => call == Call::MutexLock as u64,
+            FlobKind::Condition => call == Call::ConditionSleep as u64,
+            FlobKind::Port => next_step(call) == Some(ipc::CONNECT),
+            FlobKind::PortSet => next_step(call) == Some(ipc::WAIT),
+            FlobKind::Thread => {
+                next_step(call).is_some_and(|step| {
+                    step & (ipc::ACKNOWLEDGE | ipc::SEND | ipc::OVER | ipc::RECEIVE) != 0
+                })
+            }
+            _ => false,
+        }
+    }
+
+    /// Makes the queues agree with a thread's state after somebody has set it.
+    pub(crate) fn settle(&mut self, thread: ThreadId) {
+        self.leave_queue(thread);
+        let stopped = self.thread(thread).is_stopped();
+        if let Some(on) = self.thread(thread).waiting_for {
+            if !self.exists(on) {
+                self.thread_mut(thread).waiting_for = None;
+            } else if self.stage_fits(thread, on) {
+                self.enqueue_waiter(thread, on);
+                self.settle_waiting(thread, on);
+            } else if !stopped {
+                self.thread_mut(thread).waiting_for = None;
+            }
+        }
+        if !stopped && self.thread(thread).has_exception() && !self.is_being_served(thread) {
+            self.leave_queue(thread);
+            self.thread_mut(thread).waiting_for = None;
+            self.dispatch_exception(thread);
+        }
+        self.make_ready(thread);
+    }
+
+    /// What a new waiter waits for may have happened already.
+    fn settle_waiting(&mut self, thread: ThreadId, on: FlobId) {
+        match self.kind_of(on) {
+            Some(FlobKind::Mutex) => self.hand_over(on),
+            Some(FlobKind::Port) => self.notify_servers(on),
+            Some(FlobKind::PortSet) => {
+                if self.first_client(on).is_some() {
+                    self.wake(thread);
+                }
+            }
+            Some(FlobKind::Thread) => {
+                let both = on.as_thread().is_some_and(|peer| self.thread(peer).waiting_for == Some(thread.into()));
+                if both && !self.thread(thread).has_exception() {
+                    self.wake(thread);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A ticket for a thread whose rank is set from outside: behind all who wait, in the order of the given ranks.
+    pub(crate) fn import_rank(&mut self, rank: u64) -> u64 {
+        let base = *self.import_base.get_or_insert(self.next_rank);
+        // Ranks from outside are cut to 32 bits, so that they cannot use up the tickets of all others.
+        let ticket = base.saturating_add(rank & 0xffff_ffff);
+        self.next_rank = self.next_rank.max(ticket.saturating_add(1));
+        ticket
+    }
+}
+
+/// The first of the steps left of an IPC call.
+pub(crate) const fn next_step(call: u64) -> Option<u64> {
+    let steps = call & ipc::STEPS & !ipc::SERVER;
+    if call & ipc::IPC == 0 || steps == 0 { None } else { Some(1 << steps.trailing_zeros()) }
+}
+

@@ -1,0 +1,167 @@
+//! Where the stubs of `entry.s` arrive: says what happened to the kernel library, and whom to run next.
+
+use crate::descriptors::{USER_CODE, USER_DATA, VECTORS};
+use crate::hardware::Hardware;
+use crate::interrupts::{FIRST_VECTOR, TICK};
+use crate::{cpu, panic};
+use core::arch::global_asm;
+use core::cell::Cell;
+use core::mem::offset_of;
+use core::ptr::null_mut;
+use flob_abi::{ExceptionCode, Protection, Registers};
+use flob_kernel::{Context, Event, Kernel};
+
+const fn register(offset: usize) -> usize {
+    offset_of!(Context, registers) + offset
+}
+
+global_asm!(
+    include_str!("entry.s"),
+    rax = const register(offset_of!(Registers, rax)),
+    rbx = const register(offset_of!(Registers, rbx)),
+    rcx = const register(offset_of!(Registers, rcx)),
+    rdx = const register(offset_of!(Registers, rdx)),
+    rsi = const register(offset_of!(Registers, rsi)),
+    rdi = const register(offset_of!(Registers, rdi)),
+    rbp = const register(offset_of!(Registers, rbp)),
+    rsp = const register(offset_of!(Registers, rsp)),
+    r8 = const register(offset_of!(Registers, r8)),
+    r9 = const register(offset_of!(Registers, r9)),
+    r10 = const register(offset_of!(Registers, r10)),
+    r11 = const register(offset_of!(Registers, r11)),
+    r12 = const register(offset_of!(Registers, r12)),
+    r13 = const register(offset_of!(Registers, r13)),
+    r14 = const register(offset_of!(Registers, r14)),
+    r15 = const register(offset_of!(Registers, r15)),
+    rip = const register(offset_of!(Registers, rip)),
+    rflags = const register(offset_of!(Registers, rflags)),
+    user_data = const USER_DATA,
+    user_code = const USER_CODE,
+    vectors = const VECTORS,
+);
+
+// The stubs save vector state at the very start of the Context.
+const _: () = assert!(offset_of!(Context, vectors) == 0);
+
+unsafe extern "C" {
+    fn enter_user(context: *mut Context) -> !;
+    fn wait_for_interrupt() -> u64;
+    static mut current_context: *mut Context;
+}
+
+struct Global(Cell<*mut Kernel<Hardware>>);
+// SAFETY: one processor, and interrupts are off wherever Rust code of the kernel runs.
+unsafe impl Sync for Global {}
+static KERNEL: Global = Global(Cell::new(null_mut()));
+
+/// Runs the kernel from now on.
+pub fn run(kernel: &'static mut Kernel<Hardware>) -> ! {
+    KERNEL.0.set(kernel);
+    // SAFETY: `next` has made everything ready for this context.
+    unsafe { enter_user(next(&mut *KERNEL.0.get())) }
+}
+
+/// The context that was loaded last; null before the first.
+pub fn current() -> *const Context {
+    // SAFETY: one processor; the stubs only read it.
+    unsafe { current_context }
+}
+
+/// The kernel, for the one entry that is going on.
+fn kernel<'a>() -> &'a mut Kernel<Hardware> {
+    // SAFETY: set by `run` before user code can enter, from a `&'static mut` that nobody else has; entries do not nest.
+    unsafe { &mut *KERNEL.0.get() }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn on_call() -> *mut Context {
+    let kernel = kernel();
+    kernel.event(Event::Call);
+    next(kernel)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn on_trap(vector: u64, error: u64) -> *mut Context {
+    let kernel = kernel();
+    // SAFETY: a trap from user mode: the context is that of the thread that runs, and nobody else uses it now.
+    let context = unsafe { &mut *current_context };
+    let event = match vector.checked_sub(FIRST_VECTOR) {
+        Some(line) => interrupt(kernel, line as u8),
+        None => Some(trap(vector, error as u32, context)),
+    };
+    if let Some(event) = event {
+        kernel.event(event);
+    }
+    next(kernel)
+}
+
+/// Whom to run; waits until there is somebody.
+fn next(kernel: &mut Kernel<Hardware>) -> *mut Context {
+    loop {
+        if let Some((context, space, grants)) = kernel.current() {
+            let context: *mut Context = context;
+            // SAFETY: the context lies in the library's pool, not in the machine; both are borrowed only here.
+            kernel.machine().prepare(unsafe { &*context }, space, &grants);
+            // SAFETY: one processor; read by the stubs from now on.
+            unsafe { current_context = context };
+            return context;
+        }
+        // SAFETY: interrupts are taken only inside, and only noted.
+        let vector = unsafe { wait_for_interrupt() };
+        if let Some(event) = interrupt(kernel, vector.saturating_sub(FIRST_VECTOR) as u8) {
+            kernel.event(event);
+        }
+    }
+}
+
+fn interrupt(kernel: &mut Kernel<Hardware>, line: u8) -> Option<Event> {
+    let event = if line == TICK { Event::Tick } else { Event::Interrupt { line } };
+    kernel.machine().lines().take(line).then_some(event)
+}
+
+/// What the processor's exception means to the kernel library.
+fn trap(vector: u64, error: u32, context: &mut Context) -> Event {
+    let trap = |code, detail| Event::Trap { code, detail };
+    match vector {
+        0 => trap(ExceptionCode::Divide, 0),
+        1 => {
+            context.debug.dr6 = cpu::take_debug_status();
+            trap(ExceptionCode::Debug, context.debug.dr6 as u32)
+        }
+        3 => {
+            context.registers.rip = context.registers.rip.wrapping_sub(1);
+            trap(ExceptionCode::Breakpoint, 0)
+        }
+        6 => trap(ExceptionCode::InvalidOpcode, 0),
+        13 => trap(ExceptionCode::GeneralProtection, error),
+        14 => Event::Fault { address: cpu::fault_address(), access: tried(error) },
+        16 => trap(ExceptionCode::Floating, 0),
+        17 => trap(ExceptionCode::Alignment, 0),
+        19 => trap(ExceptionCode::Vector, vector_status(context)),
+        2 | 8 | 18 => panic!("{} in user code", panic::exception_name(vector)),
+        _ => trap(ExceptionCode::Other, vector as u32),
+    }
+}
+
+/// What an access wanted, from the error code of its page fault.
+fn tried(error: u32) -> Protection {
+    const WRITE: u32 = 1 << 1;
+    const FETCH: u32 = 1 << 4;
+    match () {
+        () if error & FETCH != 0 => Protection::EXECUTE,
+        () if error & WRITE != 0 => Protection::WRITE,
+        () => Protection::READ,
+    }
+}
+
+/// MXCSR of a FXSAVE image.
+fn vector_status(context: &Context) -> u32 {
+    const MXCSR: usize = 24;
+    context.vectors.get(MXCSR..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u32::from_le_bytes(*bytes))
+}
+
+/// An exception in the kernel itself.
+#[unsafe(no_mangle)]
+extern "C" fn on_kernel_trap(frame: &panic::KernelFrame) -> ! {
+    panic::in_kernel(frame)
+}

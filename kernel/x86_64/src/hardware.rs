@@ -1,0 +1,171 @@
+//! The real machine behind the library's [`Machine`], and what the exit to user mode needs prepared.
+
+use crate::clock::Clock;
+use crate::cpu::{self, msr};
+use crate::descriptors::Descriptors;
+use crate::interrupts::Lines;
+use crate::tables::Tables;
+use crate::{console, entry, physical};
+use core::ops::Range;
+use flob_abi::{DebugRegisters, PAGE_SIZE, Protection};
+use flob_kernel::{Caching, Context, Frame, Grants, Machine, Page, SpaceKey};
+
+const ARMED: u64 = 0xff;
+const NOTHING_ARMED: u64 = 0x400;
+
+/// All of it.
+pub struct Hardware {
+    /// Frames that programs can have: neither the kernel's image nor its heap.
+    frames: Range<u32>,
+    tables: Tables,
+    clock: Clock,
+    lines: Lines,
+    descriptors: Descriptors,
+    loaded: Loaded,
+}
+
+/// What is in the processor now, so as not to load it again.
+struct Loaded {
+    fs_base: u64,
+    gs_base: u64,
+    debug: DebugRegisters,
+    trap_time: bool,
+}
+
+impl Hardware {
+    /// The devices must be set up; `frames` are those that programs can have.
+    pub fn new(frames: Range<u32>, tables: Tables, descriptors: Descriptors) -> Self {
+        let loaded = Loaded { fs_base: 0, gs_base: 0, debug: DebugRegisters::default(), trap_time: false };
+        Self { frames, tables, clock: Clock::start(), lines: Lines::start(), descriptors, loaded }
+    }
+
+    /// The interrupt lines.
+    pub fn lines(&mut self) -> &mut Lines {
+        &mut self.lines
+    }
+
+    /// Loads what the exit stub does not: translations, bases, breakpoints and permissions.
+    #[inline]
+    pub fn prepare(&mut self, context: &Context, space: SpaceKey, grants: &Grants) {
+        self.tables.activate(space);
+        self.descriptors.allow_ports(&grants.ports);
+        let registers = &context.registers;
+        if registers.fs_base != self.loaded.fs_base || registers.gs_base != self.loaded.gs_base {
+            self.load_bases(registers.fs_base, registers.gs_base);
+        }
+        if core::ptr::from_ref(context) != entry::current() && cpu::has_selectors() {
+            cpu::clear_selectors();
+            self.load_bases(registers.fs_base, registers.gs_base);
+        }
+        if (context.debug.dr7 | self.loaded.debug.dr7) & ARMED != 0 {
+            self.load_breakpoints(&context.debug);
+        }
+        if grants.trap_time != self.loaded.trap_time {
+            self.trap_time(grants.trap_time);
+        }
+    }
+
+    #[cold]
+    fn load_bases(&mut self, fs_base: u64, gs_base: u64) {
+        // SAFETY: the library lets only canonical bases into a context; the kernel uses neither.
+        unsafe {
+            cpu::write_msr(msr::FS_BASE, fs_base);
+            cpu::write_msr(msr::GS_BASE, gs_base);
+        }
+        (self.loaded.fs_base, self.loaded.gs_base) = (fs_base, gs_base);
+    }
+
+    #[cold]
+    fn load_breakpoints(&mut self, debug: &DebugRegisters) {
+        let same = debug.address == self.loaded.debug.address && debug.dr7 == self.loaded.debug.dr7;
+        if !same {
+            let control = if debug.dr7 & ARMED == 0 { NOTHING_ARMED } else { debug.dr7 | NOTHING_ARMED };
+            // SAFETY: the library lets only user addresses, and no GD, into a context.
+            unsafe { cpu::load_breakpoints(&debug.address, control) };
+            self.loaded.debug = *debug;
+        }
+    }
+
+    #[cold]
+    fn trap_time(&mut self, trap: bool) {
+        let bit = cpu::CR4_TIME_STAMP_DISABLE;
+        let control = if trap { cpu::control_4() | bit } else { cpu::control_4() & !bit };
+        // SAFETY: the bit does not concern ring 0.
+        unsafe { cpu::set_control_4(control) };
+        self.loaded.trap_time = trap;
+    }
+
+    /// A frame's bytes, if programs can have it.
+    #[inline]
+    fn bytes(&self, frame: Frame) -> Option<core::ptr::NonNull<[u8; PAGE_SIZE as usize]>> {
+        if !self.frames.contains(&frame.0) {
+            return None;
+        }
+        physical::range(u64::from(frame.0) * PAGE_SIZE, PAGE_SIZE).map(core::ptr::NonNull::cast)
+    }
+}
+
+impl Machine for Hardware {
+    #[inline]
+    fn frame(&self, frame: Frame) -> Option<&[u8; 4096]> {
+        // SAFETY: a program's frame in the direct map; all of the kernel's access to it goes through this borrow of the machine.
+        self.bytes(frame).map(|bytes| unsafe { bytes.as_ref() })
+    }
+
+    #[inline]
+    fn frame_mut(&mut self, frame: Frame) -> Option<&mut [u8; 4096]> {
+        // SAFETY: as above.
+        self.bytes(frame).map(|mut bytes| unsafe { bytes.as_mut() })
+    }
+
+    fn copy(&mut self, from: (Frame, usize), to: (Frame, usize), len: usize) {
+        let inside = |start: usize| start.checked_add(len).is_some_and(|end| end <= PAGE_SIZE as usize);
+        let (Some(source), Some(target)) = (self.bytes(from.0), self.bytes(to.0)) else { return };
+        assert!(inside(from.1) && inside(to.1), "a copy reaches out of its frame");
+        // SAFETY: both ranges lie in their frames; `copy` would even take an overlap.
+        unsafe { target.cast::<u8>().add(to.1).copy_from(source.cast::<u8>().add(from.1), len) };
+    }
+
+    #[inline]
+    fn translation(&self, space: SpaceKey, page: Page) -> Option<(Frame, Protection)> {
+        self.tables.translation(space, page)
+    }
+
+    fn install(&mut self, space: SpaceKey, page: Page, frame: Frame, access: Protection, caching: Caching) {
+        self.tables.install(space, page, frame, access, caching);
+    }
+
+    fn remove(&mut self, space: SpaceKey, first: Page, count: u64) {
+        self.tables.remove(space, first, count);
+    }
+
+    fn forget_space(&mut self, space: SpaceKey) {
+        self.tables.forget_space(space);
+    }
+
+    fn forget_all(&mut self) {
+        self.tables.forget_all();
+    }
+
+    fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    fn unmask_interrupt(&mut self, line: u8) {
+        self.lines.unmask(line);
+    }
+
+    fn mask_interrupt(&mut self, line: u8) {
+        self.lines.mask(line);
+    }
+
+    fn log(&mut self, text: &[u8]) {
+        console::write(text);
+    }
+
+    fn exit(&mut self, status: u8) {
+        console::exit(status);
+    }
+
+    fn check_context(&self, _context: &Context) {}
+}

@@ -1,0 +1,71 @@
+//! The bootable kernel for x86-64: boot, descriptor tables, traps, page tables, vector state, timer, early console.
+//! What a kernel *does* is in the library `flob-kernel`; this crate gives it a machine, and is the only one of the
+//! two with unsafe code.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod clock;
+mod console;
+mod cpu;
+mod descriptors;
+mod elf;
+mod entry;
+mod hardware;
+mod heap;
+mod interrupts;
+mod intrinsics;
+mod kernel_space;
+mod layout;
+mod load;
+mod panic;
+mod physical;
+mod start_info;
+mod table;
+mod tables;
+
+use alloc::boxed::Box;
+use console::line;
+use core::arch::global_asm;
+use core::ops::Range;
+use descriptors::Descriptors;
+use flob_kernel::{Boot, Kernel};
+use hardware::Hardware;
+use load::Loaded;
+use tables::Tables;
+
+global_asm!(include_str!("start.s"), base = const layout::KERNEL_BASE, options(att_syntax));
+
+/// Called by `start.s`, once, on the boot tables and with interrupts off.
+#[unsafe(no_mangle)]
+extern "C" fn kernel_main(start_info: u64) -> ! {
+    match boot(start_info) {
+        Ok((loaded, memory_end)) => run(loaded, memory_end),
+        Err(message) => panic!("cannot boot: {message}"),
+    }
+}
+
+/// Everything that needs no heap; then there is one. Also says where memory ends.
+fn boot(start_info: u64) -> Result<(Loaded, u64), &'static str> {
+    let info = start_info::read(start_info)?;
+    let loaded = load::load(&info)?;
+    let Range { start, end } = loaded.heap;
+    let heap = physical::range(start, end - start).ok_or("the kernel's heap lies too high")?;
+    // SAFETY: once; `load` has cleared this range and left it to nobody else.
+    unsafe { heap::start(heap) };
+    Ok((loaded, info.memory_end))
+}
+
+fn run(loaded: Loaded, memory_end: u64) -> ! {
+    let Boot { first_frame: first, end_frame: end, .. } = loaded.boot;
+    let frames = end.0 - first.0;
+    let root = kernel_space::root_table(memory_end);
+    // SAFETY: the new root table maps the image and the direct map where they are.
+    let tables = unsafe { Tables::new(frames as usize, &root) };
+    let hardware = Hardware::new(first.0..end.0, tables, Descriptors::start());
+    let kernel = Box::leak(Box::new(Kernel::new(hardware, first..end)));
+    kernel.start(loaded.boot);
+    line!("flob: {} MiB for programs, {} KiB of the kernel's heap free", frames / 256, heap::left() / 1024);
+    entry::run(kernel)
+}

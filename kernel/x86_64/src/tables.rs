@@ -1,0 +1,272 @@
+//! Page tables: a bounded pool. Translations are a cache of the kernel's own objects, so when the pool runs out all
+//! of them are dropped and come back by faults; a whole pool is far more than one instruction needs.
+//!
+//! A table is named by its place in the pool. Number 0 is the kernel's own root table, whose user half is empty: it
+//! serves every space that has no translations yet.
+
+use crate::cpu;
+use crate::table::{ENTRIES, TO_TABLE, Table, allowed, bit, index, is_user, leaf};
+use alloc::vec;
+use alloc::vec::Vec;
+use flob_abi::Protection;
+use flob_abi::memory::{PAGE_SHIFT, USER_END};
+use flob_kernel::{Caching, Frame, Page, SpaceKey};
+
+/// Steps from a root table to a page.
+const LEVELS: u32 = 4;
+
+type Number = u16;
+const NONE: Number = 0;
+
+/// All page tables of all spaces.
+pub struct Tables {
+    pool: Vec<Table>,
+    base: u64,
+    /// For each table the next one of the same list: free tables, or the tables of one space from its root on.
+    next: Vec<Number>,
+    free: Number,
+    free_count: usize,
+    /// Root table of each space; `NONE` if it has no translations.
+    roots: Vec<Number>,
+    /// For each table the space whose root table it is, if it is one.
+    owners: Vec<Option<SpaceKey>>,
+    /// The root table in CR3.
+    loaded: Number,
+}
+
+/// Most tables in the pool; a machine with little memory has fewer.
+pub const MOST_TABLES: Number = 1024;
+/// Least tables in the pool.
+const LEAST_TABLES: usize = 64;
+/// Spaces that a frame can hold, and so the number of root tables to know for it.
+const SPACES_PER_FRAME: usize = (flob_abi::PAGE_SIZE / flob_abi::flob::GRANULE) as usize;
+
+/// Beyond this many pages it is cheaper to drop all translations of the space.
+const REMOVE_LIMIT: u64 = 512;
+
+impl Tables {
+    /// Bytes of the list of root tables, beside the pool.
+    pub const fn root_bytes(frames: usize) -> usize {
+        frames * SPACES_PER_FRAME * size_of::<Number>()
+    }
+
+    /// A pool for this many frames of programs; `kernel` becomes table 0 and is loaded.
+    ///
+    /// # Safety
+    /// `kernel` must map the kernel as it is mapped now.
+    pub unsafe fn new(frames: usize, kernel: &Table) -> Self {
+        let count = (frames / 64).clamp(LEAST_TABLES, usize::from(MOST_TABLES));
+        let mut pool = vec![Table::EMPTY; count];
+        let base = pool.first().map_or(0, Table::physical);
+        if let Some(first) = pool.first_mut() {
+            *first = kernel.clone();
+        }
+        let mut tables = Self {
+            pool,
+            base,
+            next: vec![NONE; count],
+            free: NONE,
+            free_count: 0,
+            roots: vec![NONE; frames * SPACES_PER_FRAME],
+            owners: vec![None; count],
+            loaded: NONE,
+        };
+        tables.forget_all();
+        tables
+    }
+
+    /// Makes this space's translations the ones in use.
+    #[inline]
+    pub fn activate(&mut self, space: SpaceKey) {
+        let root = self.root(space);
+        if root != self.loaded {
+            self.load(root);
+        }
+    }
+
+    /// The translation at hand.
+    #[inline]
+    pub fn translation(&self, space: SpaceKey, page: Page) -> Option<(Frame, Protection)> {
+        let root = self.root(space);
+        if root == NONE || !is_user(page) {
+            return None;
+        }
+        let table = self.leaf_table(root, page)?;
+        let entry = self.entry(table, index(page, 1));
+        if entry & bit::PRESENT == 0 {
+            return None;
+        }
+        Some((Frame(((entry & bit::ADDRESS) >> PAGE_SHIFT) as u32), allowed(entry)))
+    }
+
+    /// Enters a translation. May drop all others first.
+    pub fn install(
+        &mut self,
+        space: SpaceKey,
+        page: Page,
+        frame: Frame,
+        access: Protection,
+        caching: Caching,
+    ) {
+        if access == Protection::NONE || !is_user(page) {
+            return self.remove(space, page, 1);
+        }
+        if self.free_count < LEVELS as usize {
+            self.forget_all();
+        }
+        let root = self.root_or_new(space);
+        let mut table = root;
+        for level in (2..=LEVELS).rev() {
+            table = self.child_or_new(root, table, index(page, level));
+        }
+        let place = index(page, 1);
+        let old = self.entry(table, place);
+        self.set_entry(table, place, leaf(frame, access, caching));
+        if old & bit::PRESENT != 0 && root == self.loaded {
+            cpu::forget_page(page.0 << PAGE_SHIFT);
+        }
+    }
+
+    /// Drops the translations of a range, or more.
+    pub fn remove(&mut self, space: SpaceKey, first: Page, count: u64) {
+        let root = self.root(space);
+        if root == NONE {
+            return;
+        }
+        if count > REMOVE_LIMIT {
+            return self.forget_space(space);
+        }
+        let mut page = first.0;
+        let end = first.0.saturating_add(count).min(USER_END >> PAGE_SHIFT);
+        while page < end {
+            let Some(table) = self.leaf_table(root, Page(page)) else {
+                page = (page | (ENTRIES as u64 - 1)) + 1;
+                continue;
+            };
+            let place = index(Page(page), 1);
+            if self.entry(table, place) & bit::PRESENT != 0 {
+                self.set_entry(table, place, 0);
+                if root == self.loaded {
+                    cpu::forget_page(page << PAGE_SHIFT);
+                }
+            }
+            page += 1;
+        }
+    }
+
+    /// Drops all translations of a space.
+    pub fn forget_space(&mut self, space: SpaceKey) {
+        let root = self.root(space);
+        if root == NONE {
+            return;
+        }
+        if let Some(place) = self.roots.get_mut(space.0 as usize) {
+            *place = NONE;
+        }
+        self.owners[usize::from(root)] = None;
+        if root == self.loaded {
+            self.load(NONE);
+        }
+        let mut last = root;
+        self.free_count += 1;
+        while self.next[usize::from(last)] != NONE {
+            last = self.next[usize::from(last)];
+            self.free_count += 1;
+        }
+        self.next[usize::from(last)] = self.free;
+        self.free = root;
+    }
+
+    /// Drops all translations.
+    pub fn forget_all(&mut self) {
+        self.load(NONE);
+        for space in self.owners.iter_mut().filter_map(Option::take) {
+            if let Some(root) = self.roots.get_mut(space.0 as usize) {
+                *root = NONE;
+            }
+        }
+        let count = self.pool.len() as Number;
+        for (number, next) in (0..count).zip(&mut self.next) {
+            *next = if number + 1 < count { number + 1 } else { NONE };
+        }
+        self.free = 1;
+        self.free_count = self.pool.len() - 1;
+    }
+
+    #[cold]
+    fn load(&mut self, root: Number) {
+        self.loaded = root;
+        // SAFETY: every root table has the kernel's half of table 0.
+        unsafe { cpu::load_root_table(self.physical(root)) };
+    }
+
+    #[inline]
+    fn root(&self, space: SpaceKey) -> Number {
+        self.roots.get(space.0 as usize).copied().unwrap_or(NONE)
+    }
+
+    fn root_or_new(&mut self, space: SpaceKey) -> Number {
+        let root = self.root(space);
+        if root != NONE {
+            return root;
+        }
+        let place = space.0 as usize;
+        if place >= self.roots.len() {
+            self.roots.resize(place + 1, NONE);
+        }
+        let root = self.take();
+        let (kernel, new) = self.pool.split_at_mut(1);
+        new[usize::from(root) - 1].0[ENTRIES / 2..].copy_from_slice(&kernel[0].0[ENTRIES / 2..]);
+        self.roots[place] = root;
+        self.owners[usize::from(root)] = Some(space);
+        root
+    }
+
+    /// An empty table; `install` has seen to it that there are enough.
+    fn take(&mut self) -> Number {
+        let number = self.free;
+        assert!(number != NONE, "the pool of page tables ran out inside one installation");
+        self.free = self.next[usize::from(number)];
+        self.free_count -= 1;
+        self.next[usize::from(number)] = NONE;
+        self.pool[usize::from(number)].0.fill(0);
+        number
+    }
+
+    fn child_or_new(&mut self, root: Number, table: Number, place: usize) -> Number {
+        if let Some(child) = self.child(table, place) {
+            return child;
+        }
+        let child = self.take();
+        self.next[usize::from(child)] = self.next[usize::from(root)];
+        self.next[usize::from(root)] = child;
+        self.set_entry(table, place, self.physical(child) | TO_TABLE);
+        child
+    }
+
+    #[inline]
+    fn leaf_table(&self, root: Number, page: Page) -> Option<Number> {
+        let third = self.child(root, index(page, 4))?;
+        let second = self.child(third, index(page, 3))?;
+        self.child(second, index(page, 2))
+    }
+
+    #[inline]
+    fn child(&self, table: Number, place: usize) -> Option<Number> {
+        let entry = self.entry(table, place);
+        (entry & bit::PRESENT != 0).then(|| (((entry & bit::ADDRESS) - self.base) >> PAGE_SHIFT) as Number)
+    }
+
+    #[inline]
+    fn entry(&self, table: Number, place: usize) -> u64 {
+        self.pool[usize::from(table)].0[place % ENTRIES]
+    }
+
+    fn set_entry(&mut self, table: Number, place: usize, entry: u64) {
+        self.pool[usize::from(table)].0[place % ENTRIES] = entry;
+    }
+
+    fn physical(&self, table: Number) -> u64 {
+        self.base + (u64::from(table) << PAGE_SHIFT)
+    }
+}

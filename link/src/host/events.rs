@@ -1,0 +1,65 @@
+//! Puts events in order: each once, none left out.
+
+use std::collections::BTreeMap;
+
+use crate::Event;
+
+/// Events kept beyond a gap; later ones are dropped and asked for again.
+const KEPT_BEYOND_GAP: usize = 256;
+
+/// The order of events.
+#[derive(Debug, Default)]
+pub struct Events {
+    next: u64,
+    beyond: BTreeMap<u64, Event>,
+}
+
+impl Events {
+    /// The first number not seen yet.
+    pub const fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Whether one is missing before one that has arrived.
+    pub fn has_gap(&self) -> bool {
+        !self.beyond.is_empty()
+    }
+
+    /// Takes an event; hands out those that are due, in order.
+    pub fn take(&mut self, number: u64, event: Event) -> Vec<Event> {
+        if number >= self.next && self.beyond.len() < KEPT_BEYOND_GAP {
+            self.beyond.insert(number, event);
+        }
+        let mut due = Vec::new();
+        while let Some(event) = self.beyond.remove(&self.next) {
+            due.push(event);
+            self.next += 1;
+        }
+        due
+    }
+
+    /// The guest counts from 0 again.
+    pub fn restart(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(code: i32) -> Event {
+        Event::Exited { code }
+    }
+
+    #[test]
+    fn events_come_out_in_order_and_once() {
+        let mut events = Events::default();
+        assert!(events.take(1, event(1)).is_empty());
+        assert!(events.has_gap());
+        assert_eq!(events.take(0, event(0)), vec![event(0), event(1)]);
+        assert!(!events.has_gap());
+        assert!(events.take(1, event(1)).is_empty());
+        assert_eq!(events.next(), 2);
+    }
+}

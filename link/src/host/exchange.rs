@@ -1,0 +1,169 @@
+//! Requests under way: numbers, time-outs and repeats.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::mpsc::Sender,
+    time::{Duration, Instant},
+};
+
+use super::{Answer, BULK_WINDOW, LinkError, Timing, Urgency, manager::Submission};
+use crate::{Reply, answers::NUMBER_SPAN};
+
+/// Who gets the answer.
+#[derive(Debug)]
+pub enum Asker {
+    /// The manager: the hello.
+    Hello,
+    /// The manager: the state of affairs.
+    Sync,
+    /// Somebody else.
+    Caller(u64, Sender<Answer>),
+}
+
+impl Asker {
+    /// Tells the caller, if it is one, that there will be no answer.
+    pub fn fail(self, error: LinkError) {
+        if let Self::Caller(tag, answers) = self {
+            // A caller that has gone needs no answer.
+            let _ = answers.send((tag, Err(error)));
+        }
+    }
+
+    /// Hands the answer to the caller, if it is one.
+    pub fn answer(self, result: Result<Reply, LinkError>) {
+        if let Self::Caller(tag, answers) = self {
+            let _ = answers.send((tag, result));
+        }
+    }
+}
+
+/// A request that was sent and is not answered yet.
+#[derive(Debug)]
+pub struct Exchange {
+    /// Who asks.
+    pub asker: Asker,
+    /// The whole frame.
+    pub frame: Vec<u8>,
+    bulk: bool,
+    sent: Instant,
+    due: Instant,
+    repeats: u32,
+}
+
+/// All requests: those that wait to be sent and those under way.
+#[derive(Debug)]
+pub struct Exchanges {
+    urgent: VecDeque<Submission>,
+    bulk: VecDeque<Submission>,
+    under_way: BTreeMap<u32, Exchange>,
+    next_number: u32,
+    round_trip: Duration,
+    timing: Timing,
+}
+
+impl Exchanges {
+    /// None yet.
+    pub fn new(timing: Timing) -> Self {
+        Self {
+            urgent: VecDeque::new(),
+            bulk: VecDeque::new(),
+            under_way: BTreeMap::new(),
+            next_number: 0,
+            round_trip: timing.repeat / 4,
+            timing,
+        }
+    }
+
+    /// Takes a request that is to be sent when there is room.
+    pub fn queue(&mut self, submission: Submission) {
+        match submission.urgency {
+            Urgency::Urgent => self.urgent.push_back(submission),
+            Urgency::Bulk => self.bulk.push_back(submission),
+        }
+    }
+
+    /// The request that may be sent now, if any.
+    pub fn next_to_send(&mut self) -> Option<Submission> {
+        if !self.has_number() {
+            return None;
+        }
+        let bulk = self.under_way.values().filter(|exchange| exchange.bulk).count();
+        self.urgent.pop_front().or_else(|| if bulk < BULK_WINDOW { self.bulk.pop_front() } else { None })
+    }
+
+    /// Whether another number may be used without the guest's cache forgetting the oldest one under way.
+    fn has_number(&self) -> bool {
+        let oldest = self.under_way.first_key_value().map_or(self.next_number, |(number, _)| *number);
+        self.next_number.wrapping_sub(oldest) < NUMBER_SPAN
+    }
+
+    /// The number that the next request has.
+    pub const fn next_number(&self) -> u32 {
+        self.next_number
+    }
+
+    /// Notes that the request with the next number was sent.
+    pub fn sent(&mut self, asker: Asker, frame: Vec<u8>, bulk: bool, now: Instant) {
+        let due = now + self.patience(0);
+        self.under_way.insert(self.next_number, Exchange { asker, frame, bulk, sent: now, due, repeats: 0 });
+        self.next_number += 1;
+    }
+
+    /// Takes out the request with this number: its answer has come.
+    pub fn answered(&mut self, number: u32, now: Instant) -> Option<Exchange> {
+        let exchange = self.under_way.remove(&number)?;
+        // The answer to a repeat says nothing about the time (Karn).
+        if exchange.repeats == 0 {
+            self.round_trip = (self.round_trip * 7 + now.duration_since(exchange.sent)) / 8;
+        }
+        Some(exchange)
+    }
+
+    /// The frames that are due again.
+    pub fn repeats(&mut self, now: Instant) -> Vec<Vec<u8>> {
+        let due: Vec<u32> =
+            self.under_way.iter().filter(|(_, exchange)| exchange.due <= now).map(|(number, _)| *number).collect();
+        due.into_iter().filter_map(|number| self.repeat(number, now)).collect()
+    }
+
+    fn repeat(&mut self, number: u32, now: Instant) -> Option<Vec<u8>> {
+        let repeats = self.under_way.get(&number)?.repeats + 1;
+        let due = now + self.patience(repeats);
+        let exchange = self.under_way.get_mut(&number)?;
+        exchange.repeats = repeats;
+        exchange.due = due;
+        Some(exchange.frame.clone())
+    }
+
+    fn patience(&self, repeats: u32) -> Duration {
+        let first = (self.round_trip * 4).max(self.timing.repeat);
+        (first * 2_u32.pow(repeats.min(6))).min(self.timing.longest_repeat)
+    }
+
+    /// When the next repeat is due.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.under_way.values().map(|exchange| exchange.due).min()
+    }
+
+    /// Whether the manager's own question is under way.
+    pub fn is_syncing(&self) -> bool {
+        self.under_way.values().any(|exchange| matches!(exchange.asker, Asker::Sync | Asker::Hello))
+    }
+
+    /// Whether somebody waits for an answer.
+    pub fn has_callers(&self) -> bool {
+        let caller = |exchange: &Exchange| matches!(exchange.asker, Asker::Caller(..));
+        !self.urgent.is_empty() || !self.bulk.is_empty() || self.under_way.values().any(caller)
+    }
+
+    /// Fails what callers wait for; the manager's own questions stay.
+    pub fn fail_callers(&mut self, error: &LinkError) {
+        for submission in self.urgent.drain(..).chain(self.bulk.drain(..)) {
+            Asker::Caller(submission.tag, submission.answers).fail(error.clone());
+        }
+        let callers = self.under_way.extract_if(.., |_, exchange| matches!(exchange.asker, Asker::Caller(..)));
+        for (_, exchange) in callers {
+            exchange.asker.fail(error.clone());
+        }
+    }
+}

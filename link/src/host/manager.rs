@@ -1,0 +1,301 @@
+//! The thread that runs the link: takes what arrives and what is asked, repeats what is overdue.
+
+use std::{
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use super::{
+    Answer, Guest, LinkError, Log, Notice, Timing, Urgency,
+    events::Events,
+    exchange::{Asker, Exchanges},
+};
+use crate::{
+    CHANNEL_DEBUGGER, Event, Failure, FailureKind, FromGuest, Progress, Reply, Request, ToGuest, VERSION,
+    frame::{self, Decoder},
+};
+
+/// The guest keeps events until the host says it has seen them: said after this many.
+const EVENTS_BEFORE_ACKNOWLEDGE: u64 = 32;
+
+/// A request of somebody.
+#[derive(Debug)]
+pub struct Submission {
+    pub urgency: Urgency,
+    pub request: Request,
+    pub tag: u64,
+    pub answers: Sender<Answer>,
+}
+
+/// What the manager is told.
+#[derive(Debug)]
+pub enum Inward {
+    /// Bytes from the guest.
+    Bytes(Vec<u8>),
+    /// A request.
+    Submit(Submission),
+    /// The stream has ended.
+    Ended,
+}
+
+/// How the connection stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Standing {
+    Connecting,
+    Up,
+    Lost,
+    Misfit(String),
+}
+
+pub struct Manager {
+    inbox: Receiver<Inward>,
+    outward: SyncSender<Vec<u8>>,
+    notices: Sender<Notice>,
+    timing: Timing,
+    log: Log,
+    epoch: u32,
+    decoder: Decoder,
+    exchanges: Exchanges,
+    events: Events,
+    acknowledged: u64,
+    standing: Standing,
+    last_heard: Instant,
+    last_sync: Instant,
+    garbled: u64,
+}
+
+impl Manager {
+    pub fn new(
+        inbox: Receiver<Inward>,
+        outward: SyncSender<Vec<u8>>,
+        notices: Sender<Notice>,
+        timing: Timing,
+        log: Log,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            inbox,
+            outward,
+            notices,
+            timing,
+            log,
+            epoch: fresh_epoch(),
+            decoder: Decoder::new(),
+            exchanges: Exchanges::new(timing),
+            events: Events::default(),
+            acknowledged: 0,
+            standing: Standing::Connecting,
+            last_heard: now,
+            last_sync: now,
+            garbled: 0,
+        }
+    }
+
+    pub fn run(mut self) {
+        self.send(Request::Hello { version: VERSION }, Asker::Hello, false);
+        loop {
+            match self.inbox.recv_timeout(self.sleep()) {
+                Ok(Inward::Bytes(bytes)) => self.arrived(&bytes),
+                Ok(Inward::Submit(submission)) => self.asked(submission),
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Inward::Ended) | Err(RecvTimeoutError::Disconnected) => return self.end(),
+            }
+            self.tick();
+        }
+    }
+
+    /// How long nothing needs to be done.
+    fn sleep(&self) -> Duration {
+        let quiet = self.last_sync.max(self.last_heard) + self.timing.quiet;
+        let next = self.exchanges.next_due().map_or(quiet, |due| due.min(quiet));
+        next.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+    }
+
+    fn asked(&mut self, submission: Submission) {
+        match &self.standing {
+            Standing::Misfit(text) => {
+                let error = LinkError::Version(text.clone());
+                Asker::Caller(submission.tag, submission.answers).fail(error);
+            }
+            _ => self.exchanges.queue(submission),
+        }
+    }
+
+    fn arrived(&mut self, bytes: &[u8]) {
+        let mut decoder = std::mem::take(&mut self.decoder);
+        decoder.feed(bytes, |frame| {
+            if frame.channel == CHANNEL_DEBUGGER {
+                self.message(frame.payload);
+            }
+        });
+        if decoder.garbled() != self.garbled {
+            self.garbled = decoder.garbled();
+            self.log.line('!', format_args!("{} frames garbled so far", self.garbled));
+        }
+        self.decoder = decoder;
+    }
+
+    fn message(&mut self, payload: &[u8]) {
+        let message = match postcard::from_bytes::<FromGuest>(payload) {
+            Ok(message) => message,
+            Err(error) => return self.log.line('!', format_args!("no message: {error}")),
+        };
+        self.log.line('<', &message);
+        self.heard();
+        match message {
+            FromGuest::Reply { epoch, number, result } if epoch == self.epoch => self.reply(number, result),
+            FromGuest::Reply { .. } => {}
+            FromGuest::Event { number, event } => self.event(number, event),
+        }
+    }
+
+    fn heard(&mut self) {
+        self.last_heard = Instant::now();
+        if self.standing == Standing::Lost {
+            self.standing = Standing::Up;
+            self.notify(Notice::Back);
+        }
+    }
+
+    fn reply(&mut self, number: u32, result: Result<Reply, Failure>) {
+        let Some(exchange) = self.exchanges.answered(number, Instant::now()) else { return };
+        match (exchange.asker, result) {
+            (Asker::Hello, result) => self.hello(result),
+            (Asker::Sync, Ok(Reply::Sync(progress))) => self.synchronised(progress),
+            (Asker::Sync, _) => {}
+            (caller, result) => caller.answer(result.map_err(LinkError::Refused)),
+        }
+    }
+
+    fn hello(&mut self, result: Result<Reply, Failure>) {
+        match result {
+            Ok(Reply::Hello { version: VERSION, size, program, boot }) => {
+                self.standing = Standing::Up;
+                self.notify(Notice::Up(Guest { size, program, boot }));
+                self.synchronise();
+            }
+            Ok(Reply::Hello { version, .. }) => self.misfit(misfit_text(version)),
+            Err(failure) => self.misfit(failure.text),
+            Ok(other) => self.misfit(format!("the guest answered the hello with {other:?}")),
+        }
+    }
+
+    fn misfit(&mut self, text: String) {
+        self.exchanges.fail_callers(&LinkError::Version(text.clone()));
+        self.standing = Standing::Misfit(text.clone());
+        self.notify(Notice::Version(text));
+    }
+
+    /// Before the hello is answered, an event cannot be told from one of an earlier guest's.
+    fn event(&mut self, number: u64, event: Event) {
+        if !matches!(self.standing, Standing::Up) {
+            return;
+        }
+        for due in self.events.take(number, event) {
+            self.notify(Notice::Event(due));
+        }
+        let unacknowledged = self.events.next().saturating_sub(self.acknowledged) >= EVENTS_BEFORE_ACKNOWLEDGE;
+        if self.events.has_gap() || unacknowledged {
+            self.synchronise();
+        }
+    }
+
+    fn synchronise(&mut self) {
+        if self.standing == Standing::Connecting || self.exchanges.is_syncing() {
+            return;
+        }
+        self.last_sync = Instant::now();
+        self.acknowledged = self.events.next();
+        self.send(Request::Sync { events_from: self.events.next() }, Asker::Sync, false);
+    }
+
+    fn synchronised(&mut self, progress: Progress) {
+        self.notify(Notice::Progress(progress));
+        if progress.next_event < self.acknowledged {
+            // Only a guest that has been started anew counts from 0 again.
+            self.events.restart();
+            self.acknowledged = 0;
+            self.standing = Standing::Connecting;
+            self.send(Request::Hello { version: VERSION }, Asker::Hello, false);
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        for frame in self.exchanges.repeats(now) {
+            self.log.line('!', format_args!("repeat of {} bytes", frame.len()));
+            self.transmit(frame);
+        }
+        self.watch(now);
+        while self.standing == Standing::Up || self.standing == Standing::Lost {
+            let Some(submission) = self.exchanges.next_to_send() else { break };
+            let asker = Asker::Caller(submission.tag, submission.answers);
+            self.send(submission.request, asker, submission.urgency == Urgency::Bulk);
+        }
+    }
+
+    fn watch(&mut self, now: Instant) {
+        let silence = now.duration_since(self.last_heard);
+        if silence >= self.timing.lost && self.standing == Standing::Up {
+            self.standing = Standing::Lost;
+            self.notify(Notice::Lost);
+        }
+        if silence >= self.timing.give_up && self.exchanges.has_callers() {
+            self.exchanges.fail_callers(&LinkError::Silent);
+        }
+        if now.duration_since(self.last_sync.max(self.last_heard)) >= self.timing.quiet {
+            self.synchronise();
+        }
+    }
+
+    fn send(&mut self, request: Request, asker: Asker, bulk: bool) {
+        let message = ToGuest { epoch: self.epoch, number: self.exchanges.next_number(), request };
+        self.log.line('>', &message);
+        let mut bytes = Vec::new();
+        let framed = postcard::to_allocvec(&message)
+            .is_ok_and(|payload| frame::encode(CHANNEL_DEBUGGER, &payload, &mut bytes).is_ok());
+        if !framed {
+            return asker.fail(LinkError::TooLong);
+        }
+        self.exchanges.sent(asker, bytes.clone(), bulk, Instant::now());
+        self.transmit(bytes);
+    }
+
+    /// A frame for which the writer has no room is as good as lost: it is repeated.
+    fn transmit(&mut self, frame: Vec<u8>) {
+        if self.outward.try_send(frame).is_err() {
+            self.log.line('!', "no room to send");
+        }
+    }
+
+    /// An owner that has gone needs no notice.
+    fn notify(&self, notice: Notice) {
+        let _ = self.notices.send(notice);
+    }
+
+    fn end(mut self) {
+        self.log.line('!', "the stream has ended");
+        self.exchanges.fail_callers(&LinkError::Ended);
+        self.notify(Notice::Ended);
+    }
+}
+
+fn misfit_text(version: u32) -> String {
+    let side = if version < VERSION { "the guest's programs" } else { "flob on the host" };
+    format!("the guest speaks version {version} of the link protocol, this flob version {VERSION}: update {side}")
+}
+
+/// The failure of a guest that cannot read the host's requests at all says so in its text.
+impl From<LinkError> for Failure {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Refused(failure) => failure,
+            other => Self { kind: FailureKind::State, text: other.to_string() },
+        }
+    }
+}
+
+fn fresh_epoch() -> u32 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_micros() as u32 ^ std::process::id().rotate_left(16)
+}

@@ -1,0 +1,232 @@
+//! The host's end of the link: a reliable layer over a byte stream that may lose, change and delay bytes.
+//!
+//! - A request is repeated with the same number until its answer arrives; the guest answers a repeat from its cache.
+//! - Urgent requests pass bulk ones: of these only a few are ever under way.
+//! - Events are handed out in order, once each, without a gap; a gap, and every quiet second, makes the host ask again.
+//! - Nothing here knows what a request means.
+
+mod events;
+mod exchange;
+mod log;
+mod manager;
+mod pump;
+
+use std::{
+    io::{Read, Write},
+    sync::mpsc::{self, Receiver, Sender},
+    time::Duration,
+};
+
+use thiserror::Error;
+
+pub use log::Log;
+
+use crate::{Event, Failure, Progress, Reply, Request};
+use manager::{Inward, Manager, Submission};
+
+/// Bulk requests under way at most; urgent ones wait behind no more than these.
+pub const BULK_WINDOW: usize = 6;
+/// Why a request has no answer.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum LinkError {
+    /// The guest says no.
+    #[error("{}", .0.text)]
+    Refused(Failure),
+    /// The guest has not said anything for a long while.
+    #[error("the guest does not answer")]
+    Silent,
+    /// The stream has ended.
+    #[error("the guest has ended")]
+    Ended,
+    /// The two sides speak different versions.
+    #[error("{0}")]
+    Version(String),
+    /// An answer of another kind than the request asks for.
+    #[error("the guest gave another kind of answer: {0}")]
+    Unexpected(String),
+    /// Too long for a frame.
+    #[error("the request is too long for one message")]
+    TooLong,
+}
+
+/// What the link tells its owner.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// The guest has answered the hello: requests go through. Comes again when the guest was restarted.
+    Up(Guest),
+    /// Nothing was heard for a while; being tried again.
+    Lost,
+    /// It answers again.
+    Back,
+    /// The versions do not fit: nothing will work.
+    Version(String),
+    /// Something happened in the guest. In order, none twice, none left out.
+    Event(Event),
+    /// The state of affairs, at least every quiet second.
+    Progress(Progress),
+    /// The stream has ended. Nothing follows.
+    Ended,
+}
+
+/// What the guest says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guest {
+    /// Bytes of the environment.
+    pub size: u64,
+    /// Name of the program.
+    pub program: String,
+    /// Changes with each start of the guest.
+    pub boot: u64,
+}
+
+/// How patient the link is.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// A request is repeated after this at the earliest.
+    pub repeat: Duration,
+    /// … and after this at the latest.
+    pub longest_repeat: Duration,
+    /// Without any frame for this long, the guest is asked for its state of affairs.
+    pub quiet: Duration,
+    /// Without any frame for this long, the link counts as lost.
+    pub lost: Duration,
+    /// Without any frame for this long, requests fail.
+    pub give_up: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            repeat: Duration::from_millis(250),
+            longest_repeat: Duration::from_secs(2),
+            quiet: Duration::from_secs(1),
+            lost: Duration::from_secs(5),
+            give_up: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Which request goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// Somebody waits for this one thing.
+    Urgent,
+    /// One of many.
+    Bulk,
+}
+
+/// An answer with the tag that its request was given.
+pub type Answer = (u64, Result<Reply, LinkError>);
+
+/// A handle to the link; clone it, use it from any thread.
+#[derive(Clone, Debug)]
+pub struct Link {
+    inward: Sender<Inward>,
+}
+
+impl Link {
+    /// Starts talking over this stream. The link ends when `reader` ends; what happens is told through the receiver.
+    pub fn start(
+        reader: impl Read + Send + 'static,
+        writer: impl Write + Send + 'static,
+        timing: Timing,
+        log: Log,
+    ) -> std::io::Result<(Self, Receiver<Notice>)> {
+        let (inward, inbox) = mpsc::channel();
+        let (notices, receiver) = mpsc::channel();
+        let outward = pump::write_from(writer)?;
+        pump::read_into(reader, inward.clone())?;
+        let manager = Manager::new(inbox, outward, notices, timing, log);
+        std::thread::Builder::new().name("link".into()).spawn(move || manager.run())?;
+        Ok((Self { inward }, receiver))
+    }
+
+    /// Asks; the answer goes to `answers` with this tag.
+    pub fn submit(&self, urgency: Urgency, request: Request, tag: u64, answers: &Sender<Answer>) {
+        let submission = Submission { urgency, request, tag, answers: answers.clone() };
+        if self.inward.send(Inward::Submit(submission)).is_err() {
+            // Nobody waits for the answer if this fails too.
+            let _ = answers.send((tag, Err(LinkError::Ended)));
+        }
+    }
+
+    /// Asks, and waits for the answer.
+    pub fn request(&self, request: Request) -> Result<Reply, LinkError> {
+        let (sender, receiver) = mpsc::channel();
+        self.submit(Urgency::Urgent, request, 0, &sender);
+        drop(sender);
+        receiver.recv().map_err(|_| LinkError::Ended)?.1
+    }
+
+    /// Asks for something that gives bytes.
+    pub fn bytes(&self, request: Request) -> Result<Vec<u8>, LinkError> {
+        into_bytes(self.request(request)?)
+    }
+
+    /// Asks all of these, a window of them at a time, and hands each answer with its tag to `take`, in any order. Ends at
+    /// the first error; requests under way then are still carried out, their answers dropped.
+    pub fn pipeline<E: From<LinkError>>(
+        &self,
+        requests: impl IntoIterator<Item = (u64, Request)>,
+        mut take: impl FnMut(u64, Reply) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (sender, receiver) = mpsc::channel();
+        let mut requests = requests.into_iter();
+        let mut under_way = 0_usize;
+        loop {
+            // Twice the window: one on its way, one ready to follow.
+            while under_way < 2 * BULK_WINDOW {
+                let Some((tag, request)) = requests.next() else { break };
+                self.submit(Urgency::Bulk, request, tag, &sender);
+                under_way += 1;
+            }
+            if under_way == 0 {
+                return Ok(());
+            }
+            let (tag, result) = receiver.recv().map_err(|_| LinkError::Ended)?;
+            under_way -= 1;
+            take(tag, result?)?;
+        }
+    }
+
+    /// Asks for something that has a long answer and fetches it.
+    pub fn long(&self, request: Request) -> Result<Vec<u8>, LinkError> {
+        match self.request(request)? {
+            Reply::Long { answer, size } => self.fetch(answer, size),
+            other => Err(LinkError::Unexpected(format!("{other:?}"))),
+        }
+    }
+
+    /// Fetches a long answer in chunks, then lets the guest forget it.
+    pub fn fetch(&self, answer: u32, size: u64) -> Result<Vec<u8>, LinkError> {
+        let count = size.div_ceil(crate::CHUNK as u64);
+        let mut chunks: Vec<Vec<u8>> = Vec::new();
+        let requests = (0..count).map(|index| (index, Request::Chunk { answer, index: index as u32 }));
+        let fetched = self.pipeline(requests, |index, reply| {
+            let index = usize::try_from(index).unwrap_or(usize::MAX);
+            if chunks.len() <= index {
+                chunks.resize(index + 1, Vec::new());
+            }
+            if let Some(place) = chunks.get_mut(index) {
+                *place = into_bytes(reply)?;
+            }
+            Ok::<(), LinkError>(())
+        });
+        self.request(Request::Forget { answer })?;
+        fetched?;
+        let bytes = chunks.concat();
+        if bytes.len() as u64 == size {
+            Ok(bytes)
+        } else {
+            Err(LinkError::Unexpected(format!("{} bytes of {size}", bytes.len())))
+        }
+    }
+}
+
+/// The bytes of an answer that should be bytes.
+pub fn into_bytes(reply: Reply) -> Result<Vec<u8>, LinkError> {
+    match reply {
+        Reply::Bytes(bytes) => Ok(bytes),
+        other => Err(LinkError::Unexpected(format!("{other:?}"))),
+    }
+}

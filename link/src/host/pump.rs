@@ -1,0 +1,48 @@
+//! The two threads at the stream: one that only reads, so that the guest never waits for the host; one that only writes, so
+//! that a guest that does not read holds up nothing else.
+
+use std::{
+    io::{self, Read, Write},
+    sync::mpsc::{self, Sender, SyncSender},
+    thread,
+};
+
+use super::manager::Inward;
+
+/// Frames that may wait for the writer. One more is dropped, as if lost on the way.
+const WAITING_FRAMES: usize = 64;
+
+/// Reads until the end and hands everything on.
+pub fn read_into(mut reader: impl Read + Send + 'static, inward: Sender<Inward>) -> io::Result<()> {
+    let read = move || {
+        let mut buffer = [0; 16384];
+        loop {
+            let bytes = match reader.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => buffer.get(..count).unwrap_or_default().to_vec(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => break,
+            };
+            if inward.send(Inward::Bytes(bytes)).is_err() {
+                return;
+            }
+        }
+        // The manager may have ended before its stream.
+        let _ = inward.send(Inward::Ended);
+    };
+    thread::Builder::new().name("link reader".into()).spawn(read).map(drop)
+}
+
+/// Writes each frame that is sent. An error ends it: the reader will see the end of the stream, too.
+pub fn write_from(mut writer: impl Write + Send + 'static) -> io::Result<SyncSender<Vec<u8>>> {
+    let (sender, frames) = mpsc::sync_channel::<Vec<u8>>(WAITING_FRAMES);
+    let write = move || {
+        for frame in frames {
+            if writer.write_all(&frame).and_then(|()| writer.flush()).is_err() {
+                return;
+            }
+        }
+    };
+    thread::Builder::new().name("link writer".into()).spawn(write)?;
+    Ok(sender)
+}

@@ -1,0 +1,14 @@
+//! The protocol between the debugger nester in the guest and the host: messages, framing, versions; and, with the feature
+//! `std`, the host's reliable client.
+#![cfg_attr(not(feature = "std"), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod answers;
+pub mod frame;
+#[cfg(feature = "std")]
+pub mod host;
+pub mod message;
+
+pub use message::*;

@@ -1,0 +1,381 @@
+//! What host and debugger nester say to each other. Every message is one frame (at most [`MAX_FRAME`] bytes of postcard).
+//!
+//! - The host asks ([`ToGuest`]), the guest answers with the same number ([`FromGuest::Reply`]). Only the host has
+//!   time-outs: it repeats a request with the same number, and the guest answers a repeat from its cache of the last
+//!   answers, so nothing is done twice (see [`crate::answers`], which the guest judges requests with).
+//! - A long answer is kept by the guest under an *answer number* and fetched in numbered chunks
+//!   ([`Request::Chunk`]), a window of them at a time, so that a small request gets in between.
+//! - What happens in the guest is an [`Event`], numbered in order. A gap makes the host ask again from the gap
+//!   on ([`Request::Sync`]); so does every quiet second, so a lost last event comes too. Output is part of the events.
+
+use alloc::{string::String, vec::Vec};
+
+use flob_image::{Link, Place};
+use serde::{Deserialize, Serialize};
+
+/// Version of the protocol; both sides must have the same.
+pub const VERSION: u32 = 1;
+/// Most bytes of a message.
+pub const MAX_FRAME: usize = 8192;
+/// Bytes of a chunk of a long answer; the last may be shorter.
+pub const CHUNK: usize = 4096;
+/// Channel of the debugger nester in a frame.
+pub const CHANNEL_DEBUGGER: u8 = 0;
+
+/// From the host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToGuest {
+    /// Chosen by the host at its start; a new one makes the guest forget cached answers of the old.
+    pub epoch: u32,
+    /// Counts up with each new request of the epoch.
+    pub number: u32,
+    /// What is asked.
+    pub request: Request,
+}
+
+/// From the guest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FromGuest {
+    /// Answer to the request of this epoch and number.
+    Reply {
+        #[allow(missing_docs)]
+        epoch: u32,
+        #[allow(missing_docs)]
+        number: u32,
+        /// The answer.
+        result: Result<Reply, Failure>,
+    },
+    /// Something happened.
+    Event {
+        /// 0, 1, 2 … since the guest's start.
+        number: u64,
+        /// What.
+        event: Event,
+    },
+}
+
+/// Which memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Memory {
+    /// The environment's own: addresses are offsets.
+    Environment,
+    /// As the space at this place sees it.
+    Space(Place),
+}
+
+/// Which threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Scope {
+    /// All of the environment.
+    Environment,
+    /// Those of the space at this place.
+    Space(Place),
+    /// The one at this place.
+    Thread(Place),
+}
+
+/// For what a thread waits, as in `checkpoint save --when`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum WaitKind {
+    Mutex,
+    Condition,
+    Send,
+    Receive,
+    Input,
+}
+
+/// A change of one flob; what is `None` stays.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Field groups to write ([`flob_abi::group`]).
+    pub mask: u64,
+    /// The state struct's bytes (see `flob_image::State::as_bytes`).
+    pub state: Option<Vec<u8>>,
+    /// A new target for each link that changes.
+    pub links: Vec<Option<Link>>,
+}
+
+/// What the host asks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Request {
+    /// First of every connection.
+    Hello {
+        /// [`VERSION`] of the host.
+        version: u32,
+    },
+    /// State of affairs; events from this number on are sent again, earlier ones may be forgotten.
+    Sync {
+        /// First event number not seen yet.
+        events_from: u64,
+    },
+    /// The environment as it is now: a long answer (postcard of `flob_image::Environment`). Looking changes nothing.
+    Look {
+        /// With the vector state of threads.
+        vectors: bool,
+    },
+    /// Chunk `index` of a long answer.
+    Chunk {
+        #[allow(missing_docs)]
+        answer: u32,
+        #[allow(missing_docs)]
+        index: u32,
+    },
+    /// The long answer is not needed any more.
+    Forget {
+        #[allow(missing_docs)]
+        answer: u32,
+    },
+    /// At most [`CHUNK`] bytes of memory.
+    Read {
+        #[allow(missing_docs)]
+        memory: Memory,
+        #[allow(missing_docs)]
+        address: u64,
+        #[allow(missing_docs)]
+        count: u32,
+    },
+    /// Writes at most [`CHUNK`] bytes; ignores write protection; breakpoints stay in place.
+    Write {
+        #[allow(missing_docs)]
+        memory: Memory,
+        #[allow(missing_docs)]
+        address: u64,
+        #[allow(missing_docs)]
+        bytes: Vec<u8>,
+    },
+    /// Changes a flob; the hash guards against meeting another flob at the same place.
+    Set {
+        #[allow(missing_docs)]
+        place: Place,
+        #[allow(missing_docs)]
+        hash: u64,
+        #[allow(missing_docs)]
+        change: Change,
+    },
+    /// Stops threads; what was running and is stopped now is remembered as stopped by the debugger.
+    Stop(Scope),
+    /// Lets go those of the threads that the debugger stopped, and no others.
+    Resume(Scope),
+    /// Runs one stopped thread for one instruction (over a call: to its end, however long). Ends with `Event::Stopped`.
+    Step {
+        #[allow(missing_docs)]
+        thread: Place,
+    },
+    /// Puts a software breakpoint into the code of a space. Setting one again is fine.
+    SetBreakpoint {
+        #[allow(missing_docs)]
+        space: Place,
+        #[allow(missing_docs)]
+        address: u64,
+    },
+    /// Takes it out.
+    ClearBreakpoint {
+        #[allow(missing_docs)]
+        space: Place,
+        #[allow(missing_docs)]
+        address: u64,
+    },
+    /// Stops the environment and keeps it stopped until `SaveEnd`; with `when`, first lets it run until a thread waits so
+    /// (then the reply comes at once, and `Event::SaveReady` later). The environment record is a long answer;
+    /// a thread waits only for the named thing if it is about that.
+    SaveBegin {
+        #[allow(missing_docs)]
+        when: Option<WaitKind>,
+    },
+    /// Which of `count` pages from `first` on are not all zero: a bit each, in bytes, low bit first. Breakpoint bytes count
+    /// and travel as the program's own. While a save is on.
+    SavePages {
+        /// Page number in the environment.
+        first: u64,
+        /// At most 32,768.
+        count: u32,
+    },
+    /// One page of the environment, as it is to be saved.
+    SavePage {
+        #[allow(missing_docs)]
+        page: u64,
+    },
+    /// The save is over (or given up): what it stopped goes on.
+    SaveEnd,
+    /// Begins building a second environment beside the present one, to replace it. The record follows.
+    RestoreBegin {
+        /// Bytes of the postcard of `flob_image::Environment`.
+        record: u64,
+        /// Bytes of its memory.
+        size: u64,
+    },
+    /// A piece of the record.
+    RestoreRecord {
+        #[allow(missing_docs)]
+        offset: u64,
+        #[allow(missing_docs)]
+        bytes: Vec<u8>,
+    },
+    /// One page of memory; pages not sent are zero.
+    RestorePage {
+        #[allow(missing_docs)]
+        page: u64,
+        #[allow(missing_docs)]
+        bytes: Vec<u8>,
+    },
+    /// Everything is there: build the flobs, replace the old environment. All threads begin stopped by the debugger; `Resume`
+    /// lets them go.
+    RestoreCommit {
+        /// Unknown external links become null (else the restore is refused if there are any).
+        force: bool,
+    },
+    /// Gives the restore up; the present environment stays.
+    RestoreAbandon,
+    /// Input for the program: `bytes` at `position` of the stream; empty: the stream ends there.
+    Input {
+        #[allow(missing_docs)]
+        position: u64,
+        #[allow(missing_docs)]
+        bytes: Vec<u8>,
+    },
+    /// Ends the guest.
+    Shutdown,
+}
+
+/// The answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Reply {
+    /// Done.
+    Done,
+    /// To `Hello`.
+    Hello {
+        /// [`VERSION`] of the guest.
+        version: u32,
+        /// Bytes of the environment.
+        size: u64,
+        /// Name of the program.
+        program: String,
+        /// Changes with each start of the guest.
+        boot: u64,
+    },
+    /// To `Sync`.
+    Sync(Progress),
+    /// A long answer is ready.
+    Long {
+        #[allow(missing_docs)]
+        answer: u32,
+        /// Its bytes.
+        size: u64,
+    },
+    /// To `Chunk`, `Read`, `SavePages`, `SavePage`.
+    Bytes(Vec<u8>),
+    /// To `Stop` and `Resume`: how many threads it changed.
+    Threads(u32),
+    /// To `SaveBegin` with `when`: the moment has not come yet; `Event::SaveReady` will tell.
+    Waiting,
+}
+
+/// State of affairs in the guest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Number of the next event.
+    pub next_event: u64,
+    /// Bytes of input that the guest wants next: from here …
+    pub input_from: u64,
+    /// … up to here (its buffer's room).
+    pub input_to: u64,
+    /// The program waits for input now.
+    pub input_wanted: bool,
+    /// Frames dropped as garbled.
+    pub garbled: u64,
+    /// Threads stopped by the debugger now.
+    pub stopped: u32,
+    /// The program has ended with this code.
+    pub exit: Option<i32>,
+}
+
+/// Why a request failed; for people too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What kind, for programs.
+    pub kind: FailureKind,
+    /// One sentence.
+    pub text: String,
+}
+
+/// Kinds of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FailureKind {
+    /// Nothing there (flob, answer, memory).
+    NotFound,
+    /// The flob at this place is another one now.
+    Changed,
+    /// The kernel refused (see the text).
+    Refused,
+    /// Not now: no save is on, another restore is, the program has ended …
+    State,
+    /// The request makes no sense.
+    Invalid,
+    /// No room.
+    Memory,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// The program wrote.
+    Output {
+        /// 1 for stdout, 2 for stderr.
+        stream: u8,
+        /// Where in the stream.
+        position: u64,
+        #[allow(missing_docs)]
+        bytes: Vec<u8>,
+    },
+    /// A thread was stopped by a debug exception or at the end of a step. It is stopped by the debugger now.
+    Stopped {
+        #[allow(missing_docs)]
+        thread: Place,
+        #[allow(missing_docs)]
+        space: Place,
+        #[allow(missing_docs)]
+        reason: StopReason,
+        /// Its state, without vectors (`flob_abi::ThreadState`).
+        state: Vec<u8>,
+    },
+    /// A thread died of an exception that nobody handled; the environment is stopped, to be looked at.
+    Died {
+        #[allow(missing_docs)]
+        thread: Place,
+        /// A `flob_abi::ExceptionCode`.
+        code: u32,
+        /// As in the exception message.
+        detail: u32,
+        #[allow(missing_docs)]
+        address: u64,
+    },
+    /// The program has ended.
+    Exited {
+        #[allow(missing_docs)]
+        code: i32,
+    },
+    /// The moment that `SaveBegin { when }` waited for has come: the environment is stopped; ask `SaveBegin` again
+    /// (with `when: None`) for the record.
+    SaveReady,
+    /// The program waits for input from this position on.
+    InputWanted {
+        #[allow(missing_docs)]
+        from: u64,
+        #[allow(missing_docs)]
+        to: u64,
+    },
+    /// A restore has replaced the environment.
+    Restored,
+}
+
+/// Why a thread was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StopReason {
+    /// At one of our breakpoints.
+    Breakpoint,
+    /// A step is done.
+    Step,
+    /// Another debug exception: DR6.
+    Debug(u32),
+}

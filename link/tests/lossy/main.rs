@@ -1,0 +1,127 @@
+//! The link over a line that loses, flips and delays bytes: nothing is lost, nothing done twice, nothing stuck.
+//!
+//! `FLOB_SEED=N` repeats one run; the seeds used are printed.
+
+mod guest;
+mod pipe;
+
+use std::{sync::mpsc::Receiver, time::Duration};
+
+use flob_link::host::{BULK_WINDOW, Link, LinkError, Log, Notice, Timing, Urgency};
+use flob_link::{Event, Memory, Reply, Request};
+use guest::{FITTING, Guest, long_answer};
+use pipe::{Faults, PERFECT, pipe};
+
+const LONG: usize = 200_000;
+/// Far beyond what any run takes: only a stuck link reaches it.
+const STUCK: Duration = Duration::from_secs(120);
+
+fn timing() -> Timing {
+    Timing {
+        repeat: Duration::from_millis(10),
+        longest_repeat: Duration::from_millis(50),
+        quiet: Duration::from_millis(30),
+        ..Timing::default()
+    }
+}
+
+fn connect(faults: Faults, seed: u64, version: u32) -> (Link, Receiver<Notice>) {
+    let (to_guest, guest_reads) = pipe(faults, seed);
+    let (guest_writes, from_guest) = pipe(faults, seed ^ 0xdead_beef);
+    Guest::start(guest_reads, guest_writes, version, LONG);
+    Link::start(from_guest, to_guest, timing(), Log::none()).expect("threads start")
+}
+
+fn seeds() -> Vec<u64> {
+    match std::env::var("FLOB_SEED") {
+        Ok(seed) => vec![seed.parse().expect("FLOB_SEED is a number")],
+        Err(_) => {
+            let start = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos() as u64);
+            (0..4).map(|round| start.wrapping_add(round)).collect()
+        }
+    }
+}
+
+fn write(address: u64) -> Request {
+    Request::Write { memory: Memory::Environment, address, bytes: vec![1, 2, 3] }
+}
+
+fn read(address: u64) -> Request {
+    Request::Read { memory: Memory::Environment, address, count: 4 }
+}
+
+#[test]
+fn on_a_bad_line_everything_is_done_once_and_every_event_comes_in_order() {
+    const WRITES: u64 = 300;
+    for seed in seeds() {
+        println!("FLOB_SEED={seed}");
+        let faults = Faults { lose: 20_000, flip: 20_000, delay: 7 };
+        let (link, notices) = connect(faults, seed, FITTING);
+        let long = std::thread::spawn({
+            let link = link.clone();
+            move || link.long(Request::Look { vectors: false })
+        });
+        link.pipeline((0..WRITES).map(|address| (address, write(address))), |_, reply| {
+            assert_eq!(reply, Reply::Done);
+            Ok::<(), LinkError>(())
+        })
+        .expect("all answered");
+        for address in 0..WRITES {
+            assert_eq!(link.bytes(read(address)).expect("answered"), 1_u32.to_le_bytes(), "write {address}, seed {seed}");
+        }
+        assert_eq!(long.join().expect("no panic").expect("answered"), long_answer(LONG));
+
+        let mut seen: Vec<u64> = Vec::new();
+        while (seen.len() as u64) < WRITES {
+            if let Notice::Event(Event::Exited { code }) = notices.recv_timeout(STUCK).expect("no event is lost") {
+                seen.push(code as u64);
+            }
+        }
+        // Requests of a window may be carried out in any order; each exactly once.
+        seen.sort_unstable();
+        assert_eq!(seen, (0..WRITES).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn an_urgent_request_does_not_wait_for_a_long_answer() {
+    let (link, _notices) = connect(PERFECT, 1, FITTING);
+    let Ok(Reply::Long { answer, size }) = link.request(Request::Look { vectors: false }) else {
+        panic!("no long answer");
+    };
+    let mut before_urgent = 0;
+    let (sender, answers) = std::sync::mpsc::channel();
+    let (mut asked, mut answered) = (false, false);
+    let requests = (0..size.div_ceil(4096)).map(|index| (index, Request::Chunk { answer, index: index as u32 }));
+    link.pipeline(requests, |_, _| {
+        if !std::mem::replace(&mut asked, true) {
+            link.submit(Urgency::Urgent, read(1), 0, &sender);
+        }
+        answered |= answers.try_recv().is_ok();
+        before_urgent += usize::from(!answered);
+        Ok::<(), LinkError>(())
+    })
+    .expect("all answered");
+    assert!(before_urgent <= 3 * BULK_WINDOW, "{before_urgent} chunks went first");
+}
+
+#[test]
+fn versions_that_do_not_fit_say_which_side_to_update() {
+    for (version, side) in [(FITTING + 1, "flob on the host"), (FITTING - 1, "the guest's programs")] {
+        let (link, notices) = connect(PERFECT, 1, version);
+        let notice = notices.recv_timeout(STUCK).expect("a notice");
+        assert!(matches!(&notice, Notice::Version(text) if text.contains(side)), "{notice:?}");
+        assert!(matches!(link.request(read(0)), Err(LinkError::Version(_))));
+    }
+}
+
+#[test]
+fn a_guest_that_ends_fails_what_is_under_way() {
+    let (to_guest, _guest_reads) = pipe(PERFECT, 1);
+    let (guest_writes, from_guest) = pipe(PERFECT, 1);
+    let (link, notices) = Link::start(from_guest, to_guest, timing(), Log::none()).expect("threads start");
+    let asked = std::thread::spawn(move || link.request(read(0)));
+    drop(guest_writes);
+    assert_eq!(asked.join().expect("no panic"), Err(LinkError::Ended));
+    assert_eq!(notices.recv_timeout(STUCK), Ok(Notice::Ended));
+}

@@ -1,0 +1,60 @@
+//! The first program: owns the devices and serves what all others are made of: console streams, clock, programs, and
+//! datagrams to the host over the serial line. It starts one child, the outermost nester, and ends the machine with it.
+//!
+//! Its arguments are the kernel's command line: the child's name (`debugger-nester` if there is none) and the child's
+//! arguments.
+//!
+//! ```text
+//! desk ── pool of server threads ──▶ parent, streams, clock, programs
+//!                               └──▶ host ──▶ channels ──▶ line ◀── driver thread ◀── interrupt 4
+//! ```
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod channels;
+mod child;
+mod end;
+mod files;
+mod line;
+mod pool;
+mod service;
+mod streams;
+mod uart;
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use flob_runtime::{eprintln, program};
+
+program!(main);
+
+/// What is started if the command line names nothing.
+const DEFAULT_CHILD: &str = "debugger-nester";
+
+fn main(arguments: Vec<String>) -> i32 {
+    let mut stack: Vec<String> = arguments.into_iter().skip(1).collect();
+    if stack.is_empty() {
+        stack.push(DEFAULT_CHILD.to_string());
+    }
+    match run(&stack) {
+        Ok(status) => i32::from(status),
+        Err(message) => {
+            eprintln!("platform: {message}");
+            1
+        }
+    }
+}
+
+/// Starts services and child; returns the child's exit status.
+fn run(stack: &[String]) -> Result<u8, String> {
+    line::start()?;
+    let desk = service::desk()?;
+    let child = child::load(desk, stack)?;
+    pool::start(desk)?;
+    child.start()?;
+    let status = end::wait();
+    line::drain();
+    Ok(status)
+}

@@ -1,0 +1,91 @@
+//! The 16550 on COM1: its registers, and nothing about what the bytes mean. The one file of this program with unsafe
+//! code. Source: National Semiconductor, PC16550D data sheet.
+
+use core::arch::asm;
+
+/// First port of COM1.
+const BASE: u16 = 0x3f8;
+/// Its interrupt line.
+pub const INTERRUPT: u8 = 4;
+/// Bytes that the transmitter takes once it says that it is empty.
+pub const TRANSMIT_FIFO: usize = 16;
+
+/// The registers, as offsets from [`BASE`].
+#[derive(Clone, Copy)]
+enum Register {
+    /// Receiver buffer, transmitter holding; the low byte of the divisor while the latch is open.
+    Data = 0,
+    /// Interrupt enable; the high byte of the divisor while the latch is open.
+    InterruptEnable = 1,
+    /// Reading: interrupt identification. Writing: FIFO control.
+    Fifo = 2,
+    LineControl = 3,
+    ModemControl = 4,
+    LineStatus = 5,
+}
+
+/// Divisor latch access.
+const LATCH: u8 = 0x80;
+/// Eight bits, no parity, one stop bit.
+const FORMAT: u8 = 0x03;
+/// FIFOs on and cleared; an interrupt when 14 bytes are there (or the line is silent).
+const FIFO_ON: u8 = 0xc7;
+/// DTR, RTS, and OUT2, which lets the interrupt out.
+const MODEM: u8 = 0x0b;
+const DATA_READY: u8 = 0x01;
+const TRANSMITTER_EMPTY: u8 = 0x20;
+const ON_RECEIVE: u8 = 0x01;
+const ON_TRANSMITTER_EMPTY: u8 = 0x02;
+
+/// Sets the device up: 115200 baud, an interrupt for each received batch.
+pub fn start() {
+    write(Register::InterruptEnable, 0);
+    write(Register::LineControl, LATCH);
+    write(Register::Data, 1);
+    write(Register::InterruptEnable, 0);
+    write(Register::LineControl, FORMAT);
+    write(Register::Fifo, FIFO_ON);
+    write(Register::ModemControl, MODEM);
+    ask_for_interrupts(false);
+}
+
+/// The next byte that came, if there is one.
+pub fn receive() -> Option<u8> {
+    (read(Register::LineStatus) & DATA_READY != 0).then(|| read(Register::Data))
+}
+
+/// Whether [`TRANSMIT_FIFO`] bytes may be sent. (Bytes that are sent without asking are lost.)
+pub fn can_send() -> bool {
+    read(Register::LineStatus) & TRANSMITTER_EMPTY != 0
+}
+
+/// Sends a byte.
+pub fn send(byte: u8) {
+    write(Register::Data, byte);
+}
+
+/// Receiving always interrupts; an empty transmitter does if `on_empty`, also when it is empty already.
+pub fn ask_for_interrupts(on_empty: bool) {
+    write(Register::InterruptEnable, if on_empty { ON_RECEIVE | ON_TRANSMITTER_EMPTY } else { ON_RECEIVE });
+}
+
+/// Takes note of the interrupt at hand: reading the identification withdraws it.
+pub fn acknowledge() {
+    read(Register::Fifo);
+}
+
+fn read(register: Register) -> u8 {
+    let value;
+    // SAFETY: the first space may use all ports, and this one touches no memory.
+    unsafe {
+        asm!("in al, dx", in("dx") BASE + register as u16, out("al") value, options(nomem, nostack, preserves_flags))
+    };
+    value
+}
+
+fn write(register: Register, value: u8) {
+    // SAFETY: as above.
+    unsafe {
+        asm!("out dx, al", in("dx") BASE + register as u16, in("al") value, options(nomem, nostack, preserves_flags))
+    };
+}

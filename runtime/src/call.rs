@@ -1,0 +1,303 @@
+//! The call stubs: the one place where a program enters the kernel, and, with start-up and heap, the only unsafe code
+//! that it links. Everything here is safe to use: buffers are slices, flobs are addresses that the kernel checks.
+//!
+//! A blocked thread stands in one of the two stubs, so gdb's backtraces pass through them: [`enter`] is compiled code
+//! and `flob_ipc_stub` has its frame described by hand.
+
+use core::arch::{asm, naked_asm};
+
+use flob_abi::call::Found;
+use flob_abi::{Call, Status};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+/// What a call left in the registers.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome {
+    /// rax: a [`Status`] as a number.
+    pub raw_status: u64,
+    /// rdi, rsi, rdx, r10, r8, r9.
+    pub values: [u64; 6],
+}
+
+impl Outcome {
+    /// The status; a number that no kernel of this interface returns reads as `InvalidState`.
+    pub fn status(self) -> Status {
+        Status::from_number(self.raw_status).unwrap_or(Status::InvalidState)
+    }
+
+    /// `Ok` for `Success`.
+    pub fn result(self) -> Result<(), Status> {
+        match self.status() {
+            Status::Success => Ok(()),
+            other => Err(other),
+        }
+    }
+}
+
+/// Any call that is no IPC, with raw registers (rdi, rsi, rdx, r10, r8, r9).
+///
+/// # Safety
+/// The kernel writes where the arguments say: they must not point at memory that Rust code owns otherwise.
+#[inline(never)]
+pub unsafe fn enter(number: u64, arguments: [u64; 6]) -> Outcome {
+    let [mut rdi, mut rsi, mut rdx, mut r10, mut r8, mut r9] = arguments;
+    let mut rax = number;
+    // SAFETY: the kernel preserves all registers but those named; the caller vouches for the memory.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") rax,
+            inlateout("rdi") rdi,
+            inlateout("rsi") rsi,
+            inlateout("rdx") rdx,
+            inlateout("r10") r10,
+            inlateout("r8") r8,
+            inlateout("r9") r9,
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    Outcome { raw_status: rax, values: [rdi, rsi, rdx, r10, r8, r9] }
+}
+
+/// A call whose arguments are flobs and numbers: it touches no memory of ours.
+pub fn plain(number: u64, first: u64, second: u64) -> Outcome {
+    // SAFETY: the calls with two plain arguments read and write no memory; others get 0 for their buffers.
+    unsafe { enter(number, [first, second, 0, 0, 0, 0]) }
+}
+
+/// Runs `call` with up to two plain arguments and returns its status as a result.
+pub fn run(call: Call, first: u64, second: u64) -> Result<(), Status> {
+    plain(u64::from(call as u32), first, second).result()
+}
+
+/// `X_get_state`: `number` is the call; `links` has an address or 0 for each link.
+pub fn get_state<S: FromBytes + IntoBytes + ?Sized>(
+    number: u64,
+    flob: u64,
+    state: &mut S,
+    links: &[u64],
+    mask: u64,
+) -> Outcome {
+    let buffer = state.as_mut_bytes().as_mut_ptr().expose_provenance() as u64;
+    // SAFETY: the state is a buffer of the kind's size, given whole; the links are only read.
+    unsafe { enter(number, [flob, buffer, links_address(links), mask, 0, 0]) }
+}
+
+/// `X_set_state`: without a state only the links are set.
+pub fn set_state<S: IntoBytes + Immutable + ?Sized>(
+    number: u64,
+    flob: u64,
+    state: Option<&S>,
+    links: &[u64],
+    mask: u64,
+) -> Outcome {
+    let buffer = state.map_or(0, |state| state.as_bytes().as_ptr().expose_provenance() as u64);
+    // SAFETY: both buffers are only read.
+    unsafe { enter(number, [flob, buffer, links_address(links), mask, 0, 0]) }
+}
+
+fn links_address(links: &[u64]) -> u64 {
+    if links.is_empty() { 0 } else { links.as_ptr().expose_provenance() as u64 }
+}
+
+/// `region_search` from `offset` over `size` bytes. Returns how many entries were filled and the range that is left.
+pub fn region_search(
+    region: u64,
+    offset: u64,
+    size: u64,
+    found: &mut [Found],
+) -> Result<(usize, u64, u64), Status> {
+    let room = found.len();
+    let buffer = found.as_mut_ptr().expose_provenance() as u64;
+    // SAFETY: the array is ours and its room is given.
+    let outcome = unsafe {
+        enter(u64::from(Call::RegionSearch as u32), [region, offset, size, buffer, room as u64, 0])
+    };
+    outcome.result()?;
+    let [_, offset_left, size_left, _, room_left, _] = outcome.values;
+    Ok((room.saturating_sub(room_left as usize), offset_left, size_left))
+}
+
+/// Most bytes that `kernel_log` takes at once.
+const LOG_MAX: usize = 256;
+
+/// Writes to the early console; only the first space (and whom it granted an interrupt) may.
+pub fn kernel_log(text: &[u8]) {
+    for piece in text.chunks(LOG_MAX) {
+        let address = piece.as_ptr().expose_provenance() as u64;
+        // SAFETY: the text is only read.
+        unsafe { enter(u64::from(Call::KernelLog as u32), [address, piece.len() as u64, 0, 0, 0, 0]) };
+    }
+}
+
+/// `timer_wait`: until `deadline` (nanoseconds since boot); returns the time. First space only; all others ask the clock
+/// service.
+pub fn timer_wait(deadline: u64) -> Result<u64, Status> {
+    let outcome = plain(u64::from(Call::TimerWait as u32), deadline, 0);
+    let [now, ..] = outcome.values;
+    outcome.result().map(|()| now)
+}
+
+/// `interrupt_wait`: unmasks the line and waits for it.
+pub fn interrupt_wait(line: u8) -> Result<(), Status> {
+    run(Call::InterruptWait, u64::from(line), 0)
+}
+
+/// `machine_exit`: ends the machine; returns only where that cannot be done.
+pub fn machine_exit(status: u8) {
+    let _ = run(Call::MachineExit, u64::from(status), 0);
+}
+
+/// The registers of an IPC call, in the order in which the stub loads and stores them.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+struct IpcRegisters {
+    rax: u64,
+    rdi: u64,
+    rsi: u64,
+    rdx: u64,
+    r10: u64,
+    r8: u64,
+    r9: u64,
+    rbx: u64,
+    r12: u64,
+    r13: u64,
+    rbp: u64,
+}
+
+/// Loads all registers of an IPC call, enters the kernel, stores them back. Naked because neither rbx nor rbp can be
+/// an operand of `asm!`.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn flob_ipc_stub(registers: *mut IpcRegisters) {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rbx",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_rel_offset rbx, 0",
+        "push rbp",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_rel_offset rbp, 0",
+        "push r12",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_rel_offset r12, 0",
+        "push r13",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_rel_offset r13, 0",
+        "push r14",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_rel_offset r14, 0",
+        "push r15",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_rel_offset r15, 0",
+        "push rdi",
+        ".cfi_adjust_cfa_offset 8",
+        "mov rax, [rdi]",
+        "mov rsi, [rdi + 16]",
+        "mov rdx, [rdi + 24]",
+        "mov r10, [rdi + 32]",
+        "mov r8, [rdi + 40]",
+        "mov r9, [rdi + 48]",
+        "mov rbx, [rdi + 56]",
+        "mov r12, [rdi + 64]",
+        "mov r13, [rdi + 72]",
+        "mov rbp, [rdi + 80]",
+        "mov rdi, [rdi + 8]",
+        "xor r14d, r14d",
+        "xor r15d, r15d",
+        "syscall",
+        "pop rcx",
+        ".cfi_adjust_cfa_offset -8",
+        "mov [rcx], rax",
+        "mov [rcx + 8], rdi",
+        "mov [rcx + 16], rsi",
+        "mov [rcx + 24], rdx",
+        "mov [rcx + 32], r10",
+        "mov [rcx + 40], r8",
+        "mov [rcx + 48], r9",
+        "mov [rcx + 56], rbx",
+        "mov [rcx + 64], r12",
+        "mov [rcx + 72], r13",
+        "mov [rcx + 80], rbp",
+        "pop r15",
+        ".cfi_adjust_cfa_offset -8",
+        ".cfi_restore r15",
+        "pop r14",
+        ".cfi_adjust_cfa_offset -8",
+        ".cfi_restore r14",
+        "pop r13",
+        ".cfi_adjust_cfa_offset -8",
+        ".cfi_restore r13",
+        "pop r12",
+        ".cfi_adjust_cfa_offset -8",
+        ".cfi_restore r12",
+        "pop rbp",
+        ".cfi_adjust_cfa_offset -8",
+        ".cfi_restore rbp",
+        "pop rbx",
+        ".cfi_adjust_cfa_offset -8",
+        ".cfi_restore rbx",
+        "ret",
+        ".cfi_endproc",
+    )
+}
+
+/// What an IPC call sends and where it receives. References are addresses of reference flobs.
+#[derive(Debug, Default)]
+pub struct Transfer<'a> {
+    /// Bytes to send.
+    pub send: &'a [u8],
+    /// References to send.
+    pub send_references: &'a [u64],
+    /// Room to receive bytes in.
+    pub receive: &'a mut [u8],
+    /// Reference flobs to receive into.
+    pub receive_references: &'a [u64],
+}
+
+/// How an IPC call ended.
+#[derive(Clone, Copy, Debug)]
+pub struct IpcOutcome {
+    /// How it ended.
+    pub status: Status,
+    /// rdi: after WAIT the port's alias.
+    pub alias: u64,
+    /// rbp: after WAIT the flavour as a number.
+    pub flavour: u64,
+    /// Bytes that were not sent.
+    pub unsent: usize,
+    /// Bytes received.
+    pub received: usize,
+    /// References received.
+    pub received_references: usize,
+}
+
+/// An IPC call: `steps` as in [`flob_abi::ipc`]; `target` is the port reference or the port set, if a step needs it.
+#[inline(never)]
+pub fn ipc(steps: u64, target: u64, transfer: Transfer<'_>) -> IpcOutcome {
+    let Transfer { send, send_references, receive, receive_references } = transfer;
+    let mut registers = IpcRegisters {
+        rax: steps,
+        rdi: target,
+        rsi: send.as_ptr().expose_provenance() as u64,
+        rdx: send.len() as u64,
+        r10: send_references.as_ptr().expose_provenance() as u64,
+        r8: send_references.len() as u64,
+        r9: receive.as_mut_ptr().expose_provenance() as u64,
+        rbx: receive.len() as u64,
+        r12: receive_references.as_ptr().expose_provenance() as u64,
+        r13: receive_references.len() as u64,
+        rbp: 0,
+    };
+    // SAFETY: the stub keeps what the C interface wants kept; the kernel writes only into `receive`.
+    unsafe { flob_ipc_stub(&raw mut registers) };
+    IpcOutcome {
+        status: Status::from_number(registers.rax).unwrap_or(Status::InvalidState),
+        alias: registers.rdi,
+        flavour: registers.rbp,
+        unsent: registers.rdx as usize,
+        received: receive.len().saturating_sub(registers.rbx as usize),
+        received_references: receive_references.len().saturating_sub(registers.r13 as usize),
+    }
+}

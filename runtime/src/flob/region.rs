@@ -1,0 +1,45 @@
+//! Regions: exported ranges of a space.
+
+use flob_abi::call::Found;
+use flob_abi::{Protection, RegionState, Status};
+
+use super::{FlobAt, Links, Referable, Reference, storage};
+use crate::call;
+
+storage! {
+    /// Memory for a region flob. Links: space, keeper.
+    Region, RegionState, 512
+}
+impl Referable for Region {}
+
+impl FlobAt<Region> {
+    /// Creates it and exports `size` bytes from `start` on of `space`.
+    pub fn export(
+        self,
+        space: FlobAt<Reference>,
+        start: u64,
+        size: u64,
+        protection: Protection,
+    ) -> Result<(), Status> {
+        self.create()?;
+        let state = RegionState { hash: 0, start, size, protection: protection.0, reserved: 0 };
+        self.set_state(&state, &Links::of(&[space]))
+    }
+
+    /// `region_search`: one round over `size` bytes from `offset` on; fills `found`.
+    pub fn search(self, offset: u64, size: u64, found: &mut [Found]) -> Result<Search, Status> {
+        let (count, offset, size) = call::region_search(self.address(), offset, size, found)?;
+        Ok(Search { count, offset, size })
+    }
+}
+
+/// What a round of `region_search` did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Search {
+    /// Entries filled.
+    pub count: usize,
+    /// Where to go on.
+    pub offset: u64,
+    /// How much is left to search; 0 at the end.
+    pub size: u64,
+}

@@ -1,0 +1,221 @@
+//! Answering a child's parent port and the services it looks up there: a port each, one port set, and what to do with
+//! requests that must wait. A request is acted on only when it is whole, so that it can be put again after a restore.
+
+use alloc::{boxed::Box, vec::Vec};
+
+use flob_abi::{
+    Status, ThreadState,
+    flob::thread_link,
+    ipc as steps,
+    state::{group, thread_flag},
+};
+
+use super::memory::{ChildMemory, Peek};
+use crate::call::{self, Transfer};
+use crate::flob::{FlobAt, Links, OwnedReference, Port, PortSet, Reference, Thread, park_connection, take_connection};
+use crate::ipc::{Answer, MAX_REFERENCES, ROOM, answer_and_wait};
+
+/// A port that the nester serves.
+struct Served {
+    name: &'static str,
+    /// Kept where it is for as long as the desk lives.
+    _port: Box<Port>,
+    reference: OwnedReference,
+}
+
+/// The ports of a nester in one port set. A service's alias is its index.
+pub struct Desk {
+    set: Box<PortSet>,
+    served: Vec<Served>,
+}
+
+impl Desk {
+    /// A port for each of these names.
+    pub fn new(names: &[&'static str]) -> Result<Self, Status> {
+        let set = Box::new(PortSet::new());
+        set.at().create()?;
+        let mut served = Vec::new();
+        for (alias, name) in names.iter().copied().enumerate() {
+            let port = Box::new(Port::new());
+            port.at().open_in(set.at(), alias as u64)?;
+            let reference = OwnedReference::new()?;
+            port.at().reference(reference.at())?;
+            served.push(Served { name, _port: port, reference });
+        }
+        Ok(Self { set, served })
+    }
+
+    /// The port set, to wait at.
+    pub fn set(&self) -> FlobAt<PortSet> {
+        self.set.at()
+    }
+
+    /// The name of the service with this alias.
+    pub fn name(&self, alias: u64) -> Option<&'static str> {
+        self.served.get(usize::try_from(alias).ok()?).map(|served| served.name)
+    }
+
+    /// A reference to the port of this service.
+    pub fn reference(&self, name: &str) -> Option<FlobAt<Reference>> {
+        self.served.iter().find(|served| served.name == name).map(|served| served.reference.at())
+    }
+
+    /// All services and references to their ports: what handed-out references mean.
+    pub fn tags(&self) -> impl Iterator<Item = (&'static str, FlobAt<Reference>)> {
+        self.served.iter().map(|served| (served.name, served.reference.at()))
+    }
+}
+
+/// A whole request of a reliable call.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The service that was asked.
+    pub service: &'static str,
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// Its references; overwritten by the next request.
+    pub references: &'a [OwnedReference],
+}
+
+/// What is done about a request.
+#[derive(Debug, Default)]
+pub enum Reply {
+    /// Nothing: it was parked, or deserves no answer: then its connection ends.
+    #[default]
+    None,
+    /// It is answered.
+    Bytes {
+        /// The reply.
+        bytes: Vec<u8>,
+        /// A reference to send along.
+        reference: Option<FlobAt<Reference>>,
+    },
+}
+
+impl Reply {
+    /// A reply of bytes alone.
+    pub const fn bytes(bytes: Vec<u8>) -> Self {
+        Self::Bytes { bytes, reference: None }
+    }
+}
+
+/// A server thread's buffers.
+pub struct Clerk {
+    inbox: ChildMemory,
+    references: Vec<OwnedReference>,
+}
+
+impl Clerk {
+    /// Buffers for one thread.
+    pub fn new() -> Result<Self, Status> {
+        let inbox = ChildMemory::take(ROOM as u64).ok_or(Status::NoMemory)?;
+        let references = (0..MAX_REFERENCES).map(|_| OwnedReference::new()).collect::<Result<_, _>>()?;
+        Ok(Self { inbox, references })
+    }
+
+    /// A look at what the thread receives, for others.
+    pub fn inbox(&self) -> Peek {
+        self.inbox.peek()
+    }
+
+    /// Serves the desk for good: `handle` gets each whole request. Between its return and the wait for the next request
+    /// nothing happens, so who keeps `handle` out sees the thread either before or behind it.
+    pub fn serve(mut self, desk: &Desk, mut handle: impl FnMut(Request<'_>) -> Reply) -> ! {
+        let room: [FlobAt<Reference>; MAX_REFERENCES] =
+            core::array::from_fn(|index| self.references.get(index).map_or(FlobAt::new(0), OwnedReference::at));
+        let mut reply = Reply::None;
+        loop {
+            let sent;
+            let answer = match &reply {
+                Reply::None => Answer::None,
+                Reply::Bytes { bytes, reference: None } => Answer::Reply { bytes, references: &[] },
+                Reply::Bytes { bytes, reference: Some(reference) } => {
+                    sent = [*reference];
+                    Answer::Reply { bytes, references: &sent }
+                }
+            };
+            let buffer = self.inbox.buffer().get_mut(..ROOM).unwrap_or_default();
+            let (incoming, _) = answer_and_wait(answer, desk.set(), buffer, &room);
+            let is_call = incoming.flavour == steps::Flavour::Reliable && incoming.status == Status::Success;
+            reply = match (desk.name(incoming.alias), buffer.get(..incoming.bytes)) {
+                (Some(service), Some(bytes)) if is_call => handle(Request {
+                    service,
+                    bytes,
+                    references: self.references.get(..incoming.references).unwrap_or_default(),
+                }),
+                _ => Reply::None,
+            };
+        }
+    }
+}
+
+/// A client that waits for its answer while nobody serves it.
+pub struct Parked(OwnedReference);
+
+impl Parked {
+    /// Parks the connection that the calling thread is serving.
+    pub fn park() -> Result<Self, Status> {
+        let reference = OwnedReference::new()?;
+        park_connection(reference.at())?;
+        Ok(Self(reference))
+    }
+
+    /// The connection of a client that names a thread of ours as its peer: for a restore.
+    pub fn of(client: FlobAt<Reference>) -> Result<Self, Status> {
+        Ok(Self(OwnedReference::copy_of(client)?))
+    }
+
+    /// The client's thread; null if it is gone.
+    pub fn client(&self) -> FlobAt<Reference> {
+        self.0.at()
+    }
+
+    /// Takes the connection up, answers and ends it. Waits until the client has taken all.
+    pub fn answer(&self, bytes: &[u8], references: &[FlobAt<Reference>]) -> Result<(), Status> {
+        take_connection(self.0.at())?;
+        crate::ipc::answer(bytes, references)
+    }
+
+    /// As [`Parked::answer`] for the rest of a reply, where the client has taken the first part already.
+    pub fn answer_rest(&self, rest: &[u8]) -> Result<(), Status> {
+        take_connection(self.0.at())?;
+        let steps = steps::IPC | steps::SERVER | steps::SEND | steps::DISCONNECT;
+        match call::ipc(steps, 0, Transfer { send: rest, ..Transfer::default() }).status {
+            Status::Success => Ok(()),
+            other => Err(other),
+        }
+    }
+}
+
+/// How far a server thread is with the connection at its hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtHand {
+    /// There is none, or its request is whole and in the hands of `handle`.
+    Nothing,
+    /// It is receiving a request, and has this many bytes of it.
+    Receiving(usize),
+    /// It is sending its reply: so many bytes are left.
+    Sending(usize),
+}
+
+/// Looks at a server thread of this program that is blocked, and whom it serves: `client` is set to that. Nothing else
+/// changes.
+pub fn at_hand(server: FlobAt<Thread>, client: FlobAt<Reference>) -> Result<AtHand, Status> {
+    let links = Links::NONE.with(thread_link::SERVER_PEER, client);
+    let state: ThreadState = server.get_groups(&links, group::CONTROL | group::REGISTERS)?;
+    if state.flags & thread_flag::STOPPED == 0 {
+        server.resume(state.flags & thread_flag::EXCEPTIONS_ENABLED != 0)?;
+    }
+    let registers = &state.registers;
+    let call = registers.rax;
+    let is_server = call & steps::IPC != 0 && call & steps::SERVER != 0 && call < steps::IPC << 1;
+    Ok(if !is_server || client.is_null() {
+        AtHand::Nothing
+    } else if call & (steps::ACKNOWLEDGE | steps::SEND) != 0 {
+        AtHand::Sending(registers.rdx as usize)
+    } else if call & steps::RECEIVE != 0 && call & steps::WAIT == 0 {
+        AtHand::Receiving(ROOM.saturating_sub(registers.rbx as usize))
+    } else {
+        AtHand::Nothing
+    })
+}

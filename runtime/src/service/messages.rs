@@ -1,0 +1,170 @@
+//! The messages of `docs/services.md`: one request and one reply enum a service, as postcard bytes. Bytes are
+//! borrowed, so that a message is not copied once more on its way.
+
+use serde::{Deserialize, Serialize, Serializer};
+
+/// Writes bytes at once instead of one by one; the encoding is the same.
+fn as_bytes<S: Serializer>(bytes: &&[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(bytes)
+}
+
+/// Asked of the parent's port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ParentRequest<'a> {
+    /// Which port serves this?
+    Lookup {
+        /// `stdin`, `stdout`, `stderr`, `clock`, `programs`, `host`.
+        name: &'a str,
+    },
+    /// The program has ended.
+    Exit {
+        /// Its exit code.
+        code: i32,
+    },
+}
+
+/// The parent's reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ParentReply {
+    /// With one reference, to the service's port.
+    Found,
+    /// Nothing of that name is served.
+    NoService,
+    /// The end is noted. A program need not wait for it.
+    Ended,
+}
+
+/// Asked of `stdin`, `stdout`, `stderr`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StreamRequest<'a> {
+    /// Waits until there is a byte at `position`, or the end.
+    Read {
+        /// From the start of the stream.
+        position: u64,
+        /// Most bytes wanted.
+        max: u32,
+    },
+    /// Puts bytes at `position`.
+    Write {
+        /// From the start of the stream.
+        position: u64,
+        /// What is to stand there.
+        #[serde(serialize_with = "as_bytes")]
+        bytes: &'a [u8],
+    },
+}
+
+/// The stream's reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StreamReply<'a> {
+    /// No bytes: the end.
+    Data {
+        /// The bytes from the position asked for on.
+        #[serde(borrow, serialize_with = "as_bytes")]
+        bytes: &'a [u8],
+    },
+    /// So many bytes, from the position on, are written now.
+    Written {
+        /// May be less than was given.
+        count: u32,
+    },
+    /// Not on this stream, or not at this position.
+    Refused,
+}
+
+/// Asked of `clock`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClockRequest {
+    /// What time is it?
+    Now,
+    /// Answer when it is time.
+    Sleep {
+        /// In nanoseconds, as `Now` tells them.
+        until: u64,
+    },
+}
+
+/// The clock's reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClockReply {
+    /// The time now.
+    Time {
+        /// Since some moment in the past; never runs back.
+        nanoseconds: u64,
+    },
+}
+
+/// Asked of `programs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProgramsRequest<'a> {
+    /// How large is this file?
+    Size {
+        /// Its name.
+        name: &'a str,
+    },
+    /// Some of its bytes.
+    Read {
+        /// Its name.
+        name: &'a str,
+        /// From its start.
+        offset: u64,
+        /// Most bytes wanted.
+        max: u32,
+    },
+}
+
+/// The reply of `programs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProgramsReply<'a> {
+    /// The file's size.
+    Size {
+        /// In bytes.
+        bytes: u64,
+    },
+    /// Some of it; nothing at or behind its end.
+    Data {
+        /// The bytes from the offset on.
+        #[serde(borrow, serialize_with = "as_bytes")]
+        bytes: &'a [u8],
+    },
+    /// There is no such file.
+    NoProgram,
+}
+
+/// Asked of `host`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HostRequest<'a> {
+    /// Sends a datagram.
+    Send {
+        /// The channel's name.
+        channel: &'a str,
+        /// At most [`MAX_DATAGRAM`] bytes.
+        #[serde(serialize_with = "as_bytes")]
+        frame: &'a [u8],
+    },
+    /// Waits for a datagram.
+    Receive {
+        /// The channel's name.
+        channel: &'a str,
+    },
+}
+
+/// The reply of `host`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HostReply<'a> {
+    /// On its way.
+    Sent,
+    /// A datagram from the host.
+    Frame {
+        /// At most [`MAX_DATAGRAM`] bytes.
+        #[serde(borrow, serialize_with = "as_bytes")]
+        bytes: &'a [u8],
+    },
+    /// There is no such channel.
+    NoChannel,
+    /// The datagram is too long.
+    TooLong,
+}
+
+/// Most bytes in a datagram to or from the host.
+pub const MAX_DATAGRAM: usize = 8 * 1024;

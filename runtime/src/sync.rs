@@ -1,0 +1,187 @@
+//! Locks and condition variables over flobs, for statics and heap data alike.
+//!
+//! The flob is created at the first use and destroyed with its owner. Once used, a [`Lock`] or [`Condition`] must stay
+//! where it is (statics, [`alloc::sync::Arc`], boxes); one that was moved says so by a panic.
+
+use core::cell::UnsafeCell;
+use core::ops::{Deref, DerefMut};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use flob_abi::{Call, Status};
+
+use crate::call;
+use crate::flob::{self, Flob, FlobAt};
+
+/// No flob yet.
+const UNUSED: u64 = 0;
+/// Some thread is creating it.
+const CREATING: u64 = 1;
+
+/// Where the flob of a lock was created: its address, or [`UNUSED`] or [`CREATING`].
+struct Created(AtomicU64);
+
+impl Created {
+    const fn new() -> Self {
+        Self(AtomicU64::new(UNUSED))
+    }
+
+    /// Creates the flob unless that is done.
+    fn ensure<F: Flob>(&self, flob: FlobAt<F>) {
+        loop {
+            match self.0.compare_exchange(UNUSED, CREATING, Ordering::Acquire, Ordering::Acquire) {
+                Ok(_) => {
+                    let result = flob.create();
+                    self.0.store(if result.is_ok() { flob.address() } else { UNUSED }, Ordering::Release);
+                    assert!(result.is_ok(), "the kernel has no memory for another lock");
+                    return;
+                }
+                Err(at) if at == flob.address() => return,
+                // The creator is preempted in a few instructions; the null call does no harm meanwhile.
+                Err(CREATING) => drop(call::run(Call::Null, 0, 0)),
+                Err(_) => panic!("a lock was moved after its first use"),
+            }
+        }
+    }
+
+    /// Destroys the flob, if there is one.
+    fn undo<F: Flob>(&mut self) {
+        let at = core::mem::replace(self.0.get_mut(), UNUSED);
+        if at != UNUSED && at != CREATING {
+            let _ = FlobAt::<F>::new(at).destroy();
+        }
+    }
+}
+
+/// Data under a mutex flob. The flob comes first, so that a debugger names it by the symbol of the lock.
+#[repr(C)]
+pub struct Lock<T: ?Sized> {
+    flob: flob::Mutex,
+    created: Created,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the mutex lets one thread at a time reach the value.
+unsafe impl<T: ?Sized + Send> Sync for Lock<T> {}
+// SAFETY: as a whole it is only its value and plain memory.
+unsafe impl<T: ?Sized + Send> Send for Lock<T> {}
+
+impl<T> Lock<T> {
+    /// A lock around `value`.
+    pub const fn new(value: T) -> Self {
+        Self { flob: flob::Mutex::new(), created: Created::new(), value: UnsafeCell::new(value) }
+    }
+}
+
+impl<T: ?Sized> Lock<T> {
+    /// Waits until nobody else holds it. A thread that locks twice dies of a misuse.
+    pub fn lock(&self) -> Guard<'_, T> {
+        // An exception's handler may make the call return early only with `Success`; anything else: try again.
+        while self.flob().lock().is_err() {}
+        Guard { lock: self }
+    }
+
+    /// `None` if somebody (the caller, perhaps) holds it.
+    pub fn try_lock(&self) -> Option<Guard<'_, T>> {
+        self.flob().try_lock().ok().map(|()| Guard { lock: self })
+    }
+
+    /// Its mutex flob.
+    pub fn flob(&self) -> FlobAt<flob::Mutex> {
+        self.created.ensure(self.flob.at());
+        self.flob.at()
+    }
+}
+
+impl<T: ?Sized> Drop for Lock<T> {
+    fn drop(&mut self) {
+        self.created.undo::<flob::Mutex>();
+    }
+}
+
+/// The right to use what a [`Lock`] guards.
+pub struct Guard<'a, T: ?Sized> {
+    lock: &'a Lock<T>,
+}
+
+impl<T: ?Sized> Deref for Guard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: this guard holds the mutex.
+        unsafe { &*self.lock.value.get() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for Guard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: this guard holds the mutex.
+        unsafe { &mut *self.lock.value.get() }
+    }
+}
+
+impl<T: ?Sized> Drop for Guard<'_, T> {
+    fn drop(&mut self) {
+        let _ = self.lock.flob.at().unlock();
+    }
+}
+
+/// A condition variable, to be used with one [`Lock`].
+#[repr(C)]
+pub struct Condition {
+    flob: flob::Condition,
+    created: Created,
+}
+
+impl Condition {
+    /// Nobody waits yet.
+    pub const fn new() -> Self {
+        Self { flob: flob::Condition::new(), created: Created::new() }
+    }
+
+    /// Releases the lock, sleeps until signalled, locks again. May return without a signal.
+    pub fn wait<'a, T: ?Sized>(&self, guard: Guard<'a, T>) -> Guard<'a, T> {
+        let status = self.flob().wait(guard.lock.flob.at());
+        debug_assert_eq!(status, Ok::<(), Status>(()));
+        guard
+    }
+
+    /// Waits until `ready` says true.
+    pub fn wait_until<'a, T: ?Sized>(
+        &self,
+        mut guard: Guard<'a, T>,
+        mut ready: impl FnMut(&mut T) -> bool,
+    ) -> Guard<'a, T> {
+        while !ready(&mut guard) {
+            guard = self.wait(guard);
+        }
+        guard
+    }
+
+    /// The first waiter goes on.
+    pub fn signal(&self) {
+        let _ = self.flob().signal();
+    }
+
+    /// All waiters go on.
+    pub fn broadcast(&self) {
+        let _ = self.flob().broadcast();
+    }
+
+    /// Its flob.
+    pub fn flob(&self) -> FlobAt<flob::Condition> {
+        self.created.ensure(self.flob.at());
+        self.flob.at()
+    }
+}
+
+impl Default for Condition {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Condition {
+    fn drop(&mut self) {
+        self.created.undo::<flob::Condition>();
+    }
+}

@@ -1,0 +1,262 @@
+//! A client of a session's hub. A [`Client`] is a handle: clone it, use it from any thread; several requests may be under way
+//! at once. When the last handle goes, the connection ends, and with it what a [`crate::Owner::Client`] held.
+
+use std::{
+    collections::HashMap,
+    net::Shutdown,
+    os::unix::net::UnixStream,
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+        mpsc::{self, Receiver, Sender},
+    },
+    thread,
+};
+
+use flob_image::{Environment, Place};
+use flob_link::{Change, Failure, FailureKind, Memory};
+
+use crate::{Error, FromHub, HubEvent, HubReply, HubRequest, SessionInfo, Source, ToHub, sessions, wire};
+
+/// A connection to a hub.
+#[derive(Clone, Debug)]
+pub struct Client {
+    connection: Arc<Connection>,
+}
+
+/// The last handle's drop closes the socket, which ends the reading thread.
+#[derive(Debug)]
+struct Connection {
+    stream: Mutex<UnixStream>,
+    next: AtomicU32,
+    inbox: Arc<Mutex<Inbox>>,
+}
+
+#[derive(Debug, Default)]
+struct Inbox {
+    pending: HashMap<u32, Sender<Update>>,
+    subscribers: Vec<Sender<HubEvent>>,
+    closed: bool,
+}
+
+/// What comes of a request that is under way.
+#[derive(Debug)]
+pub enum Update {
+    /// How far it is; `total` is 0 if not known.
+    Progress {
+        /// What is done now, for people.
+        phase: String,
+        #[expect(missing_docs, reason = "the name says it")]
+        done: u64,
+        #[expect(missing_docs, reason = "the name says it")]
+        total: u64,
+    },
+    /// Its end. Nothing follows.
+    Done(Result<HubReply, Error>),
+}
+
+/// A request under way. Dropping it does not cancel it.
+#[derive(Debug)]
+pub struct Pending {
+    client: Client,
+    number: u32,
+    /// Its progress and, last, its answer. To be polled (`try_recv`) or waited for (`recv`, `recv_timeout`).
+    pub updates: Receiver<Update>,
+}
+
+impl Pending {
+    /// Waits for the answer.
+    pub fn wait(self) -> Result<HubReply, Error> {
+        self.wait_with(|_, _, _| ())
+    }
+
+    /// Waits for the answer, telling each progress report (phase, done, total) on the way.
+    pub fn wait_with(self, mut progress: impl FnMut(&str, u64, u64)) -> Result<HubReply, Error> {
+        for update in &self.updates {
+            match update {
+                Update::Progress { phase, done, total } => progress(&phase, done, total),
+                Update::Done(result) => return result,
+            }
+        }
+        Err(hub_gone())
+    }
+
+    /// Asks the hub to give the request up; its answer is then an error.
+    pub fn cancel(&self) -> Result<(), Error> {
+        self.client.start(HubRequest::Cancel { number: self.number }).map(drop)
+    }
+}
+
+impl Client {
+    /// Connects to a session by its name or the path of its socket. `None`: `FLOB_SESSION`, else the only session there
+    /// is; with several, the error lists them.
+    pub fn connect(session: Option<&str>) -> Result<Self, Error> {
+        sessions::find(session).and_then(|path| Self::connect_path(&path))
+    }
+
+    /// Connects to the hub at this socket.
+    pub fn connect_path(path: &Path) -> Result<Self, Error> {
+        let stream = UnixStream::connect(path)
+            .map_err(|_| Error::NotFound(format!("no session answers at {}", path.display())))?;
+        Self::over(stream)
+    }
+
+    /// A client over a stream that leads to a hub.
+    pub fn over(stream: UnixStream) -> Result<Self, Error> {
+        let context = "connecting to the session";
+        let mut reading = stream.try_clone().map_err(|source| Error::io(context, source))?;
+        let inbox = Arc::new(Mutex::new(Inbox::default()));
+        let client = Self {
+            connection: Arc::new(Connection {
+                stream: Mutex::new(stream),
+                next: AtomicU32::new(1),
+                inbox: Arc::clone(&inbox),
+            }),
+        };
+        let read = move || {
+            while let Ok(message) = wire::read(&mut reading) {
+                lock(&inbox).deliver(message);
+            }
+            lock(&inbox).close();
+        };
+        thread::Builder::new().name("hub client".into()).spawn(read).map_err(|source| Error::io(context, source))?;
+        Ok(client)
+    }
+
+    /// Asks, and waits for the answer.
+    pub fn request(&self, request: HubRequest) -> Result<HubReply, Error> {
+        self.start(request)?.wait()
+    }
+
+    /// Asks; the answer can be waited for, watched, or cancelled.
+    pub fn start(&self, request: HubRequest) -> Result<Pending, Error> {
+        let number = self.connection.next.fetch_add(1, Ordering::Relaxed);
+        let (sender, updates) = mpsc::channel();
+        {
+            let mut inbox = lock(&self.connection.inbox);
+            if inbox.closed {
+                return Err(hub_gone());
+            }
+            inbox.pending.insert(number, sender);
+        }
+        wire::write(&mut *lock(&self.connection.stream), &ToHub { number, request }).map_err(|_| hub_gone())?;
+        Ok(Pending { client: self.clone(), number, updates })
+    }
+
+    /// What happens in the session from now on. They come once [`HubRequest::Subscribe`] was asked: see
+    /// [`Client::subscribe`]. The receiver ends with the connection.
+    pub fn events(&self) -> Receiver<HubEvent> {
+        let (sender, receiver) = mpsc::channel();
+        let mut inbox = lock(&self.connection.inbox);
+        if !inbox.closed {
+            inbox.subscribers.push(sender);
+        }
+        receiver
+    }
+
+    /// Subscribes: the console's output so far, then what happens.
+    pub fn subscribe(&self) -> Result<Receiver<HubEvent>, Error> {
+        let events = self.events();
+        self.request(HubRequest::Subscribe)?;
+        Ok(events)
+    }
+
+    /// What session this is.
+    pub fn info(&self) -> Result<SessionInfo, Error> {
+        match self.request(HubRequest::Info)? {
+            HubReply::Info(info) => Ok(info),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// The environment as it is now.
+    pub fn look(&self, vectors: bool) -> Result<Environment, Error> {
+        match self.request(HubRequest::Look { vectors })? {
+            HubReply::Environment(environment) => Ok(environment),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+impl Source for Client {
+    fn environment(&mut self, vectors: bool) -> Result<Environment, Error> {
+        self.look(vectors)
+    }
+
+    fn read(&mut self, memory: Memory, address: u64, count: u32) -> Result<Vec<u8>, Error> {
+        match self.request(HubRequest::Read { memory, address, count })? {
+            HubReply::Bytes(bytes) => Ok(bytes),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn write(&mut self, memory: Memory, address: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.request(HubRequest::Write { memory, address, bytes: bytes.to_vec() }).map(drop)
+    }
+
+    fn set(&mut self, place: Place, hash: u64, change: Change) -> Result<(), Error> {
+        self.request(HubRequest::Set { place, hash, change }).map(drop)
+    }
+
+    fn is_live(&self) -> bool {
+        true
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Fails only if the connection has ended already.
+        let _ = lock(&self.stream).shutdown(Shutdown::Both);
+    }
+}
+
+impl Inbox {
+    /// Receivers that are gone simply miss it.
+    fn deliver(&mut self, message: FromHub) {
+        match message {
+            FromHub::Reply { number, result } => {
+                if let Some(sender) = self.pending.remove(&number) {
+                    let _ = sender.send(Update::Done(result.map_err(Error::from)));
+                }
+            }
+            FromHub::Progress { number, phase, done, total } => {
+                if let Some(sender) = self.pending.get(&number) {
+                    let _ = sender.send(Update::Progress { phase, done, total });
+                }
+            }
+            FromHub::Event(event) => self.subscribers.retain(|sender| sender.send(event.clone()).is_ok()),
+        }
+    }
+
+    fn close(&mut self) {
+        self.closed = true;
+        self.pending.clear();
+        self.subscribers.clear();
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure.kind {
+            FailureKind::NotFound => Self::NotFound(failure.text),
+            FailureKind::Invalid => Self::BadInput(failure.text),
+            FailureKind::State | FailureKind::Changed | FailureKind::Refused | FailureKind::Memory => {
+                Self::Refused(failure.text)
+            }
+        }
+    }
+}
+
+/// No thread panics while it holds one of these locks; if one did, the data would still be whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn hub_gone() -> Error {
+    Error::Guest("the session has ended".into())
+}
+
+fn unexpected(reply: &HubReply) -> Error {
+    Error::Internal(format!("the hub gave another kind of answer: {reply:?}"))
+}

@@ -1,0 +1,58 @@
+//! What can go wrong on the host, each with a message that says what to do next, and an exit code.
+
+use thiserror::Error;
+
+/// An error of flob itself. Exit codes 120–127; the program's own code passes unchanged.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// Wrong arguments (code 120).
+    #[error("{0}")]
+    Usage(String),
+    /// Program, file, session, checkpoint or flob that does not exist (code 121).
+    #[error("{0}")]
+    NotFound(String),
+    /// A file that is not what it should be: no ELF, a damaged checkpoint, a text that does not parse (code 122).
+    #[error("{0}")]
+    BadInput(String),
+    /// Something on this machine is missing or taken: QEMU, a port (code 123).
+    #[error("{0}")]
+    Environment(String),
+    /// The guest does not answer or has died (code 124).
+    #[error("{0}")]
+    Guest(String),
+    /// The guest refused (code 125).
+    #[error("{0}")]
+    Refused(String),
+    /// Input or output failed (code 126).
+    #[error("{context}: {source}")]
+    Io {
+        /// What was tried.
+        context: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A defect of flob (code 127).
+    #[error("this is a defect of flob, please report it: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// Input or output failed while `context` was tried.
+    pub fn io(context: impl Into<String>, source: std::io::Error) -> Self {
+        Self::Io { context: context.into(), source }
+    }
+
+    /// The exit code of the `flob` command.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 120,
+            Self::NotFound(_) => 121,
+            Self::BadInput(_) => 122,
+            Self::Environment(_) => 123,
+            Self::Guest(_) => 124,
+            Self::Refused(_) => 125,
+            Self::Io { .. } => 126,
+            Self::Internal(_) => 127,
+        }
+    }
+}

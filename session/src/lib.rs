@@ -1,0 +1,15 @@
+//! The host's engine without a face: QEMU, hub, holds, sources, the store, symbols and names.
+#![forbid(unsafe_code)]
+
+pub mod boot;
+pub mod client;
+pub mod error;
+pub mod protocol;
+pub mod sessions;
+pub mod source;
+pub mod wire;
+
+pub use client::{Client, Pending, Update};
+pub use error::Error;
+pub use protocol::*;
+pub use source::*;

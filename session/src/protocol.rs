@@ -1,0 +1,238 @@
+//! What clients (TUI, gdb server, other `flob` commands) and the hub say to each other over the session's Unix socket:
+//! length-prefixed (u32, little-endian) postcard of [`ToHub`] and [`FromHub`]. Several requests may be under way at once.
+
+use std::path::PathBuf;
+
+use flob_image::{Environment, Place};
+use flob_link::{Change, Event, Failure, Memory, Progress, Scope, WaitKind};
+use serde::{Deserialize, Serialize};
+
+/// From a client.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ToHub {
+    /// Chosen by the client; the answer carries the same.
+    pub number: u32,
+    /// What is asked.
+    pub request: HubRequest,
+}
+
+/// From the hub.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum FromHub {
+    /// The answer to the request with this number.
+    Reply {
+        #[allow(missing_docs)]
+        number: u32,
+        /// The answer.
+        result: Result<HubReply, Failure>,
+    },
+    /// How far a long request is.
+    Progress {
+        /// The request.
+        number: u32,
+        /// What is done now, for people: `pages`, `waiting for the moment` …
+        phase: String,
+        #[allow(missing_docs)]
+        done: u64,
+        /// 0 if not known.
+        total: u64,
+    },
+    /// Something happened, to every client that has subscribed.
+    Event(HubEvent),
+}
+
+/// Who holds threads back. A thread runs if and only if nobody holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Owner {
+    /// TUI and command line: lasts until resumed.
+    User,
+    /// A client of its own (a gdb connection): its holds and breakpoints end with its connection to the hub.
+    Client(String),
+}
+
+/// What clients ask.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum HubRequest {
+    /// What session this is.
+    Info,
+    /// Send events to this client from now on, beginning with the console output so far.
+    Subscribe,
+    /// The environment as it is now (with vectors if asked).
+    Look {
+        #[allow(missing_docs)]
+        vectors: bool,
+    },
+    /// Memory; any count up to 1 MiB.
+    Read {
+        #[allow(missing_docs)]
+        memory: Memory,
+        #[allow(missing_docs)]
+        address: u64,
+        #[allow(missing_docs)]
+        count: u32,
+    },
+    /// Memory; any length up to 1 MiB.
+    Write {
+        #[allow(missing_docs)]
+        memory: Memory,
+        #[allow(missing_docs)]
+        address: u64,
+        #[allow(missing_docs)]
+        bytes: Vec<u8>,
+    },
+    /// Changes a flob.
+    Set {
+        #[allow(missing_docs)]
+        place: Place,
+        #[allow(missing_docs)]
+        hash: u64,
+        #[allow(missing_docs)]
+        change: Change,
+    },
+    /// Holds threads back.
+    Hold {
+        #[allow(missing_docs)]
+        owner: Owner,
+        #[allow(missing_docs)]
+        scope: Scope,
+    },
+    /// Lets go what this owner holds in this scope (`force`: whoever holds it). The answer names who else still holds.
+    Release {
+        #[allow(missing_docs)]
+        owner: Owner,
+        #[allow(missing_docs)]
+        scope: Scope,
+        #[allow(missing_docs)]
+        force: bool,
+    },
+    /// One instruction of one held thread; answered when it has stopped again or at once (`HubEvent::Guest(Stopped)` tells).
+    Step {
+        #[allow(missing_docs)]
+        owner: Owner,
+        #[allow(missing_docs)]
+        thread: Place,
+    },
+    /// A breakpoint of this owner.
+    SetBreakpoint {
+        #[allow(missing_docs)]
+        owner: Owner,
+        #[allow(missing_docs)]
+        space: Place,
+        #[allow(missing_docs)]
+        address: u64,
+    },
+    /// Takes it out, unless another owner wants it too.
+    ClearBreakpoint {
+        #[allow(missing_docs)]
+        owner: Owner,
+        #[allow(missing_docs)]
+        space: Place,
+        #[allow(missing_docs)]
+        address: u64,
+    },
+    /// Saves a checkpoint into the store; progress is reported; answered with its id.
+    Save {
+        #[allow(missing_docs)]
+        name: Option<String>,
+        #[allow(missing_docs)]
+        when: Option<WaitKind>,
+    },
+    /// Restores a checkpoint in this guest; afterwards everything is held by `user`.
+    Restore {
+        /// Checkpoint id, name or unique prefix.
+        id: String,
+        #[allow(missing_docs)]
+        force: bool,
+    },
+    /// Cancels a long request of this client.
+    Cancel {
+        /// Its number.
+        number: u32,
+    },
+    /// More standard input typed by a person (only if the session has no other input).
+    Type {
+        #[allow(missing_docs)]
+        bytes: Vec<u8>,
+    },
+    /// Ends guest and hub.
+    Shutdown,
+}
+
+/// What the hub answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum HubReply {
+    /// Done.
+    Done,
+    /// To `Info`.
+    Info(SessionInfo),
+    /// To `Look`.
+    Environment(Environment),
+    /// To `Read`.
+    Bytes(Vec<u8>),
+    /// To `Hold` and `Release`: threads that changed, and who still holds something in that scope.
+    Held {
+        #[allow(missing_docs)]
+        threads: u32,
+        #[allow(missing_docs)]
+        holders: Vec<Owner>,
+    },
+    /// To `Save` and `Restore`: id of the checkpoint.
+    Checkpoint(String),
+}
+
+/// A session, for lists.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SessionInfo {
+    /// Its name: chooses it with `-s`.
+    pub name: String,
+    /// Name of the program.
+    pub program: String,
+    #[allow(missing_docs)]
+    pub arguments: Vec<String>,
+    /// Process of the hub.
+    pub hub_process: u32,
+    /// Process of QEMU.
+    pub guest_process: u32,
+    /// The program's ELF on the host, for symbols.
+    pub elf: Option<PathBuf>,
+    /// Socket of its gdb server.
+    pub gdb_socket: Option<PathBuf>,
+    /// TCP port of its gdb server on the loopback interface.
+    pub gdb_port: Option<u16>,
+    /// Seconds since 1970.
+    pub started: u64,
+    /// Connection to the guest.
+    pub link: LinkState,
+    /// Who holds anything now.
+    pub holders: Vec<Owner>,
+    /// Of the guest.
+    pub progress: Progress,
+    /// The checkpoint it goes back to: last saved or restored.
+    pub checkpoint: Option<String>,
+}
+
+/// Connection to the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LinkState {
+    /// No hello yet.
+    Connecting,
+    /// Answers.
+    Up,
+    /// Has not answered for a while; being tried again.
+    Lost,
+    /// QEMU has ended.
+    Dead,
+}
+
+/// What the hub tells its subscribers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum HubEvent {
+    /// From the guest.
+    Guest(Event),
+    /// The connection to the guest changed.
+    Link(LinkState),
+    /// Somebody changed flobs, memory or holds: what is cached is old.
+    Changed,
+    /// A checkpoint was saved.
+    Saved(String),
+}
