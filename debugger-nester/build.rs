@@ -1,1 +1,8 @@
-fn main() {}
+//! Links a guest program.
+
+#[path = "../runtime/link/guest.rs"]
+mod guest;
+
+fn main() {
+    guest::link("program.ld");
+}

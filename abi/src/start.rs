@@ -39,10 +39,10 @@ pub struct StartInfo {
     pub arguments: u64,
     /// Their size in bytes.
     pub arguments_size: u64,
-    /// First program only: physical address of the boot archive (see the physical window); else 0.
+    /// First program only: address of the boot archive in the physical window; else 0.
     pub archive: u64,
     /// Its size in bytes.
     pub archive_size: u64,
-    /// First program only: end of physical memory.
+    /// First program only: end of the memory it may use, in the physical window.
     pub memory_end: u64,
 }

@@ -32,7 +32,7 @@ statuses! {
     MutexHeld = 4, "mutex held";
     /// `reference_locate`: the target does not lie in the region.
     NotFound = 5, "not found";
-    /// References compared differ, or the reference is null.
+    /// References compared lead to different flobs.
     Different = 6, "different";
     /// `timer_wait`, `interrupt_wait`: ended by `thread_interrupt`.
     Interrupted = 7, "interrupted";

@@ -12,7 +12,7 @@ extern crate alloc;
 pub mod look;
 pub mod rebuild;
 pub mod stop;
-mod types;
+pub mod types;
 
 pub use look::{Surroundings, look};
 pub use rebuild::{RebuildError, Unknown, World, rebuild};

@@ -3,7 +3,7 @@
 use alloc::{string::String, vec::Vec};
 
 use flob_abi::{
-    FlobKind, Status,
+    FlobKind, ReferenceState, Status,
     flob::{MAX_LINKS, thread_link},
     state::{group, thread_flag},
 };
@@ -56,6 +56,9 @@ impl Looker<'_> {
         let addresses: Vec<_> = self.references.iter().map(OwnedReference::at).collect();
         let mut bytes = alloc::vec![0; any::state_size(kind)];
         let address = self.environment.memory().address(place);
+        if kind == FlobKind::Reference {
+            return self.reference(place, FlobAt::new(address));
+        }
         let mask = if kind == FlobKind::Thread { groups } else { group::ALL };
         any::get_state(kind, address, &mut bytes, &Links::of(&addresses), mask)?;
         let state = State::from_bytes(kind, &bytes).ok_or(Status::InvalidState)?;
@@ -68,6 +71,14 @@ impl Looker<'_> {
         let links = addresses.iter().take(kind.links().len()).enumerate();
         let links = links.map(|(index, reference)| self.link(place, kind, index, *reference)).collect();
         Ok(Flob { place, state, links })
+    }
+
+    /// A reference has no state but its link, and that can be copied.
+    fn reference(&self, place: Place, flob: FlobAt<Reference>) -> Result<Flob, Status> {
+        let [copy, ..] = self.references.as_slice() else { return Err(Status::NoMemory) };
+        flob.copy_to(copy.at())?;
+        let link = self.link(place, FlobKind::Reference, 0, copy.at());
+        Ok(Flob { place, state: State::Reference(ReferenceState::default()), links: alloc::vec![link] })
     }
 
     fn link(&self, place: Place, kind: FlobKind, index: usize, reference: FlobAt<Reference>) -> Link {

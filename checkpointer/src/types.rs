@@ -3,7 +3,7 @@
 use flob_abi::{FlobKind, flob::thread_link};
 
 /// Whether link number `index` of a flob of kind `from` may lead to one of kind `to`.
-pub(crate) fn may_lead(from: FlobKind, index: usize, to: FlobKind) -> bool {
+pub fn may_lead(from: FlobKind, index: usize, to: FlobKind) -> bool {
     match (from, index) {
         (FlobKind::Space, _) | (FlobKind::Region, 1) => to == FlobKind::Port,
         (FlobKind::Thread, thread_link::SPACE) | (FlobKind::Region, 0) | (FlobKind::Mapping, 1) => to == FlobKind::Space,
@@ -16,7 +16,7 @@ pub(crate) fn may_lead(from: FlobKind, index: usize, to: FlobKind) -> bool {
 }
 
 /// Whether references can name flobs of this kind.
-pub(crate) fn is_referable(kind: FlobKind) -> bool {
+pub fn is_referable(kind: FlobKind) -> bool {
     !matches!(kind, FlobKind::Mapping | FlobKind::Reference)
 }
 

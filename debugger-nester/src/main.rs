@@ -1,1 +1,29 @@
-fn main() {}
+//! The debugger nester: runs a program as its child, transparently, and answers the link.
+//!
+//! ```text
+//! debugger-nester [--paused] [--restore] PROGRAM [ARGUMENT…]
+//!     --paused   the program is stopped before its first instruction
+//!     --restore  no program is started: the host will send an image
+//! ```
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod guest;
+
+use alloc::{string::String, vec::Vec};
+
+use flob_runtime::{eprintln, program, start};
+
+program!(main);
+
+fn main(arguments: Vec<String>) -> i32 {
+    match guest::run(arguments) {
+        Ok(()) => start::forever(),
+        Err(message) => {
+            eprintln!("debugger-nester: {message}");
+            1
+        }
+    }
+}

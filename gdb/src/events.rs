@@ -19,7 +19,7 @@ impl<G: Guest> Inferior<G> {
     pub fn on_event(&mut self, event: HubEvent) -> Option<Stop> {
         let stop = match event {
             HubEvent::Changed => {
-                self.doubt(Knowledge::Doubtful);
+                self.changed();
                 None
             }
             HubEvent::Guest(Event::Restored) => self.restored(),
@@ -31,6 +31,15 @@ impl<G: Guest> Inferior<G> {
             HubEvent::Guest(_) | HubEvent::Link(_) | HubEvent::Saved(_) => None,
         }?;
         self.running.then_some(stop)
+    }
+
+    /// The hub tells everybody of every change, also who made it. Which is whose does not matter: one that is left over
+    /// is somebody else's.
+    fn changed(&mut self) {
+        match self.own_changes.checked_sub(1) {
+            Some(rest) => self.own_changes = rest,
+            None => self.doubt(Knowledge::Doubtful),
+        }
     }
 
     fn doubt(&mut self, knowledge: Knowledge) {
@@ -46,12 +55,16 @@ impl<G: Guest> Inferior<G> {
     fn restored(&mut self) -> Option<Stop> {
         self.untold.clear();
         self.exit = None;
+        // The holds of before are over.
+        self.whole = false;
         self.forget();
         self.doubt(Knowledge::Void);
-        self.running.then(|| {
-            self.console.push("flob: a checkpoint was restored: stopped at its state".into());
-            Stop::signal(self.some_thread(), Signal::SIGSTOP)
-        })
+        if !self.running {
+            self.stop_world();
+            return None;
+        }
+        self.console.push("flob: a checkpoint was restored: stopped at its state".into());
+        Some(Stop::signal(self.some_thread(), Signal::SIGSTOP))
     }
 
     fn exited(&mut self, code: i32) -> Option<Stop> {

@@ -3,9 +3,12 @@
 //! The debugger believes that nothing changes while it thinks the program stopped. So what it was told is remembered
 //! ([`Inferior::seen`]), to be compared before the program goes on.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Instant,
+};
 
-use flob_abi::{Registers, ThreadState, thread_link};
+use flob_abi::{Registers, ThreadState, flob::thread_link};
 use flob_image::{Environment, Flob, Link, Place, State};
 use flob_link::{Change, Scope};
 use flob_session::Error;
@@ -45,7 +48,12 @@ pub struct Inferior<G> {
     pub(crate) seen: HashMap<Place, Registers>,
     pub(crate) knowledge: Knowledge,
     pub(crate) breakpoints: BTreeSet<u64>,
-    pub(crate) holds: HashSet<Scope>,
+    /// The space is held, and no thread of it let go.
+    pub(crate) whole: bool,
+    /// A thread is stepped alone until then.
+    pub(crate) alone_until: Option<Instant>,
+    /// Changes that were made here and that the hub has not told of yet.
+    pub(crate) own_changes: usize,
     pub(crate) plan: Plan,
     /// Threads that hit a breakpoint when the debugger had been told of another stop already, and where.
     pub(crate) untold: Vec<(Place, u64)>,
@@ -72,7 +80,9 @@ impl<G: Guest> Inferior<G> {
             seen: HashMap::new(),
             knowledge: Knowledge::Good,
             breakpoints: BTreeSet::new(),
-            holds: HashSet::new(),
+            whole: false,
+            alone_until: None,
+            own_changes: 0,
             plan: Plan::default(),
             untold: Vec::new(),
             immediate: None,
@@ -92,10 +102,8 @@ impl<G: Guest> Inferior<G> {
         for address in std::mem::take(&mut self.breakpoints) {
             let _ = self.guest.set_breakpoint(self.space, address, false);
         }
-        for scope in std::mem::take(&mut self.holds) {
-            let _ = self.guest.release(scope);
-        }
-        self.running = true;
+        let _ = self.guest.release(Scope::Space(self.space));
+        self.whole = false;
     }
 
     fn first_stop(&mut self) -> Result<Stop, Error> {
@@ -210,6 +218,7 @@ impl<G: Guest> Inferior<G> {
         }
         let state = Some(State::Thread(after).as_bytes().to_vec());
         self.guest.set(thread, before.hash, Change { mask, state, links: Vec::new() })?;
+        self.own_changes += 1;
         self.forget();
         self.seen.insert(thread, after.registers);
         Ok(())
@@ -226,6 +235,13 @@ impl<G: Guest> Inferior<G> {
             done += got.len();
         }
         done
+    }
+
+    /// Writes memory.
+    pub fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.guest.write(self.space, address, bytes)?;
+        self.own_changes += 1;
+        Ok(())
     }
 
     /// All at once, or up to the end of the page where that fails.

@@ -1,1 +1,82 @@
 //! The gdb server over a session.
+//!
+//! One connection is one space: a process with all its threads. What comes in is put in order by [`filter`], sorted by
+//! [`dispatch`] into what is answered here and what gdbstub answers, and checked by [`grammar`], because gdbstub ends at
+//! packets it does not expect. [`inferior`] is the space as the debugger believes it to be; [`resume`] and [`events`]
+//! are how it goes on and stops. [`guest`] is what all of it needs of a session.
+//!
+//! The stops of a debugger are holds of its own owner: they and its breakpoints end with its connection, and the program
+//! goes on unless somebody else holds it.
+#![forbid(unsafe_code)]
+
+pub mod arch;
+pub mod dispatch;
+pub mod events;
+pub mod files;
+pub mod filter;
+pub mod grammar;
+pub mod guest;
+pub mod inferior;
+mod monitor;
+pub mod names;
+pub mod packet;
+pub mod resume;
+mod server;
+pub mod stop;
+mod tag;
+mod target;
+pub mod xfer;
+
+use std::io::Write;
+
+use flob_abi::FlobKind;
+use flob_image::{Environment, Place};
+use flob_session::{Client, Error};
+
+pub use guest::{Guest, SessionGuest};
+pub use server::Stream;
+
+/// Which space a debugger gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Selection {
+    /// The one that the program began in.
+    #[default]
+    Program,
+    /// The one at this place.
+    Space(Place),
+}
+
+/// How to serve.
+#[derive(Default)]
+pub struct Options {
+    /// Which space.
+    pub selection: Selection,
+    /// Where every packet is written, for people in trouble.
+    pub log: Option<Box<dyn Write + Send>>,
+}
+
+/// Serves one debugger on `stream` until it goes or the session ends; blocks meanwhile. The client should be a
+/// connection of its own: what the debugger held ends with it.
+pub fn serve<S: Stream>(stream: S, client: Client, options: Options) -> Result<(), Error> {
+    serve_guest(stream, SessionGuest::new(client), options)
+}
+
+/// The same over any guest.
+pub fn serve_guest<S: Stream, G: Guest>(stream: S, mut guest: G, options: Options) -> Result<(), Error> {
+    let events = guest.events()?;
+    let space = select(&guest.environment(false)?, options.selection)?;
+    server::run(stream, inferior::Inferior::attach(guest, space)?, events, options.log)
+}
+
+fn select(environment: &Environment, selection: Selection) -> Result<Place, Error> {
+    let mut spaces = environment.flobs.iter().filter(|flob| flob.state.kind() == FlobKind::Space);
+    let wanted = match selection {
+        // The nester makes it before anything else, at the lowest place.
+        Selection::Program => spaces.next(),
+        Selection::Space(place) => spaces.find(|space| space.place == place),
+    };
+    wanted.map(|space| space.place).ok_or_else(|| match selection {
+        Selection::Program => Error::NotFound("the program has no space any more".into()),
+        Selection::Space(place) => Error::NotFound(format!("there is no space at {place:#x}")),
+    })
+}

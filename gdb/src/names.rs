@@ -1,6 +1,6 @@
 //! What threads and other flobs are called here, and what a thread waits for.
 
-use flob_abi::{FlobKind, thread_link};
+use flob_abi::{FlobKind, flob::thread_link};
 use flob_image::{Environment, Flob, Link, Place, State};
 
 /// The name of the flob at this place: `mutex:0x5200`.

@@ -150,8 +150,8 @@ mod tests {
         let whole = frame(b"qC");
         let (head, tail) = whole.split_at(2);
         assert!(head.iter().all(|byte| framer.push(*byte).is_none()));
-        let last = tail.iter().filter_map(|byte| framer.push(*byte)).next_back();
-        assert_eq!(last, Some(Incoming::Packet(b"qC".to_vec())));
+        let rest: Vec<Incoming> = tail.iter().filter_map(|byte| framer.push(*byte)).collect();
+        assert_eq!(rest, [Incoming::Packet(b"qC".to_vec())]);
     }
 
     #[test]

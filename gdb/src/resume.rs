@@ -1,9 +1,16 @@
 //! Going on and stopping: which threads run, which step, and what keeps the debugger's wish from coming true.
 //!
-//! While the debugger thinks the program stopped, the whole space is held. To let only some threads go, the others are
-//! held one by one before the hold on the space is released, so that none of them runs in between.
+//! While the debugger thinks the program stopped, the whole space is held. To let only some threads go, these are
+//! released one by one, so that none of the others runs in between.
+//!
+//! A step of one thread while the others run begins as a step of that thread alone, because it is over before anybody
+//! could tell the difference; unless the instruction is a call that blocks (or a fault that another thread must mend):
+//! then the others are let go a moment later ([`PATIENCE`]).
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use flob_image::Place;
 use flob_link::Scope;
@@ -15,6 +22,9 @@ use crate::{
     inferior::{Inferior, Knowledge},
     stop::{Stop, StopKind},
 };
+
+/// A step that takes longer needs the other threads.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// What one thread shall do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,24 +129,52 @@ impl<G: Guest> Inferior<G> {
 
     fn let_go(&mut self) -> Result<(), Error> {
         let steps = self.plan.steps();
-        let nobody_else = self.plan.locked && self.plan.actions.len() == steps.len();
-        let stay = if nobody_else || self.plan.locked {
-            let threads = self.threads()?;
-            threads.into_iter().filter(|thread| self.plan.action(*thread) != Some(Action::Continue)).collect()
-        } else {
-            steps.clone()
-        };
+        let is_continued = |action: &Action| *action == Action::Continue;
+        if steps.is_empty() && !self.plan.locked {
+            self.whole = false;
+            self.forget_all();
+            return self.release(Scope::Space(self.space));
+        }
+        if self.plan.actions.values().any(is_continued) {
+            self.release_continued()?;
+        } else if !self.plan.locked {
+            self.alone_until = Some(Instant::now() + PATIENCE);
+        }
+        self.forget_all();
+        steps.into_iter().try_for_each(|thread| self.guest.step(thread))
+    }
+
+    fn forget_all(&mut self) {
         self.forget();
         self.seen.clear();
-        if !nobody_else {
-            for thread in stay {
-                self.hold(Scope::Thread(thread))?;
-            }
-            let holders = self.guest.release(Scope::Space(self.space))?;
-            self.holds.remove(&Scope::Space(self.space));
-            self.tell_holders(&holders);
+    }
+
+    fn release_continued(&mut self) -> Result<(), Error> {
+        self.whole = false;
+        let threads = self.threads()?;
+        let continued = threads.into_iter().filter(|thread| self.plan.action(*thread) == Some(Action::Continue));
+        continued.collect::<Vec<_>>().into_iter().try_for_each(|thread| self.release(Scope::Thread(thread)))
+    }
+
+    /// How long the events of a lone step may be waited for.
+    pub fn patience(&self) -> Option<Duration> {
+        self.alone_until.map(|until| until.saturating_duration_since(Instant::now()))
+    }
+
+    /// A lone step does not end: the other threads go on beside it.
+    pub fn lose_patience(&mut self) {
+        if self.alone_until.take().is_some()
+            && let Err(error) = self.release_continued()
+        {
+            self.console.push(format!("flob: cannot let the other threads go: {error}"));
         }
-        steps.into_iter().try_for_each(|thread| self.guest.step(thread))
+    }
+
+    fn release(&mut self, scope: Scope) -> Result<(), Error> {
+        let holders = self.guest.release(scope)?;
+        self.own_changes += 1;
+        self.tell_holders(&holders);
+        Ok(())
     }
 
     fn tell_holders(&mut self, holders: &[Owner]) {
@@ -152,24 +190,19 @@ impl<G: Guest> Inferior<G> {
         }
     }
 
-    fn hold(&mut self, scope: Scope) -> Result<(), Error> {
-        self.guest.hold(scope)?;
-        self.holds.insert(scope);
-        Ok(())
-    }
-
-    /// Holds the whole space, and it alone.
+    /// Holds the whole space, unless it is held already.
     pub fn stop_world(&mut self) {
         self.running = false;
-        if let Err(error) = self.hold(Scope::Space(self.space)) {
-            self.console.push(format!("flob: cannot hold the program: {error}"));
+        self.alone_until = None;
+        if self.whole {
+            return;
         }
-        let single: Vec<Scope> =
-            self.holds.iter().copied().filter(|scope| matches!(scope, Scope::Thread(_))).collect();
-        for scope in single {
-            self.holds.remove(&scope);
-            // A thread that is gone meanwhile needs no release.
-            let _ = self.guest.release(scope);
+        match self.guest.hold(Scope::Space(self.space)) {
+            Ok(()) => {
+                self.whole = true;
+                self.own_changes += 1;
+            }
+            Err(error) => self.console.push(format!("flob: cannot hold the program: {error}")),
         }
     }
 
@@ -178,6 +211,8 @@ impl<G: Guest> Inferior<G> {
         if !self.running {
             return None;
         }
+        // A step that is under way ends by a hold.
+        self.whole = false;
         self.stop_world();
         self.forget();
         let threads = self.threads().unwrap_or_default();

@@ -101,7 +101,8 @@ impl fmt::Display for FieldError {
             Self::Unknown { name, kind } => {
                 write!(out, "a {} has no field or link `{name}`; it has ", kind.name())?;
                 let fields = of(*kind).iter().filter(|field| field.settable).map(|field| field.name);
-                let short = fields.filter(|name| !name.starts_with("vectors.")).chain(kind.links().iter().copied());
+                let short =
+                    fields.filter(|name| !name.starts_with("vectors.")).chain(kind.links().iter().copied());
                 for (index, name) in short.enumerate() {
                     write!(out, "{}{name}", if index == 0 { "" } else { ", " })?;
                 }
@@ -217,7 +218,8 @@ pub fn set_field(state: &mut State, name: &str, text: &str) -> Result<(), FieldE
     let (field, flag) = find_flag(kind, name).ok_or_else(unknown)?;
     let parsed = value::parse(Format::Bool, 4, text.trim());
     let wanted = parsed.ok().map(|value| value.number()).filter(|number| *number < 2);
-    let invalid = || FieldError::Invalid { name: name.into(), text: text.into(), expected: "true or false".into() };
+    let invalid =
+        || FieldError::Invalid { name: name.into(), text: text.into(), expected: "true or false".into() };
     let wanted = wanted.ok_or_else(invalid)?;
     let before = field.value(state).number();
     let after = if wanted == 1 { before | flag.bit } else { before & !flag.bit };
@@ -252,7 +254,10 @@ pub fn groups_changed(before: &State, after: &State) -> u64 {
     let groups = |field: &Field| match field.format {
         Format::Flags(flags) if !flags.is_empty() => {
             let difference = field.value(before).number() ^ field.value(after).number();
-            let known = flags.iter().filter(|flag| difference & flag.bit != 0).fold(0, |mask, flag| mask | flag.group);
+            let known = flags
+                .iter()
+                .filter(|flag| difference & flag.bit != 0)
+                .fold(0, |mask, flag| mask | flag.group);
             if known == 0 { field.group } else { known }
         }
         _ => field.group,

@@ -10,9 +10,12 @@ extern crate alloc;
 pub mod diff;
 pub mod encode;
 pub mod fields;
+pub mod hash;
 #[cfg(feature = "std")]
 pub mod json;
 pub mod model;
+#[cfg(feature = "std")]
+pub mod store;
 #[cfg(feature = "std")]
 pub mod text;
 pub mod verify;

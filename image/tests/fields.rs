@@ -26,7 +26,8 @@ fn table_covers_every_byte_of_every_struct_exactly_once() {
 #[test]
 fn names_are_unique_and_differ_from_link_names() {
     for kind in FlobKind::ALL {
-        let mut names: Vec<_> = fields::of(kind).iter().map(|field| field.name).chain(kind.links().iter().copied()).collect();
+        let mut names: Vec<_> =
+            fields::of(kind).iter().map(|field| field.name).chain(kind.links().iter().copied()).collect();
         let count = names.len();
         names.sort_unstable();
         names.dedup();
@@ -106,7 +107,10 @@ fn links_are_written_and_read_by_name() {
     fields::set(&mut flob, "locked", "true").expect("a field");
     assert_eq!(fields::get(&flob, "locked").as_deref(), Some("true"));
     let message = fields::set(&mut flob, "colour", "red").expect_err("no field").to_string();
-    assert!(message.contains("colour") && message.contains("owner") && message.contains("locked"), "{message}");
+    assert!(
+        message.contains("colour") && message.contains("owner") && message.contains("locked"),
+        "{message}"
+    );
 }
 
 #[test]

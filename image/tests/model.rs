@@ -1,6 +1,6 @@
 //! Encoding, verify, diff and JSON.
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;
 
 use common::{any_environment, environment};
@@ -57,12 +57,11 @@ fn each_oddity_of_one_field_has_its_code() {
 #[test]
 fn oddities_between_flobs_have_their_codes() {
     let mut overlap = environment();
-    let mapping = common::flob(FlobKind::Mapping, 0x3000, &[
-        ("start", "0x11000"),
-        ("size", "0x1000"),
-        ("space", "0x0"),
-        ("region", "0x400"),
-    ]);
+    let mapping = common::flob(
+        FlobKind::Mapping,
+        0x3000,
+        &[("start", "0x11000"), ("size", "0x1000"), ("space", "0x0"), ("region", "0x400")],
+    );
     overlap.flobs.push(mapping);
     assert_eq!(codes(&overlap), ["V013"]);
 
@@ -123,8 +122,14 @@ fn diff_names_fields_links_and_recreated_flobs() {
     state[0] = 9;
     let found = diff::diff(&before, &after);
     assert_eq!(found.changed.len(), 1);
-    assert_eq!((found.changed[0].fields[0].field.as_str(), found.changed[0].fields[0].after.as_str()), ("locked", "false"));
-    assert_eq!((found.changed[0].links[0].link.as_str(), &found.changed[0].links[0].after), ("owner", &Link::Null));
+    assert_eq!(
+        (found.changed[0].fields[0].field.as_str(), found.changed[0].fields[0].after.as_str()),
+        ("locked", "false")
+    );
+    assert_eq!(
+        (found.changed[0].links[0].link.as_str(), &found.changed[0].links[0].after),
+        ("owner", &Link::Null)
+    );
     assert_eq!((found.removed[0].place, found.added[0].place), (0xe00, 0xe00));
     assert_eq!((found.streams[0].before, found.streams[0].after, found.clock), (100, 120, 5));
 }

@@ -1,6 +1,6 @@
 //! The text form.
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;
 
 use common::{any_environment, environment};
@@ -27,9 +27,12 @@ fn text_has_names_comments_and_hexadecimal_strings() {
 #[test]
 fn edited_text_changes_what_it_names_and_nothing_else() {
     let mut edited = environment();
-    let text = text(&edited).replace("locked = true", "locked = false").replace("owner = \"0x1000\"", "owner = \"null\"");
+    let text = text(&edited)
+        .replace("locked = true", "locked = false")
+        .replace("owner = \"0x1000\"", "owner = \"null\"");
     let changes = apply_text(&mut edited, &text).expect("a good text");
-    let names: Vec<_> = changes.iter().map(|change| (change.place, change.name.as_str(), change.after.as_str())).collect();
+    let names: Vec<_> =
+        changes.iter().map(|change| (change.place, change.name.as_str(), change.after.as_str())).collect();
     assert_eq!(names, [(0x200, "locked", "false"), (0x200, "owner", "null")]);
     let mut expected = environment();
     let State::Mutex(state) = &mut expected.flobs[1].state else { panic!("a mutex") };

@@ -11,6 +11,8 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(any(test, feature = "simulated"))]
+extern crate std;
 
 mod arena;
 mod boot;
@@ -34,9 +36,13 @@ mod region;
 mod resolve;
 mod schedule;
 mod search;
+#[cfg(any(test, feature = "simulated"))]
+pub mod simulated;
 mod space;
 mod state;
 mod step;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod transfer;
 mod user;

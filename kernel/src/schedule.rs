@@ -148,3 +148,11 @@ impl<M: Machine> Kernel<M> {
         }
     }
 }
+
+#[cfg(test)]
+impl Ready {
+    /// The lists with their priorities.
+    pub fn lists(&self) -> impl Iterator<Item = (u8, List)> {
+        (0..).zip(self.lists)
+    }
+}

@@ -314,6 +314,10 @@ pub enum FailureKind {
     Invalid,
     /// No room.
     Memory,
+    /// The guest does not answer, or has ended. Said by the host, never by the guest.
+    Guest,
+    /// Something on the host failed: a full disk, say. Said by the host, never by the guest.
+    Host,
 }
 
 /// What happened.

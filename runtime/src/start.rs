@@ -58,9 +58,13 @@ pub fn memory(address: u64, size: u64) -> &'static [u8] {
     }
 }
 
-/// Where the first space sees this physical address.
+/// Where the first space sees this physical address. (An address in the window already is left alone.)
 pub const fn physical(address: u64) -> u64 {
-    flob_abi::memory::PHYSICAL_WINDOW + address
+    if address < flob_abi::memory::PHYSICAL_WINDOW {
+        flob_abi::memory::PHYSICAL_WINDOW + address
+    } else {
+        address
+    }
 }
 
 /// The boot archive; empty in every program but the first.

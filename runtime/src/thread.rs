@@ -99,7 +99,7 @@ impl Builder {
         let state = thread.fresh_state(entry, stack_end, argument);
         thread.prepare(self.space, &state)?;
         thread.resume(false)?;
-        Ok(JoinHandle { packet, thread, memory: ManuallyDrop::new((own, stack)) })
+        Ok(JoinHandle { packet, thread, memory: ManuallyDrop::new(Memory { _own: own, _stack: stack }) })
     }
 }
 
@@ -141,13 +141,19 @@ fn finish<T>(packet: &Packet<T>, value: T) {
     }
 }
 
+/// What a thread is made of, if it is of the heap.
+struct Memory {
+    _own: Option<Box<Thread>>,
+    _stack: Box<[MaybeUninit<StackPage>]>,
+}
+
 /// A running thread. Dropping the handle leaves the thread running and its memory in use for good.
 #[must_use = "join it, or say that nobody will with `detach`"]
 pub struct JoinHandle<T> {
     packet: Arc<Packet<T>>,
     thread: FlobAt<Thread>,
     /// Not freed before the thread is destroyed.
-    memory: ManuallyDrop<(Option<Box<Thread>>, Box<[MaybeUninit<StackPage>]>)>,
+    memory: ManuallyDrop<Memory>,
 }
 
 impl<T> JoinHandle<T> {

@@ -241,6 +241,8 @@ impl From<Failure> for Error {
         match failure.kind {
             FailureKind::NotFound => Self::NotFound(failure.text),
             FailureKind::Invalid => Self::BadInput(failure.text),
+            FailureKind::Guest => Self::Guest(failure.text),
+            FailureKind::Host => Self::Environment(failure.text),
             FailureKind::State | FailureKind::Changed | FailureKind::Refused | FailureKind::Memory => {
                 Self::Refused(failure.text)
             }

@@ -1,5 +1,7 @@
 //! What can go wrong on the host, each with a message that says what to do next, and an exit code.
 
+use flob_image::store::StoreError;
+use flob_link::{Failure, FailureKind};
 use thiserror::Error;
 
 /// An error of flob itself. Exit codes 120–127; the program's own code passes unchanged.
@@ -54,5 +56,32 @@ impl Error {
             Self::Io { .. } => 126,
             Self::Internal(_) => 127,
         }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Io { what, source } => Self::Io { context: what, source },
+            StoreError::NotFound(_) => Self::NotFound(error.to_string()),
+            StoreError::Ambiguous { .. } => Self::Usage(error.to_string()),
+            StoreError::Damaged { .. } | StoreError::Newer { .. } | StoreError::Invalid(_) => {
+                Self::BadInput(error.to_string())
+            }
+        }
+    }
+}
+
+/// An error as the hub tells it to a client, which takes it back into the same kind of error.
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::NotFound(_) => FailureKind::NotFound,
+            Error::Usage(_) | Error::BadInput(_) => FailureKind::Invalid,
+            Error::Guest(_) => FailureKind::Guest,
+            Error::Refused(_) => FailureKind::Refused,
+            Error::Environment(_) | Error::Io { .. } | Error::Internal(_) => FailureKind::Host,
+        };
+        Self { kind, text: error.to_string() }
     }
 }

@@ -4,9 +4,11 @@
 pub mod boot;
 pub mod client;
 pub mod error;
+pub mod hub;
 pub mod protocol;
 pub mod sessions;
 pub mod source;
+pub mod symbols;
 pub mod wire;
 
 pub use client::{Client, Pending, Update};

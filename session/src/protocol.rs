@@ -209,6 +209,8 @@ pub struct SessionInfo {
     pub progress: Progress,
     /// The checkpoint it goes back to: last saved or restored.
     pub checkpoint: Option<String>,
+    /// Whether it began with a checkpoint, or went back to one.
+    pub restored: bool,
 }
 
 /// Connection to the guest.

@@ -1,1 +1,15 @@
-//! End-to-end tests.
+//! What end-to-end tests share: a private world for each test (session folder, store, configuration), the real `flob`
+//! binary with a time limit, guests that are cleaned up whatever happens, seeds, and texts to count.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod process;
+mod screen;
+mod seed;
+mod texts;
+mod world;
+
+pub use process::{Finished, Running};
+pub use screen::Screen;
+pub use seed::{rounds, seed};
+pub use texts::{Counts, count, random_text};
+pub use world::World;

@@ -130,6 +130,11 @@ impl Console {
         self.lines.range(end.saturating_sub(height)..end)
     }
 
+    /// The last `height` lines.
+    pub fn last(&self, height: usize) -> impl Iterator<Item = &Line> {
+        self.lines.range(self.lines.len().saturating_sub(height)..)
+    }
+
     /// Scrolls by this many lines, back if negative, as far as there are any.
     pub fn scroll(&mut self, lines: isize, height: usize) {
         let most = self.lines.len().saturating_sub(height);

@@ -1,13 +1,13 @@
 //! What the TUI wants to know of an environment beyond its raw state: names, places in the source, symbols, and why a
 //! thread waits. With a program's ELF at hand the session answers; [`Plain`] does without one.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Debug};
 
 use flob_abi::FlobKind;
 use flob_image::{Environment, Flob, Link, Place, State};
 
 /// Knows names. Called from the worker only, once a snapshot, never while drawing.
-pub trait Insight: Send + Sync {
+pub trait Insight: Debug + Send + Sync {
     /// A name for each flob of the environment, in the order of its list.
     fn names(&self, environment: &Environment) -> Vec<String>;
 

@@ -25,6 +25,8 @@ pub enum Message {
     Tick,
     /// The process was asked to end.
     Terminate,
+    /// A worker has panicked.
+    Defect(String),
     /// From the hub.
     Hub(HubEvent),
     /// The hub's connection has ended.

@@ -1,1 +1,35 @@
-//! The TUI.
+//! The terminal interface. Connection ([`worker`]), state ([`state`]) and view ([`view`]) are apart: workers talk to the hub and
+//! the store and never draw; the state changes by messages only ([`update`]); the view is a pure function of the state.
+
+pub mod app;
+pub mod commands;
+pub mod console;
+pub mod detail;
+pub mod edit;
+pub mod editor;
+pub mod insight;
+pub mod input;
+pub mod jobs;
+pub mod keys;
+pub mod layout;
+pub mod line;
+pub mod list;
+pub mod memory;
+pub mod message;
+pub mod snapshot;
+pub mod state;
+pub mod store;
+pub mod terminal;
+pub mod text;
+pub mod theme;
+pub mod tree;
+pub mod update;
+pub mod view;
+pub mod waits;
+pub mod worker;
+
+pub use app::{Options, Summary, run};
+pub use insight::{Insight, Plain};
+pub use state::{Ended, Leave};
+pub use store::{Poke, Saved, Store};
+pub use theme::Theme;

@@ -3,7 +3,7 @@
 
 use std::{cmp::Ordering, sync::Arc};
 
-use flob_abi::{FlobKind, USER_END};
+use flob_abi::{FlobKind, memory::USER_END};
 use flob_image::{Environment, Flob, Link, Place, State};
 
 use super::{
@@ -27,7 +27,7 @@ pub struct Incoming {
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// All there is.
-    pub environment: Environment,
+    pub environment: Arc<Environment>,
     /// The last look that differed.
     pub before: Option<Arc<Environment>>,
     /// A name for each flob.
@@ -45,11 +45,12 @@ pub struct Snapshot {
     /// Threads that wait for each other.
     pub deadlocks: Vec<Deadlock>,
     incoming: Vec<Incoming>,
+    insight: Option<Arc<dyn Insight>>,
 }
 
 impl Snapshot {
     /// Finds everything out; `before` is the last look that differed from this one.
-    pub fn new(environment: Environment, before: Option<Arc<Environment>>, insight: &dyn Insight) -> Self {
+    pub fn new(environment: Environment, before: Option<Arc<Environment>>, insight: Arc<dyn Insight>) -> Self {
         let homes = insight.homes(&environment);
         let mut snapshot = Self {
             names: insight.names(&environment),
@@ -61,8 +62,9 @@ impl Snapshot {
             ..Self::default()
         };
         snapshot.row_of = tree::rows_of(&snapshot.rows, environment.flobs.len());
-        snapshot.environment = environment;
-        snapshot.find_waits(insight);
+        snapshot.environment = Arc::new(environment);
+        snapshot.find_waits(insight.as_ref());
+        snapshot.insight = Some(insight);
         snapshot
     }
 
@@ -86,7 +88,7 @@ impl Snapshot {
 
     fn facts(&self, index: usize, flob: &Flob, insight: &dyn Insight) -> Facts {
         let (target, holder) = waits::target(&self.environment, flob);
-        let link = flob.links.get(flob_abi::thread_link::WAITING_FOR).unwrap_or(&Link::Null);
+        let link = flob.links.get(flob_abi::flob::thread_link::WAITING_FOR).unwrap_or(&Link::Null);
         Facts {
             flob: index as u32,
             place: flob.place,
@@ -119,6 +121,11 @@ impl Snapshot {
             Link::External(name) => format!("outside: {name}"),
             Link::Unknown => "outside: unknown".into(),
         }
+    }
+
+    /// The address of a symbol.
+    pub fn symbol(&self, name: &str) -> Option<u64> {
+        self.insight.as_ref()?.symbol(name)
     }
 
     /// What is known of the thread at this place.

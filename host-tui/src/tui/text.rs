@@ -1,6 +1,10 @@
 //! Every text of the TUI that is not in the table of commands.
 
+use std::time::Duration;
+
+use flob_abi::FlobKind;
 use flob_image::Place;
+use flob_link::StopReason;
 
 use super::state::Tab;
 
@@ -50,6 +54,28 @@ mod constants {
     pub const DISCARD: &str = "Edits are pending and would be lost. Leave all the same?";
     pub const THREAD_HEAD: [&str; 4] = ["state", "thread", "at", "waits for"];
     pub const CHECKPOINT_HEAD: [&str; 5] = ["id", "name", "size", "taken", "program"];
+    pub const APPLIED: &str = "applied";
+    pub const USER: &str = "the user";
+    pub const SESSION_OVER: &str = "session ended";
+    pub const GUEST_OVER: &str = "guest ended";
+    pub const DIED: &str = "died";
+    pub const CONNECTING: &str = "connecting";
+    pub const HELD: &str = "held";
+    pub const RUNNING: &str = "running";
+    pub const FREE: &str = "free";
+    pub const EDITED: &str = " (edited)";
+    pub const ENVIRONMENT_MEMORY: &str = "Memory of the environment (S: of a space)";
+    pub const SEARCH_PROMPT: &str = "/";
+    pub const COMMAND_PROMPT: &str = ":";
+    pub const INPUT_PROMPT: &str = "input> ";
+    pub const EDIT_OK: &str = "Enter takes it, Esc does not";
+    pub const MORE: &str = "and more";
+    pub const SAVE_EDITED_TITLE: &str = "save a new checkpoint with these edits?";
+    pub const RESTORE_TITLE: &str = "restore";
+    pub const REMOVE_TITLE: &str = "remove";
+    pub const NO_STORE: &str = "there is no checkpoint store";
+    pub const UNEXPECTED: &str = "the hub gave another kind of answer";
+    pub const UNCHANGED: &str = "nothing was changed";
     pub const NO_OLD_BYTES: &str = "??";
 }
 
@@ -107,6 +133,16 @@ pub fn still_held(holders: &[String]) -> String {
     format!("still held by {}: ':resume --force' lets go all the same", holders.join(", "))
 }
 
+/// Some edits were applied, then one failed.
+pub fn partly(done: usize, of: usize, error: &str) -> String {
+    format!("{done} of {of} edits were applied, then: {error}")
+}
+
+/// A worker has panicked.
+pub fn defect(what: &str) -> String {
+    format!("this is a defect of flob, please report it: {what}")
+}
+
 /// Asks whether to restore.
 pub fn restore_question(id: &str) -> String {
     format!("Restore checkpoint {id}? What the program has done since is lost unless it is saved.")
@@ -138,5 +174,170 @@ pub fn pending(count: usize) -> String {
         0 => "no edits are pending".into(),
         1 => "1 edit is pending: a applies, u takes it back".into(),
         count => format!("{count} edits are pending: a applies, u takes the last back"),
+    }
+}
+
+/// A checkpoint is browsed.
+pub fn opened(id: &str) -> String {
+    format!("checkpoint {id}: edits are saved as a new checkpoint; Backspace goes back to the session")
+}
+
+/// A thread was stopped.
+pub fn stopped(name: &str, reason: StopReason) -> String {
+    match reason {
+        StopReason::Breakpoint => format!("{name} is at a breakpoint"),
+        StopReason::Step => format!("{name} has done a step"),
+        StopReason::Debug(bits) => format!("{name} was stopped by a debug exception ({bits:#x})"),
+    }
+}
+
+/// A thread died.
+pub fn died(name: &str, what: &str, address: u64) -> String {
+    format!("{name} died: {what} at {address:#x}; everything is stopped, to be looked at")
+}
+
+/// A checkpoint was saved.
+pub fn saved(id: &str) -> String {
+    format!("saved checkpoint {id}")
+}
+
+/// An edited checkpoint was saved.
+pub fn saved_edited(id: &str) -> String {
+    format!("saved the edited checkpoint as {id}: R restores it")
+}
+
+/// Title of the memory of a space.
+pub fn space_memory(name: &str) -> String {
+    format!("Memory of {name} (S: next space)")
+}
+
+/// What the first line says of an opened checkpoint.
+pub fn checkpoint_title(id: &str) -> String {
+    format!("checkpoint {id}")
+}
+
+/// How old something is.
+pub fn age(age: Duration) -> String {
+    match age.as_secs() {
+        0 => "now".into(),
+        seconds @ 1..=99 => format!("{seconds}s old"),
+        seconds => format!("{}min old", seconds / 60),
+    }
+}
+
+/// The program's exit, in two words.
+pub fn exit_word(code: i32) -> String {
+    format!("exited {code}")
+}
+
+/// Behind the name of the program: how many flobs, how much memory.
+pub fn environment(flobs: usize, size: u64) -> String {
+    format!("  {flobs} flobs, {}", bytes(size))
+}
+
+/// Several of a kind.
+pub fn group(kind: FlobKind) -> &'static str {
+    match kind {
+        FlobKind::Space => "spaces",
+        FlobKind::Thread => "threads",
+        FlobKind::Region => "regions",
+        FlobKind::Mapping => "mappings",
+        FlobKind::Port => "ports",
+        FlobKind::PortSet => "port sets",
+        FlobKind::Mutex => "mutexes",
+        FlobKind::Condition => "conditions",
+        FlobKind::Reference => "references",
+    }
+}
+
+/// How many threads wait for something.
+pub fn waiters(count: usize) -> String {
+    format!(", {count} waiting")
+}
+
+/// A mutex is held.
+pub fn held_by(owner: &str) -> String {
+    format!("held by {owner}")
+}
+
+/// The alias of a port.
+pub fn alias(alias: u64) -> String {
+    format!("alias {alias:#x}")
+}
+
+/// What a thread waits for and who holds it.
+pub fn waits_held(target: &str, holder: &str) -> String {
+    format!("{target}, held by {holder}")
+}
+
+/// A pane that is scrolled back.
+pub fn scrolled(title: &str, lines: usize) -> String {
+    format!("{title} ({lines} lines back; End follows)")
+}
+
+/// The number at an address.
+pub fn word_at(address: u64, number: u64) -> String {
+    format!("{address:#x}: {number:#x} = {number}")
+}
+
+/// Before the bytes that are edited.
+pub fn bytes_prompt(address: u64) -> String {
+    format!("bytes at {address:#x} = ")
+}
+
+/// How fast something goes and how long it will take.
+pub fn pace(rate: u64, left: u64) -> String {
+    let left = if left < 100 { format!("{left}s") } else { format!("{}min", left / 60) };
+    format!("{}/s, {left} left", amount(rate))
+}
+
+/// A number with at most four digits and a unit.
+pub fn amount(number: u64) -> String {
+    match number {
+        0..=9_999 => number.to_string(),
+        10_000..=9_999_999 => format!("{}k", number / 1_000),
+        _ => format!("{}M", number / 1_000_000),
+    }
+}
+
+/// A number of bytes.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let unit = (count.max(1).ilog2() / 10).min(4);
+    let whole = count >> (10 * unit);
+    let tenth = if unit == 0 { 0 } else { (count >> (10 * (unit - 1)) & 1023) * 10 / 1024 };
+    let name = UNITS.get(unit as usize).copied().unwrap_or_default();
+    if whole < 10 && tenth > 0 { format!("{whole}.{tenth} {name}") } else { format!("{whole} {name}") }
+}
+
+/// A moment in seconds since 1970, in universal time.
+pub fn date(seconds: u64) -> String {
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Days of the proleptic Gregorian calendar, counted in eras of 400 years from 1 March 0000.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        let moments = [(0, "1970-01-01 00:00:00"), (951_782_400, "2000-02-29 00:00:00"), (1_767_225_599, "2025-12-31 23:59:59")];
+        moments.iter().for_each(|(seconds, text)| assert_eq!(date(*seconds), *text));
+    }
+
+    #[test]
+    fn sizes_have_a_unit_and_a_tenth_where_it_matters() {
+        let sizes = [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (10 << 20, "10 MiB"), (u64::MAX, "16777215 TiB")];
+        sizes.iter().for_each(|(size, text)| assert_eq!(bytes(*size), *text));
     }
 }

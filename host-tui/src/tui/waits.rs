@@ -1,6 +1,6 @@
 //! Who waits for whom: what each thread is blocked on, who could end that, and the cycles among them.
 
-use flob_abi::{ExceptionCode, FlobKind, thread_flag, thread_link};
+use flob_abi::{ExceptionCode, FlobKind, flob::thread_link, thread_flag};
 use flob_image::{Environment, Flob, Link, Place, State};
 
 /// Whether a thread can run.

@@ -4,8 +4,8 @@ use core::mem::offset_of;
 
 use flob_abi::state::{group, space_flag, thread_flag};
 use flob_abi::{
-    ConditionState, MappingState, MutexState, PortRange, PortSetState, PortState, ReferenceState, RegionState,
-    SpaceState, ThreadState,
+    ConditionState, MappingState, MutexState, PortRange, PortSetState, PortState, ReferenceState,
+    RegionState, SpaceState, ThreadState,
 };
 
 use super::{Field, Flag, Format};
@@ -31,7 +31,8 @@ const fn flag(bit: u32, name: &'static str, group: u64, doc: &'static str) -> Fl
     Flag { bit: bit as u64, name, group, doc }
 }
 
-const HASH: Field = fixed("hash", 0, 8, group::PLAIN, "Hint for tables; tells a re-created flob from the old one");
+const HASH: Field =
+    fixed("hash", 0, 8, group::PLAIN, "Hint for tables; tells a re-created flob from the old one");
 
 /// A field of a struct, its offset found by its name.
 macro_rules! at {
@@ -71,14 +72,26 @@ macro_rules! port_range {
 }
 
 const SPACE_FLAGS: &[Flag] = &[
-    flag(space_flag::REFLECT_CALLS, "reflect_calls", group::PLAIN, "Its syscall instructions become exceptions"),
+    flag(
+        space_flag::REFLECT_CALLS,
+        "reflect_calls",
+        group::PLAIN,
+        "Its syscall instructions become exceptions",
+    ),
     flag(space_flag::TRAP_TIME, "trap_time", group::PLAIN, "Its rdtsc instructions become exceptions"),
 ];
 
 pub(super) const SPACE: &[Field] = &[
     HASH,
     at!(SpaceState, flags, 4, group::PLAIN, Flags(SPACE_FLAGS), "reflect_calls, trap_time"),
-    at!(SpaceState, ceiling, 4, group::PLAIN, Decimal, "No thread of the space runs above this priority (0 to 31)"),
+    at!(
+        SpaceState,
+        ceiling,
+        4,
+        group::PLAIN,
+        Decimal,
+        "No thread of the space runs above this priority (0 to 31)"
+    ),
     at!(SpaceState, interrupts, 8, group::PLAIN, Hex, "Interrupt lines it may wait for, a bit each"),
     port_range!(0),
     port_range!(0, count),
@@ -110,7 +123,8 @@ pub(super) const MAPPING: &[Field] = &[
 pub(super) const PORT: &[Field] =
     &[HASH, at!(PortState, alias, 8, group::PLAIN, Hex, "Handed to the server with each request")];
 
-pub(super) const PORT_SET: &[Field] = &[HASH, at!(PortSetState, flags, 8, group::PLAIN, Flags(&[]), "None defined")];
+pub(super) const PORT_SET: &[Field] =
+    &[HASH, at!(PortSetState, flags, 8, group::PLAIN, Flags(&[]), "None defined")];
 
 pub(super) const MUTEX: &[Field] = &[
     HASH,
@@ -121,7 +135,8 @@ pub(super) const MUTEX: &[Field] = &[
 pub(super) const CONDITION: &[Field] =
     &[HASH, at!(ConditionState, flags, 8, group::PLAIN, Flags(&[]), "None defined")];
 
-pub(super) const REFERENCE: &[Field] = &[fixed("hash", offset_of!(ReferenceState, hash), 8, group::PLAIN, HASH.doc)];
+pub(super) const REFERENCE: &[Field] =
+    &[fixed("hash", offset_of!(ReferenceState, hash), 8, group::PLAIN, HASH.doc)];
 
 const THREAD_FLAGS: &[Flag] = &[
     flag(thread_flag::STOPPED, "stopped", group::CONTROL, "Does not run until this is cleared"),
@@ -131,7 +146,12 @@ const THREAD_FLAGS: &[Flag] = &[
         group::CONTROL,
         "Its own handlers are asked before the keeper of its space",
     ),
-    flag(thread_flag::CLIENT_SENDS, "client_sends", group::DIRECTION, "It is the sender of its client connection"),
+    flag(
+        thread_flag::CLIENT_SENDS,
+        "client_sends",
+        group::DIRECTION,
+        "It is the sender of its client connection",
+    ),
 ];
 
 /// A field of the registers: a general one unless said otherwise.
@@ -190,9 +210,23 @@ pub(super) const THREAD: &[Field] = &[
         Flags(THREAD_FLAGS),
         "stopped, exceptions_enabled, client_sends"
     ),
-    at!(ThreadState, priority, 4, group::SCHEDULING, Decimal, "0 (lowest) to 31; the ceiling of its space limits it"),
+    at!(
+        ThreadState,
+        priority,
+        4,
+        group::SCHEDULING,
+        Decimal,
+        "0 (lowest) to 31; the ceiling of its space limits it"
+    ),
     at!(ThreadState, own_address, 8, group::OWN_ADDRESS, Hex, "Where the program itself sees the thread"),
-    at!(ThreadState, rank, 8, group::SCHEDULING, Decimal, "Place among those who wait for the same: lower goes first"),
+    at!(
+        ThreadState,
+        rank,
+        8,
+        group::SCHEDULING,
+        Decimal,
+        "Place among those who wait for the same: lower goes first"
+    ),
     register!(rax, "Call number before a call, status after it"),
     register!(rbx),
     register!(rcx),
@@ -219,8 +253,22 @@ pub(super) const THREAD: &[Field] = &[
     debug_address!(3),
     at!(ThreadState, debug.dr6, 8, group::DEBUG, Hex, "What happened last"),
     at!(ThreadState, debug.dr7, 8, group::DEBUG, Hex, "Which addresses count, for what access and length"),
-    at!(ThreadState, handlers.trap, 8, group::HANDLERS, Hex, "Where synchronous exceptions go; 0 for nowhere"),
-    at!(ThreadState, handlers.interrupt, 8, group::HANDLERS, Hex, "Where thread_interrupt goes; 0 for nowhere"),
+    at!(
+        ThreadState,
+        handlers.trap,
+        8,
+        group::HANDLERS,
+        Hex,
+        "Where synchronous exceptions go; 0 for nowhere"
+    ),
+    at!(
+        ThreadState,
+        handlers.interrupt,
+        8,
+        group::HANDLERS,
+        Hex,
+        "Where thread_interrupt goes; 0 for nowhere"
+    ),
     at!(ThreadState, handlers.client_alert, 8, group::HANDLERS, Hex, "Where an alert from the server goes"),
     at!(ThreadState, handlers.server_alert, 8, group::HANDLERS, Hex, "Where an alert from the client goes"),
     saved!(rax),

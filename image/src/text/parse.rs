@@ -19,13 +19,16 @@ pub fn apply_text(environment: &mut Environment, text: &str) -> Result<Vec<Chang
     let mut edited = Vec::new();
     for (kind_key, kind_name) in keys(document.as_table()) {
         let flobs = document.get(kind_name).and_then(Item::as_table_like);
-        let flobs = flobs.ok_or_else(|| at.error(kind_key.span(), "expected a table like [mutex.0x2400] here"))?;
+        let flobs =
+            flobs.ok_or_else(|| at.error(kind_key.span(), "expected a table like [mutex.0x2400] here"))?;
         for (place_key, place) in keys(flobs) {
             let item = flobs.get(place).unwrap_or(&Item::None);
-            let before = find(environment, kind_name, place).map_err(|message| at.error(place_key.span(), message))?;
+            let before =
+                find(environment, kind_name, place).map_err(|message| at.error(place_key.span(), message))?;
             let mut after = before.clone();
             let fields = item.as_table_like();
-            let fields = fields.ok_or_else(|| at.error(place_key.span(), "expected the fields of a flob here"))?;
+            let fields =
+                fields.ok_or_else(|| at.error(place_key.span(), "expected the fields of a flob here"))?;
             apply_table(&mut after, fields, "", &at)?;
             edited.push((before.clone(), after));
         }
@@ -45,7 +48,8 @@ fn keys(table: &dyn TableLike) -> impl Iterator<Item = (&Key, &str)> {
 }
 
 fn find<'a>(environment: &'a Environment, kind: &str, place: &str) -> Result<&'a Flob, String> {
-    let number = parse_number(place).ok_or_else(|| format!("`{place}` is no place; places look like 0x2400"))?;
+    let number =
+        parse_number(place).ok_or_else(|| format!("`{place}` is no place; places look like 0x2400"))?;
     match environment.flob(number) {
         None => Err(format!("there is no flob at {place}")),
         Some(flob) if flob.state.kind().name() != kind => {
@@ -56,7 +60,12 @@ fn find<'a>(environment: &'a Environment, kind: &str, place: &str) -> Result<&'a
 }
 
 /// Sets all fields of a table; `registers.rip = …` makes tables within it.
-fn apply_table(flob: &mut Flob, table: &dyn TableLike, prefix: &str, at: &Lines<'_>) -> Result<(), TextError> {
+fn apply_table(
+    flob: &mut Flob,
+    table: &dyn TableLike,
+    prefix: &str,
+    at: &Lines<'_>,
+) -> Result<(), TextError> {
     for (key, key_name) in keys(table) {
         let name = format!("{prefix}{key_name}");
         let item = table.get(key_name).unwrap_or(&Item::None);

@@ -12,7 +12,11 @@ use crate::{Environment, Flob, Link, Place};
 const COMMENT_COLUMN: usize = 40;
 
 /// The text of the flobs at these places, or of all. `names` gives the name of the flob at a place, for comments.
-pub fn to_text(environment: &Environment, places: Option<&[Place]>, names: &dyn Fn(Place) -> String) -> String {
+pub fn to_text(
+    environment: &Environment,
+    places: Option<&[Place]>,
+    names: &dyn Fn(Place) -> String,
+) -> String {
     let mut text = String::new();
     text.push_str("# Flobs of `");
     text.push_str(&one_line(&environment.program));

@@ -9,8 +9,19 @@ use crate::fields::{self, Format};
 use crate::{Environment, Flob, Link, State};
 
 /// What the nesters of this repository call the things that they hand out.
-const SERVICES: &[&str] =
-    &["parent", "stdin", "stdout", "stderr", "clock", "programs", "host", "keeper", "debug_port", "memory", "space"];
+const SERVICES: &[&str] = &[
+    "parent",
+    "stdin",
+    "stdout",
+    "stderr",
+    "clock",
+    "programs",
+    "host",
+    "keeper",
+    "debug_port",
+    "memory",
+    "space",
+];
 
 pub(super) fn places(environment: &Environment, findings: &mut Vec<Finding>) {
     let mut end = 0_u64;
@@ -27,7 +38,10 @@ pub(super) fn places(environment: &Environment, findings: &mut Vec<Finding>) {
             found(Code::Misaligned, format!("the {} is not on a multiple of {size}", name(flob)));
         }
         if flob.place.checked_add(size).is_none_or(|end| end > environment.size) {
-            found(Code::Outside, format!("the {} is outside the {:#x} bytes of memory", name(flob), environment.size));
+            found(
+                Code::Outside,
+                format!("the {} is outside the {:#x} bytes of memory", name(flob), environment.size),
+            );
         }
         last = Some(flob.place);
         end = end.max(flob.place.saturating_add(size));
@@ -50,7 +64,10 @@ pub(super) fn links(environment: &Environment, flob: &Flob, findings: &mut Vec<F
     let kind = flob.state.kind();
     let mut found = |code, text: String| findings.push(Finding { code, place: flob.place, text });
     if flob.links.len() != kind.links().len() {
-        found(Code::LinkCount, format!("the {} has {} links, not {}", name(flob), flob.links.len(), kind.links().len()));
+        found(
+            Code::LinkCount,
+            format!("the {} has {} links, not {}", name(flob), flob.links.len(), kind.links().len()),
+        );
     }
     for (link_name, link) in kind.links().iter().zip(&flob.links) {
         match link {
@@ -61,7 +78,10 @@ pub(super) fn links(environment: &Environment, flob: &Flob, findings: &mut Vec<F
             ),
             Link::External(service) if is_service(environment, service) => {}
             Link::External(service) => {
-                found(Code::ServiceUnknown, format!("`{link_name}` of the {} names the unknown service `{service}`", name(flob)));
+                found(
+                    Code::ServiceUnknown,
+                    format!("`{link_name}` of the {} names the unknown service `{service}`", name(flob)),
+                );
             }
             Link::Flob(place) => match environment.flob(*place) {
                 None => found(
@@ -71,7 +91,10 @@ pub(super) fn links(environment: &Environment, flob: &Flob, findings: &mut Vec<F
                 Some(target) => {
                     let wanted = wanted(kind, link_name);
                     if !wanted.is_empty() && !wanted.contains(&target.state.kind()) {
-                        found(Code::LinkKind, format!("`{link_name}` of the {} leads to a {}", name(flob), name(target)));
+                        found(
+                            Code::LinkKind,
+                            format!("`{link_name}` of the {} leads to a {}", name(flob), name(target)),
+                        );
                     }
                 }
             },

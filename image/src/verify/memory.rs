@@ -1,6 +1,10 @@
 //! Regions and mappings.
 
-use alloc::{format, string::{String, ToString}, vec::Vec};
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
 
 use flob_abi::{PAGE_SIZE, memory::USER_END};
 
@@ -47,7 +51,9 @@ pub(super) fn overlaps(environment: &Environment, findings: &mut Vec<Finding>) {
     for (space, start, end, place) in &mappings {
         match farthest {
             Some((before, reach, other)) if before == space && *start < reach => {
-                let text = format!("the mapping at {place:#x} overlaps the mapping at {other:#x} in the space {space}");
+                let text = format!(
+                    "the mapping at {place:#x} overlaps the mapping at {other:#x} in the space {space}"
+                );
                 findings.push(Finding { code: Code::MappingOverlap, place: *place, text });
                 if *end > reach {
                     farthest = Some((space, *end, *place));

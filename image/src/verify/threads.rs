@@ -16,17 +16,29 @@ pub(super) fn thread(environment: &Environment, flob: &Flob, findings: &mut Vec<
         found(Code::NoSpace, format!("the {} has no space", name(flob)));
     }
     if state.priority > MAX_PRIORITY {
-        found(Code::Priority, format!("the {} has priority {}, above {MAX_PRIORITY}", name(flob), state.priority));
+        found(
+            Code::Priority,
+            format!("the {} has priority {}, above {MAX_PRIORITY}", name(flob), state.priority),
+        );
     }
     let code = state.exception.code;
     if code != 0 && ExceptionCode::from_number(code).is_none() {
-        found(Code::ExceptionCode, format!("the {} has a pending exception of the unknown code {code}", name(flob)));
+        found(
+            Code::ExceptionCode,
+            format!("the {} has a pending exception of the unknown code {code}", name(flob)),
+        );
     }
     for (register, address) in addresses(state).into_iter().filter(|(_, address)| !is_canonical(*address)) {
-        found(Code::NotCanonical, format!("`{register}` of the {} is {address:#x}: no such address", name(flob)));
+        found(
+            Code::NotCanonical,
+            format!("`{register}` of the {} is {address:#x}: no such address", name(flob)),
+        );
     }
     if let Some(mxcsr) = bad_mxcsr(state) {
-        found(Code::BadRegister, format!("`vectors.mxcsr` of the {} is {mxcsr:#x}: undefined bits", name(flob)));
+        found(
+            Code::BadRegister,
+            format!("`vectors.mxcsr` of the {} is {mxcsr:#x}: undefined bits", name(flob)),
+        );
     }
     wait(environment, flob, state, findings);
     connections(environment, flob, findings);
@@ -67,7 +79,10 @@ fn wait(environment: &Environment, flob: &Flob, state: &ThreadState, findings: &
     };
     let mut found = |code, text: String| findings.push(Finding { code, place: flob.place, text });
     if !can_wait {
-        found(Code::WaitKind, format!("the {} waits for the {}, which cannot be waited for", name(flob), name(target)));
+        found(
+            Code::WaitKind,
+            format!("the {} waits for the {}, which cannot be waited for", name(flob), name(target)),
+        );
     } else if !has_exception && !stage_fits(state.registers.rax, kind) {
         let text = format!(
             "the {} waits for the {}, but its call ({:#x} in rax) is none that does",
@@ -114,26 +129,38 @@ fn connections(environment: &Environment, flob: &Flob, findings: &mut Vec<Findin
         // A server may have parked its end in a reference to the client.
         let parked = own == thread_link::CLIENT_PEER && is_parked(environment, flob.place);
         if peer.state.kind() == FlobKind::Thread && !answered && !parked {
-            let text = format!("`{link_name}` of the {} leads to the {}, which knows nothing of it", name(flob), name(peer));
+            let text = format!(
+                "`{link_name}` of the {} leads to the {}, which knows nothing of it",
+                name(flob),
+                name(peer)
+            );
             findings.push(Finding { code: Code::OneSided, place: flob.place, text });
         }
     }
 }
 
 fn is_parked(environment: &Environment, client: Place) -> bool {
-    let parks = |flob: &Flob| flob.state.kind() == FlobKind::Reference && link(flob, 0) == &Link::Flob(client);
+    let parks =
+        |flob: &Flob| flob.state.kind() == FlobKind::Reference && link(flob, 0) == &Link::Flob(client);
     environment.flobs.iter().any(parks)
 }
 
 pub(super) fn borders(environment: &Environment, findings: &mut Vec<Finding>) {
     for border in &environment.borders {
         let client = environment.flob(border.client).filter(|flob| flob.state.kind() == FlobKind::Thread);
-        let crosses = client.is_some_and(|flob| matches!(link(flob, thread_link::CLIENT_PEER), Link::External(_)));
+        let crosses =
+            client.is_some_and(|flob| matches!(link(flob, thread_link::CLIENT_PEER), Link::External(_)));
         let text = match (client, crosses) {
             (Some(_), true) => continue,
-            (None, _) => format!("the client of a request to `{}` is no thread: {:#x}", border.service, border.client),
+            (None, _) => {
+                format!("the client of a request to `{}` is no thread: {:#x}", border.service, border.client)
+            }
             (Some(flob), false) => {
-                format!("the {} is the client of a request to `{}`, but not connected to it", name(flob), border.service)
+                format!(
+                    "the {} is the client of a request to `{}`, but not connected to it",
+                    name(flob),
+                    border.service
+                )
             }
         };
         findings.push(Finding { code: Code::Border, place: border.client, text });

@@ -31,7 +31,13 @@ pub fn environment() -> Environment {
             flob(
                 FlobKind::Mapping,
                 0x600,
-                &[("start", "0x10000"), ("size", "0x2000"), ("protection", "rw"), ("space", "0x0"), ("region", "0x400")],
+                &[
+                    ("start", "0x10000"),
+                    ("size", "0x2000"),
+                    ("protection", "rw"),
+                    ("space", "0x0"),
+                    ("region", "0x400"),
+                ],
             ),
             flob(FlobKind::Reference, 0x800, &[("target", "external:stdin")]),
             flob(FlobKind::Port, 0xa00, &[("alias", "7"), ("port_set", "0xc00")]),
@@ -45,7 +51,13 @@ pub fn environment() -> Environment {
             flob(
                 FlobKind::Thread,
                 0x2000,
-                &[("space", "0x0"), ("rip", "0x402000"), ("rax", &lock), ("waiting_for", "0x200"), ("priority", "3")],
+                &[
+                    ("space", "0x0"),
+                    ("rip", "0x402000"),
+                    ("rax", &lock),
+                    ("waiting_for", "0x200"),
+                    ("priority", "3"),
+                ],
             ),
         ],
         streams: vec![Stream { name: "stdin".into(), position: 100, hash: 5 }],
@@ -66,7 +78,12 @@ fn any_link() -> impl Strategy<Value = Link> {
 
 /// Any flob with any bytes and any links.
 pub fn any_flob() -> impl Strategy<Value = Flob> {
-    let parts = (1_u32..10, any::<u64>(), prop::collection::vec(any::<u8>(), 896), prop::collection::vec(any_link(), 6));
+    let parts = (
+        1_u32..10,
+        any::<u64>(),
+        prop::collection::vec(any::<u8>(), 896),
+        prop::collection::vec(any_link(), 6),
+    );
     parts.prop_map(|(kind, place, bytes, mut links)| {
         let kind = FlobKind::from_number(kind).expect("a kind");
         let empty = State::from_bytes(kind, &[]).expect("a state");

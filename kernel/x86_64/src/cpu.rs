@@ -18,6 +18,27 @@ pub mod msr {
 
 /// CR4: `rdtsc` is privileged.
 pub const CR4_TIME_STAMP_DISABLE: u64 = 1 << 2;
+/// CR4: user code cannot read the addresses of the descriptor tables.
+const CR4_USER_INSTRUCTION_PREVENTION: u64 = 1 << 11;
+/// CR4: the kernel cannot execute user pages.
+const CR4_SUPERVISOR_EXECUTION_PREVENTION: u64 = 1 << 20;
+
+/// Turns on what this processor has to protect the kernel from its own mistakes.
+pub fn harden() {
+    if core::arch::x86_64::__cpuid(0).eax < 7 {
+        return;
+    }
+    let features = core::arch::x86_64::__cpuid_count(7, 0);
+    let mut control = control_4();
+    if features.ebx & 1 << 7 != 0 {
+        control |= CR4_SUPERVISOR_EXECUTION_PREVENTION;
+    }
+    if features.ecx & 1 << 2 != 0 {
+        control |= CR4_USER_INSTRUCTION_PREVENTION;
+    }
+    // SAFETY: the processor has these bits, and the kernel does neither.
+    unsafe { set_control_4(control) };
+}
 
 /// Reads a byte from a port.
 pub fn in8(port: u16) -> u8 {

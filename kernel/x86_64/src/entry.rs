@@ -96,21 +96,36 @@ extern "C" fn on_trap(vector: u64, error: u64) -> *mut Context {
 }
 
 /// Whom to run; waits until there is somebody.
+#[inline]
 fn next(kernel: &mut Kernel<Hardware>) -> *mut Context {
     loop {
-        if let Some((context, space, grants)) = kernel.current() {
-            let context: *mut Context = context;
-            // SAFETY: the context lies in the library's pool, not in the machine; both are borrowed only here.
-            kernel.machine().prepare(unsafe { &*context }, space, &grants);
-            // SAFETY: one processor; read by the stubs from now on.
-            unsafe { current_context = context };
+        if let Some(context) = ready(kernel) {
             return context;
         }
-        // SAFETY: interrupts are taken only inside, and only noted.
-        let vector = unsafe { wait_for_interrupt() };
-        if let Some(event) = interrupt(kernel, vector.saturating_sub(FIRST_VECTOR) as u8) {
-            kernel.event(event);
-        }
+        idle(kernel);
+    }
+}
+
+/// The thread to run, with everything made ready for it.
+#[inline]
+fn ready(kernel: &mut Kernel<Hardware>) -> Option<*mut Context> {
+    let (context, space, grants) = kernel.current()?;
+    let context: *mut Context = context;
+    // SAFETY: the context lies in the library's pool, not in the machine; both are borrowed only here.
+    kernel.machine().prepare(unsafe { &*context }, space, &grants);
+    // SAFETY: one processor; read by the stubs from now on.
+    unsafe { current_context = context };
+    Some(context)
+}
+
+/// Waits for one interrupt.
+#[cold]
+#[inline(never)]
+fn idle(kernel: &mut Kernel<Hardware>) {
+    // SAFETY: interrupts are taken only inside, and only noted.
+    let vector = unsafe { wait_for_interrupt() };
+    if let Some(event) = interrupt(kernel, vector.saturating_sub(FIRST_VECTOR) as u8) {
+        kernel.event(event);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::interrupts::Lines;
 use crate::tables::Tables;
 use crate::{console, entry, physical};
 use core::ops::Range;
-use flob_abi::{DebugRegisters, PAGE_SIZE, Protection};
+use flob_abi::{DebugRegisters, PAGE_SIZE, Protection, Registers};
 use flob_kernel::{Caching, Context, Frame, Grants, Machine, Page, SpaceKey};
 
 const ARMED: u64 = 0xff;
@@ -44,24 +44,31 @@ impl Hardware {
         &mut self.lines
     }
 
-    /// Loads what the exit stub does not: translations, bases, breakpoints and permissions.
+    /// Loads what the exit stub does not: translations, permissions, bases, breakpoints.
     #[inline]
     pub fn prepare(&mut self, context: &Context, space: SpaceKey, grants: &Grants) {
         self.tables.activate(space);
         self.descriptors.allow_ports(&grants.ports);
-        let registers = &context.registers;
-        if registers.fs_base != self.loaded.fs_base || registers.gs_base != self.loaded.gs_base {
-            self.load_bases(registers.fs_base, registers.gs_base);
+        if grants.trap_time != self.loaded.trap_time {
+            self.trap_time(grants.trap_time);
         }
-        if core::ptr::from_ref(context) != entry::current() && cpu::has_selectors() {
+        // No thread can change its own bases and breakpoints: that takes another thread, and so a switch.
+        if core::ptr::from_ref(context) != entry::current() {
+            self.switch(context);
+        }
+    }
+
+    fn switch(&mut self, context: &Context) {
+        let Registers { fs_base, gs_base, .. } = context.registers;
+        let selectors = cpu::has_selectors();
+        if selectors {
             cpu::clear_selectors();
-            self.load_bases(registers.fs_base, registers.gs_base);
+        }
+        if selectors || fs_base != self.loaded.fs_base || gs_base != self.loaded.gs_base {
+            self.load_bases(fs_base, gs_base);
         }
         if (context.debug.dr7 | self.loaded.debug.dr7) & ARMED != 0 {
             self.load_breakpoints(&context.debug);
-        }
-        if grants.trap_time != self.loaded.trap_time {
-            self.trap_time(grants.trap_time);
         }
     }
 

@@ -39,5 +39,5 @@ pub const PROGRAM: u64 = 0x0100_0000;
 
 /// What the kernel's heap holds beside its pools and page tables: stacks, descriptor tables, the direct map's tables.
 pub const HEAP_SLACK: u64 = 0x0020_0000;
-/// Least memory the kernel starts with.
-pub const LEAST_MEMORY: u64 = 0x0200_0000;
+/// Least end of memory the kernel starts with: an emulator given 32 MiB keeps some of them for its firmware.
+pub const LEAST_MEMORY: u64 = 0x01f0_0000;

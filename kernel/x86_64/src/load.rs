@@ -5,7 +5,7 @@ use crate::hardware::Hardware;
 use crate::layout::{ARGUMENTS, BOOT_FLOBS, HEAP_SLACK, LEAST_MEMORY, PROGRAM, STACK, START_INFO};
 use crate::physical;
 use crate::start_info::BootInfo;
-use crate::tables::{MOST_TABLES, Tables};
+use crate::tables::Tables;
 use core::ops::Range;
 use flob_abi::PAGE_SIZE;
 use flob_abi::archive;
@@ -18,6 +18,8 @@ use zerocopy::{FromBytes, IntoBytes};
 pub struct Loaded {
     /// For the kernel library.
     pub boot: Boot,
+    /// The frames that the first space sees.
+    pub window: Range<Frame>,
     /// Physical range of the kernel's heap.
     pub heap: Range<u64>,
 }
@@ -50,10 +52,9 @@ pub fn load(info: &BootInfo) -> Result<Loaded, &'static str> {
         start_info: PHYSICAL_WINDOW + START_INFO,
         entry,
         stack: PHYSICAL_WINDOW + PROGRAM,
-        first_frame: frame(BOOT_FLOBS)?,
-        end_frame: frame(heap_start)?,
     };
-    Ok(Loaded { boot, heap: heap_start..info.memory_end })
+    let window = frame(BOOT_FLOBS)?..frame(heap_start)?;
+    Ok(Loaded { boot, window, heap: heap_start..info.memory_end })
 }
 
 /// Its entry and the physical end of its image.
@@ -134,13 +135,15 @@ fn frame(physical: u64) -> Result<Frame, &'static str> {
     u32::try_from(physical / PAGE_SIZE).map(Frame).map_err(|_| "memory ends too late")
 }
 
-/// Where programs' memory ends: the pools grow with the number of its frames, and page tables come on top.
+/// Where programs' memory ends: the kernel's pools grow with the number of its frames.
 fn heap_start(memory_end: u64) -> Option<u64> {
-    let programs_and_heap =
-        memory_end.checked_sub(BOOT_FLOBS + HEAP_SLACK + u64::from(MOST_TABLES) * PAGE_SIZE)?;
-    let below = Kernel::<Hardware>::pool_bytes(0, frame(BOOT_FLOBS).ok()?.0 as usize) as u64;
-    let each = Kernel::<Hardware>::pool_bytes(1, 1) as u64 + Tables::root_bytes(1) as u64;
-    let frames = programs_and_heap.checked_sub(below)? / (PAGE_SIZE + each);
+    let below = usize::try_from(BOOT_FLOBS / PAGE_SIZE).ok()?;
+    let bytes = |frames| Kernel::<Hardware>::pool_bytes(frames, below + frames) + Tables::pool_bytes(frames);
+    let fixed = u64::try_from(bytes(0)).ok()? + HEAP_SLACK;
+    // Over many frames, so that what does not come out even with one is counted.
+    const SAMPLE: usize = 4096;
+    let each = u64::try_from((bytes(SAMPLE) - bytes(0)).div_ceil(SAMPLE)).ok()?;
+    let frames = memory_end.checked_sub(BOOT_FLOBS + fixed)? / (PAGE_SIZE + each);
     Some(BOOT_FLOBS + frames * PAGE_SIZE)
 }
 

@@ -30,7 +30,7 @@ use console::line;
 use core::arch::global_asm;
 use core::ops::Range;
 use descriptors::Descriptors;
-use flob_kernel::{Boot, Kernel};
+use flob_kernel::Kernel;
 use hardware::Hardware;
 use load::Loaded;
 use tables::Tables;
@@ -58,13 +58,14 @@ fn boot(start_info: u64) -> Result<(Loaded, u64), &'static str> {
 }
 
 fn run(loaded: Loaded, memory_end: u64) -> ! {
-    let Boot { first_frame: first, end_frame: end, .. } = loaded.boot;
-    let frames = end.0 - first.0;
+    cpu::harden();
+    let programs = loaded.window.start.0..loaded.window.end.0;
+    let frames = programs.len();
     let root = kernel_space::root_table(memory_end);
     // SAFETY: the new root table maps the image and the direct map where they are.
-    let tables = unsafe { Tables::new(frames as usize, &root) };
-    let hardware = Hardware::new(first.0..end.0, tables, Descriptors::start());
-    let kernel = Box::leak(Box::new(Kernel::new(hardware, first..end)));
+    let tables = unsafe { Tables::new(frames, &root) };
+    let hardware = Hardware::new(programs, tables, Descriptors::start());
+    let kernel = Box::leak(Box::new(Kernel::new(hardware, loaded.window)));
     kernel.start(loaded.boot);
     line!("flob: {} MiB for programs, {} KiB of the kernel's heap free", frames / 256, heap::left() / 1024);
     entry::run(kernel)

@@ -35,7 +35,9 @@ pub struct Tables {
 }
 
 /// Most tables in the pool; a machine with little memory has fewer.
-pub const MOST_TABLES: Number = 1024;
+const MOST_TABLES: Number = 1024;
+/// Frames of programs for each table in the pool.
+const FRAMES_PER_TABLE: usize = 64;
 /// Least tables in the pool.
 const LEAST_TABLES: usize = 64;
 /// Spaces that a frame can hold, and so the number of root tables to know for it.
@@ -45,9 +47,10 @@ const SPACES_PER_FRAME: usize = (flob_abi::PAGE_SIZE / flob_abi::flob::GRANULE) 
 const REMOVE_LIMIT: u64 = 512;
 
 impl Tables {
-    /// Bytes of the list of root tables, beside the pool.
-    pub const fn root_bytes(frames: usize) -> usize {
-        frames * SPACES_PER_FRAME * size_of::<Number>()
+    /// Bytes that the pool and its lists take at most for this many frames of programs.
+    pub const fn pool_bytes(frames: usize) -> usize {
+        let tables = LEAST_TABLES + frames / FRAMES_PER_TABLE + 1;
+        tables * (size_of::<Table>() + 16) + frames * SPACES_PER_FRAME * size_of::<Number>()
     }
 
     /// A pool for this many frames of programs; `kernel` becomes table 0 and is loaded.
@@ -55,7 +58,7 @@ impl Tables {
     /// # Safety
     /// `kernel` must map the kernel as it is mapped now.
     pub unsafe fn new(frames: usize, kernel: &Table) -> Self {
-        let count = (frames / 64).clamp(LEAST_TABLES, usize::from(MOST_TABLES));
+        let count = (frames / FRAMES_PER_TABLE).clamp(LEAST_TABLES, usize::from(MOST_TABLES));
         let mut pool = vec![Table::EMPTY; count];
         let base = pool.first().map_or(0, Table::physical);
         if let Some(first) = pool.first_mut() {

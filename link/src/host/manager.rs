@@ -285,12 +285,12 @@ fn misfit_text(version: u32) -> String {
     format!("the guest speaks version {version} of the link protocol, this flob version {VERSION}: update {side}")
 }
 
-/// The failure of a guest that cannot read the host's requests at all says so in its text.
+/// For those who pass it on to a client.
 impl From<LinkError> for Failure {
     fn from(error: LinkError) -> Self {
         match error {
             LinkError::Refused(failure) => failure,
-            other => Self { kind: FailureKind::State, text: other.to_string() },
+            other => Self { kind: FailureKind::Guest, text: other.to_string() },
         }
     }
 }

@@ -11,7 +11,8 @@ use flob_runtime::sync::{Condition, Lock};
 use flob_runtime::thread::Builder;
 use flob_runtime::{call, eprintln, flob};
 
-use crate::{channels, uart};
+use crate::channels;
+use crate::uart::{self, Cause};
 
 /// Bytes that may wait to be sent; who sends more waits.
 const CAPACITY: usize = 8 * MAX_ENCODED;
@@ -58,41 +59,38 @@ pub fn drain() {
     }
 }
 
-/// The driver: moves bytes both ways while there are any, then waits for the device.
+/// The driver: does what the device asks for, until it asks for nothing, then waits for it.
 fn driver() {
     let mut decoder = Decoder::new();
     let mut dropped = 0;
     loop {
-        uart::acknowledge();
-        let received = receive(&mut decoder, &mut dropped);
-        let sent = transmit();
-        if received + sent == 0
-            && let Err(status) = call::interrupt_wait(uart::INTERRUPT)
-        {
-            eprintln!("platform: the serial line's interrupt: {}", status.text());
+        match uart::cause() {
+            Some(Cause::Received(promised)) => receive(promised, &mut decoder, &mut dropped),
+            Some(Cause::TransmitterEmpty) => transmit(),
+            Some(Cause::Other) => {}
+            None => {
+                if let Err(status) = call::interrupt_wait(uart::INTERRUPT) {
+                    eprintln!("platform: the serial line's interrupt: {}", status.text());
+                }
+            }
         }
     }
 }
 
 /// Takes up to a burst of bytes from the device; whole frames go to their channels.
-fn receive(decoder: &mut Decoder, dropped: &mut u64) -> usize {
-    let mut count = 0;
-    while count < BURST
-        && let Some(byte) = uart::receive()
-    {
-        count += 1;
+fn receive(promised: usize, decoder: &mut Decoder, dropped: &mut u64) {
+    uart::receive(promised, BURST, |byte| {
         let garbled_before = decoder.garbled();
         let delivered = decoder.push(byte).map(|frame| channels::deliver(frame.channel, frame.payload));
         if delivered == Some(false) || decoder.garbled() > garbled_before {
             *dropped += 1;
             eprintln!("platform: a frame from the host was dropped ({dropped} so far)");
         }
-    }
-    count
+    });
 }
 
 /// Gives up to a burst of bytes to the device.
-fn transmit() -> usize {
+fn transmit() {
     let mut out = OUT.lock();
     let mut count = 0;
     while count < BURST && !out.is_empty() && uart::can_send() {
@@ -100,9 +98,10 @@ fn transmit() -> usize {
         out.drain(..batch).for_each(uart::send);
         count += batch;
     }
-    uart::ask_for_interrupts(!out.is_empty());
+    if out.is_empty() {
+        uart::ask_for_interrupts(false);
+    }
     if count > 0 {
         ROOM.broadcast();
     }
-    count
 }

@@ -26,7 +26,9 @@ mod uart;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use flob_runtime::{eprintln, program};
+use flob_runtime::{eprintln, program, start};
+
+use child::Child;
 
 program!(main);
 
@@ -39,7 +41,8 @@ fn main(arguments: Vec<String>) -> i32 {
         stack.push(DEFAULT_CHILD.to_string());
     }
     match run(&stack) {
-        Ok(status) => i32::from(status),
+        // The child's flobs stay where they are; the end comes with its own, in the thread that hears of it.
+        Ok(_child) => start::forever(),
         Err(message) => {
             eprintln!("platform: {message}");
             1
@@ -47,14 +50,12 @@ fn main(arguments: Vec<String>) -> i32 {
     }
 }
 
-/// Starts services and child; returns the child's exit status.
-fn run(stack: &[String]) -> Result<u8, String> {
+/// Starts services and child.
+fn run(stack: &[String]) -> Result<Child, String> {
     line::start()?;
     let desk = service::desk()?;
     let child = child::load(desk, stack)?;
     pool::start(desk)?;
     child.start()?;
-    let status = end::wait();
-    line::drain();
-    Ok(status)
+    Ok(child)
 }

@@ -70,7 +70,6 @@ pub fn serve(desk: &Desk, request: &Request<'_>) -> Outcome {
     let name = desk.name(request.incoming.alias).unwrap_or_default();
     if request.incoming.flavour == Flavour::Idempotent {
         child_died(request.bytes);
-        return Outcome::nothing();
     }
     let function = SERVICES.iter().find(|(service, _)| *service == name).map(|(_, function)| function);
     let outcome = function.filter(|_| request.is_call()).and_then(|function| function(desk, request.bytes));
@@ -87,15 +86,12 @@ fn parent(desk: &Desk, request: &[u8]) -> Option<Outcome> {
                 None => Outcome::of(&ParentReply::NoService),
             }
         }
-        ParentRequest::Exit { code } => {
-            end::note(u8::try_from(code).unwrap_or(u8::MAX));
-            Outcome::of(&ParentReply::Ended)
-        }
+        ParentRequest::Exit { code } => end::end_machine(u8::try_from(code).unwrap_or(u8::MAX)),
     })
 }
 
 /// The child's space has an exception that nobody below handles: that is its end.
-fn child_died(message: &[u8]) {
+fn child_died(message: &[u8]) -> ! {
     use zerocopy::FromBytes;
     let (message, _) = ExceptionMessage::read_from_prefix(message).unwrap_or_default();
     let what = ExceptionCode::from_number(message.code).map_or("an unknown exception", ExceptionCode::text);
@@ -103,7 +99,7 @@ fn child_died(message: &[u8]) {
         "platform: the child died of: {what} (detail {}, address {:#x})",
         message.detail, message.address
     );
-    end::note(end::DIED);
+    end::end_machine(end::DIED)
 }
 
 fn clock(_: &Desk, request: &[u8]) -> Option<Outcome> {

@@ -9,6 +9,8 @@ const BASE: u16 = 0x3f8;
 pub const INTERRUPT: u8 = 4;
 /// Bytes that the transmitter takes once it says that it is empty.
 pub const TRANSMIT_FIFO: usize = 16;
+/// Bytes that are there when the receiver says so.
+const RECEIVE_BATCH: usize = 14;
 
 /// The registers, as offsets from [`BASE`].
 #[derive(Clone, Copy)]
@@ -22,6 +24,18 @@ enum Register {
     LineControl = 3,
     ModemControl = 4,
     LineStatus = 5,
+    ModemStatus = 6,
+}
+
+/// Why the device interrupts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Bytes have come: at least so many.
+    Received(usize),
+    /// The transmitter is empty.
+    TransmitterEmpty,
+    /// Something about the line that is of no interest.
+    Other,
 }
 
 /// Divisor latch access.
@@ -32,6 +46,13 @@ const FORMAT: u8 = 0x03;
 const FIFO_ON: u8 = 0xc7;
 /// DTR, RTS, and OUT2, which lets the interrupt out.
 const MODEM: u8 = 0x0b;
+/// Identification of an interrupt, and its values.
+const CAUSE: u8 = 0x0f;
+const NO_CAUSE: u8 = 0x01;
+const CAUSE_EMPTY: u8 = 0x02;
+const CAUSE_RECEIVED: u8 = 0x04;
+/// Fewer bytes than a batch, and no further ones for a while.
+const CAUSE_SILENT: u8 = 0x0c;
 const DATA_READY: u8 = 0x01;
 const TRANSMITTER_EMPTY: u8 = 0x20;
 const ON_RECEIVE: u8 = 0x01;
@@ -49,9 +70,31 @@ pub fn start() {
     ask_for_interrupts(false);
 }
 
-/// The next byte that came, if there is one.
-pub fn receive() -> Option<u8> {
-    (read(Register::LineStatus) & DATA_READY != 0).then(|| read(Register::Data))
+/// Why the device interrupts; asking withdraws it for an empty transmitter. `None`: it does not, so that its line can
+/// rise again. (An interrupt line whose rise was missed never wakes anybody.)
+pub fn cause() -> Option<Cause> {
+    match read(Register::Fifo) & CAUSE {
+        NO_CAUSE => None,
+        CAUSE_RECEIVED => Some(Cause::Received(RECEIVE_BATCH)),
+        CAUSE_SILENT => Some(Cause::Received(1)),
+        CAUSE_EMPTY => Some(Cause::TransmitterEmpty),
+        _ => {
+            read(Register::LineStatus);
+            read(Register::ModemStatus);
+            Some(Cause::Other)
+        }
+    }
+}
+
+/// Hands the bytes that came to `take`, until there are no more or `most` have been taken. The `promised` ones are
+/// known to be there; each of the others is asked for, which costs as much as taking it.
+pub fn receive(promised: usize, most: usize, mut take: impl FnMut(u8)) {
+    (0..promised).for_each(|_| take(read(Register::Data)));
+    let mut count = promised;
+    while count < most && read(Register::LineStatus) & DATA_READY != 0 {
+        take(read(Register::Data));
+        count += 1;
+    }
 }
 
 /// Whether [`TRANSMIT_FIFO`] bytes may be sent. (Bytes that are sent without asking are lost.)
@@ -67,11 +110,6 @@ pub fn send(byte: u8) {
 /// Receiving always interrupts; an empty transmitter does if `on_empty`, also when it is empty already.
 pub fn ask_for_interrupts(on_empty: bool) {
     write(Register::InterruptEnable, if on_empty { ON_RECEIVE | ON_TRANSMITTER_EMPTY } else { ON_RECEIVE });
-}
-
-/// Takes note of the interrupt at hand: reading the identification withdraws it.
-pub fn acknowledge() {
-    read(Register::Fifo);
 }
 
 fn read(register: Register) -> u8 {

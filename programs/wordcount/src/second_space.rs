@@ -23,7 +23,8 @@ pub fn reference() -> FlobAt<Reference> {
 
 /// Makes it.
 pub fn make() -> Result<(), Status> {
-    TALLY_SPACE.at().create_with_own_ceiling()?;
+    // It inherits the ceiling of the space it is made in, and is granted no device.
+    TALLY_SPACE.at().create()?;
     TALLY_SPACE_REFERENCE.at().create()?;
     TALLY_SPACE.at().reference(reference())?;
 

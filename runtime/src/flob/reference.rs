@@ -18,7 +18,7 @@ impl FlobAt<Reference> {
         call::run(Call::ReferenceCopy, self.address(), to.address())
     }
 
-    /// `reference_compare`: whether both name the same flob. A null reference equals nothing.
+    /// `reference_compare`: whether both name the same flob (or both nothing).
     pub fn same_as(self, other: Self) -> bool {
         call::run(Call::ReferenceCompare, self.address(), other.address()).is_ok()
     }

@@ -279,7 +279,9 @@ impl Layout {
             free = free.checked_add(run.size).ok_or(StartError::Memory)?;
         }
         layout.heap_size = memory.checked_sub(free).filter(|size| *size >= MIN_HEAP).ok_or(StartError::Memory)?;
-        layout.mapped.push(Mapped { run: writable(HEAP_BASE, layout.heap_size), place: free });
+        // Executable too: a program that is a nester itself has its child's code there.
+        let heap = Run { address: HEAP_BASE, size: layout.heap_size, protection: Protection::ALL };
+        layout.mapped.push(Mapped { run: heap, place: free });
         Ok(layout)
     }
 

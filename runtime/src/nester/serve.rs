@@ -10,6 +10,7 @@ use flob_abi::{
     state::{group, thread_flag},
 };
 
+use super::environment::Environment;
 use super::memory::{ChildMemory, Peek};
 use crate::call::{self, Transfer};
 use crate::flob::{FlobAt, Links, OwnedReference, Port, PortSet, Reference, Thread, park_connection, take_connection};
@@ -165,23 +166,64 @@ impl Parked {
         Ok(Self(OwnedReference::copy_of(client)?))
     }
 
+    /// The same connection once more, for another hand.
+    pub fn again(&self) -> Result<Self, Status> {
+        Self::of(self.client())
+    }
+
     /// The client's thread; null if it is gone.
     pub fn client(&self) -> FlobAt<Reference> {
         self.0.at()
     }
 
-    /// Takes the connection up, answers and ends it. Waits until the client has taken all.
-    pub fn answer(&self, bytes: &[u8], references: &[FlobAt<Reference>]) -> Result<(), Status> {
-        take_connection(self.0.at())?;
-        crate::ipc::answer(bytes, references)
+    /// Makes the calling thread, which `server` names, the one that the client waits for. `None` if the client is gone, or
+    /// waits for none of the threads in `former` any more: then there is nothing to answer. Else whether the client has
+    /// turned to receiving already.
+    pub fn rejoin(
+        &self,
+        environment: &Environment,
+        server: FlobAt<Reference>,
+        former: &[FlobAt<Reference>],
+    ) -> Result<Option<bool>, Status> {
+        let Ok(place) = self.client().locate(environment.region()) else { return Ok(None) };
+        let client = environment.flob::<Thread>(place);
+        let peer = OwnedReference::new()?;
+        let links = Links::NONE.with(thread_link::CLIENT_PEER, peer.at());
+        let state: ThreadState = client.get_groups(&links, group::CONTROL | group::DIRECTION)?;
+        let waits = former.iter().any(|former| former.same_as(peer.at()));
+        if waits {
+            let links = Links::NONE.with(thread_link::CLIENT_PEER, server).with(thread_link::WAITING_FOR, server);
+            client.set_links(&links)?;
+        }
+        if state.flags & thread_flag::STOPPED == 0 {
+            client.resume(state.flags & thread_flag::EXCEPTIONS_ENABLED != 0)?;
+        }
+        Ok(waits.then_some(state.flags & thread_flag::CLIENT_SENDS == 0))
     }
 
-    /// As [`Parked::answer`] for the rest of a reply, where the client has taken the first part already.
-    pub fn answer_rest(&self, rest: &[u8]) -> Result<(), Status> {
+    /// Takes the connection up, answers and ends it. Waits until the client has taken all. `is_begun`: the client has
+    /// taken the first part of the reply already, and this is the rest.
+    pub fn answer(&self, bytes: &[u8], references: &[FlobAt<Reference>], is_begun: bool) -> Result<(), Status> {
         take_connection(self.0.at())?;
+        if !is_begun {
+            return crate::ipc::answer(bytes, references);
+        }
         let steps = steps::IPC | steps::SERVER | steps::SEND | steps::DISCONNECT;
-        match call::ipc(steps, 0, Transfer { send: rest, ..Transfer::default() }).status {
+        match call::ipc(steps, 0, Transfer { send: bytes, ..Transfer::default() }).status {
             Status::Success => Ok(()),
+            other => Err(other),
+        }
+    }
+
+    /// Takes the connection up and receives the rest of a request into `room`; returns how many bytes came. The
+    /// connection is parked again.
+    pub fn receive_rest(&self, room: &mut [u8]) -> Result<usize, Status> {
+        take_connection(self.0.at())?;
+        let steps = steps::IPC | steps::SERVER | steps::RECEIVE;
+        let outcome = call::ipc(steps, 0, Transfer { receive: room, ..Transfer::default() });
+        park_connection(self.0.at())?;
+        match outcome.status {
+            Status::Success => Ok(outcome.received),
             other => Err(other),
         }
     }
@@ -192,10 +234,20 @@ impl Parked {
 pub enum AtHand {
     /// There is none, or its request is whole and in the hands of `handle`.
     Nothing,
-    /// It is receiving a request, and has this many bytes of it.
-    Receiving(usize),
-    /// It is sending its reply: so many bytes are left.
-    Sending(usize),
+    /// It is receiving a request for the service with this alias.
+    Receiving {
+        #[allow(missing_docs)]
+        alias: u64,
+        /// Bytes that have come.
+        bytes: usize,
+    },
+    /// It is sending its reply.
+    Sending {
+        /// Bytes that are left.
+        unsent: usize,
+        /// The client has turned to receiving.
+        is_begun: bool,
+    },
 }
 
 /// Looks at a server thread of this program that is blocked, and whom it serves: `client` is set to that. Nothing else
@@ -212,9 +264,9 @@ pub fn at_hand(server: FlobAt<Thread>, client: FlobAt<Reference>) -> Result<AtHa
     Ok(if !is_server || client.is_null() {
         AtHand::Nothing
     } else if call & (steps::ACKNOWLEDGE | steps::SEND) != 0 {
-        AtHand::Sending(registers.rdx as usize)
+        AtHand::Sending { unsent: registers.rdx as usize, is_begun: call & steps::ACKNOWLEDGE == 0 }
     } else if call & steps::RECEIVE != 0 && call & steps::WAIT == 0 {
-        AtHand::Receiving(ROOM.saturating_sub(registers.rbx as usize))
+        AtHand::Receiving { alias: registers.rdi, bytes: ROOM.saturating_sub(registers.rbx as usize) }
     } else {
         AtHand::Nothing
     })

@@ -168,3 +168,42 @@ pub enum HostReply<'a> {
 
 /// Most bytes in a datagram to or from the host.
 pub const MAX_DATAGRAM: usize = 8 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    enum PlainStreamRequest {
+        #[expect(dead_code, reason = "only its number matters")]
+        Read {
+            position: u64,
+            max: u32,
+        },
+        Write {
+            position: u64,
+            bytes: Vec<u8>,
+        },
+    }
+
+    #[test]
+    fn bytes_are_encoded_as_a_sequence_of_bytes() {
+        let written = StreamRequest::Write { position: 300, bytes: &[0, 1, 255, 128] };
+        let encoded = postcard::to_allocvec(&written).unwrap();
+        assert_eq!(postcard::from_bytes::<StreamRequest<'_>>(&encoded).unwrap(), written);
+        let PlainStreamRequest::Write { position, bytes } = postcard::from_bytes(&encoded).unwrap() else {
+            panic!("another request");
+        };
+        assert_eq!((position, bytes.as_slice()), (300, [0, 1, 255, 128].as_slice()));
+    }
+
+    #[test]
+    fn a_cut_request_is_refused_and_not_guessed() {
+        let encoded = postcard::to_allocvec(&ParentRequest::Lookup { name: "clock" }).unwrap();
+        for end in 0..encoded.len() {
+            assert!(postcard::from_bytes::<ParentRequest<'_>>(&encoded[..end]).is_err(), "{end}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Software breakpoints: who asked for them, where in the environment's memory they are, and what they hide.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+
+use flob_image::Place;
+
+/// The instruction byte of a breakpoint.
+pub const INT3: u8 = 0xcc;
+
+/// Who wants a breakpoint: a space and an address in it.
+pub type Wanted = (Place, u64);
+
+/// A breakpoint in memory.
+#[derive(Debug)]
+struct Inserted {
+    /// The program's own byte.
+    original: u8,
+    wanted: BTreeSet<Wanted>,
+}
+
+/// All breakpoints, by their places.
+#[derive(Debug, Default)]
+pub struct Breakpoints {
+    at: BTreeMap<Place, Inserted>,
+}
+
+impl Breakpoints {
+    /// Notes that `wanted` lies at `place`, where memory reads `byte`. Returns whether `INT3` has to be written there.
+    pub fn set(&mut self, wanted: Wanted, place: Place, byte: u8) -> bool {
+        let is_new = !self.at.contains_key(&place);
+        let inserted = self.at.entry(place).or_insert(Inserted { original: byte, wanted: BTreeSet::new() });
+        inserted.wanted.insert(wanted);
+        is_new
+    }
+
+    /// Takes it out. Returns place and byte to be written back, unless somebody else still wants it.
+    pub fn clear(&mut self, wanted: Wanted) -> Option<(Place, u8)> {
+        let place = *self.at.iter().find(|(_, inserted)| inserted.wanted.contains(&wanted))?.0;
+        let inserted = self.at.get_mut(&place)?;
+        inserted.wanted.remove(&wanted);
+        if !inserted.wanted.is_empty() {
+            return None;
+        }
+        self.at.remove(&place).map(|inserted| (place, inserted.original))
+    }
+
+    /// The program's own byte at a breakpoint.
+    pub fn original(&self, place: Place) -> Option<u8> {
+        self.at.get(&place).map(|inserted| inserted.original)
+    }
+
+    /// Whether somebody asked for a stop at this address of this space.
+    pub fn is_wanted(&self, place: Place, wanted: Wanted) -> bool {
+        self.at.get(&place).is_some_and(|inserted| inserted.wanted.contains(&wanted))
+    }
+
+    /// Whether anybody asked for a stop at this address, in whatever space.
+    pub fn is_any_at(&self, address: u64) -> bool {
+        self.at.values().any(|inserted| inserted.wanted.iter().any(|(_, wanted)| *wanted == address))
+    }
+
+    /// Puts the program's own bytes into what was read at `place`.
+    pub fn hide(&self, place: Place, bytes: &mut [u8]) {
+        for (at, inserted) in self.at.range(place..place.saturating_add(bytes.len() as u64)) {
+            if let Some(byte) = usize::try_from(at - place).ok().and_then(|index| bytes.get_mut(index)) {
+                *byte = inserted.original;
+            }
+        }
+    }
+
+    /// Takes what is about to be written at `place` as the program's own, and leaves the breakpoints in it.
+    pub fn keep(&mut self, place: Place, bytes: &mut [u8]) {
+        for (at, inserted) in self.at.range_mut(place..place.saturating_add(bytes.len() as u64)) {
+            if let Some(byte) = usize::try_from(at - place).ok().and_then(|index| bytes.get_mut(index)) {
+                inserted.original = *byte;
+                *byte = INT3;
+            }
+        }
+    }
+
+    /// Forgets all and returns who wanted them: after a restore they are set again.
+    pub fn take(&mut self) -> Vec<Wanted> {
+        core::mem::take(&mut self.at).into_values().flat_map(|inserted| inserted.wanted).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_code_keeps_its_breakpoint_until_nobody_wants_it() {
+        let mut breakpoints = Breakpoints::default();
+        assert!(breakpoints.set((1, 0x1000), 0x50, 0x90));
+        assert!(!breakpoints.set((2, 0x2000), 0x50, INT3));
+        assert!(breakpoints.is_wanted(0x50, (1, 0x1000)));
+        assert!(!breakpoints.is_wanted(0x50, (3, 0x1000)));
+        assert_eq!(breakpoints.clear((1, 0x1000)), None);
+        assert_eq!(breakpoints.clear((2, 0x2000)), Some((0x50, 0x90)));
+        assert_eq!(breakpoints.clear((2, 0x2000)), None);
+    }
+
+    #[test]
+    fn readers_see_the_programs_own_bytes_and_writers_change_them() {
+        let mut breakpoints = Breakpoints::default();
+        breakpoints.set((1, 0), 0x10, b'a');
+        let mut bytes = [INT3, INT3, INT3];
+        breakpoints.hide(0xf, &mut bytes);
+        assert_eq!(bytes, [INT3, b'a', INT3]);
+        let mut bytes = *b"xyz";
+        breakpoints.keep(0xf, &mut bytes);
+        assert_eq!(bytes, [b'x', INT3, b'z']);
+        assert_eq!(breakpoints.clear((1, 0)), Some((0x10, b'y')));
+    }
+}

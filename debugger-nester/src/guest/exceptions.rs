@@ -1,0 +1,152 @@
+//! Keeper and debug port of the child. A debug exception is taken over: the thread is stopped, the exception cleared,
+//! the host told. An exception that the program did not handle itself stops everything.
+
+use flob_abi::{
+    ExceptionCode, ExceptionMessage, ExceptionReply, Status,
+    exception::reply_action,
+    ipc::Flavour,
+    state::group,
+};
+use flob_image::Place;
+use flob_link::{Event, StopReason};
+use flob_runtime::{
+    flob::{FlobAt, Links, Reference, Thread},
+    ipc::{Answer, Request, Server},
+};
+use zerocopy::FromBytes;
+
+use super::save;
+use super::state::{Nester, State};
+use super::step::{self, Purpose};
+use super::threads::{Seen, seize, stop_everything, translator, was_stopped};
+
+/// Asked about what the program does not handle.
+pub const KEEPER: &str = "keeper";
+/// Asked about debug exceptions.
+pub const DEBUG: &str = "debug";
+/// Both, by alias.
+pub const NAMES: &[&str] = &[KEEPER, DEBUG];
+
+/// What becomes of an exception.
+pub enum Verdict {
+    /// It is over, and the thread goes on.
+    Over,
+    /// The thread was stopped, or nothing is to be answered.
+    Taken,
+}
+
+/// The exceptions thread.
+pub fn serve(nester: &Nester) {
+    let Ok(mut server) = Server::new(nester.faults.set()) else { return };
+    let mut answer = Answer::None;
+    loop {
+        let (request, _) = server.next(answer);
+        answer = handle(nester, &request);
+    }
+}
+
+fn handle(nester: &Nester, request: &Request<'_>) -> Answer<'static> {
+    let message = ExceptionMessage::read_from_prefix(request.bytes);
+    let (Ok((message, _)), Some(thread)) = (message, request.references.first()) else { return Answer::None };
+    if request.incoming.flavour != Flavour::Idempotent {
+        return Answer::None;
+    }
+    let over = Answer::Exception(ExceptionReply { number: message.number, action: reply_action::RETRY, access: 0 });
+    let mut state = nester.lock();
+    if save::step_of_search(nester, &mut state, &message, thread.at()) {
+        return over;
+    }
+    match judge(nester, &mut state, &message, thread.at()) {
+        Ok(Verdict::Taken) => Answer::None,
+        // What cannot be found out cannot be stopped either: let it try again.
+        Ok(Verdict::Over) | Err(_) => over,
+    }
+}
+
+fn judge(
+    nester: &Nester,
+    state: &mut State,
+    message: &ExceptionMessage,
+    thread: FlobAt<Reference>,
+) -> Result<Verdict, Status> {
+    let Ok(place) = thread.locate(state.environment.region()) else { return Ok(Verdict::Over) };
+    let Some(seen) = seize(&state.environment, place)? else { return Ok(Verdict::Over) };
+    let exception = seen.state.exception;
+    if was_stopped(&seen) || exception.code != message.code || exception.number != message.number {
+        // Somebody stopped it meanwhile, or this is an old one: it asks again when it runs.
+        if !was_stopped(&seen) {
+            flob_checkpointer::resume(&state.environment, place)?;
+        }
+        return Ok(Verdict::Taken);
+    }
+    match ExceptionCode::from_number(exception.code) {
+        Some(ExceptionCode::Breakpoint) => breakpoint(nester, state, place, &seen),
+        Some(ExceptionCode::Debug) => debug(nester, state, place, &seen),
+        _ => died(nester, state, place, &seen),
+    }?;
+    Ok(Verdict::Taken)
+}
+
+fn breakpoint(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -> Result<(), Status> {
+    let rip = seen.state.registers.rip;
+    let space = seen.space.unwrap_or(u64::MAX);
+    let at = translator(nester, state)?.place(space, rip);
+    let ours = at.filter(|at| state.breakpoints.original(*at).is_some());
+    step::clear_exception(&state.environment, place, &seen.state.exception)?;
+    let Some(at) = ours else { return programs_own(nester, state, place, seen) };
+    if let Some(purpose) = state.stepping.purpose(place) {
+        // A call that blocked while it was stepped comes back to its instruction.
+        return step::begin_at(state, place, purpose, Some(at));
+    }
+    if state.breakpoints.is_wanted(at, (space, rip)) {
+        step::report(nester, state, place, seen, StopReason::Breakpoint);
+        return Ok(());
+    }
+    step::begin_at(state, place, Purpose::Continue, Some(at))
+}
+
+/// The program's own `int3` (or one of ours that was taken out a moment ago: then the instruction is run again).
+fn programs_own(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -> Result<(), Status> {
+    let rip = seen.state.registers.rip;
+    let mut byte = [0];
+    let at = translator(nester, state)?.place(seen.space.unwrap_or(u64::MAX), rip);
+    let is_there = at.is_some_and(|at| state.environment.memory().read(at, &mut byte));
+    if !is_there || byte != [flob_debugger_nester::breakpoints::INT3] {
+        return flob_checkpointer::resume(&state.environment, place);
+    }
+    // As the hardware has it: the thread stands behind the instruction.
+    let mut moved = seen.state;
+    moved.registers.rip = rip.wrapping_add(1);
+    state.environment.flob::<Thread>(place).set_groups(&moved, &Links::NONE, group::REGISTERS)?;
+    step::forget(state, place);
+    step::report(nester, state, place, &Seen { state: moved, space: seen.space }, StopReason::Debug(0));
+    Ok(())
+}
+
+fn debug(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -> Result<(), Status> {
+    let detail = seen.state.exception.detail;
+    step::clear_exception(&state.environment, place, &seen.state.exception)?;
+    if detail & step::SINGLE_STEP != 0 && state.stepping.purpose(place).is_some() {
+        return step::ended(nester, state, place, seen);
+    }
+    step::forget(state, place);
+    step::report(nester, state, place, seen, StopReason::Debug(detail));
+    Ok(())
+}
+
+/// Nobody handles it: everything stops, the exception stays to be looked at.
+fn died(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -> Result<(), Status> {
+    save::give_up_search(state);
+    step::forget(state, place);
+    stop_everything(state);
+    state.held.insert(place);
+    let exception = &seen.state.exception;
+    let event = Event::Died {
+        thread: place,
+        code: exception.code,
+        detail: exception.detail,
+        address: exception.address,
+    };
+    state.tell(nester, event);
+    Ok(())
+}

@@ -1,0 +1,253 @@
+//! Start-up: memory is divided, the program loaded, the threads started.
+
+use alloc::{collections::BTreeSet, collections::VecDeque, format, string::String, sync::Arc, vec::Vec};
+
+use flob_abi::{PAGE_SIZE, SpaceState, Status, ThreadState, state::group};
+use flob_debugger_nester::{breakpoints::Breakpoints, events::Events, streams};
+use flob_link::answers::Answers;
+use flob_runtime::{
+    flob::{FlobAt, Links, OwnedReference, Space, Thread},
+    heap,
+    nester::{ChildMemory, Desk, Environment, ProgramFile, Setup, environment::FIRST_THREAD, serve::Clerk},
+    service::{
+        Service, ServiceError, clock,
+        messages::{ProgramsReply, ProgramsRequest},
+        programs, reply_room, request,
+    },
+    thread,
+};
+
+use super::state::{Clock, LastAnswer, Nester, Own, Shared, State};
+use super::{answerer, exceptions, link, services, step::Stepping, watcher};
+
+/// Most memory that stays for the nester itself: records, queues, buffers.
+const OWN_MEMORY: usize = 24 << 20;
+/// Threads that sleep on behalf of the child.
+const TIMERS: usize = 6;
+/// Most bytes that are read of a program's file at a time.
+const READ: usize = 32 * 1024;
+/// Priority of the watcher.
+const LOWEST: u32 = 0;
+
+struct Options {
+    paused: bool,
+    restore: bool,
+    program: Vec<String>,
+}
+
+fn options(arguments: Vec<String>) -> Result<Options, String> {
+    let mut options = Options { paused: false, restore: false, program: Vec::new() };
+    let mut rest = arguments.into_iter().skip(1).peekable();
+    while let Some(flag) = rest.next_if(|argument| argument.starts_with("--")) {
+        match flag.as_str() {
+            "--paused" => options.paused = true,
+            "--restore" => options.restore = true,
+            other => return Err(format!("there is no option '{other}'")),
+        }
+    }
+    options.program = rest.collect();
+    if options.program.is_empty() && !options.restore {
+        return Err("no program was named".into());
+    }
+    Ok(options)
+}
+
+/// Starts everything; the calling thread is not needed any more.
+pub fn run(arguments: Vec<String>) -> Result<(), String> {
+    let options = options(arguments)?;
+    let kernel = |status: Status| format!("the kernel refused: {}", status.text());
+    let clerk = Clerk::new().map_err(kernel)?;
+    let desk = Desk::new(services::NAMES).map_err(kernel)?;
+    let faults = Desk::new(exceptions::NAMES).map_err(kernel)?;
+    let ceiling = own_ceiling().map_err(kernel)?;
+    let state = state(ceiling).map_err(kernel)?;
+    let nester = Arc::new(Nester::new(desk, faults, clerk.inbox(), state));
+    if !options.restore {
+        load(&nester, &options)?;
+    }
+    start_threads(&nester, clerk).map_err(kernel)?;
+    if !options.restore && !options.paused {
+        let environment = Arc::clone(&nester.lock().environment);
+        environment.start().map_err(kernel)?;
+    }
+    Ok(())
+}
+
+fn state(ceiling: u32) -> Result<State, Status> {
+    let untouched = heap::untouched();
+    let size = (untouched - OWN_MEMORY.min(untouched / 4)) / 2;
+    let size = (size as u64) / PAGE_SIZE * PAGE_SIZE;
+    let environment = || {
+        let memory = ChildMemory::take(size).ok_or(Status::NoMemory)?;
+        Environment::over(memory).map(Arc::new)
+    };
+    let nobody = FlobAt::new(0);
+    Ok(State {
+        environment: environment()?,
+        spare: environment()?,
+        program: String::new(),
+        arguments: Vec::new(),
+        build_id: String::new(),
+        boot: clock::now().unwrap_or(0),
+        input: streams::Input::default(),
+        stdout: streams::Output::default(),
+        stderr: streams::Output::default(),
+        clock: Clock::default(),
+        exit: None,
+        input_announced: None,
+        parked: Vec::new(),
+        ready: VecDeque::new(),
+        halves: Vec::new(),
+        delivering: None,
+        last: LastAnswer::default(),
+        sleeping: BTreeSet::new(),
+        own: Own {
+            services: nobody,
+            answerer: nobody,
+            watcher: nobody,
+            answerer_reference: OwnedReference::new()?,
+            all: Vec::new(),
+            ceiling,
+        },
+        held: BTreeSet::new(),
+        stepping: Stepping::default(),
+        breakpoints: Breakpoints::default(),
+        save: None,
+        search: None,
+        restore: None,
+        events: Events::default(),
+        replies: Answers::default(),
+        long_answers: Default::default(),
+        outbox: VecDeque::new(),
+        garbled: 0,
+        ending: false,
+    })
+}
+
+/// A new space has its creator's ceiling.
+fn own_ceiling() -> Result<u32, Status> {
+    let space = Space::new();
+    space.at().create()?;
+    let state = space.at().get_state(&Links::NONE);
+    space.at().destroy()?;
+    Ok(state?.ceiling)
+}
+
+fn load(nester: &Nester, options: &Options) -> Result<(), String> {
+    let mut state = nester.lock();
+    let state = &mut *state;
+    let name = options.program.first().cloned().unwrap_or_default();
+    let size = programs::size(&name).map_err(|error| format!("'{name}' cannot be read: {error}"))?;
+    let size = size.ok_or_else(|| format!("there is no program '{name}'"))?;
+    let mut file = File { name: &name, size, room: reply_room() };
+    let setup = Setup {
+        parent: nester.desk.reference(services::PARENT).ok_or("the parent port is missing")?,
+        keeper: nester.faults.reference(exceptions::KEEPER),
+        debug_port: nester.faults.reference(exceptions::DEBUG),
+        space: SpaceState { ceiling: state.own.ceiling.saturating_sub(2), ..SpaceState::default() },
+        arguments: &options.program,
+    };
+    let elf = state.environment.load(&mut file, &setup);
+    let elf = elf.map_err(|error| format!("'{name}' cannot be started: {error}"))?;
+    state.build_id = elf.build_id(&mut file).map_err(|error| format!("'{name}' cannot be read: {error}"))?;
+    state.program = name;
+    state.arguments = options.program.clone();
+    if options.paused {
+        state.held.insert(FIRST_THREAD);
+    }
+    Ok(())
+}
+
+static PROGRAMS: Service = Service::new("programs");
+
+/// A file of the parent's `programs`, read in pieces.
+struct File<'a> {
+    name: &'a str,
+    size: u64,
+    room: Vec<u8>,
+}
+
+impl File<'_> {
+    fn read_piece(&mut self, offset: u64, piece: &mut [u8]) -> Result<usize, ServiceError> {
+        let wanted = ProgramsRequest::Read { name: self.name, offset, max: piece.len() as u32 };
+        match request(PROGRAMS.port()?, &wanted, &mut self.room, &[])? {
+            ProgramsReply::Data { bytes } => {
+                let count = bytes.len().min(piece.len());
+                if let (Some(to), Some(from)) = (piece.get_mut(..count), bytes.get(..count)) {
+                    to.copy_from_slice(from);
+                }
+                Ok(count)
+            }
+            _ => Err(ServiceError::Garbled),
+        }
+    }
+}
+
+impl ProgramFile for File<'_> {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read(&mut self, offset: u64, buffer: &mut [u8]) -> bool {
+        let mut done = 0;
+        while done < buffer.len() {
+            let end = buffer.len().min(done + READ);
+            let Some(piece) = buffer.get_mut(done..end) else { return false };
+            match self.read_piece(offset + done as u64, piece) {
+                Ok(count) if count > 0 => done += count,
+                _ => return false,
+            }
+        }
+        true
+    }
+}
+
+fn start_threads(nester: &Shared, clerk: Clerk) -> Result<(), Status> {
+    let shared = || Arc::clone(nester);
+    let ceiling = nester.lock().own.ceiling;
+    let link = ceiling.saturating_sub(1);
+    let one = shared();
+    let answerer = spawn(nester, None, move || answerer::deliver(&one))?;
+    {
+        let mut state = nester.lock();
+        state.own.answerer = answerer;
+        answerer.reference(state.own.answerer_reference.at())?;
+    }
+    for index in 0..TIMERS {
+        let one = shared();
+        spawn(nester, None, move || answerer::sleep(&one, index))?;
+    }
+    let one = shared();
+    spawn(nester, None, move || answerer::complete(&one))?;
+    let one = shared();
+    spawn(nester, None, move || exceptions::serve(&one))?;
+    let one = shared();
+    let watcher = spawn(nester, Some(LOWEST), move || watcher::watch(&one))?;
+    watcher.stop()?;
+    nester.lock().own.watcher = watcher;
+    let one = shared();
+    spawn(nester, None, move || watcher::guard(&one))?;
+    let one = shared();
+    let services = spawn(nester, None, move || services::serve(&one, clerk))?;
+    nester.lock().own.services = services;
+    let one = shared();
+    spawn(nester, Some(link), move || link::receive(&one))?;
+    let one = shared();
+    spawn(nester, Some(link), move || link::send(&one))?;
+    Ok(())
+}
+
+/// Starts a thread for good, at this priority or as high as the space lets it, and notes it as one of ours.
+fn spawn(nester: &Shared, priority: Option<u32>, run: impl FnOnce() + Send + 'static) -> Result<FlobAt<Thread>, Status> {
+    let handle = thread::Builder::new().stack(128 * 1024).spawn(run)?;
+    let flob = handle.flob();
+    handle.detach();
+    if let Some(priority) = priority {
+        let state = ThreadState { priority, ..Default::default() };
+        flob.set_groups(&state, &Links::NONE, group::SCHEDULING)?;
+    }
+    let reference = OwnedReference::new()?;
+    flob.reference(reference.at())?;
+    nester.lock().own.all.push(reference);
+    Ok(flob)
+}

@@ -1,0 +1,93 @@
+//! Reading and writing the child's memory, and breakpoints in it.
+
+use alloc::{vec, vec::Vec};
+
+use flob_debugger_nester::breakpoints::INT3;
+use flob_image::Place;
+use flob_link::{CHUNK, FailureKind, Memory, Reply};
+
+use super::failure::{Outcome, failure, refused};
+use super::state::{Nester, State};
+use super::threads::translator;
+
+fn nothing_there() -> flob_link::Failure {
+    failure(FailureKind::NotFound, "there is no memory at this address")
+}
+
+/// The pieces of the environment behind a range: place and size each.
+fn pieces(nester: &Nester, state: &State, memory: Memory, address: u64, count: u64) -> Outcome<Vec<(Place, u64)>> {
+    match memory {
+        Memory::Environment => {
+            let size = state.environment.memory().size();
+            let count = count.min(size.saturating_sub(address));
+            Ok(if count > 0 { vec![(address, count)] } else { Vec::new() })
+        }
+        Memory::Space(space) => {
+            let translator = translator(nester, state).map_err(refused)?;
+            Ok(translator.pieces(space, address, count))
+        }
+    }
+}
+
+/// `Read`: the bytes up to the first that is missing, breakpoints hidden.
+pub fn read(nester: &Nester, state: &State, memory: Memory, address: u64, count: u32) -> Outcome<Reply> {
+    if count as usize > CHUNK {
+        return Err(failure(FailureKind::Invalid, "too many bytes at once"));
+    }
+    let mut bytes = Vec::new();
+    for (place, size) in pieces(nester, state, memory, address, count.into())? {
+        let mut piece = vec![0; usize::try_from(size).unwrap_or(0)];
+        if !state.environment.memory().read(place, &mut piece) {
+            break;
+        }
+        state.breakpoints.hide(place, &mut piece);
+        bytes.append(&mut piece);
+    }
+    if bytes.is_empty() && count > 0 { Err(nothing_there()) } else { Ok(Reply::Bytes(bytes)) }
+}
+
+/// `Write`: all of it or nothing.
+pub fn write(nester: &Nester, state: &mut State, memory: Memory, address: u64, bytes: &[u8]) -> Outcome<Reply> {
+    if bytes.len() > CHUNK {
+        return Err(failure(FailureKind::Invalid, "too many bytes at once"));
+    }
+    let pieces = pieces(nester, state, memory, address, bytes.len() as u64)?;
+    if pieces.iter().map(|(_, size)| size).sum::<u64>() < bytes.len() as u64 {
+        return Err(nothing_there());
+    }
+    let mut rest = bytes;
+    for (place, size) in pieces {
+        let (piece, behind) = rest.split_at_checked(usize::try_from(size).unwrap_or(0)).unwrap_or((rest, &[]));
+        let mut piece = piece.to_vec();
+        state.breakpoints.keep(place, &mut piece);
+        if !state.environment.memory().write(place, &piece) {
+            return Err(nothing_there());
+        }
+        rest = behind;
+    }
+    Ok(Reply::Done)
+}
+
+/// `SetBreakpoint`.
+pub fn set_breakpoint(nester: &Nester, state: &mut State, space: Place, address: u64) -> Outcome<Reply> {
+    let place = translator(nester, state).map_err(refused)?.place(space, address).ok_or_else(nothing_there)?;
+    let mut byte = [0];
+    if !state.environment.memory().read(place, &mut byte) {
+        return Err(nothing_there());
+    }
+    let [byte] = byte;
+    if state.breakpoints.set((space, address), place, byte) && !state.environment.memory().write(place, &[INT3]) {
+        return Err(nothing_there());
+    }
+    Ok(Reply::Done)
+}
+
+/// `ClearBreakpoint`.
+pub fn clear_breakpoint(state: &mut State, space: Place, address: u64) -> Outcome<Reply> {
+    if let Some((place, byte)) = state.breakpoints.clear((space, address))
+        && !state.environment.memory().write(place, &[byte])
+    {
+        return Err(nothing_there());
+    }
+    Ok(Reply::Done)
+}

@@ -1,0 +1,35 @@
+//! What acts on the child. One state under one lock ([`state::State`]); each thread below takes it, does something that
+//! does not wait, and lets it go.
+//!
+//! | thread | priority | does |
+//! |---|---|---|
+//! | services | own ceiling | answers the child's requests, parks those that must wait |
+//! | answerer | own ceiling | delivers the answers to parked requests |
+//! | timers | own ceiling | sleep until a parked sleep is over |
+//! | exceptions | own ceiling | keeper and debug port of the child |
+//! | warden | own ceiling | hears from the watcher that the child is idle |
+//! | receiver, sender | one lower | the link |
+//! | the child | two lower | |
+//! | watcher | 0 | runs only when nothing else can |
+//!
+//! Because everything here runs above the child, and the services above the link, whoever holds the lock on behalf of the
+//! link sees the child standing still and every server thread blocked.
+
+mod answerer;
+mod exceptions;
+mod failure;
+mod launch;
+mod link;
+mod memory;
+mod record;
+mod requests;
+mod restore;
+mod save;
+mod services;
+mod set;
+mod state;
+mod step;
+mod threads;
+mod watcher;
+
+pub use launch::run;

@@ -1,0 +1,147 @@
+//! The record of the environment: its flobs, and what crosses its border.
+
+use alloc::{vec, vec::Vec};
+
+use flob_abi::{ExceptionCode, FlobKind, Status, flob::thread_link, state::thread_flag};
+use flob_checkpointer::{Surroundings, look};
+use flob_image::{Border, Environment, Link, Place, State as FlobState, Stream};
+use flob_link::{FailureKind, Reply};
+use flob_runtime::{
+    flob::{FlobAt, OwnedReference, Reference},
+    nester::serve::{AtHand, at_hand},
+};
+
+use super::exceptions::DEBUG;
+use super::failure::{Outcome, failure};
+use super::state::{Nester, ParkedCall, State};
+use super::step;
+
+/// For whom the record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// To be looked at: threads that the debugger has stopped are stopped.
+    Live,
+    /// To be stored: as if there were no debugger.
+    Image,
+}
+
+/// The record, with these groups of the threads' states.
+pub fn environment(nester: &Nester, state: &State, groups: u64, view: View) -> Result<Environment, Status> {
+    let mut borders = borders(nester, state)?;
+    let clients: Vec<_> = borders.iter().map(|border| (border.client, border.service.clone())).collect();
+    let clients: Vec<_> = clients.iter().map(|(client, service)| (*client, service.as_str())).collect();
+    let tags = nester.tags(&state.environment);
+    let mut hidden: Vec<_> = state.own.all.iter().map(OwnedReference::at).collect();
+    hidden.extend(nester.faults.reference(DEBUG));
+    let surroundings = Surroundings { tags: &tags, hidden: &hidden, clients: &clients };
+    let flobs = look(&state.environment, &surroundings, groups, &FlobKind::ALL)?;
+    let (consumed, hash) = state.input.consumed();
+    let stream = |name: &str, position, hash| Stream { name: name.into(), position, hash };
+    let mut record = Environment {
+        program: state.program.clone(),
+        arguments: state.arguments.clone(),
+        build_id: state.build_id.clone(),
+        size: state.environment.memory().size(),
+        flobs,
+        streams: vec![
+            stream("stdin", consumed, hash),
+            stream("stdout", state.stdout.position, 0),
+            stream("stderr", state.stderr.position, 0),
+        ],
+        borders: Vec::new(),
+        clock: state.clock.last,
+        exit: state.exit,
+    };
+    borders.retain(|border| is_connected(&record, border.client));
+    record.borders = borders;
+    if view == View::Image {
+        take_marks_off(state, &mut record);
+    }
+    Ok(record)
+}
+
+/// A long answer with this record.
+pub fn long_answer(state: &mut State, record: &Environment) -> Outcome<Reply> {
+    let bytes = postcard::to_allocvec(record)
+        .map_err(|_| failure(FailureKind::Memory, "the record of the environment is too large"))?;
+    let size = bytes.len() as u64;
+    Ok(Reply::Long { answer: state.long_answers.keep(bytes), size })
+}
+
+/// Whether this thread is connected with something outside.
+fn is_connected(record: &Environment, client: Place) -> bool {
+    let link = record.flob(client).and_then(|flob| flob.links.get(thread_link::CLIENT_PEER));
+    matches!(link, Some(Link::External(_)))
+}
+
+/// Threads are stopped by the program itself or not at all, and no step is under way.
+fn take_marks_off(state: &State, record: &mut Environment) {
+    let save = state.save.iter().flat_map(|save| save.stopped.iter().chain(&save.paused));
+    let stopped: Vec<Place> = state.held.iter().chain(save).copied().collect();
+    for place in stopped {
+        if let Some(FlobState::Thread(thread)) = record.flob_mut(place).map(|flob| &mut flob.state) {
+            thread.flags &= !thread_flag::STOPPED;
+        }
+    }
+    for place in step::stepped(state) {
+        if let Some(FlobState::Thread(thread)) = record.flob_mut(place).map(|flob| &mut flob.state) {
+            thread.registers.rflags &= !step::TRAP_FLAG;
+            if thread.exception.code == ExceptionCode::Debug as u32 {
+                thread.exception.code = 0;
+            }
+        }
+    }
+}
+
+/// Every request that has crossed the border and has not been answered.
+fn borders(nester: &Nester, state: &State) -> Result<Vec<Border>, Status> {
+    let waiting = state.parked.iter().chain(state.ready.iter().map(|answer| &answer.call));
+    let mut borders: Vec<Border> = waiting.filter_map(|call| whole(state, call)).collect();
+    if let Some(answer) = &state.delivering
+        && let Some(border) = whole(state, &answer.call)
+    {
+        let client = OwnedReference::new()?;
+        borders.push(match at_hand(state.own.answerer, client.at())? {
+            AtHand::Sending { unsent, is_begun: true } => with_reply(border, &answer.bytes, unsent),
+            _ => border,
+        });
+    }
+    borders.extend(of_services(nester, state)?);
+    Ok(borders)
+}
+
+fn whole(state: &State, call: &ParkedCall) -> Option<Border> {
+    border(state, call.connection.client(), call.service, call.request.clone())
+}
+
+fn border(state: &State, client: FlobAt<Reference>, service: &str, request: Vec<u8>) -> Option<Border> {
+    let client = client.locate(state.environment.region()).ok()?;
+    Some(Border { client, service: service.into(), request, whole: true, delivered: 0, reply: Vec::new() })
+}
+
+fn with_reply(border: Border, reply: &[u8], unsent: usize) -> Border {
+    Border { delivered: reply.len().saturating_sub(unsent) as u64, reply: reply.to_vec(), ..border }
+}
+
+/// What the services thread has at hand.
+fn of_services(nester: &Nester, state: &State) -> Result<Option<Border>, Status> {
+    let client = OwnedReference::new()?;
+    let at_hand = at_hand(state.own.services, client.at())?;
+    let last = &state.last;
+    Ok(match (nester.in_hand(), at_hand) {
+        (Some((alias, bytes)), _) => {
+            let service = nester.desk.name(alias).unwrap_or_default();
+            border(state, client.at(), service, nester.inbox.copy(bytes))
+        }
+        (None, AtHand::Receiving { alias, bytes }) => {
+            let service = nester.desk.name(alias).unwrap_or_default();
+            let border = border(state, client.at(), service, nester.inbox.copy(bytes));
+            border.map(|border| Border { whole: false, ..border })
+        }
+        (None, AtHand::Sending { unsent, is_begun }) => {
+            let border = border(state, client.at(), last.service, last.request.clone());
+            border.map(|border| if is_begun { with_reply(border, &last.reply, unsent) } else { border })
+        }
+        (None, AtHand::Nothing) => None,
+    })
+}

@@ -1,0 +1,130 @@
+//! What the host asks: from a datagram to the function that does it, and back.
+
+use flob_abi::state::group;
+use flob_link::{
+    FailureKind, FromGuest, Progress, Reply, Request, ToGuest, VERSION,
+    answers::Verdict,
+};
+
+use super::failure::{Outcome, failure, refused};
+use super::state::{Nester, State};
+use super::step::{self, Purpose};
+use super::{memory, record, restore, save, services, set, threads};
+
+/// Most replies that wait to be sent; the host repeats what it misses.
+const MAX_OUTBOX: usize = 64;
+
+/// Handles a datagram. One that is no message is counted and dropped.
+pub fn handle(nester: &Nester, frame: &[u8]) {
+    let mut state = nester.lock();
+    let state = &mut *state;
+    let Ok(ToGuest { epoch, number, request }) = postcard::from_bytes(frame) else {
+        state.garbled += 1;
+        return;
+    };
+    let reply = match state.replies.judge(epoch, number) {
+        Verdict::Repeat(reply) => reply.clone(),
+        Verdict::Stale => return,
+        Verdict::New => {
+            let result = answer(nester, state, request);
+            let Ok(reply) = postcard::to_allocvec(&FromGuest::Reply { epoch, number, result }) else { return };
+            state.replies.keep(number, reply.clone());
+            reply
+        }
+    };
+    if state.outbox.len() < MAX_OUTBOX {
+        state.outbox.push_back(reply);
+    }
+    nester.outgoing.signal();
+}
+
+fn answer(nester: &Nester, state: &mut State, request: Request) -> Outcome<Reply> {
+    match request {
+        Request::Hello { .. } => Ok(hello(state)),
+        Request::Sync { events_from } => Ok(sync(nester, state, events_from)),
+        Request::Look { vectors } => look(nester, state, vectors),
+        Request::Chunk { answer, index } => chunk(state, answer, index),
+        Request::Forget { answer } => {
+            state.long_answers.forget(answer);
+            Ok(Reply::Done)
+        }
+        Request::Read { memory, address, count } => memory::read(nester, state, memory, address, count),
+        Request::Write { memory, address, bytes } => memory::write(nester, state, memory, address, &bytes),
+        Request::Set { place, hash, change } => set::set(nester, state, place, hash, &change),
+        Request::Stop(scope) => threads::stop(state, scope).map(Reply::Threads),
+        Request::Resume(scope) => threads::resume(nester, state, scope).map(Reply::Threads),
+        Request::Step { thread } => step(nester, state, thread),
+        Request::SetBreakpoint { space, address } => memory::set_breakpoint(nester, state, space, address),
+        Request::ClearBreakpoint { space, address } => memory::clear_breakpoint(state, space, address),
+        Request::SaveBegin { when } => save::begin(nester, state, when),
+        Request::SavePages { first, count } => save::pages(state, first, count),
+        Request::SavePage { page } => save::page(state, page),
+        Request::SaveEnd => save::end(nester, state),
+        Request::RestoreBegin { record, size } => restore::begin(state, record, size),
+        Request::RestoreRecord { offset, bytes } => restore::record(state, offset, &bytes),
+        Request::RestorePage { page, bytes } => restore::page(state, page, &bytes),
+        Request::RestoreCommit { force } => restore::commit(nester, state, force),
+        Request::RestoreAbandon => restore::abandon(state),
+        Request::Input { position, bytes } => input(nester, state, position, &bytes),
+        Request::Shutdown => {
+            state.ending = true;
+            Ok(Reply::Done)
+        }
+    }
+}
+
+fn hello(state: &State) -> Reply {
+    Reply::Hello {
+        version: VERSION,
+        size: state.environment.memory().size(),
+        program: state.program.clone(),
+        boot: state.boot,
+    }
+}
+
+fn sync(nester: &Nester, state: &mut State, events_from: u64) -> Reply {
+    if state.events.sync(events_from) {
+        services::retry_parked(nester, state);
+    }
+    let (input_from, input_to) = state.input.wanted();
+    Reply::Sync(Progress {
+        next_event: state.events.next_number(),
+        input_from,
+        input_to,
+        input_wanted: services::is_input_wanted(state),
+        garbled: state.garbled,
+        stopped: state.held.len() as u32,
+        exit: state.exit,
+    })
+}
+
+fn look(nester: &Nester, state: &mut State, vectors: bool) -> Outcome<Reply> {
+    let groups = if vectors { group::ALL } else { threads::HEAD };
+    let record = record::environment(nester, state, groups, record::View::Live).map_err(refused)?;
+    record::long_answer(state, &record)
+}
+
+fn chunk(state: &State, answer: u32, index: u32) -> Outcome<Reply> {
+    let chunk = state.long_answers.chunk(answer, index);
+    let chunk = chunk.ok_or_else(|| failure(FailureKind::NotFound, "there is no such part of a long answer"))?;
+    Ok(Reply::Bytes(chunk.to_vec()))
+}
+
+fn step(nester: &Nester, state: &mut State, thread: u64) -> Outcome<Reply> {
+    if state.save.is_some() || state.exit.is_some() {
+        return Err(failure(FailureKind::State, "nothing can be stepped now"));
+    }
+    if !state.held.remove(&thread) {
+        return Err(failure(FailureKind::State, "the thread is not stopped by the debugger"));
+    }
+    step::begin(nester, state, thread, Purpose::Report).map_err(refused)?;
+    Ok(Reply::Done)
+}
+
+fn input(nester: &Nester, state: &mut State, position: u64, bytes: &[u8]) -> Outcome<Reply> {
+    if !state.input.supply(position, bytes) {
+        return Err(failure(FailureKind::State, "input is missing before this"));
+    }
+    services::retry_parked(nester, state);
+    Ok(Reply::Done)
+}

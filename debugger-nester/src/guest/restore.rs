@@ -1,0 +1,196 @@
+//! Restoring: a second environment is built beside the present one and replaces it when all of it is there.
+
+use alloc::{
+    format,
+    string::{String, ToString},
+    sync::Arc,
+    vec::Vec,
+};
+
+use flob_abi::PAGE_SIZE;
+use flob_checkpointer::{RebuildError, Unknown, World, rebuild};
+use flob_debugger_nester::streams::{Input, Output};
+use flob_image::{Border, Environment as Image, Place, State as FlobState};
+use flob_link::{Event, FailureKind, Reply};
+use flob_runtime::{
+    flob::{OwnedReference, Thread},
+    nester::Parked,
+    service::{clock, messages::ParentRequest},
+};
+
+use super::failure::{Outcome, failure, refused};
+use super::state::{Clock, Nester, ParkedCall, ReadyAnswer, State};
+use super::{exceptions, memory, services, step};
+
+/// Most bytes of a record.
+const MAX_RECORD: u64 = 12 << 20;
+
+/// A restore that is on. Its memory is already in the spare environment.
+pub struct Restore {
+    record: Vec<u8>,
+    size: u64,
+}
+
+fn not_on() -> flob_link::Failure {
+    failure(FailureKind::State, "no restore is on")
+}
+
+/// `RestoreBegin`.
+pub fn begin(state: &mut State, record: u64, size: u64) -> Outcome<Reply> {
+    abandon(state)?;
+    let room = state.spare.memory().size();
+    if size > room || !size.is_multiple_of(PAGE_SIZE) {
+        let text = format!("the image has {size} bytes of memory, this guest has room for {room}");
+        return Err(failure(FailureKind::Memory, text));
+    }
+    let mut bytes = Vec::new();
+    let count = usize::try_from(record.min(MAX_RECORD + 1)).unwrap_or(0);
+    if record > MAX_RECORD || bytes.try_reserve_exact(count).is_err() {
+        return Err(failure(FailureKind::Memory, "the record of the image is too large for this guest"));
+    }
+    bytes.resize(count, 0);
+    state.restore = Some(Restore { record: bytes, size });
+    Ok(Reply::Done)
+}
+
+/// `RestoreRecord`.
+pub fn record(state: &mut State, offset: u64, bytes: &[u8]) -> Outcome<Reply> {
+    let restore = state.restore.as_mut().ok_or_else(not_on)?;
+    let start = usize::try_from(offset).ok();
+    let range = start.and_then(|start| Some(start..start.checked_add(bytes.len())?));
+    match range.and_then(|range| restore.record.get_mut(range)) {
+        Some(part) => part.copy_from_slice(bytes),
+        None => return Err(failure(FailureKind::Invalid, "this is beyond the record's end")),
+    }
+    Ok(Reply::Done)
+}
+
+/// `RestorePage`.
+pub fn page(state: &mut State, page: u64, bytes: &[u8]) -> Outcome<Reply> {
+    let restore = state.restore.as_ref().ok_or_else(not_on)?;
+    let place = page.checked_mul(PAGE_SIZE).filter(|place| *place < restore.size);
+    let fits = bytes.len() as u64 == PAGE_SIZE && place.is_some_and(|place| state.spare.memory().write(place, bytes));
+    if fits { Ok(Reply::Done) } else { Err(failure(FailureKind::Invalid, "this is no page of the image")) }
+}
+
+/// `RestoreAbandon`.
+pub fn abandon(state: &mut State) -> Outcome<Reply> {
+    if state.restore.take().is_some() {
+        state.spare.clear().map_err(refused)?;
+    }
+    Ok(Reply::Done)
+}
+
+/// `RestoreCommit`.
+pub fn commit(nester: &Nester, state: &mut State, force: bool) -> Outcome<Reply> {
+    let restore = state.restore.as_ref().ok_or_else(not_on)?;
+    let image: Result<Image, _> = postcard::from_bytes(&restore.record);
+    let built = match &image {
+        Ok(image) => build(nester, state, image, force).map_err(|error| error.to_string()),
+        Err(_) => Err(String::from("the record of the image is damaged")),
+    };
+    match (built, image) {
+        (Ok(threads), Ok(image)) => {
+            replace(nester, state, &image, threads).map_err(refused)?;
+            state.tell(nester, Event::Restored);
+            services::retry_parked(nester, state);
+            nester.sleepers.broadcast();
+            Ok(Reply::Done)
+        }
+        (Err(text), _) => {
+            abandon(state)?;
+            Err(failure(FailureKind::Invalid, text))
+        }
+        (Ok(_), Err(_)) => Err(not_on()),
+    }
+}
+
+fn build(nester: &Nester, state: &State, image: &Image, force: bool) -> Result<Vec<Place>, RebuildError> {
+    let tags = nester.tags(&state.spare);
+    let world = World {
+        tags: &tags,
+        server: state.own.answerer_reference.at(),
+        debug_port: nester.faults.reference(exceptions::DEBUG),
+        ceiling: state.own.ceiling.saturating_sub(2),
+        unknown: if force { Unknown::Null } else { Unknown::Refuse },
+    };
+    rebuild(&state.spare, image, &world)
+}
+
+/// The new environment takes the place of the old one, which is destroyed.
+fn replace(
+    nester: &Nester,
+    state: &mut State,
+    image: &Image,
+    threads: Vec<Place>,
+) -> Result<(), flob_runtime::abi::Status> {
+    state.restore = None;
+    state.save = None;
+    state.search = None;
+    step::forget_all(state);
+    let wanted = state.breakpoints.take();
+    state.parked.clear();
+    state.ready.clear();
+    let old = core::mem::replace(&mut state.environment, Arc::clone(&state.spare));
+    old.clear()?;
+    state.spare = old;
+    state.held = threads.into_iter().collect();
+    state.program = image.program.clone();
+    state.arguments = image.arguments.clone();
+    state.build_id = image.build_id.clone();
+    state.exit = image.exit;
+    streams(state, image);
+    for border in &image.borders {
+        join(nester, state, image, border)?;
+    }
+    for (space, address) in wanted {
+        // Where the code is not there any more the breakpoint is not either.
+        let _ = memory::set_breakpoint(nester, state, space, address);
+    }
+    Ok(())
+}
+
+fn streams(state: &mut State, image: &Image) {
+    let stream = |name: &str| {
+        let stream = image.streams.iter().find(|stream| stream.name == name);
+        stream.map_or((0, 0), |stream| (stream.position, stream.hash))
+    };
+    let (position, hash) = stream("stdin");
+    state.input = if position > 0 { Input::resumed(position, hash) } else { Input::default() };
+    state.stdout = Output { position: stream("stdout").0 };
+    state.stderr = Output { position: stream("stderr").0 };
+    state.input_announced = None;
+    let now = clock::now().unwrap_or(0);
+    state.clock = Clock { offset: image.clock.wrapping_sub(now), last: image.clock };
+}
+
+/// Joins a connection across the border to the answerer: its request is put again, or the rest of its reply is sent.
+fn join(nester: &Nester, state: &mut State, image: &Image, border: &Border) -> Result<(), flob_runtime::abi::Status> {
+    let Some(service) = services::NAMES.iter().copied().find(|name| *name == border.service) else { return Ok(()) };
+    let Some(FlobState::Thread(client)) = image.flob(border.client).map(|flob| &flob.state) else { return Ok(()) };
+    let reference = OwnedReference::new()?;
+    state.environment.flob::<Thread>(border.client).reference(reference.at())?;
+    let connection = Parked::of(reference.at())?;
+    let call = ParkedCall { connection, service, request: border.request.clone() };
+    if !border.whole {
+        return super::answerer::receive_rest(nester, state, call);
+    }
+    if border.reply.is_empty() {
+        state.parked.push(call);
+        return Ok(());
+    }
+    let delivered = usize::try_from(border.delivered).unwrap_or(usize::MAX);
+    let rest = border.reply.get(delivered..).unwrap_or_default();
+    let wants_reference = service == services::PARENT && client.registers.r13 > 0;
+    let found = if wants_reference { looked_up(&border.request) } else { None };
+    state.ready.push_back(ReadyAnswer { call, bytes: rest.to_vec(), found });
+    Ok(())
+}
+
+/// The service that a request of the parent port asked for.
+fn looked_up(request: &[u8]) -> Option<&'static str> {
+    match postcard::from_bytes(request) {
+        Ok(ParentRequest::Lookup { name }) => services::NAMES.iter().copied().find(|known| *known == name),
+        _ => None,
+    }
+}

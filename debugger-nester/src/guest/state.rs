@@ -1,0 +1,198 @@
+//! All that the nester knows, under one lock.
+
+use alloc::{
+    collections::{BTreeSet, VecDeque},
+    string::String,
+    sync::Arc,
+    vec::Vec,
+};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use flob_debugger_nester::{
+    answers::Answers as LongAnswers,
+    breakpoints::Breakpoints,
+    events::Events,
+    streams::{Input, Output},
+    translate::MEMORY_TAG,
+};
+use flob_image::Place;
+use flob_link::{Event, answers::Answers};
+use flob_runtime::{
+    flob::{FlobAt, OwnedReference, Reference, Thread},
+    nester::{Desk, Environment, Parked, memory::Peek},
+    sync::{Condition, Guard, Lock},
+};
+
+use super::{restore::Restore, save::{Save, Search}, step::Stepping};
+
+/// What the threads of the nester share.
+pub struct Nester {
+    /// The child's services.
+    pub desk: Desk,
+    /// Keeper and debug port.
+    pub faults: Desk,
+    state: Lock<State>,
+    /// There are answers to deliver.
+    pub deliver: Condition,
+    /// There is something to send to the host.
+    pub outgoing: Condition,
+    /// A sleep was parked.
+    pub sleepers: Condition,
+    /// The watcher has run.
+    pub idle: Condition,
+    /// There are requests to complete.
+    pub halves: Condition,
+    /// The request that the services thread has received and not handled: its bytes and one more than its alias, or 0.
+    in_hand: AtomicU64,
+    /// What it receives into.
+    pub inbox: Peek,
+}
+
+/// Shared by all threads.
+pub type Shared = Arc<Nester>;
+
+impl Nester {
+    /// Everything, before the first thread is started.
+    pub fn new(desk: Desk, faults: Desk, inbox: Peek, state: State) -> Self {
+        Self {
+            desk,
+            faults,
+            state: Lock::new(state),
+            deliver: Condition::new(),
+            outgoing: Condition::new(),
+            sleepers: Condition::new(),
+            idle: Condition::new(),
+            halves: Condition::new(),
+            in_hand: AtomicU64::new(0),
+            inbox,
+        }
+    }
+
+    /// The state.
+    pub fn lock(&self) -> Guard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Notes what the services thread has in its hand while it waits for the lock.
+    pub fn set_in_hand(&self, alias: u64, bytes: usize) {
+        self.in_hand.store((alias + 1) << 32 | bytes as u64, Ordering::Release);
+    }
+
+    /// It is handled.
+    pub fn clear_in_hand(&self) {
+        self.in_hand.store(0, Ordering::Release);
+    }
+
+    /// Alias and bytes of the request that waits for the lock.
+    pub fn in_hand(&self) -> Option<(u64, usize)> {
+        let value = self.in_hand.load(Ordering::Acquire);
+        Some(((value >> 32).checked_sub(1)?, (value & 0xffff_ffff) as usize))
+    }
+
+    /// What references handed out to the child mean.
+    pub fn tags<'a>(&'a self, environment: &'a Environment) -> Vec<(&'a str, FlobAt<Reference>)> {
+        let memory = (MEMORY_TAG, environment.reference());
+        self.desk.tags().chain(self.faults.tags()).chain([memory]).collect()
+    }
+}
+
+/// A request that waits.
+pub struct ParkedCall {
+    pub connection: Parked,
+    pub service: &'static str,
+    pub request: Vec<u8>,
+}
+
+/// An answer that is to be delivered.
+pub struct ReadyAnswer {
+    pub call: ParkedCall,
+    pub bytes: Vec<u8>,
+    /// A service whose port is sent along.
+    pub found: Option<&'static str>,
+}
+
+/// The request that the services thread answered last, and how.
+#[derive(Default)]
+pub struct LastAnswer {
+    pub service: &'static str,
+    pub request: Vec<u8>,
+    pub reply: Vec<u8>,
+}
+
+/// The nester's own threads.
+pub struct Own {
+    pub services: FlobAt<Thread>,
+    pub answerer: FlobAt<Thread>,
+    /// Runs only when nothing else can, once it is resumed.
+    pub watcher: FlobAt<Thread>,
+    pub answerer_reference: OwnedReference,
+    /// References to all of them: links to these are nobody's business.
+    pub all: Vec<OwnedReference>,
+    /// Highest priority that this space may give.
+    pub ceiling: u32,
+}
+
+/// The time that the child is given: the parent's, moved so that it never runs back.
+#[derive(Clone, Copy, Default)]
+pub struct Clock {
+    /// What is added to the parent's time; wraps.
+    pub offset: u64,
+    /// The last value that was given.
+    pub last: u64,
+}
+
+/// Everything else.
+pub struct State {
+    pub environment: Arc<Environment>,
+    /// Empty: for a restore.
+    pub spare: Arc<Environment>,
+    pub program: String,
+    pub arguments: Vec<String>,
+    pub build_id: String,
+    pub boot: u64,
+
+    pub input: Input,
+    pub stdout: Output,
+    pub stderr: Output,
+    pub clock: Clock,
+    pub exit: Option<i32>,
+    /// An input event for this position was sent.
+    pub input_announced: Option<u64>,
+
+    pub parked: Vec<ParkedCall>,
+    pub ready: VecDeque<ReadyAnswer>,
+    /// Requests out of an image that were not whole.
+    pub halves: Vec<ParkedCall>,
+    /// What the answerer is delivering.
+    pub delivering: Option<ReadyAnswer>,
+    pub last: LastAnswer,
+    /// Parent's times until which timer threads sleep.
+    pub sleeping: BTreeSet<(u64, usize)>,
+
+    pub own: Own,
+    /// Threads that the debugger has stopped.
+    pub held: BTreeSet<Place>,
+    pub stepping: Stepping,
+    pub breakpoints: Breakpoints,
+    pub save: Option<Save>,
+    /// The search for the moment that a save waits for.
+    pub search: Option<Search>,
+    pub restore: Option<Restore>,
+
+    pub events: Events,
+    pub replies: Answers<Vec<u8>>,
+    pub long_answers: LongAnswers,
+    /// Replies to be sent: small ones first.
+    pub outbox: VecDeque<Vec<u8>>,
+    pub garbled: u64,
+    /// The host has asked for the end: it comes when everything is sent.
+    pub ending: bool,
+}
+
+impl State {
+    /// Something happened.
+    pub fn tell(&mut self, nester: &Nester, event: Event) {
+        self.events.push(event);
+        nester.outgoing.signal();
+    }
+}

@@ -1,0 +1,237 @@
+//! Single steps, and steps off a breakpoint: the program's own byte comes back, that thread alone runs one instruction,
+//! the breakpoint is put back, the others go on. If the instruction is a call that blocks, the watcher tells, and the
+//! others go on without waiting for it.
+
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    vec::Vec,
+};
+
+use flob_abi::{PendingException, Status, ThreadState, flob::thread_link, state::group};
+use flob_checkpointer::{release, resume, stop_all};
+use flob_debugger_nester::breakpoints::INT3;
+use flob_image::Place;
+use flob_link::{Event, StopReason};
+use flob_runtime::{
+    flob::{Links, OwnedReference, Thread},
+    nester::Environment,
+};
+use zerocopy::IntoBytes;
+
+use super::state::{Nester, State};
+use super::threads::{Seen, seize, translator};
+
+/// RFLAGS.TF.
+pub const TRAP_FLAG: u64 = 1 << 8;
+/// DR6.BS: a single step is done.
+pub const SINGLE_STEP: u32 = 1 << 14;
+
+/// What a step is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The host asked for it: the thread is held afterwards, and the host is told.
+    Report,
+    /// To get off a breakpoint: the thread runs on.
+    Continue,
+}
+
+/// A step at a breakpoint: all other threads are paused.
+struct Job {
+    thread: Place,
+    /// Where the breakpoint is.
+    breakpoint: Place,
+    paused: Vec<Place>,
+}
+
+/// The steps under way.
+#[derive(Default)]
+pub struct Stepping {
+    steps: BTreeMap<Place, Purpose>,
+    job: Option<Job>,
+    /// Steps that wait until the job is done.
+    queue: VecDeque<(Place, Purpose)>,
+}
+
+impl Stepping {
+    /// Why this thread is being stepped, if it is.
+    pub fn purpose(&self, place: Place) -> Option<Purpose> {
+        self.steps.get(&place).copied()
+    }
+}
+
+/// Sets or clears TF of a stopped thread.
+pub fn set_trap(environment: &Environment, place: Place, on: bool) -> Result<(), Status> {
+    let thread = environment.flob::<Thread>(place);
+    let mut state = thread.get_groups(&Links::NONE, group::REGISTERS)?;
+    let rflags = if on { state.registers.rflags | TRAP_FLAG } else { state.registers.rflags & !TRAP_FLAG };
+    if rflags != state.registers.rflags {
+        state.registers.rflags = rflags;
+        thread.set_groups(&state, &Links::NONE, group::REGISTERS)?;
+    }
+    Ok(())
+}
+
+/// Takes a debug exception over: the thread has none any more, and stays stopped.
+pub fn clear_exception(environment: &Environment, place: Place, exception: &PendingException) -> Result<(), Status> {
+    let state = ThreadState { exception: PendingException { code: 0, ..*exception }, ..ThreadState::default() };
+    let nothing = OwnedReference::new()?;
+    let links = Links::NONE.with(thread_link::WAITING_FOR, nothing.at());
+    environment.flob::<Thread>(place).set_groups(&state, &links, group::EXCEPTION)
+}
+
+/// Where the breakpoint is that a thread stands at, if it does. The thread must be stopped.
+fn breakpoint_at(nester: &Nester, state: &State, seen: &Seen) -> Result<Option<Place>, Status> {
+    let (Some(space), rip) = (seen.space, seen.state.registers.rip) else { return Ok(None) };
+    if !state.breakpoints.is_any_at(rip) {
+        return Ok(None);
+    }
+    let place = translator(nester, state)?.place(space, rip);
+    Ok(place.filter(|place| state.breakpoints.original(*place).is_some()))
+}
+
+/// Whether a stopped thread stands at a breakpoint.
+pub fn is_at_breakpoint(nester: &Nester, state: &State, place: Place) -> Result<bool, Status> {
+    let Some(seen) = seize(&state.environment, place)? else { return Ok(false) };
+    Ok(breakpoint_at(nester, state, &seen)?.is_some())
+}
+
+/// Steps a stopped thread.
+pub fn begin(nester: &Nester, state: &mut State, place: Place, purpose: Purpose) -> Result<(), Status> {
+    let Some(seen) = seize(&state.environment, place)? else { return Ok(()) };
+    let breakpoint = breakpoint_at(nester, state, &seen)?;
+    begin_at(state, place, purpose, breakpoint)
+}
+
+/// Steps a stopped thread that stands at this breakpoint, or at none.
+pub fn begin_at(
+    state: &mut State,
+    place: Place,
+    purpose: Purpose,
+    breakpoint: Option<Place>,
+) -> Result<(), Status> {
+    if state.stepping.job.is_some() {
+        state.stepping.queue.push_back((place, purpose));
+        return Ok(());
+    }
+    if let Some(breakpoint) = breakpoint {
+        let paused = stop_all(&state.environment)?;
+        if let Some(byte) = state.breakpoints.original(breakpoint) {
+            let _ = state.environment.memory().write(breakpoint, &[byte]);
+        }
+        state.stepping.job = Some(Job { thread: place, breakpoint, paused });
+        state.own.watcher.resume(false)?;
+    }
+    state.stepping.steps.insert(place, purpose);
+    set_trap(&state.environment, place, true)?;
+    resume(&state.environment, place)
+}
+
+/// The thread has been stopped behind its step (or for another reason that ends it); its exception is taken over.
+pub fn ended(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -> Result<(), Status> {
+    let purpose = state.stepping.steps.remove(&place);
+    set_trap(&state.environment, place, false)?;
+    let is_job = state.stepping.job.as_ref().is_some_and(|job| job.thread == place);
+    match purpose {
+        Some(Purpose::Report) => report(nester, state, place, seen, StopReason::Step),
+        Some(Purpose::Continue) if is_job => {
+            if let Some(job) = &mut state.stepping.job {
+                job.paused.push(place);
+            }
+        }
+        Some(Purpose::Continue) => resume(&state.environment, place)?,
+        None => {}
+    }
+    if is_job { end_job(nester, state) } else { Ok(()) }
+}
+
+/// Holds a thread and tells the host why.
+pub fn report(nester: &Nester, state: &mut State, place: Place, seen: &Seen, reason: StopReason) {
+    state.held.insert(place);
+    let mut own = seen.state;
+    own.registers.rflags &= !TRAP_FLAG;
+    own.exception.code = 0;
+    let bytes = own.as_bytes().get(..flob_abi::THREAD_STATE_HEAD).unwrap_or_default().to_vec();
+    let event = Event::Stopped { thread: place, space: seen.space.unwrap_or(u64::MAX), reason, state: bytes };
+    state.tell(nester, event);
+}
+
+/// Puts the job's breakpoint back and returns whom it had paused.
+pub fn cancel_job(state: &mut State) -> Vec<Place> {
+    let Some(job) = state.stepping.job.take() else { return Vec::new() };
+    if state.breakpoints.original(job.breakpoint).is_some() {
+        let _ = state.environment.memory().write(job.breakpoint, &[INT3]);
+    }
+    let _ = state.own.watcher.stop();
+    let mut paused = job.paused;
+    // Whoever waits for its step stands at its breakpoint still.
+    paused.extend(state.stepping.queue.drain(..).map(|(place, _)| place));
+    paused
+}
+
+/// Ends the job: the others go on, and the next step begins.
+pub fn end_job(nester: &Nester, state: &mut State) -> Result<(), Status> {
+    let queue: Vec<_> = state.stepping.queue.drain(..).collect();
+    let paused = cancel_job(state);
+    release(&state.environment, &paused)?;
+    queue.into_iter().try_for_each(|(place, purpose)| begin(nester, state, place, purpose))
+}
+
+/// Nothing of the child runs: a step at a breakpoint has come to a call that blocks, or to an end that is under way.
+pub fn child_is_idle(nester: &Nester, state: &mut State) -> Result<(), Status> {
+    if state.stepping.job.is_some() { end_job(nester, state) } else { Ok(()) }
+}
+
+/// Threads that would be let go while a job is on wait for its end: `true` if so.
+pub fn pause_instead(state: &mut State, places: &[Place]) -> bool {
+    let Some(job) = &mut state.stepping.job else { return false };
+    job.paused.extend_from_slice(places);
+    true
+}
+
+/// Whether the thread is stopped only for the duration of the job.
+pub fn is_paused(state: &State, place: Place) -> bool {
+    state.stepping.job.as_ref().is_some_and(|job| job.paused.contains(&place))
+        || state.stepping.queue.iter().any(|(queued, _)| *queued == place)
+}
+
+/// The job does not let this thread go at its end.
+pub fn unpause(state: &mut State, place: Place) {
+    if let Some(job) = &mut state.stepping.job {
+        job.paused.retain(|paused| *paused != place);
+    }
+    state.stepping.queue.retain(|(queued, _)| *queued != place);
+}
+
+/// A thread was stopped in the middle of its step: there is no step any more.
+pub fn forget(state: &mut State, place: Place) {
+    if state.stepping.steps.remove(&place).is_none() {
+        return;
+    }
+    let _ = clean(&state.environment, place);
+    if state.stepping.job.as_ref().is_some_and(|job| job.thread == place) {
+        let paused = cancel_job(state);
+        let _ = release(&state.environment, &paused);
+    }
+}
+
+/// Takes the marks of a step off a stopped thread: TF, and the exception that ends a step.
+pub fn clean(environment: &Environment, place: Place) -> Result<(), Status> {
+    let Some(seen) = seize(environment, place)? else { return Ok(()) };
+    let exception = &seen.state.exception;
+    if exception.code == flob_abi::ExceptionCode::Debug as u32 && exception.detail & SINGLE_STEP != 0 {
+        clear_exception(environment, place, exception)?;
+    }
+    set_trap(environment, place, false)
+}
+
+/// The threads that are being stepped.
+pub fn stepped(state: &State) -> Vec<Place> {
+    state.stepping.steps.keys().copied().collect()
+}
+
+/// Forgets all steps: the environment they belong to is gone.
+pub fn forget_all(state: &mut State) {
+    let _ = state.own.watcher.stop();
+    state.stepping = Stepping::default();
+}
+

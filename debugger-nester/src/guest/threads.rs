@@ -1,0 +1,148 @@
+//! Stopping threads for the debugger, and letting them go again.
+
+use alloc::{collections::BTreeSet, vec::Vec};
+
+use flob_abi::{FlobKind, Status, ThreadState, flob::thread_link, state::group};
+use flob_checkpointer::{release, stop_all};
+use flob_debugger_nester::translate::Translator;
+use flob_image::Place;
+use flob_link::{FailureKind, Scope};
+use flob_runtime::{
+    flob::{Links, OwnedReference, Thread},
+    nester::Environment,
+};
+
+use super::failure::{Outcome, failure, refused};
+use super::state::{Nester, State};
+use super::step::{self, Purpose};
+
+/// The groups of a thread's state that fit before its vectors.
+pub const HEAD: u64 = group::ALL & !group::VECTORS;
+
+/// A thread that is stopped now.
+pub struct Seen {
+    /// Its state without vectors, the flags as they were before.
+    pub state: ThreadState,
+    /// Its space, if that lies in the environment.
+    pub space: Option<Place>,
+}
+
+/// Stops the thread at this place and looks at it.
+pub fn seize(environment: &Environment, place: Place) -> Result<Option<Seen>, Status> {
+    if environment.kind_at(place) != Some(FlobKind::Thread) {
+        return Ok(None);
+    }
+    let space = OwnedReference::new()?;
+    let links = Links::NONE.with(thread_link::SPACE, space.at());
+    let state = environment.flob::<Thread>(place).get_groups(&links, HEAD)?;
+    Ok(Some(Seen { state, space: space.at().locate(environment.region()).ok() }))
+}
+
+/// Whether the thread was stopped when it was seen.
+pub fn was_stopped(seen: &Seen) -> bool {
+    seen.state.flags & flob_abi::thread_flag::STOPPED != 0
+}
+
+/// Address translation as it is now.
+pub fn translator(nester: &Nester, state: &State) -> Result<Translator, Status> {
+    let kinds = [FlobKind::Space, FlobKind::Region, FlobKind::Mapping];
+    let tags = nester.tags(&state.environment);
+    let surroundings = flob_checkpointer::Surroundings { tags: &tags, hidden: &[], clients: &[] };
+    flob_checkpointer::look(&state.environment, &surroundings, HEAD, &kinds).map(|flobs| Translator::new(&flobs))
+}
+
+/// Holds every thread that runs.
+pub fn stop_everything(state: &mut State) {
+    let paused = step::cancel_job(state);
+    state.held.extend(paused);
+    if let Ok(stopped) = stop_all(&state.environment) {
+        for place in stopped {
+            step::forget(state, place);
+            state.held.insert(place);
+        }
+    }
+}
+
+/// `Stop`: how many threads it stopped.
+pub fn stop(state: &mut State, scope: Scope) -> Outcome<u32> {
+    let before = state.held.len();
+    match scope {
+        Scope::Environment => stop_everything(state),
+        Scope::Thread(place) => hold(state, place)?,
+        Scope::Space(space) => {
+            for place in threads_of(&state.environment, space).map_err(refused)? {
+                hold(state, place)?;
+            }
+        }
+    }
+    Ok((state.held.len() - before) as u32)
+}
+
+fn hold(state: &mut State, place: Place) -> Outcome<()> {
+    let seen = seize(&state.environment, place).map_err(refused)?;
+    let seen = seen.ok_or_else(|| failure(FailureKind::NotFound, "there is no thread at this place"))?;
+    let is_paused = step::is_paused(state, place);
+    if !was_stopped(&seen) || is_paused {
+        step::forget(state, place);
+        step::unpause(state, place);
+        state.held.insert(place);
+    }
+    Ok(())
+}
+
+/// The threads of a space. Looking lets those run on that ran.
+fn threads_of(environment: &Environment, space: Place) -> Result<Vec<Place>, Status> {
+    let mut threads = Vec::new();
+    for flob in environment.flobs()?.iter().filter(|flob| flob.kind == FlobKind::Thread) {
+        let Some(seen) = seize(environment, flob.place)? else { continue };
+        if seen.space == Some(space) {
+            threads.push(flob.place);
+        }
+        if !was_stopped(&seen) {
+            flob_checkpointer::resume(environment, flob.place)?;
+        }
+    }
+    Ok(threads)
+}
+
+/// `Resume`: how many threads it let go.
+pub fn resume(nester: &Nester, state: &mut State, scope: Scope) -> Outcome<u32> {
+    if state.exit.is_some() {
+        return Err(failure(FailureKind::State, "the program has ended"));
+    }
+    let chosen: Vec<Place> = match scope {
+        Scope::Environment => state.held.iter().copied().collect(),
+        Scope::Thread(place) => state.held.get(&place).copied().into_iter().collect(),
+        Scope::Space(space) => {
+            let threads: BTreeSet<_> = threads_of(&state.environment, space).map_err(refused)?.into_iter().collect();
+            state.held.intersection(&threads).copied().collect()
+        }
+    };
+    let count = chosen.len() as u32;
+    for place in &chosen {
+        state.held.remove(place);
+    }
+    let_go(nester, state, chosen).map_err(refused)?;
+    Ok(count)
+}
+
+/// Lets threads go that nothing of the debugger holds any more: off a breakpoint by a step, the others at once.
+pub fn let_go(nester: &Nester, state: &mut State, places: Vec<Place>) -> Result<(), Status> {
+    if let Some(save) = &mut state.save {
+        save.paused.extend(places);
+        return Ok(());
+    }
+    let mut free = Vec::new();
+    let mut at_breakpoint = Vec::new();
+    for place in places {
+        match step::is_at_breakpoint(nester, state, place)? {
+            true => at_breakpoint.push(place),
+            false => free.push(place),
+        }
+    }
+    if step::pause_instead(state, &free) {
+        free.clear();
+    }
+    release(&state.environment, &free)?;
+    at_breakpoint.into_iter().try_for_each(|place| step::begin(nester, state, place, Purpose::Continue))
+}

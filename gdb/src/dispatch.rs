@@ -1,0 +1,183 @@
+//! Which packets are answered here and which go to gdbstub: one table.
+
+use flob_abi::Protection;
+use flob_image::{Link, State};
+
+use crate::{
+    files::Files,
+    grammar::{self, ThreadName, Verdict},
+    guest::Guest,
+    inferior::Inferior,
+    packet::{hex, parse_hex},
+    stop::{StopKind, exit_byte},
+    xfer::{self, thread_id},
+};
+
+/// Where a packet goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// This is the answer.
+    Answer(Vec<u8>),
+    /// gdbstub answers.
+    Stub,
+    /// gdbstub answers this packet instead.
+    Instead(Vec<u8>),
+    /// gdbstub answers, and this is put behind its answer.
+    StubAnd(&'static str),
+    /// Acknowledgements end with this answer.
+    Trust,
+    /// The debugger goes, with this answer if any.
+    Detach(Option<&'static [u8]>),
+}
+
+/// What packets are answered from.
+pub struct Desk<'a, G> {
+    /// The space.
+    pub inferior: &'a mut Inferior<G>,
+    /// What may be read.
+    pub files: &'a mut Files,
+    /// The debugger knows threads as `pPROCESS.THREAD`.
+    pub processes: &'a mut bool,
+    /// The thread it has chosen by `Hc` or `Hg`.
+    pub chosen: &'a mut Option<u64>,
+}
+
+/// Answer to what makes no sense.
+const MALFORMED: &[u8] = b"E16";
+/// Answer to what cannot be done while the program runs.
+const BUSY: &[u8] = b"E10";
+
+type Handler<G> = fn(&mut Desk<'_, G>, &[u8]) -> Route;
+
+/// Longer names stand before shorter ones that they begin with.
+fn table<G: Guest>() -> [(&'static [u8], Handler<G>); 20] {
+    [
+        (b"qSupported:", |desk, rest| {
+            *desk.processes = rest.split(|byte| *byte == b';').any(|feature| feature == b"multiprocess+");
+            Route::StubAnd(xfer::OFFERED)
+        }),
+        (b"QStartNoAckMode", |_, _| Route::Trust),
+        (b"qXfer:", |desk, rest| {
+            Route::Answer(xfer::answer(desk.inferior, desk.files, *desk.processes, rest))
+        }),
+        (b"vFile:", |desk, rest| Route::Answer(desk.files.answer(rest))),
+        (b"qThreadExtraInfo,", extra_info),
+        (b"qMemoryRegionInfo:", memory_region),
+        (b"qHostInfo", |_, _| Route::Answer(host_info())),
+        (b"qProcessInfo", |_, _| Route::Answer([b"pid:1;".to_vec(), host_info()].concat())),
+        (b"qAttached", |_, _| Route::Answer(b"1".to_vec())),
+        (b"qC", |desk, rest| if rest.is_empty() { current_thread(desk) } else { Route::Answer(Vec::new()) }),
+        (b"?", |desk, _| Route::Answer(last_stop(desk))),
+        (b"vKill", |_, _| Route::Detach(Some(b"OK"))),
+        (b"k", |_, _| Route::Detach(None)),
+        (b"D", |_, _| Route::Detach(Some(b"OK"))),
+        (b"H", choose_thread),
+        (b"c", |desk, _| old_resume(desk, false)),
+        (b"C", |desk, _| old_resume(desk, false)),
+        (b"s", |desk, _| old_resume(desk, true)),
+        (b"S", |desk, _| old_resume(desk, true)),
+        (b"", |_, _| Route::Stub),
+    ]
+}
+
+/// Decides about a packet. Only what gdbstub can take goes there.
+pub fn route<G: Guest>(desk: &mut Desk<'_, G>, packet: &[u8]) -> Route {
+    let found = table::<G>().into_iter().find_map(|(name, handler)| Some((handler, packet.strip_prefix(name)?)));
+    let route = found.map_or(Route::Stub, |(handler, rest)| handler(desk, rest));
+    if desk.inferior.running && !matches!(route, Route::Detach(_)) {
+        return Route::Answer(BUSY.to_vec());
+    }
+    let passed = if let Route::Instead(other) = &route { other } else { packet };
+    match (&route, grammar::check(passed)) {
+        (Route::Stub | Route::StubAnd(_) | Route::Instead(_), Verdict::Malformed) => Route::Answer(MALFORMED.to_vec()),
+        (Route::Stub | Route::StubAnd(_) | Route::Instead(_), Verdict::Unknown) => Route::Answer(Vec::new()),
+        _ => route,
+    }
+}
+
+fn choose_thread<G: Guest>(desk: &mut Desk<'_, G>, rest: &[u8]) -> Route {
+    if let Some(ThreadName::One(number)) = rest.get(1..).and_then(grammar::thread_name) {
+        *desk.chosen = Some(number);
+    }
+    Route::Stub
+}
+
+/// `c`, `C`, `s`, `S`: the same in the newer form. Addresses and signals are not served and ignored.
+fn old_resume<G: Guest>(desk: &mut Desk<'_, G>, step: bool) -> Route {
+    if !step {
+        return Route::Instead(b"vCont;c".to_vec());
+    }
+    let last = desk.inferior.last.thread.and_then(|thread| desk.inferior.number(thread));
+    match desk.chosen.or(last.map(|number| number.get() as u64)) {
+        Some(number) => Route::Instead(format!("vCont;s:{number:x};c").into_bytes()),
+        None => Route::Answer(MALFORMED.to_vec()),
+    }
+}
+
+fn last_stop<G: Guest>(desk: &mut Desk<'_, G>) -> Vec<u8> {
+    let last = desk.inferior.last;
+    let signal = match last.kind {
+        StopKind::Exited(code) => return format!("W{:02x}", exit_byte(code)).into_bytes(),
+        StopKind::Breakpoint => gdbstub::common::Signal::SIGTRAP,
+        StopKind::Signal(signal) => signal,
+    };
+    match last.thread.and_then(|thread| desk.inferior.number(thread)) {
+        Some(number) => format!("T{:02x}thread:{};", signal.0, thread_id(number.get(), *desk.processes)),
+        None => format!("S{:02x}", signal.0),
+    }
+    .into_bytes()
+}
+
+fn current_thread<G: Guest>(desk: &mut Desk<'_, G>) -> Route {
+    let number = desk.inferior.last.thread.and_then(|thread| desk.inferior.number(thread));
+    let answer = number.map(|number| format!("QC{}", thread_id(number.get(), *desk.processes)));
+    Route::Answer(answer.unwrap_or_default().into_bytes())
+}
+
+fn extra_info<G: Guest>(desk: &mut Desk<'_, G>, rest: &[u8]) -> Route {
+    let Some(ThreadName::One(number)) = grammar::thread_name(rest) else {
+        return Route::Answer(MALFORMED.to_vec());
+    };
+    let number = usize::try_from(number).ok().and_then(gdbstub::common::Tid::new);
+    match number.and_then(|number| desk.inferior.thread(number)) {
+        Some(thread) => Route::Answer(hex(desk.inferior.activity(thread).as_bytes()).into_bytes()),
+        None => Route::Answer(MALFORMED.to_vec()),
+    }
+}
+
+fn host_info() -> Vec<u8> {
+    let triple = hex(b"x86_64-unknown-unknown-elf");
+    format!("triple:{triple};endian:little;ptrsize:8;").into_bytes()
+}
+
+/// The mapping that covers an address, or the gap around it.
+fn memory_region<G: Guest>(desk: &mut Desk<'_, G>, rest: &[u8]) -> Route {
+    let Some(address) = parse_hex(rest) else { return Route::Answer(MALFORMED.to_vec()) };
+    let space = Link::Flob(desk.inferior.space);
+    let Ok(environment) = desk.inferior.environment(false) else { return Route::Answer(b"E05".to_vec()) };
+    let mappings = environment.flobs.iter().filter_map(|flob| match &flob.state {
+        State::Mapping(state) if flob.links.get(1) == Some(&space) => Some(*state),
+        _ => None,
+    });
+    let (mut gap_start, mut gap_end) = (0, flob_abi::memory::USER_END.max(address));
+    for mapping in mappings {
+        let end = mapping.start.saturating_add(mapping.size);
+        if (mapping.start..end).contains(&address) {
+            return Route::Answer(region(mapping.start, mapping.size, Protection::from_bits(mapping.protection)));
+        }
+        if end <= address {
+            gap_start = gap_start.max(end);
+        } else {
+            gap_end = gap_end.min(mapping.start);
+        }
+    }
+    Route::Answer(region(gap_start, gap_end.saturating_sub(gap_start).max(1), Protection::NONE))
+}
+
+fn region(start: u64, size: u64, protection: Protection) -> Vec<u8> {
+    let letters = [(Protection::READ, 'r'), (Protection::WRITE, 'w'), (Protection::EXECUTE, 'x')];
+    let allowed: String =
+        letters.iter().filter(|(right, _)| protection.allows(*right)).map(|(_, letter)| letter).collect();
+    let permissions = if allowed.is_empty() { String::new() } else { format!("permissions:{allowed};") };
+    format!("start:{start:x};size:{size:x};{permissions}").into_bytes()
+}

@@ -1,0 +1,358 @@
+//! One connection of a debugger: its packets and the session's events, taken in one after the other.
+
+use std::{
+    convert::Infallible,
+    io::{self, Read, Write},
+    net::{Shutdown, TcpStream},
+    os::unix::net::UnixStream,
+    sync::mpsc::{self, Receiver, Sender},
+    thread,
+};
+
+use flob_link::Event;
+use flob_session::{Error, HubEvent, LinkState};
+use gdbstub::{
+    conn::Connection,
+    stub::{GdbStubBuilder, state_machine::GdbStubStateMachine},
+};
+
+use crate::{
+    arch,
+    dispatch::{self, Desk, Route},
+    files::Files,
+    filter::{Filter, Wanted},
+    guest::Guest,
+    inferior::Inferior,
+    packet::{self, PACKET_SIZE, frame},
+    stop::{Stop, StopKind},
+};
+
+/// A byte stream to a debugger.
+pub trait Stream: Read + Write + Send + Sized + 'static {
+    /// A second handle, for reading beside writing.
+    fn another(&self) -> io::Result<Self>;
+    /// Ends it, also for a reader that is blocked.
+    fn end(&self);
+}
+
+impl Stream for UnixStream {
+    fn another(&self) -> io::Result<Self> {
+        self.try_clone()
+    }
+
+    fn end(&self) {
+        let _ = self.shutdown(Shutdown::Both);
+    }
+}
+
+impl Stream for TcpStream {
+    fn another(&self) -> io::Result<Self> {
+        self.set_nodelay(true)?;
+        self.try_clone()
+    }
+
+    fn end(&self) {
+        let _ = self.shutdown(Shutdown::Both);
+    }
+}
+
+/// What gdbstub writes; cut into packets and sent by the filter.
+#[derive(Debug, Default)]
+struct Outbox(Vec<u8>);
+
+impl Connection for Outbox {
+    type Error = Infallible;
+
+    fn write(&mut self, byte: u8) -> Result<(), Infallible> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+enum Input {
+    Bytes(Vec<u8>),
+    Closed,
+    Event(HubEvent),
+    SessionEnded,
+}
+
+/// Why the loop ends; either way the program is let go.
+enum End {
+    Detached,
+    Failed(Error),
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+type Stub<G> = GdbStubStateMachine<'static, Inferior<G>, Outbox>;
+
+struct Server<G: Guest, S> {
+    inferior: Inferior<G>,
+    files: Files,
+    filter: Filter,
+    stub: Option<Stub<G>>,
+    stream: S,
+    log: Option<Box<dyn Write + Send>>,
+    processes: bool,
+    chosen: Option<u64>,
+}
+
+/// Serves one debugger until it goes or the session ends. Everything that crosses the line is written to `log`.
+pub(crate) fn run<G: Guest, S: Stream>(
+    stream: S,
+    mut inferior: Inferior<G>,
+    events: Receiver<HubEvent>,
+    log: Option<Box<dyn Write + Send>>,
+) -> Result<(), Error> {
+    let (sender, inputs) = mpsc::channel();
+    let reading = stream.another().map_err(|source| io_error("serving a debugger", source))?;
+    spawn("gdb reader", { let sender = sender.clone(); move || read_stream(reading, &sender) })?;
+    spawn("gdb events", move || forward(&events, &sender))?;
+    let files = Files::new(inferior.guest.elf());
+    let stub = GdbStubBuilder::new(Outbox::default())
+        .packet_buffer_size(PACKET_SIZE)
+        .build()
+        .map_err(|error| Error::Internal(error.to_string()))?
+        .run_state_machine(&mut inferior)
+        .map_err(|error| Error::Internal(error.to_string()))?;
+    let filter = Filter::default();
+    let mut server =
+        Server { inferior, files, filter, stub: Some(stub), stream, log, processes: false, chosen: None };
+    let end = server.serve(&inputs);
+    server.inferior.detach();
+    server.stream.end();
+    match end {
+        Ok(()) | Err(End::Detached) => Ok(()),
+        Err(End::Failed(error)) => Err(error),
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    let started = thread::Builder::new().name(name.into()).spawn(run);
+    started.map(drop).map_err(|source| io_error("serving a debugger", source))
+}
+
+fn io_error(context: &str, source: io::Error) -> Error {
+    Error::Io { context: context.into(), source }
+}
+
+fn read_stream(mut stream: impl Read, sender: &Sender<Input>) {
+    let mut room = [0; 4096];
+    while let Ok(count @ 1..) = stream.read(&mut room) {
+        let bytes = room.get(..count).unwrap_or_default().to_vec();
+        if sender.send(Input::Bytes(bytes)).is_err() {
+            return;
+        }
+    }
+    let _ = sender.send(Input::Closed);
+}
+
+/// Ends with the session, or with the first event after the debugger has gone.
+fn forward(events: &Receiver<HubEvent>, sender: &Sender<Input>) {
+    for event in events {
+        if matters(&event) && sender.send(Input::Event(event)).is_err() {
+            return;
+        }
+    }
+    let _ = sender.send(Input::SessionEnded);
+}
+
+fn matters(event: &HubEvent) -> bool {
+    !matches!(event, HubEvent::Saved(_) | HubEvent::Guest(Event::Output { .. } | Event::InputWanted { .. }))
+}
+
+impl<G: Guest, S: Stream> Server<G, S> {
+    fn serve(&mut self, inputs: &Receiver<Input>) -> Result<(), End> {
+        while let Some(input) = self.next(inputs) {
+            match input {
+                Input::Bytes(bytes) => self.take_bytes(&bytes)?,
+                Input::Event(HubEvent::Link(LinkState::Dead)) | Input::SessionEnded => return self.session_ended(),
+                Input::Event(event) => self.take_event(event)?,
+                Input::Closed => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for what comes next, and lets a step that does not end lose its privilege meanwhile.
+    fn next(&mut self, inputs: &Receiver<Input>) -> Option<Input> {
+        loop {
+            let Some(patience) = self.inferior.patience() else { return inputs.recv().ok() };
+            match inputs.recv_timeout(patience) {
+                Ok(input) => return Some(input),
+                Err(mpsc::RecvTimeoutError::Timeout) => self.inferior.lose_patience(),
+                Err(mpsc::RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+    }
+
+    fn take_bytes(&mut self, bytes: &[u8]) -> Result<(), End> {
+        let mut out = Vec::new();
+        let wanted = self.filter.receive(bytes, &mut out);
+        self.write(&out)?;
+        for want in wanted {
+            match want {
+                Wanted::Packet(packet) => self.take_packet(&packet)?,
+                Wanted::Interrupt => {
+                    if let Some(stop) = self.inferior.interrupt() {
+                        self.report(stop)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_event(&mut self, event: HubEvent) -> Result<(), End> {
+        let Some(stop) = self.inferior.on_event(event) else { return self.tell_console() };
+        self.report(stop)
+    }
+
+    fn session_ended(&mut self) -> Result<(), End> {
+        if self.inferior.running {
+            self.inferior.console.push("flob: the session has ended".into());
+            self.tell_console()?;
+        }
+        Ok(())
+    }
+
+    fn take_packet(&mut self, packet: &[u8]) -> Result<(), End> {
+        self.note("<-", packet);
+        let mut desk = Desk {
+            inferior: &mut self.inferior,
+            files: &mut self.files,
+            processes: &mut self.processes,
+            chosen: &mut self.chosen,
+        };
+        match dispatch::route(&mut desk, packet) {
+            Route::Answer(answer) => self.send(&answer),
+            Route::Stub => self.feed(packet, ""),
+            Route::Instead(other) => self.feed(&other, ""),
+            Route::StubAnd(more) => self.feed(packet, more),
+            Route::Trust => {
+                self.send(b"OK")?;
+                self.filter.trust();
+                Ok(())
+            }
+            Route::Detach(answer) => {
+                self.inferior.detach();
+                answer.map_or(Ok(()), |answer| self.send(answer))?;
+                Err(End::Detached)
+            }
+        }
+    }
+
+    /// Hands a packet to gdbstub and sends its answer, with `more` behind it.
+    fn feed(&mut self, packet: &[u8], more: &str) -> Result<(), End> {
+        for byte in frame(packet) {
+            let next = match self.stub.take() {
+                Some(GdbStubStateMachine::Idle(stub)) => stub.incoming_data(&mut self.inferior, byte),
+                Some(GdbStubStateMachine::Running(stub)) => stub.incoming_data(&mut self.inferior, byte),
+                Some(GdbStubStateMachine::CtrlCInterrupt(stub)) => Ok(stub.into()),
+                Some(GdbStubStateMachine::Disconnected(stub)) => Ok(stub.return_to_idle()),
+                None => return Err(End::Detached),
+            };
+            self.stub = Some(next.map_err(|error| Error::Internal(format!("the gdb protocol: {error}")))?);
+        }
+        self.send_outbox(more)?;
+        self.tell_console()?;
+        match self.inferior.immediate.take() {
+            Some(stop) => self.report(stop),
+            None => Ok(()),
+        }
+    }
+
+    fn outbox(&mut self) -> Vec<u8> {
+        let outbox = match &mut self.stub {
+            Some(GdbStubStateMachine::Idle(stub)) => stub.borrow_conn(),
+            Some(GdbStubStateMachine::Running(stub)) => stub.borrow_conn(),
+            Some(GdbStubStateMachine::CtrlCInterrupt(stub)) => stub.borrow_conn(),
+            Some(GdbStubStateMachine::Disconnected(stub)) => stub.borrow_conn(),
+            None => return Vec::new(),
+        };
+        std::mem::take(&mut outbox.0)
+    }
+
+    fn send_outbox(&mut self, more: &str) -> Result<(), End> {
+        let mut framer = packet::Framer::default();
+        for byte in self.outbox() {
+            if let Some(packet::Incoming::Packet(mut answer)) = framer.push(byte) {
+                answer.extend_from_slice(more.as_bytes());
+                self.send(&answer)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells a stop to the debugger, which waits for one. Everything is held first.
+    fn report(&mut self, stop: Stop) -> Result<(), End> {
+        if !matches!(stop.kind, StopKind::Exited(_)) {
+            self.inferior.stop_world();
+        }
+        self.tell_console()?;
+        self.inferior.running = false;
+        self.inferior.last = stop;
+        let number = stop.thread.and_then(|thread| self.inferior.number(thread));
+        let told = stop.thread.map(|thread| self.expedited(thread)).unwrap_or_default();
+        let mut registers = told.iter().map(|(register, bytes)| (*register, bytes.as_slice()));
+        let Some(GdbStubStateMachine::Running(stub)) = self.stub.take_if(|stub| matches!(stub, GdbStubStateMachine::Running(_))) else {
+            return Ok(());
+        };
+        let next = stub.report_stop_with_regs(&mut self.inferior, stop.reason(number), &mut registers);
+        let next = next.map_err(|error| Error::Internal(format!("the gdb protocol: {error}")))?;
+        self.stub = Some(match next {
+            GdbStubStateMachine::Disconnected(stub) => stub.return_to_idle(),
+            other => other,
+        });
+        self.send_outbox("")
+    }
+
+    /// What saves the debugger its first question after a stop.
+    fn expedited(&mut self, thread: flob_image::Place) -> Vec<(arch::RegisterNumber, Vec<u8>)> {
+        let told = self.inferior.registers(thread, false).is_ok();
+        let state = self.inferior.state(thread, false).ok().filter(|_| told);
+        state.map(|(state, _)| arch::expedited(&state)).unwrap_or_default()
+    }
+
+    /// Lines for the user; the debugger takes them only while it waits for a stop.
+    fn tell_console(&mut self) -> Result<(), End> {
+        if !matches!(self.stub, Some(GdbStubStateMachine::Running(_))) {
+            return Ok(());
+        }
+        for line in self.inferior.take_console() {
+            let text = packet::hex(format!("{line}\n").as_bytes());
+            self.send(format!("O{text}").as_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, answer: &[u8]) -> Result<(), End> {
+        self.note("->", answer);
+        let mut out = Vec::new();
+        self.filter.send(answer, &mut out);
+        self.write(&out)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        // A debugger that does not read any more has gone.
+        self.stream.write_all(bytes).map_err(|_| End::Detached)
+    }
+
+    fn note(&mut self, direction: &str, packet: &[u8]) {
+        if let Some(log) = &mut self.log {
+            // The log is for people in trouble; that it cannot be written is none of the debugger's.
+            let _ = writeln!(log, "{direction} {}", packet.escape_ascii());
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The loop: messages in, state changed, asks out, the screen drawn at most sixty times a second.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::AtomicBool,
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use flob_image::Place;
+use flob_session::{Client, Error};
+
+use super::{
+    editor,
+    input::Input,
+    insight::Insight,
+    message::{Ask, Job, Message},
+    state::{Ended, Leave, LogKind, State},
+    store::Store,
+    terminal::{self, Screen},
+    text,
+    theme::Theme,
+    update::update,
+    worker::{Tools, Workers},
+};
+
+/// Shortest time between two drawings.
+const FRAME: Duration = Duration::from_millis(16);
+/// How often values age on screen if nothing happens.
+const TICK: Duration = Duration::from_secs(1);
+/// The same while something long is under way.
+const WORKING_TICK: Duration = Duration::from_millis(200);
+
+/// What the TUI is to show.
+pub struct Options {
+    /// The session; `None` for a checkpoint alone.
+    pub client: Option<Client>,
+    /// A checkpoint to open at the start.
+    pub checkpoint: Option<String>,
+    /// The checkpoints.
+    pub store: Option<Arc<dyn Store>>,
+    /// Names and symbols.
+    pub insight: Arc<dyn Insight>,
+    /// The program reads what is typed.
+    pub typed_input: bool,
+    /// How it looks.
+    pub theme: Theme,
+}
+
+/// What is left to say once the terminal is back.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// How it was left.
+    pub leave: Leave,
+    /// The session's name.
+    pub session: Option<String>,
+    /// How the program ended, if it has.
+    pub ended: Option<Ended>,
+    /// The program's last output, as it wrote it.
+    pub output: Vec<u8>,
+}
+
+/// Shows the TUI until it is left.
+pub fn run(options: Options) -> Result<Summary, Error> {
+    let (messages, inbox) = mpsc::channel();
+    let tools = Tools {
+        client: options.client,
+        store: options.store,
+        insight: options.insight,
+        messages: messages.clone(),
+        cancel: Arc::new(AtomicBool::new(false)),
+    };
+    terminal::restore_on_panic(messages.clone());
+    let screen = Screen::take()?;
+    let input = Input::start(&messages)?;
+    let workers = Workers::start(&tools)?;
+    let state = State::new(screen.size(), options.theme, tools.client.is_some(), options.typed_input);
+    let mut app = App { state, screen, input, workers, tools, start: Instant::now() };
+    app.run(&inbox, options.checkpoint)?;
+    let App { state, .. } = app;
+    Ok(Summary {
+        leave: state.leave.unwrap_or(Leave::Running),
+        session: state.info.map(|info| info.name),
+        ended: state.ended,
+        output: state.console.tail(),
+    })
+}
+
+struct App {
+    state: State,
+    screen: Screen,
+    input: Input,
+    workers: Workers,
+    tools: Tools,
+    start: Instant,
+}
+
+impl App {
+    fn run(&mut self, inbox: &Receiver<Message>, checkpoint: Option<String>) -> Result<(), Error> {
+        self.workers.ask(Ask::List);
+        if let Some(id) = checkpoint {
+            self.workers.ask(Ask::Open(id));
+        }
+        self.screen.draw(&self.state)?;
+        while self.state.leave.is_none() {
+            let tick = if self.state.work.is_some() { WORKING_TICK } else { TICK };
+            match inbox.recv_timeout(tick) {
+                Ok(message) => self.take_all(message, inbox)?,
+                Err(RecvTimeoutError::Timeout) => self.take(Message::Tick)?,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            self.screen.draw(&self.state)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a message and what else comes until the next drawing is due.
+    fn take_all(&mut self, first: Message, inbox: &Receiver<Message>) -> Result<(), Error> {
+        let due = Instant::now() + FRAME;
+        self.take(first)?;
+        while self.state.leave.is_none() {
+            match inbox.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                Ok(message) => self.take(message)?,
+                Err(_) => return Ok(()),
+            }
+            if Instant::now() >= due {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, message: Message) -> Result<(), Error> {
+        self.state.now = self.start.elapsed();
+        for ask in update(&mut self.state, message) {
+            match ask {
+                Ask::Redraw => self.screen.clear()?,
+                Ask::Editor { checkpoint, flobs } => self.edit(checkpoint, &flobs)?,
+                other => self.workers.ask(other),
+            }
+        }
+        Ok(())
+    }
+
+    /// Lends the terminal to `$EDITOR`. What came of it is saved as a new checkpoint.
+    fn edit(&mut self, checkpoint: String, flobs: &[Place]) -> Result<(), Error> {
+        let Some(store) = self.tools.store.clone() else {
+            self.state.tell(LogKind::Trouble, text::NO_STORE);
+            return Ok(());
+        };
+        let (screen, id) = (&mut self.screen, &checkpoint);
+        let edited = self.input.rest_while(|| screen.lend(|| editor::edit(store.as_ref(), id, flobs)))?;
+        self.state.size = self.screen.size();
+        match edited {
+            Ok(Some(environment)) => {
+                let environment = Box::new(environment);
+                self.workers.ask(Ask::Do(Job::SaveEdited { parent: checkpoint, environment, pokes: Vec::new() }));
+            }
+            Ok(None) => self.state.tell(LogKind::Note, text::UNCHANGED),
+            Err(error) => self.state.tell(LogKind::Trouble, error.to_string()),
+        }
+        Ok(())
+    }
+}

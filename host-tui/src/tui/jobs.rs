@@ -1,0 +1,71 @@
+//! What the workers do for each job.
+
+use flob_session::{Error, HubReply, HubRequest, Owner};
+
+use super::{
+    message::{Job, Message, Outcome},
+    text,
+    worker::{Tools, request, store},
+};
+
+/// Does a job; the message tells what came of it.
+pub fn run(tools: &Tools, job: Job) -> Message {
+    let result = perform(tools, &job).map_err(|error| error.to_string());
+    Message::Finished { job, result }
+}
+
+fn perform(tools: &Tools, job: &Job) -> Result<Outcome, Error> {
+    let user = || Owner::User;
+    let reply = match job {
+        Job::Pause(scope) => request(tools, HubRequest::Hold { owner: user(), scope: *scope })?,
+        Job::Resume { scope, force } => {
+            request(tools, HubRequest::Release { owner: user(), scope: *scope, force: *force })?
+        }
+        Job::Step(thread) => request(tools, HubRequest::Step { owner: user(), thread: *thread })?,
+        Job::Apply { .. } => return apply(tools, job),
+        Job::Save { name, then_stop } => {
+            let saved = request(tools, HubRequest::Save { name: name.clone(), when: None })?;
+            if *then_stop {
+                request(tools, HubRequest::Shutdown)?;
+            }
+            saved
+        }
+        Job::Restore { id, force } => request(tools, HubRequest::Restore { id: id.clone(), force: *force })?,
+        Job::Remove(id) => return store(tools)?.remove(id).map(|()| Outcome::Done),
+        Job::SaveEdited { parent, environment, pokes } => {
+            return store(tools)?.save_edited(parent, environment, pokes).map(Outcome::Checkpoint);
+        }
+        Job::Type(bytes) => request(tools, HubRequest::Type { bytes: bytes.clone() })?,
+        Job::Stop => request(tools, HubRequest::Shutdown)?,
+    };
+    match reply {
+        HubReply::Done => Ok(Outcome::Done),
+        HubReply::Checkpoint(id) => Ok(Outcome::Checkpoint(id)),
+        HubReply::Held { holders, .. } => Ok(Outcome::Held(holders)),
+        _ => Err(Error::Internal(text::UNEXPECTED.into())),
+    }
+}
+
+/// Sets flobs, then memory, and stops at the first that fails.
+fn apply(tools: &Tools, job: &Job) -> Result<Outcome, Error> {
+    let Job::Apply { changes, pokes } = job else { return Ok(Outcome::Done) };
+    let sets = changes.iter().map(|(place, hash, change)| HubRequest::Set {
+        place: *place,
+        hash: *hash,
+        change: change.clone(),
+    });
+    let writes = pokes.iter().map(|poke| HubRequest::Write {
+        memory: poke.memory,
+        address: poke.address,
+        bytes: poke.bytes.clone(),
+    });
+    let count = changes.len() + pokes.len();
+    for (done, change) in sets.chain(writes).enumerate() {
+        match request(tools, change) {
+            Ok(_) => {}
+            Err(error) if done == 0 => return Err(error),
+            Err(error) => return Err(Error::Refused(text::partly(done, count, &error.to_string()))),
+        }
+    }
+    Ok(Outcome::Done)
+}

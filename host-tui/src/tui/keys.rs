@@ -1,0 +1,179 @@
+//! What a key means in each mode. In the normal mode, the table of commands says it.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+
+use super::{
+    commands::{self, control, editing, looking},
+    line::Line,
+    message::{Ask, Job},
+    state::{Leave, LogKind, Mode, Question, State},
+};
+
+/// Takes a key.
+pub fn press(state: &mut State, key: KeyEvent) -> Vec<Ask> {
+    if key.kind == KeyEventKind::Release {
+        return Vec::new();
+    }
+    if !matches!(state.mode, Mode::Edit(_)) {
+        state.notice = None;
+    }
+    match std::mem::replace(&mut state.mode, Mode::Normal) {
+        Mode::Normal => commands::press(state, key),
+        mode if is_escape(key) && !matches!(mode, Mode::Confirm(_)) => Vec::new(),
+        Mode::Search(line) => typing(state, line, key, Mode::Search, looking::search),
+        Mode::Command(line) => command(state, line, key),
+        Mode::Typing(line) => input(state, line, key),
+        Mode::Edit(mut editor) => {
+            if key.code == KeyCode::Enter {
+                return enter_edit(state, editor);
+            }
+            editor.line.take(key);
+            state.mode = Mode::Edit(editor);
+            Vec::new()
+        }
+        Mode::Confirm(question) => answer(state, question, key),
+        Mode::Help(scroll) => help(state, scroll, key),
+    }
+}
+
+/// Text was pasted: into the line being typed, if there is one.
+pub fn paste(state: &mut State, text: &str) {
+    match &mut state.mode {
+        Mode::Search(line) | Mode::Command(line) | Mode::Typing(line) => line.paste(text),
+        Mode::Edit(editor) => editor.line.paste(text),
+        _ => {}
+    }
+}
+
+fn is_escape(key: KeyEvent) -> bool {
+    key.code == KeyCode::Esc || key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL)
+}
+
+/// A line is typed; Enter does something with it, erasing beyond its beginning leaves it.
+fn typing(
+    state: &mut State,
+    mut line: Line,
+    key: KeyEvent,
+    mode: fn(Line) -> Mode,
+    done: fn(&mut State, &str) -> Vec<Ask>,
+) -> Vec<Ask> {
+    if key.code == KeyCode::Enter {
+        return if line.text().is_empty() { Vec::new() } else { done(state, line.text()) };
+    }
+    if key.code == KeyCode::Backspace && line.text().is_empty() {
+        return Vec::new();
+    }
+    line.take(key);
+    state.mode = mode(line);
+    Vec::new()
+}
+
+fn command(state: &mut State, line: Line, key: KeyEvent) -> Vec<Ask> {
+    if key.code == KeyCode::Tab {
+        let completed = complete(state, line.text());
+        state.mode = Mode::Command(Line::new(completed));
+        return Vec::new();
+    }
+    typing(state, line, key, Mode::Command, commands::execute)
+}
+
+/// Completes the name of a command, or of a flob after it, as far as it is certain; says what else there is.
+fn complete(state: &mut State, text: &str) -> String {
+    let names: Vec<String> = commands::completions(text).map(str::to_owned).collect();
+    let (kept, names) = match text.rsplit_once(' ') {
+        Some((kept, word)) if names.is_empty() => {
+            let snapshot = state.shown();
+            let all = snapshot.map(|snapshot| snapshot.names.as_slice()).unwrap_or_default();
+            (format!("{kept} "), all.iter().filter(|name| name.starts_with(word)).cloned().collect())
+        }
+        _ => (String::new(), names),
+    };
+    let Some(first) = names.first() else { return text.to_owned() };
+    let same = |name: &String| first.chars().zip(name.chars()).take_while(|(a, b)| a == b).count();
+    let certain = names.iter().map(same).min().unwrap_or_default();
+    if names.len() > 1 {
+        let some: Vec<&str> = names.iter().take(8).map(String::as_str).collect();
+        state.notice = Some((LogKind::Note, some.join("  ")));
+    }
+    let end = if names.len() == 1 { " " } else { "" };
+    format!("{kept}{}{end}", first.chars().take(certain).collect::<String>())
+}
+
+/// Input for the program: a line at a time; Control-D ends it.
+fn input(state: &mut State, mut line: Line, key: KeyEvent) -> Vec<Ask> {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    match key.code {
+        KeyCode::Enter => {
+            state.mode = Mode::Typing(Line::default());
+            vec![Ask::Do(Job::Type(format!("{}\n", line.text()).into_bytes()))]
+        }
+        KeyCode::Char('d') if control => vec![Ask::Do(Job::Type(Vec::new()))],
+        _ => {
+            line.take(key);
+            state.mode = Mode::Typing(line);
+            Vec::new()
+        }
+    }
+}
+
+/// A field's new value is taken up if it is one; else the editor stays.
+fn enter_edit(state: &mut State, editor: super::edit::Editor) -> Vec<Ask> {
+    let Some(snapshot) = state.shown().cloned() else { return Vec::new() };
+    match editor.check(&snapshot) {
+        Ok(edit) => {
+            state.notice = None;
+            editing::take(state, edit);
+        }
+        Err(error) => {
+            state.notice = Some((LogKind::Trouble, error));
+            state.mode = Mode::Edit(editor);
+        }
+    }
+    Vec::new()
+}
+
+fn help(state: &mut State, scroll: usize, key: KeyEvent) -> Vec<Ask> {
+    let page = usize::from(state.size.1.saturating_sub(6)).max(1);
+    let scroll = match key.code {
+        KeyCode::Up | KeyCode::Char('k') => scroll.saturating_sub(1),
+        KeyCode::Down | KeyCode::Char('j') => scroll + 1,
+        KeyCode::PageUp => scroll.saturating_sub(page),
+        KeyCode::PageDown | KeyCode::Char(' ') => scroll + page,
+        KeyCode::Home => 0,
+        _ => return Vec::new(),
+    };
+    let most = super::view::help::line_count().saturating_sub(page);
+    state.mode = Mode::Help(scroll.min(most));
+    Vec::new()
+}
+
+/// An answer to a question; a key that answers nothing leaves it standing.
+fn answer(state: &mut State, question: Question, key: KeyEvent) -> Vec<Ask> {
+    let yes = matches!(key.code, KeyCode::Enter | KeyCode::Char('y'));
+    if is_escape(key) || key.code == KeyCode::Char('n') {
+        return Vec::new();
+    }
+    match (question, key.code) {
+        (Question::Apply, KeyCode::Char('u')) => {
+            editing::drop_last(state, "");
+            if state.pending.is_empty() { Vec::new() } else { editing::apply(state, "") }
+        }
+        (Question::Apply, _) if yes => editing::apply_now(state),
+        (Question::Restore(id), _) if yes => control::restore_now(state, id),
+        (Question::Remove(id), _) if yes => control::remove_now(state, id),
+        (Question::Discard, _) if yes => {
+            state.pending.clear();
+            control::quit(state, "")
+        }
+        (Question::Quit, KeyCode::Char('l' | 'q')) => {
+            state.leave = Some(Leave::Running);
+            Vec::new()
+        }
+        (Question::Quit, KeyCode::Char('c')) => control::stop(state, true),
+        (Question::Quit, KeyCode::Char('s')) => control::stop(state, false),
+        (question, _) => {
+            state.mode = Mode::Confirm(question);
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Memory in hexadecimal and ASCII, with marks where registers point.
+
+use flob_link::Memory;
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    style::Modifier,
+    text::{Line, Span},
+};
+
+use super::super::{
+    layout,
+    memory::ROW,
+    state::{Focus, State},
+    text,
+};
+use super::rows::{self, span};
+
+/// A pointed-at address and who points there.
+type Mark = (u64, String);
+
+/// Draws the pane.
+pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
+    let view = &state.memory;
+    let title = match view.memory {
+        Memory::Environment => text::ENVIRONMENT_MEMORY.to_owned(),
+        Memory::Space(space) => text::space_memory(&state.name(space)),
+    };
+    let inner = rows::pane(buffer, area, Line::from(title), state.focus == Focus::List, state);
+    let (head, foot) = (layout::head_lines(state), layout::foot_lines(state));
+    let height = usize::from(inner.height).saturating_sub(head + foot);
+    let columns: String = (0..ROW).map(|column| format!("{}{column:>2x}", if column == 8 { "  " } else { " " })).collect();
+    let heading = format!("{:>12} {columns}", "");
+    buffer.set_stringn(inner.x, inner.y, heading, usize::from(inner.width), state.theme.dim());
+    let marks = marks(state);
+    let list = rows::lines_of(inner, head, height);
+    rows::draw(buffer, list, 0..height, |row| row_line(state, row as u64, &marks));
+    let below = rows::lines_of(inner, head + height, foot);
+    foot_line(buffer, below, state, &marks);
+}
+
+fn marks(state: &State) -> Vec<Mark> {
+    match (state.shown(), state.memory.memory) {
+        (Some(snapshot), Memory::Space(space)) => snapshot.marks(space),
+        (Some(snapshot), Memory::Environment) => {
+            let rows = layout::list_height(state) as u64;
+            let end = state.memory.top.saturating_add(rows * ROW);
+            let first = snapshot.environment.flobs.partition_point(|flob| flob.place < state.memory.top);
+            let visible = snapshot.environment.flobs.iter().enumerate().skip(first);
+            let named = visible.take_while(|(_, flob)| flob.place < end);
+            named.map(|(index, flob)| (flob.place, snapshot.names.get(index).cloned().unwrap_or_default())).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The marks within a row.
+fn marks_in(marks: &[Mark], address: u64) -> &[Mark] {
+    let start = marks.partition_point(|mark| mark.0 < address);
+    let end = marks.partition_point(|mark| mark.0 < address.saturating_add(ROW));
+    marks.get(start..end).unwrap_or_default()
+}
+
+fn row_line(state: &State, row: u64, marks: &[Mark]) -> Line<'static> {
+    let (view, theme) = (&state.memory, state.theme);
+    let Some(address) = view.top.checked_add(row * ROW) else { return Line::default() };
+    let here = marks_in(marks, address);
+    let mut line = Line::from(span(format!("{address:>12x}"), theme.dim()));
+    line.push_span(span(if here.is_empty() { " " } else { "<" }, theme.link()));
+    let mut letters = Vec::new();
+    for offset in 0..ROW {
+        let at = address.saturating_add(offset);
+        let (hex, letter, mut style) = match view.byte(at) {
+            Some((byte, changed)) => {
+                (format!("{byte:02x}"), printable(byte), if changed { theme.changed() } else { Default::default() })
+            }
+            None => (text::NO_OLD_BYTES.to_owned(), ' ', theme.dim()),
+        };
+        if here.iter().any(|mark| mark.0 == at) {
+            style = style.patch(theme.link()).add_modifier(Modifier::UNDERLINED);
+        }
+        if at == view.cursor {
+            style = style.patch(theme.selected());
+        }
+        let changed = view.byte(at).is_some_and(|(_, changed)| changed);
+        let gap = if changed { theme.signs().changed } else { " " };
+        let gap = if offset == 8 { format!(" {gap}") } else { gap.to_owned() };
+        line.push_span(span(gap, theme.changed()));
+        line.push_span(span(hex, style));
+        letters.push(span(letter.to_string(), style));
+    }
+    line.push_span(Span::raw(" "));
+    letters.into_iter().for_each(|letter| line.push_span(letter));
+    let names: Vec<&str> = here.iter().map(|mark| mark.1.as_str()).collect();
+    line.push_span(span(format!("  {}", names.join(", ")), theme.link()));
+    line
+}
+
+fn printable(byte: u8) -> char {
+    if byte.is_ascii_graphic() || byte == b' ' { char::from(byte) } else { '.' }
+}
+
+/// The selected address, the number there, and who points into its row.
+fn foot_line(buffer: &mut Buffer, area: Rect, state: &State, marks: &[Mark]) {
+    let view = &state.memory;
+    let width = usize::from(area.width);
+    if area.height == 0 {
+        return;
+    }
+    let word = view.bytes_at(view.cursor, 8);
+    let number = word.iter().rev().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+    let value = if word.len() == 8 { text::word_at(view.cursor, number) } else { format!("{:#x}", view.cursor) };
+    let stale = text::age(state.now.saturating_sub(view.arrived));
+    buffer.set_stringn(area.x, area.y, format!("{value}  {stale}"), width, state.theme.dim());
+    let row = view.cursor - view.cursor % ROW;
+    let names: Vec<&str> = marks_in(marks, row).iter().map(|mark| mark.1.as_str()).collect();
+    let (below, style) = match &view.error {
+        Some(error) => (error.clone(), state.theme.trouble()),
+        None => (names.join(", "), state.theme.link()),
+    };
+    if area.height > 1 {
+        buffer.set_stringn(area.x, area.y + 1, below, width, style);
+    }
+}

@@ -1,0 +1,109 @@
+//! What panes share: borders, rows of which only the visible ones are made, texts cut to columns.
+
+use std::ops::Range;
+
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    style::Style,
+    text::{Line, Span},
+    widgets::{Block, Borders, Widget},
+};
+
+use super::super::state::State;
+
+#[cfg(test)]
+thread_local! {
+    /// How many rows were made, to prove that only visible ones are.
+    pub static MADE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// Draws the border of a pane; what is left inside.
+pub fn pane(buffer: &mut Buffer, area: Rect, title: Line<'_>, focused: bool, state: &State) -> Rect {
+    let style = if focused { state.theme.title() } else { state.theme.dim() };
+    let block = Block::new().borders(Borders::ALL).border_set(state.theme.border()).border_style(style).title(title);
+    let inner = block.inner(area);
+    block.render(area, buffer);
+    inner
+}
+
+/// Draws a window of rows, one a line from the top of the area on.
+pub fn draw<'a>(buffer: &mut Buffer, area: Rect, window: Range<usize>, mut row: impl FnMut(usize) -> Line<'a>) {
+    for (y, index) in (area.y..area.bottom()).zip(window) {
+        #[cfg(test)]
+        MADE.with(|made| made.set(made.get() + 1));
+        let line = row(index);
+        buffer.set_line(area.x, y, &line, area.width);
+        if line.style != Style::default() {
+            buffer.set_style(Rect { y, height: 1, ..area }, line.style);
+        }
+    }
+}
+
+/// The style of a row: reversed if it is selected in the pane that has the keys.
+pub fn row_style(state: &State, selected: bool, focused: bool) -> Style {
+    match (selected, focused) {
+        (true, true) => state.theme.selected(),
+        (true, false) => state.theme.marked(),
+        _ => Style::default(),
+    }
+}
+
+/// A text in exactly so many columns, cut or filled up.
+pub fn fit(text: &str, width: usize) -> String {
+    let length = Span::raw(text).width();
+    if length <= width {
+        return format!("{text}{}", " ".repeat(width - length));
+    }
+    let mut cut = String::new();
+    for letter in text.chars() {
+        let longer = format!("{cut}{letter}");
+        if Span::raw(longer.as_str()).width() + 1 > width {
+            break;
+        }
+        cut = longer;
+    }
+    let filled = Span::raw(cut.as_str()).width();
+    format!("{cut}{}", "~".repeat(width.min(1)) + &" ".repeat(width.saturating_sub(filled + 1)))
+}
+
+/// Breaks a text into lines of at most so many columns, between words where it can.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let last = lines.last_mut();
+        let Some(line) = last else { break };
+        if !line.is_empty() && Span::raw(line.as_str()).width() + 1 + Span::raw(word).width() > width {
+            lines.push(word.to_owned());
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+}
+
+/// The part of an area from this line on, so many lines high.
+pub fn lines_of(area: Rect, from: usize, count: usize) -> Rect {
+    let from = u16::try_from(from).unwrap_or(u16::MAX).min(area.height);
+    let count = u16::try_from(count).unwrap_or(u16::MAX).min(area.height - from);
+    Rect { y: area.y + from, height: count, ..area }
+}
+
+/// A span in a style.
+pub fn span(text: impl Into<String>, style: Style) -> Span<'static> {
+    Span::styled(text.into(), style)
+}
+
+/// The line that names the first deadlock, if there is one.
+pub fn deadlock_line(state: &State) -> Option<Line<'static>> {
+    let snapshot = state.shown()?;
+    let ring = snapshot.deadlocks.first()?;
+    let names: Vec<String> = ring.threads.iter().map(|place| snapshot.name(*place)).collect();
+    let short: Vec<&str> = names.iter().map(|name| super::super::snapshot::short(name)).collect();
+    let text = super::super::text::deadlock(&short, state.theme.signs().to);
+    let trouble = state.theme.signs().trouble;
+    Some(Line::from(span(format!("{trouble} {text}"), state.theme.trouble())))
+}

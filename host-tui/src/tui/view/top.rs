@@ -1,0 +1,73 @@
+//! The first line: tabs at the left, the state of the session at the right.
+
+use std::time::Duration;
+
+use flob_session::LinkState;
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    style::{Modifier, Style},
+    text::{Line, Span},
+};
+
+use super::super::{
+    state::{Ended, State, Tab},
+    text,
+};
+use super::rows::span;
+
+/// Draws the line.
+pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
+    let status = status(state);
+    let width = (status.width() as u16).min(area.width);
+    buffer.set_line(area.x, area.y, &tabs(state), area.width);
+    buffer.set_line(area.right() - width, area.y, &status, width);
+}
+
+fn tabs(state: &State) -> Line<'static> {
+    let mut line = Line::default();
+    for (index, tab) in Tab::ALL.into_iter().enumerate() {
+        let title = if state.is_wide() { text::tab(tab) } else { text::tab_short(tab) };
+        let chosen = tab == state.tab;
+        let style = if chosen { state.theme.title().add_modifier(Modifier::REVERSED) } else { Style::new() };
+        line.push_span(span(format!("{} ", index + 1), state.theme.key()));
+        line.push_span(span(title, style));
+        line.push_span(Span::raw(if state.is_wide() { "  " } else { " " }));
+    }
+    line
+}
+
+fn status(state: &State) -> Line<'static> {
+    let theme = state.theme;
+    let mut line = Line::from(" ");
+    if let Some((id, _)) = &state.opened {
+        line.push_span(span(text::checkpoint_title(id), theme.pending()));
+        return line;
+    }
+    if let Some(info) = &state.info {
+        let name = if state.is_wide() { info.arguments.join(" ") } else { String::new() };
+        line.push_span(Span::raw(if name.is_empty() { info.program.clone() } else { name }));
+        line.push_span(Span::raw(" "));
+    }
+    let (sign, word, style) = activity(state);
+    line.push_span(span(format!("{sign} {word}"), style));
+    if state.live.is_some() && (state.is_wide() || state.age() >= Duration::from_secs(2)) {
+        line.push_span(span(format!(" {}", text::age(state.age())), theme.dim()));
+    }
+    line
+}
+
+fn activity(state: &State) -> (&'static str, String, Style) {
+    let (theme, signs) = (state.theme, state.theme.signs());
+    let trouble = |word: &str| (signs.trouble, word.to_owned(), theme.trouble());
+    match (state.hub_gone, state.link, &state.ended) {
+        (true, ..) => trouble(text::SESSION_OVER),
+        (_, LinkState::Lost, _) => trouble(text::LINK_LOST),
+        (_, LinkState::Dead, None) => trouble(text::GUEST_OVER),
+        (_, _, Some(Ended::Died(..))) => trouble(text::DIED),
+        (_, _, Some(Ended::Exited(code))) => (signs.stopped, text::exit_word(*code), theme.title()),
+        (_, LinkState::Connecting, _) => (signs.waiting, text::CONNECTING.to_owned(), theme.dim()),
+        _ if state.is_held() => (signs.stopped, text::HELD.to_owned(), theme.pending()),
+        _ => (signs.running, text::RUNNING.to_owned(), theme.good()),
+    }
+}

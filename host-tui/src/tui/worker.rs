@@ -1,0 +1,214 @@
+//! The connection: threads that talk to the hub and the store, so that the screen never waits for them. Each has one kind
+//! of work: looking, reading, quick jobs, long jobs, and listening to events.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use flob_session::{Client, Error, HubReply, HubRequest, Source, Update};
+
+use super::{
+    insight::Insight,
+    jobs,
+    message::{Ask, Job, Message},
+    snapshot::Snapshot,
+    store::Store,
+};
+
+/// Shortest time between the end of a look and the beginning of the next.
+const SHORTEST: Duration = Duration::from_millis(250);
+/// Longest time between looks while they are quick.
+const LONGEST: Duration = Duration::from_secs(5);
+/// With more threads than this, looks leave their vectors out.
+const THREADS_WITH_VECTORS: usize = 64;
+
+/// What workers need.
+#[derive(Clone)]
+pub struct Tools {
+    /// The hub, if there is a session.
+    pub client: Option<Client>,
+    /// The checkpoints, if there is a store.
+    pub store: Option<Arc<dyn Store>>,
+    /// Names.
+    pub insight: Arc<dyn Insight>,
+    /// Where everything goes.
+    pub messages: Sender<Message>,
+    /// The long job under way is to be given up.
+    pub cancel: Arc<AtomicBool>,
+}
+
+/// The workers. They end when this is dropped and what they are doing is done.
+pub struct Workers {
+    looks: Sender<()>,
+    reads: Sender<Ask>,
+    quick: Sender<Job>,
+    long: Sender<Job>,
+    cancel: Arc<AtomicBool>,
+}
+
+impl Workers {
+    /// Starts them.
+    pub fn start(tools: &Tools) -> Result<Self, Error> {
+        let (looks, look_asks) = mpsc::channel();
+        if let Some(client) = &tools.client {
+            let (tools, client) = (tools.clone(), client.clone());
+            let events = client.subscribe()?;
+            let messages = tools.messages.clone();
+            spawn("events", move || {
+                for event in events {
+                    if messages.send(Message::Hub(event)).is_err() {
+                        return;
+                    }
+                }
+                let _ = messages.send(Message::HubGone);
+            })?;
+            spawn("looks", move || look(&tools, &client, &look_asks))?;
+        }
+        let reads = lane("reads", tools, |tools, ask: Ask| read(tools, ask))?;
+        let quick = lane("jobs", tools, |tools, job: Job| jobs::run(tools, job))?;
+        let long = lane("long jobs", tools, |tools, job: Job| {
+            tools.cancel.store(false, Ordering::Relaxed);
+            jobs::run(tools, job)
+        })?;
+        Ok(Self { looks, reads, quick, long, cancel: Arc::clone(&tools.cancel) })
+    }
+
+    /// Has something done. A worker that is gone has sent why.
+    pub fn ask(&self, ask: Ask) {
+        let _ = match ask {
+            Ask::Look => self.looks.send(()).is_ok(),
+            Ask::Do(job) if job.is_long() => self.long.send(job).is_ok(),
+            Ask::Do(job) => self.quick.send(job).is_ok(),
+            Ask::Cancel => {
+                self.cancel.store(true, Ordering::Relaxed);
+                true
+            }
+            other => self.reads.send(other).is_ok(),
+        };
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    let started = thread::Builder::new().name(name.to_owned()).spawn(work);
+    started.map(drop).map_err(|source| Error::Io { context: format!("starting the thread for {name}"), source })
+}
+
+/// A thread that does one thing after the other until nobody can ask any more.
+fn lane<T: Send + 'static>(
+    name: &str,
+    tools: &Tools,
+    work: fn(&Tools, T) -> Message,
+) -> Result<Sender<T>, Error> {
+    let (sender, receiver) = mpsc::channel();
+    let tools = tools.clone();
+    spawn(name, move || {
+        for item in receiver {
+            if tools.messages.send(work(&tools, item)).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(sender)
+}
+
+/// Looks again and again: the next look begins only after the last has come, later on a slow link, at once if asked.
+fn look(tools: &Tools, client: &Client, asks: &Receiver<()>) {
+    let mut last: Option<Arc<Snapshot>> = None;
+    loop {
+        let started = Instant::now();
+        let vectors = last.as_ref().is_none_or(|last| last.threads.len() <= THREADS_WITH_VECTORS);
+        let seen = client.look(vectors).and_then(|environment| Ok((environment, client.info()?)));
+        let took = started.elapsed();
+        let is_gone = tools.messages.send(match seen {
+            Ok((environment, info)) => {
+                let _ = tools.messages.send(Message::Info(info));
+                let snapshot = match last.take() {
+                    Some(last) if *last.environment == environment => last,
+                    before => {
+                        let before = before.map(|before| Arc::clone(&before.environment));
+                        Arc::new(Snapshot::new(environment, before, Arc::clone(&tools.insight)))
+                    }
+                };
+                last = Some(Arc::clone(&snapshot));
+                Message::Looked { snapshot, took }
+            }
+            Err(error) => Message::LookFailed(error.to_string()),
+        });
+        if is_gone.is_err() || wait(asks, pause_after(took)) {
+            return;
+        }
+    }
+}
+
+fn pause_after(took: Duration) -> Duration {
+    (took * 3).clamp(SHORTEST, LONGEST.max(took))
+}
+
+/// Waits until it is time for the next look; true if nobody wants one any more.
+fn wait(asks: &Receiver<()>, pause: Duration) -> bool {
+    match asks.recv_timeout(pause) {
+        Ok(()) => {
+            // Several wishes are one look.
+            while asks.try_recv().is_ok() {}
+            false
+        }
+        Err(RecvTimeoutError::Timeout) => false,
+        Err(RecvTimeoutError::Disconnected) => true,
+    }
+}
+
+fn no_store() -> Error {
+    Error::Environment(super::text::NO_STORE.into())
+}
+
+/// The store, or an error that says that there is none.
+pub fn store(tools: &Tools) -> Result<&dyn Store, Error> {
+    tools.store.as_deref().ok_or_else(no_store)
+}
+
+fn read(tools: &Tools, ask: Ask) -> Message {
+    match ask {
+        Ask::Read { checkpoint, memory, address, count } => {
+            let result = match (checkpoint, &tools.client) {
+                (Some(id), _) => store(tools).and_then(|store| store.read(&id, memory, address, count)),
+                (None, Some(client)) => client.clone().read(memory, address, count),
+                (None, None) => Err(Error::Guest(super::text::NO_SESSION.into())),
+            };
+            Message::Memory { memory, address, result: result.map_err(|error| error.to_string()) }
+        }
+        Ask::Open(id) => Message::Opened(open(tools, &id).map_err(|error| error.to_string())),
+        _ => Message::Checkpoints(store(tools).and_then(Store::list).map_err(|error| error.to_string())),
+    }
+}
+
+fn open(tools: &Tools, id: &str) -> Result<(String, Arc<Snapshot>), Error> {
+    let (id, environment) = store(tools)?.open(id)?;
+    Ok((id, Arc::new(Snapshot::new(environment, None, Arc::clone(&tools.insight)))))
+}
+
+/// Asks the hub for something long: its progress is told, and it can be cancelled.
+pub fn request(tools: &Tools, request: HubRequest) -> Result<HubReply, Error> {
+    let client = tools.client.as_ref().ok_or_else(|| Error::Guest(super::text::NO_SESSION.into()))?;
+    let pending = client.start(request)?;
+    let mut cancelled = false;
+    loop {
+        match pending.updates.recv_timeout(Duration::from_millis(100)) {
+            Ok(Update::Done(result)) => return result,
+            Ok(Update::Progress { phase, done, total }) => {
+                let _ = tools.messages.send(Message::Progress { phase, done, total });
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(Error::Guest(super::text::HUB_GONE.into())),
+        }
+        if tools.cancel.load(Ordering::Relaxed) && !cancelled {
+            cancelled = true;
+            pending.cancel()?;
+        }
+    }
+}

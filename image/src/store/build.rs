@@ -1,0 +1,330 @@
+//! Saving: pages one by one, then everything else. Until `finish` has written the manifest there is no checkpoint.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::SystemTime;
+
+use super::checkpoint::Checkpoint;
+use super::lock::Guard;
+use super::manifest::{Chunk, Hash, Manifest, Origin, PackReference, PageEntry, hex, short};
+use super::pack::{OpenPack, PAGE};
+use super::{Spool, Store, StoreError};
+use crate::{Environment, encode};
+
+/// How many of the newest checkpoints are searched for pages that need not be stored again, besides the parent.
+const SEARCHED: usize = 16;
+
+/// The standard input that belongs to a checkpoint.
+#[derive(Default)]
+pub enum Input<'a> {
+    /// None.
+    #[default]
+    None,
+    /// All that was read so far, consumed by the program or not.
+    Spool(&'a Spool),
+    /// The same as that of another checkpoint.
+    Of(&'a Checkpoint),
+}
+
+/// What is known of a checkpoint besides its environment and memory.
+#[derive(Default)]
+pub struct Details<'a> {
+    /// A name to call it by.
+    pub name: Option<String>,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Identification of the kernel.
+    pub kernel: String,
+    /// The ELF of the program, if it is at hand: kept by the environment's build id.
+    pub program: Option<&'a [u8]>,
+    /// Its standard input.
+    pub input: Input<'a>,
+}
+
+/// Where a page that is stored already can be found.
+#[derive(Clone, Copy)]
+struct Stored {
+    pack: Hash,
+    pages: u32,
+    slot: u32,
+}
+
+/// A page of the checkpoint that is being built.
+struct Page {
+    hash: Hash,
+    /// Index in the builder's packs.
+    pack: usize,
+    slot: u32,
+}
+
+/// A checkpoint that is being built. Dropped without [`Builder::finish`] it leaves nothing but files that the next
+/// [`Store::gc`] frees.
+pub struct Builder {
+    store: Store,
+    _lock: Guard,
+    parent: Option<String>,
+    pages: BTreeMap<u64, Page>,
+    packs: Vec<PackReference>,
+    pack_index: HashMap<Hash, usize>,
+    /// Its place in `packs` is behind the last one there.
+    open: OpenPack,
+    /// Pages in `packs` and `open`.
+    own: HashMap<Hash, (usize, u32)>,
+    /// Pages of other checkpoints.
+    others: HashMap<Hash, Stored>,
+    /// Packs of others that were found sound or not.
+    sound: HashMap<Hash, bool>,
+}
+
+impl Store {
+    /// Begins a checkpoint. The parent is given as for [`Store::load`].
+    ///
+    /// # Errors
+    /// If there is no such parent or the store cannot be read.
+    pub fn begin(&self, parent: Option<&str>) -> Result<Builder, StoreError> {
+        let lock = self.lock_for_saving()?;
+        let parent = parent.map(|given| self.resolve_full(given)).transpose()?;
+        let others = self.pages_of_others(parent.as_deref())?;
+        Ok(Builder {
+            store: self.clone(),
+            _lock: lock,
+            parent,
+            pages: BTreeMap::new(),
+            packs: Vec::new(),
+            pack_index: HashMap::new(),
+            open: OpenPack::default(),
+            own: HashMap::new(),
+            others,
+            sound: HashMap::new(),
+        })
+    }
+
+    fn pages_of_others(&self, parent: Option<&str>) -> Result<HashMap<Hash, Stored>, StoreError> {
+        let mut manifests = self.manifest_entries()?;
+        manifests
+            .sort_by_key(|(name, modified)| (Some(name.as_str()) != parent, std::cmp::Reverse(*modified)));
+        let mut pages = HashMap::new();
+        // A damaged one is of no use here, and no concern of this checkpoint.
+        for other in manifests.iter().take(SEARCHED + 1).filter_map(|(name, _)| self.load_full(name).ok()) {
+            for page in &other.manifest.pages {
+                if let Some(pack) = other.manifest.packs.get(page.pack as usize) {
+                    let stored = Stored { pack: pack.name, pages: pack.pages, slot: page.slot };
+                    pages.entry(page.hash).or_insert(stored);
+                }
+            }
+        }
+        Ok(pages)
+    }
+}
+
+impl Builder {
+    /// Adds a page of 4096 bytes; one that is all zero costs nothing, one that is stored already hardly anything.
+    /// Adding a page again replaces it.
+    ///
+    /// # Errors
+    /// If it has another size or cannot be written.
+    pub fn add_page(&mut self, number: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        let page: &[u8; PAGE] = bytes.try_into().map_err(|_| {
+            StoreError::Invalid(format!("page {number:#x} has {} bytes, not {PAGE}", bytes.len()))
+        })?;
+        if page.iter().all(|byte| *byte == 0) {
+            self.pages.remove(&number);
+            return Ok(());
+        }
+        let hash = *blake3::hash(page).as_bytes();
+        let (pack, slot) = match self.place(&hash) {
+            Some(place) => place,
+            None => self.push(hash, page)?,
+        };
+        self.pages.insert(number, Page { hash, pack, slot });
+        Ok(())
+    }
+
+    /// Takes over all pages of another checkpoint, without reading them.
+    ///
+    /// # Errors
+    /// If it is damaged.
+    pub fn add_pages_of(&mut self, other: &Checkpoint) -> Result<(), StoreError> {
+        for page in &other.manifest.pages {
+            let known = other
+                .manifest
+                .packs
+                .get(page.pack as usize)
+                .filter(|pack| self.is_sound(&pack.name))
+                .cloned();
+            match known {
+                Some(pack) => {
+                    let pack = self.index_of(pack);
+                    self.pages.insert(page.number, Page { hash: page.hash, pack, slot: page.slot });
+                }
+                // Reading it alone finds out whether it is this page that is damaged.
+                None => self.add_page(page.number, other.page(page.number)?.as_slice())?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a page with these contents is already.
+    fn place(&mut self, hash: &Hash) -> Option<(usize, u32)> {
+        if let Some(place) = self.own.get(hash) {
+            return Some(*place);
+        }
+        let stored = self.others.get(hash).copied()?;
+        if !self.is_sound(&stored.pack) {
+            return None;
+        }
+        let pack = self.index_of(PackReference { name: stored.pack, pages: stored.pages });
+        Some((pack, stored.slot))
+    }
+
+    /// Whether a pack of others can be relied upon: a checkpoint must not be born damaged.
+    fn is_sound(&mut self, pack: &Hash) -> bool {
+        let store = &self.store;
+        *self.sound.entry(*pack).or_insert_with(|| store.check_pack(pack).is_ok())
+    }
+
+    fn index_of(&mut self, pack: PackReference) -> usize {
+        if let Some(index) = self.pack_index.get(&pack.name) {
+            return *index;
+        }
+        // The open pack's index is behind the last: it moves up by one, and its pages with it.
+        let index = self.packs.len();
+        self.pack_index.insert(pack.name, index);
+        self.packs.push(pack);
+        if self.open.pages() != 0 {
+            let moved = |place: &mut usize| *place += usize::from(*place == index);
+            self.own.values_mut().for_each(|(place, _)| moved(place));
+            self.pages.values_mut().filter(|page| page.pack == index).for_each(|page| moved(&mut page.pack));
+        }
+        index
+    }
+
+    fn push(&mut self, hash: Hash, page: &[u8; PAGE]) -> Result<(usize, u32), StoreError> {
+        if self.open.is_full() {
+            self.flush()?;
+        }
+        let place = (self.packs.len(), self.open.pages());
+        self.open.push(page);
+        self.own.insert(hash, place);
+        Ok(place)
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        if self.open.pages() != 0 {
+            let pack = self.open.flush(&self.store)?;
+            self.pack_index.insert(pack.name, self.packs.len());
+            self.packs.push(pack);
+        }
+        Ok(())
+    }
+
+    /// Writes the checkpoint; its id.
+    ///
+    /// # Errors
+    /// If something cannot be written or does not fit together. Then there is no new checkpoint.
+    pub fn finish(mut self, environment: &Environment, details: Details<'_>) -> Result<String, StoreError> {
+        self.validate(environment)?;
+        self.flush()?;
+        let (input, input_ended) = self.write_input(&details.input)?;
+        if let Some(elf) = details.program {
+            self.store.put_program(&environment.build_id, elf)?;
+        }
+        let (packs, pages) = self.used();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let manifest = Manifest {
+            writer: env!("CARGO_PKG_VERSION").to_owned(),
+            kernel: details.kernel,
+            name: details.name,
+            parent: self.parent.take(),
+            origin: details.origin,
+            saved: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX),
+            environment: encode::encode(environment),
+            packs,
+            pages,
+            input,
+            input_ended,
+        };
+        self.store.write_manifest(manifest)
+    }
+
+    fn validate(&self, environment: &Environment) -> Result<(), StoreError> {
+        let pages = environment.size.div_ceil(PAGE as u64);
+        if let Some(last) = self.pages.keys().next_back().filter(|last| **last >= pages) {
+            let text = format!("page {last:#x} lies outside the {:#x} bytes of memory", environment.size);
+            return Err(StoreError::Invalid(text));
+        }
+        if !encode::is_well_formed(environment) {
+            let text = "the flobs of this environment are not in order or have the wrong number of links";
+            return Err(StoreError::Invalid(text.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn write_input(&self, input: &Input<'_>) -> Result<(Vec<Chunk>, bool), StoreError> {
+        match input {
+            Input::None => Ok((Vec::new(), false)),
+            Input::Of(other) => Ok((other.manifest.input.clone(), other.manifest.input_ended)),
+            Input::Spool(spool) => Ok((spool.store_chunks(&self.store)?, spool.has_ended())),
+        }
+    }
+
+    /// The packs that are needed, and the pages with indices into those.
+    fn used(&self) -> (Vec<PackReference>, Vec<PageEntry>) {
+        let needed: HashSet<usize> = self.pages.values().map(|page| page.pack).collect();
+        let mut packs = Vec::new();
+        let mut new_index = HashMap::new();
+        for (index, pack) in self.packs.iter().enumerate().filter(|(index, _)| needed.contains(index)) {
+            new_index.insert(index, packs.len() as u32);
+            packs.push(pack.clone());
+        }
+        let entry = |(number, page): (&u64, &Page)| PageEntry {
+            number: *number,
+            hash: page.hash,
+            pack: new_index.get(&page.pack).copied().unwrap_or(u32::MAX),
+            slot: page.slot,
+        };
+        (packs, self.pages.iter().map(entry).collect())
+    }
+}
+
+impl Store {
+    /// Writes a manifest under an id that no other has.
+    fn write_manifest(&self, mut manifest: Manifest) -> Result<String, StoreError> {
+        let taken: HashSet<String> = self.manifest_entries()?.iter().map(|(name, _)| short(name)).collect();
+        loop {
+            let (bytes, hash) = manifest.seal()?;
+            let full = hex(&hash);
+            if taken.contains(&short(&full)) {
+                // A nanosecond more gives another id.
+                manifest.saved = manifest.saved.wrapping_add(1);
+                continue;
+            }
+            let path = format!("checkpoints/{full}.flob");
+            let written = self.backend.put(&path, bytes, false);
+            written.map_err(|source| {
+                StoreError::io(format!("writing {}", self.backend.file(&path).display()), source)
+            })?;
+            return Ok(short(&full));
+        }
+    }
+
+    /// Saves a checkpoint that differs from another only in its flobs (and the pages given here).
+    ///
+    /// # Errors
+    /// If the other is damaged or the new one cannot be written.
+    pub fn save_edited(
+        &self,
+        parent: &Checkpoint,
+        environment: &Environment,
+        name: Option<String>,
+        pages: &[(u64, Vec<u8>)],
+    ) -> Result<String, StoreError> {
+        let mut builder = self.begin(Some(&parent.full))?;
+        builder.add_pages_of(parent)?;
+        for (number, bytes) in pages {
+            builder.add_page(*number, bytes)?;
+        }
+        let kernel = parent.kernel().to_owned();
+        let input = Input::Of(parent);
+        builder.finish(environment, Details { name, origin: Origin::Edited, kernel, program: None, input })
+    }
+}

@@ -1,0 +1,97 @@
+//! Removing checkpoints, and freeing what no checkpoint needs.
+
+use std::collections::HashSet;
+use std::time::{Duration, SystemTime};
+
+use super::backend::Entry;
+use super::lock::Freeing;
+use super::{Store, StoreError, pack, spool};
+
+/// What nobody has a lock on is freed only when it is this old.
+const OLD: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What was freed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Freed {
+    /// Files.
+    pub files: usize,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// Removes a checkpoint, damaged or not, and frees what only it needed. Its children stay.
+    ///
+    /// # Errors
+    /// If there is none such or it cannot be removed.
+    pub fn remove(&self, given: &str) -> Result<Freed, StoreError> {
+        let path = format!("checkpoints/{}.flob", self.resolve_full(given)?);
+        let removed = self.backend.delete(&path);
+        removed.map_err(|source| {
+            StoreError::io(format!("removing {}", self.backend.file(&path).display()), source)
+        })?;
+        // The checkpoint is gone; that another one is damaged, or another process is saving, is no reason to fail.
+        match self.gc() {
+            Err(StoreError::Damaged { .. } | StoreError::Newer { .. }) => Ok(Freed::default()),
+            other => other,
+        }
+    }
+
+    /// Frees packs, input and programs that no checkpoint needs. Does nothing while another process saves.
+    ///
+    /// # Errors
+    /// If a manifest is damaged: then nobody knows what it needs. Remove it first.
+    pub fn gc(&self) -> Result<Freed, StoreError> {
+        let lock = self.lock_for_freeing()?;
+        if matches!(lock, Freeing::Busy) {
+            return Ok(Freed::default());
+        }
+        if matches!(lock, Freeing::Alone(_)) {
+            for folder in ["checkpoints", "packs", "input", "programs"] {
+                let swept = self.backend.sweep(folder);
+                swept.map_err(|source| StoreError::io(format!("cleaning up {folder}"), source))?;
+            }
+        }
+        let needed = self.needed()?;
+        let mut freed = Freed::default();
+        for (folder, always_wait) in [("packs", false), ("input", false), ("programs", true)] {
+            // A program may be put long before the checkpoint that needs it.
+            let wait = always_wait || matches!(lock, Freeing::Unknown);
+            for entry in self.entries(folder)? {
+                if !needed.contains(&key(folder, &entry)) && (!wait || is_old(&entry)) {
+                    let path = format!("{folder}/{}", entry.name);
+                    let deleted = self.backend.delete(&path);
+                    deleted.map_err(|source| StoreError::io(format!("removing {path}"), source))?;
+                    freed.files += 1;
+                    freed.bytes += entry.size;
+                }
+            }
+        }
+        Ok(freed)
+    }
+
+    fn needed(&self) -> Result<HashSet<String>, StoreError> {
+        let mut needed = HashSet::new();
+        for (full, _) in self.manifest_entries()? {
+            let checkpoint = match self.load_full(&full) {
+                Err(StoreError::NotFound(_)) => continue,
+                other => other?,
+            };
+            needed.extend(checkpoint.manifest.packs.iter().map(|pack| pack::path(&pack.name)));
+            needed.extend(checkpoint.manifest.input.iter().map(|chunk| spool::path(&chunk.name)));
+            needed.insert(format!("programs/{}", checkpoint.environment().build_id));
+        }
+        Ok(needed)
+    }
+}
+
+/// By what a file is known to be needed: its path, or for a program the build id.
+fn key(folder: &str, entry: &Entry) -> String {
+    let name =
+        if folder == "programs" { entry.name.split('-').next().unwrap_or_default() } else { &entry.name };
+    format!("{folder}/{name}")
+}
+
+fn is_old(entry: &Entry) -> bool {
+    SystemTime::now().duration_since(entry.modified).is_ok_and(|age| age > OLD)
+}

@@ -1,0 +1,102 @@
+//! Packs: pages in one file, named by the hash of the whole file.
+//!
+//! ```text
+//! 0   magic "FLOBPACK"
+//! 8   u32 format version, u32 number of pages, little-endian
+//! 16  pages of 4096 bytes
+//! ```
+
+use std::ops::Range;
+
+use super::manifest::{Hash, PackReference, hex};
+use super::{Store, StoreError};
+
+const MAGIC: [u8; 8] = *b"FLOBPACK";
+const VERSION: u32 = 1;
+const HEADER: u64 = 16;
+/// Bytes of a page.
+pub(super) const PAGE: usize = 4096;
+/// Most pages of a pack.
+const MOST: usize = 1024;
+
+/// A pack that is being filled.
+#[derive(Default)]
+pub(super) struct OpenPack {
+    pages: Vec<u8>,
+}
+
+impl OpenPack {
+    pub fn pages(&self) -> u32 {
+        // At most MOST.
+        (self.pages.len() / PAGE) as u32
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.pages.len() >= MOST * PAGE
+    }
+
+    pub fn push(&mut self, page: &[u8; PAGE]) {
+        self.pages.extend_from_slice(page);
+    }
+
+    /// Writes it and begins a new one.
+    pub fn flush(&mut self, store: &Store) -> Result<PackReference, StoreError> {
+        let pages = self.pages();
+        let mut bytes = Vec::with_capacity(self.pages.len() + 16);
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&pages.to_le_bytes());
+        bytes.append(&mut self.pages);
+        let name = *blake3::hash(&bytes).as_bytes();
+        store.put_named(&path(&name), bytes)?;
+        Ok(PackReference { name, pages })
+    }
+}
+
+pub(super) fn path(name: &Hash) -> String {
+    format!("packs/{}.pack", hex(name))
+}
+
+/// Bytes of a pack with so many pages.
+pub(super) fn size(pages: u32) -> u64 {
+    HEADER + u64::from(pages) * PAGE as u64
+}
+
+/// Where a page is in its pack.
+pub(super) fn range(slot: u32) -> Range<usize> {
+    let start = size(slot) as usize;
+    start..start + PAGE
+}
+
+impl Store {
+    /// Writes a file that is named by its contents. One that is there already is kept if it is sound, else mended.
+    pub(super) fn put_named(&self, path: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
+        let failed =
+            |source| StoreError::io(format!("writing {}", self.backend.file(path).display()), source);
+        let kept = match self.backend.size(path).map_err(failed)? {
+            Some(size) if size == bytes.len() as u64 => {
+                self.backend.get(path).is_ok_and(|there| there.is_some_and(|there| there == bytes))
+            }
+            _ => false,
+        };
+        if !kept {
+            self.backend.put(path, bytes, true).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// A file that is named by its contents, if it is there and sound.
+    pub(super) fn get_named(&self, path: &str, name: &Hash) -> Result<Vec<u8>, String> {
+        match self.backend.get(path) {
+            Err(error) => Err(format!("it cannot be read ({error})")),
+            Ok(None) => Err("it is missing".to_owned()),
+            Ok(Some(bytes)) if blake3::hash(&bytes).as_bytes() == name => Ok(bytes),
+            Ok(Some(_)) => Err("its checksum does not match".to_owned()),
+        }
+    }
+
+    /// Whether a pack is there and sound.
+    pub(super) fn check_pack(&self, name: &Hash) -> Result<(), String> {
+        self.get_named(&path(name), name).map(|_| ())
+    }
+}

@@ -1,0 +1,140 @@
+//! Standard input as it was read from the host: what the program has consumed and what it has not. A restored run
+//! takes the rest from here.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+
+use super::manifest::{Chunk, Hash, hex};
+use super::{Checkpoint, Store, StoreError};
+use crate::hash::{FNV_START, fnv1a};
+
+/// Bytes of a chunk in the store.
+const CHUNK: u64 = 256 * 1024;
+
+/// The input of one session, in a file without a name: it is gone with the process, unless a checkpoint keeps it.
+pub struct Spool {
+    file: File,
+    length: u64,
+    ended: bool,
+}
+
+impl Store {
+    /// An empty spool.
+    ///
+    /// # Errors
+    /// If no file can be made for it.
+    pub fn spool(&self) -> Result<Spool, StoreError> {
+        let folder = self.root.clone().unwrap_or_else(std::env::temp_dir);
+        let failed = |source| StoreError::io(format!("making a file in {}", folder.display()), source);
+        Ok(Spool { file: tempfile::tempfile_in(&folder).map_err(failed)?, length: 0, ended: false })
+    }
+}
+
+impl Checkpoint {
+    /// Bytes of input kept with it.
+    pub fn input_length(&self) -> u64 {
+        self.manifest.input_length()
+    }
+
+    /// Whether the end of the input is known to be behind them.
+    pub fn input_ended(&self) -> bool {
+        self.manifest.input_ended
+    }
+
+    /// A spool with the input kept with it, to go on from.
+    ///
+    /// # Errors
+    /// If that is damaged.
+    pub fn spool(&self) -> Result<Spool, StoreError> {
+        let mut spool = self.store.spool()?;
+        for chunk in &self.manifest.input {
+            spool.append(&self.input_chunk(chunk)?)?;
+        }
+        spool.ended = self.manifest.input_ended;
+        Ok(spool)
+    }
+}
+
+impl Spool {
+    /// Bytes so far.
+    pub const fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether the end of the input has been seen.
+    pub const fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Appends what was read.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        // `Read` and `Write` for `&File` share one position, so it is always set.
+        self.file.seek(SeekFrom::Start(self.length)).map_err(failed)?;
+        self.file.write_all(bytes).map_err(failed)?;
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// The input has ended.
+    pub const fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// At most `count` bytes from a position on; none where there are none yet.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn read(&self, position: u64, count: usize) -> Result<Vec<u8>, StoreError> {
+        let count = self.length.saturating_sub(position).min(count as u64);
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(position)).map_err(failed)?;
+        let mut bytes = Vec::new();
+        file.take(count).read_to_end(&mut bytes).map_err(failed)?;
+        Ok(bytes)
+    }
+
+    /// Hash of the first `count` bytes, as in [`crate::Stream::hash`]; `None` if there are not so many.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn hash(&self, count: u64) -> Result<Option<u64>, StoreError> {
+        if count > self.length {
+            return Ok(None);
+        }
+        let mut hash = FNV_START;
+        let mut position = 0;
+        while position < count {
+            let bytes = self.read(position, CHUNK.min(count - position) as usize)?;
+            if bytes.is_empty() {
+                return Ok(None);
+            }
+            hash = fnv1a(hash, &bytes);
+            position += bytes.len() as u64;
+        }
+        Ok(Some(hash))
+    }
+
+    /// Writes all of it into the store, but what is there already.
+    pub(super) fn store_chunks(&self, store: &Store) -> Result<Vec<Chunk>, StoreError> {
+        let mut chunks = Vec::new();
+        for position in (0..self.length).step_by(CHUNK as usize) {
+            let bytes = self.read(position, CHUNK as usize)?;
+            let chunk = Chunk { name: *blake3::hash(&bytes).as_bytes(), bytes: bytes.len() as u64 };
+            store.put_named(&path(&chunk.name), bytes)?;
+            chunks.push(chunk);
+        }
+        Ok(chunks)
+    }
+}
+
+fn failed(source: std::io::Error) -> StoreError {
+    StoreError::io("spooling standard input".to_owned(), source)
+}
+
+/// The file of a chunk.
+pub(super) fn path(name: &Hash) -> String {
+    format!("input/{}.chunk", hex(name))
+}

@@ -1,0 +1,114 @@
+//! What holds between kernel entries: every thread is in exactly the list that its record says, and every list is sound.
+
+use std::collections::BTreeMap;
+
+use crate::Kernel;
+use crate::list::{List, NONE};
+use crate::machine::Machine;
+use crate::record::{Body, FlobId, Queue, ThreadId};
+
+impl<M: Machine> Kernel<M> {
+    /// The thread at an address of the first space.
+    pub fn thread_at(&mut self, address: u64) -> ThreadId {
+        let root = self.root.expect("there is a first space");
+        let found = self.find(root, address, flob_abi::FlobKind::Thread, flob_abi::Protection::READ);
+        found.expect("a thread").as_thread().expect("a thread")
+    }
+
+    fn walk(&self, list: List) -> std::vec::Vec<u32> {
+        let mut found = std::vec::Vec::new();
+        let mut index = list.head;
+        let mut last = NONE;
+        while index != NONE {
+            let thread = self.threads.at(index).expect("a list of threads leads to threads");
+            assert_eq!(thread.node.prev, last, "lists lead back as they lead on");
+            assert!(!found.contains(&index), "a list runs in a circle");
+            found.push(index);
+            (last, index) = (index, thread.node.next);
+        }
+        assert_eq!(list.tail, last, "a list ends at its tail");
+        found
+    }
+
+    /// Panics if lists and records disagree.
+    pub fn check_queues(&self) {
+        let mut queues: BTreeMap<u32, Queue> = BTreeMap::new();
+        for (priority, list) in self.ready.lists() {
+            for index in self.walk(list) {
+                assert_eq!(queues.insert(index, Queue::Ready(priority)), None);
+            }
+        }
+        for index in self.walk(self.timers) {
+            assert_eq!(queues.insert(index, Queue::Timer), None);
+        }
+        for (line, list) in (0..).zip(self.lines) {
+            for index in self.walk(list) {
+                assert_eq!(queues.insert(index, Queue::Line(line)), None);
+            }
+        }
+        let threads = (0..self.threads.end()).filter_map(|index| self.threads.id_at(index)).map(|id| ThreadId(id).into());
+        let objects = (0..self.objects.end()).filter_map(|index| self.objects.id_at(index)).map(FlobId);
+        for id in threads.chain(objects) {
+            for index in self.walk(self.waiters(id)) {
+                assert_eq!(queues.insert(index, Queue::Waiters(id)), None);
+                assert_eq!(self.threads.at(index).expect("walked").waiting_for, Some(id));
+            }
+        }
+        for index in 0..self.threads.end() {
+            let Some(id) = self.threads.id_at(index) else { continue };
+            let thread = self.thread(ThreadId(id));
+            assert_eq!(thread.queue, queues.get(&index).copied().unwrap_or(Queue::None), "thread {index}");
+            if thread.queue == Queue::None && self.current != Some(ThreadId(id)) {
+                assert!(!self.is_runnable(ThreadId(id)), "thread {index} could run and is in no queue");
+            }
+        }
+        self.check_lists();
+    }
+
+    /// Links between flobs and the lists derived from them agree.
+    fn check_lists(&self) {
+        let mut mappings = (0, 0);
+        let mut regions = (0, 0);
+        let mut ports = (0, 0);
+        for index in 0..self.objects.end() {
+            let Some(object) = self.objects.at(index) else { continue };
+            match &object.body {
+                Body::Mapping(mapping) => {
+                    mappings.0 += usize::from(mapping.space.is_some()) + usize::from(mapping.region.is_some());
+                }
+                Body::Region(region) => {
+                    regions.0 += usize::from(region.space.is_some());
+                    mappings.1 += self.count(region.mappings, true);
+                }
+                Body::Space(space) => {
+                    mappings.1 += self.count(space.mappings, false);
+                    regions.1 += self.count(space.regions, false);
+                }
+                Body::Port(port) => ports.0 += usize::from(port.set.is_some()),
+                Body::PortSet(set) => ports.1 += self.count(set.ports, false),
+                _ => {}
+            }
+        }
+        assert_eq!(mappings.0, mappings.1, "mappings are in the lists that their links say");
+        assert_eq!(regions.0, regions.1, "regions are in the lists that their links say");
+        assert_eq!(ports.0, ports.1, "ports are in the lists that their links say");
+    }
+
+    fn count(&self, list: List, by_region: bool) -> usize {
+        let mut count = 0;
+        let mut index = list.head;
+        while index != NONE {
+            let object = self.objects.at(index).expect("a list of flobs leads to flobs");
+            index = match &object.body {
+                Body::Mapping(mapping) if by_region => mapping.in_region.next,
+                Body::Mapping(mapping) => mapping.in_space.next,
+                Body::Region(region) => region.in_space.next,
+                Body::Port(port) => port.in_set.next,
+                _ => panic!("a list leads to a flob of the wrong kind"),
+            };
+            count += 1;
+            assert!(count < 100_000, "a list runs in a circle");
+        }
+        count
+    }
+}

@@ -1,0 +1,303 @@
+//! The simulated system: a kernel on a simulated machine, threads with programs, and a *driver*: a thread of the first
+//! space at the highest priority, whose calls the test makes. What a test does to the system it does as a nester would.
+
+use std::collections::BTreeMap;
+use std::vec::Vec;
+
+use flob_abi::memory::PHYSICAL_WINDOW;
+use flob_abi::start::start_reference;
+use flob_abi::{Call, ExceptionCode, FlobKind, Misuse, PAGE_SIZE, Protection, Registers, Status, ThreadState, group};
+use flob_abi::{Handlers, thread_flag};
+
+use super::program::{ARGS, Op, Program, Reg, address_of, behind, fetch};
+use crate::record::ThreadId;
+use crate::simulated::Simulated;
+use crate::{Boot, Event, Frame, Kernel, SpaceKey};
+
+pub const FRAMES: u32 = 512;
+/// Where the driver stands when it calls, and where its exceptions lead.
+const DRIVER: u64 = 0x6000_0000;
+const HANDLER: u64 = 0x6000_1000;
+/// The line by which the driver is woken.
+const BELL: u8 = 15;
+/// Instructions between two ticks.
+const TICK_EVERY: u64 = 50;
+
+/// The first space's own reference, in its memory.
+pub const ROOT_SPACE: u64 = PHYSICAL_WINDOW + 3 * PAGE_SIZE + start_reference::SPACE;
+
+/// A misuse with its argument.
+pub type Wrong = (Misuse, u64);
+
+pub struct Sim {
+    pub kernel: Kernel<Simulated>,
+    code: Vec<Op>,
+    pub output: BTreeMap<usize, Vec<u64>>,
+    driver: ThreadId,
+    next_frame: u32,
+    next_granule: u64,
+    instructions: u64,
+}
+
+impl Sim {
+    pub fn new() -> Self {
+        let mut kernel = Kernel::new(Simulated::new(FRAMES), Frame(1)..Frame(FRAMES));
+        let stack = PHYSICAL_WINDOW + 5 * PAGE_SIZE;
+        let boot = Boot { flobs: Frame(1), start_info: PHYSICAL_WINDOW + 3 * PAGE_SIZE, entry: DRIVER, stack };
+        kernel.start(boot);
+        kernel.current().expect("the first thread runs");
+        let first = kernel.current.expect("the first thread runs");
+        let mut sim = Self {
+            kernel,
+            code: Vec::new(),
+            output: BTreeMap::new(),
+            driver: first,
+            next_frame: 5,
+            next_granule: 0,
+            instructions: 0,
+        };
+        sim.make_driver();
+        sim
+    }
+
+    /// The driver is the second thread, because a thread cannot set its own handlers.
+    fn make_driver(&mut self) {
+        let state = ThreadState {
+            flags: thread_flag::EXCEPTIONS_ENABLED,
+            priority: 31,
+            handlers: Handlers { trap: HANDLER, ..Handlers::default() },
+            registers: Registers { rip: DRIVER, ..Registers::default() },
+            ..ThreadState::default()
+        };
+        let thread = self.make_thread(&state, ROOT_SPACE);
+        let driver = self.kernel.thread_at(thread);
+        let first = self.driver;
+        self.registers(first).rax = Call::TimerWait as u64;
+        self.registers(first).rdi = u64::MAX;
+        self.kernel.event(Event::Call);
+        self.kernel.current();
+        self.driver = driver;
+        assert_eq!(self.kernel.current, Some(driver));
+    }
+
+    pub fn registers(&mut self, thread: ThreadId) -> &mut Registers {
+        &mut self.kernel.thread_mut(thread).context.registers
+    }
+
+    /// A fresh page of the first space's memory.
+    pub fn page(&mut self) -> u64 {
+        self.pages(1)
+    }
+
+    /// Fresh pages in a row.
+    pub fn pages(&mut self, count: u32) -> u64 {
+        let frame = self.next_frame;
+        self.next_frame += count;
+        assert!(self.next_frame <= FRAMES, "the simulated machine is too small for this test");
+        PHYSICAL_WINDOW + u64::from(frame) * PAGE_SIZE
+    }
+
+    /// A fresh place for a small flob.
+    pub fn granule(&mut self) -> u64 {
+        if self.next_granule.is_multiple_of(PAGE_SIZE) {
+            self.next_granule = self.page();
+        }
+        let granule = self.next_granule;
+        self.next_granule += flob_abi::flob::GRANULE;
+        granule
+    }
+
+    /// The driver makes a call and gets its registers back; children run while it waits.
+    pub fn raw_call(&mut self, number: u64, registers: &[(Reg, u64)]) -> Result<Registers, Wrong> {
+        assert_eq!(self.current(), Some(self.driver), "the driver has the processor between its calls");
+        let driver = self.driver;
+        let now = self.registers(driver);
+        now.rax = number;
+        now.rip = DRIVER;
+        for (reg, value) in registers {
+            *reg.of(now) = *value;
+        }
+        for _ in 0..10_000_000 {
+            match self.current() {
+                Some(thread) if thread == driver => match self.registers(driver).rip {
+                    DRIVER => self.kernel.event(Event::Call),
+                    HANDLER => return Err(self.leave_handler()),
+                    _ => return Ok(*self.registers(driver)),
+                },
+                Some(_) => drop(self.step()),
+                None => panic!("the driver waits and nobody runs"),
+            }
+        }
+        panic!("the driver waits for ever");
+    }
+
+    pub fn try_call(&mut self, call: Call, args: &[u64]) -> Result<Registers, Wrong> {
+        self.raw_call(call as u64, &ARGS.iter().copied().zip(args.iter().copied()).collect::<Vec<_>>())
+    }
+
+    /// A call that is no misuse; its status.
+    pub fn call(&mut self, call: Call, args: &[u64]) -> Status {
+        let registers = self.try_call(call, args).unwrap_or_else(|wrong| panic!("{}: {wrong:?}", call.name()));
+        Status::from_number(registers.rax).expect("a call returns a status")
+    }
+
+    /// A call that must succeed.
+    pub fn ok(&mut self, call: Call, args: &[u64]) {
+        assert_eq!(self.call(call, args), Status::Success, "{}{args:x?}", call.name());
+    }
+
+    /// A call that must be misuse.
+    pub fn wrong(&mut self, call: Call, args: &[u64]) -> Misuse {
+        match self.try_call(call, args) {
+            Err((misuse, _)) => misuse,
+            Ok(registers) => panic!("{}: no misuse but status {}", call.name(), registers.rax),
+        }
+    }
+
+    fn leave_handler(&mut self) -> Wrong {
+        let driver = self.driver;
+        let registers = *self.registers(driver);
+        assert_eq!(registers.rsi as u32, ExceptionCode::Misuse as u32, "the driver got {registers:x?}");
+        self.registers(driver).rax = Call::ReturnFromException as u64;
+        self.kernel.event(Event::Call);
+        self.current();
+        let misuse = Misuse::from_number((registers.rsi >> 32) as u32).expect("a misuse");
+        (misuse, registers.rdx)
+    }
+
+    /// Who has the processor.
+    pub fn current(&mut self) -> Option<ThreadId> {
+        self.kernel.current().is_some().then_some(())?;
+        self.kernel.check_queues();
+        self.kernel.current
+    }
+
+    /// Puts a program into the code and returns its entry.
+    pub fn load(&mut self, program: Program) -> u64 {
+        let first = self.code.len();
+        self.code.extend(program.place(first as u64));
+        address_of(first)
+    }
+
+    /// Lets the others run for some instructions, or until none can; then the driver has the processor again. Returns how
+    /// many were executed.
+    pub fn run(&mut self, instructions: u64) -> u64 {
+        self.run_until(instructions, |_, _| false)
+    }
+
+    /// As `run`, and ends early once `done` says so after an instruction that entered the kernel (its second argument).
+    pub fn run_until(&mut self, instructions: u64, mut done: impl FnMut(&mut Self, bool) -> bool) -> u64 {
+        let driver = self.driver;
+        assert_eq!(self.current(), Some(driver));
+        *self.registers(driver) =
+            Registers { rax: Call::InterruptWait as u64, rdi: u64::from(BELL), rip: DRIVER, ..*self.registers(driver) };
+        self.kernel.event(Event::Call);
+        let mut executed = 0;
+        while executed < instructions && self.current().is_some() {
+            executed += 1;
+            let entered = self.step();
+            if done(self, entered) {
+                break;
+            }
+        }
+        self.kernel.event(Event::Interrupt { line: BELL });
+        assert_eq!(self.current(), Some(driver), "the bell wakes the driver");
+        executed
+    }
+
+    /// Lets all others run until none can.
+    pub fn run_out(&mut self) {
+        assert!(self.run(2_000_000) < 2_000_000, "the programs do not come to an end");
+    }
+
+    /// Executes one instruction of the current thread. True if the kernel was entered.
+    fn step(&mut self) -> bool {
+        self.instructions += 1;
+        if self.instructions.is_multiple_of(TICK_EVERY) {
+            self.kernel.machine().pass(1_000_000);
+            self.kernel.event(Event::Tick);
+        }
+        let Some((context, key, _)) = self.kernel.current() else { return true };
+        let mut registers = context.registers;
+        let steps = registers.rflags & crate::thread::TRAP_FLAG != 0;
+        let event = match fetch(&self.code, registers.rip) {
+            None => Some(Event::Fault { address: registers.rip, access: Protection::EXECUTE }),
+            Some(op) => self.execute(op, &mut registers, key),
+        };
+        if event.is_none() {
+            let (context, ..) = self.kernel.current().expect("still runs");
+            context.registers = registers;
+        }
+        let event = event.or(steps.then_some(Event::Trap { code: ExceptionCode::Debug, detail: 1 << 14 }));
+        let Some(event) = event else { return false };
+        self.kernel.event(event);
+        true
+    }
+
+    fn execute(&mut self, op: Op, registers: &mut Registers, key: SpaceKey) -> Option<Event> {
+        let mut next = behind(registers.rip);
+        match op {
+            Op::Set(reg, value) => *reg.of(registers) = value,
+            Op::Add(reg, value) => *reg.of(registers) = reg.of(registers).wrapping_add(value),
+            Op::Move(to, from) => *to.of(registers) = *from.of(registers),
+            Op::Load(reg, base, offset) => {
+                let address = base.of(registers).wrapping_add(offset);
+                match self.load_user(key, address) {
+                    Some(value) => *reg.of(registers) = value,
+                    None => return Some(Event::Fault { address, access: Protection::READ }),
+                }
+            }
+            Op::Store(base, offset, reg) => {
+                let address = base.of(registers).wrapping_add(offset);
+                if self.store_user(key, address, *reg.of(registers)).is_none() {
+                    return Some(Event::Fault { address, access: Protection::WRITE });
+                }
+            }
+            Op::Jump(target) => next = target,
+            Op::JumpIf(reg, value, target) if *reg.of(registers) == value => next = target,
+            Op::JumpUnless(reg, value, target) if *reg.of(registers) != value => next = target,
+            Op::JumpIf(..) | Op::JumpUnless(..) => {}
+            Op::Syscall => return Some(Event::Call),
+            Op::Output(channel, reg) => self.output.entry(channel).or_default().push(*reg.of(registers)),
+            Op::Trap(code) => return Some(Event::Trap { code, detail: 0 }),
+        }
+        registers.rip = next;
+        None
+    }
+
+    fn load_user(&mut self, key: SpaceKey, address: u64) -> Option<u64> {
+        let machine = self.kernel.machine();
+        let byte = |index| machine.user_byte(key, address + index);
+        (0..8).rev().try_fold(0, |value, index| Some(value << 8 | u64::from(byte(index)?)))
+    }
+
+    fn store_user(&mut self, key: SpaceKey, address: u64, value: u64) -> Option<()> {
+        let machine = self.kernel.machine();
+        (0..8).zip(value.to_le_bytes()).try_for_each(|(index, byte)| machine.set_user_byte(key, address + index, byte))
+    }
+
+    /// What a channel said.
+    pub fn said(&self, channel: usize) -> &[u64] {
+        self.output.get(&channel).map_or(&[], Vec::as_slice)
+    }
+
+    /// Makes a flob in fresh memory.
+    pub fn make(&mut self, kind: FlobKind) -> u64 {
+        let place = if kind == FlobKind::Thread { self.page() } else { self.granule() };
+        self.create_at(kind, place);
+        place
+    }
+
+    pub fn create_at(&mut self, kind: FlobKind, place: u64) {
+        let create = Call::from_number((kind as u64) << 4).expect("every kind can be created");
+        self.ok(create, &[place]);
+    }
+
+    /// Makes a thread in this state, in the space that a reference names.
+    pub fn make_thread(&mut self, state: &ThreadState, space: u64) -> u64 {
+        let thread = self.make(FlobKind::Thread);
+        let state = ThreadState { own_address: thread, ..*state };
+        assert_eq!(self.set_state(thread, &state, group::ALL & !group::VECTORS, &[space]), Status::Success);
+        thread
+    }
+}

@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# The test command behind `./flob test`.
+#
+#   ./flob test            everything that fits in fifteen minutes on two cores
+#   ./flob test --quick    format, lints, host tests, one boot: for every commit
+#   ./flob test --soak     the long forms: the same tests with bigger numbers (FLOB_ROUNDS)
+#   ./flob test --repeat N [NAME]   the QEMU tests (whose name contains NAME) N times in a row
+#
+# FLOB_SEED=N repeats a random test. The last line counts the tests.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+mode=full repeat=1 name=
+while [ $# -gt 0 ]; do
+    case $1 in
+        --quick) mode=quick ;;
+        --soak) mode=soak; export FLOB_ROUNDS=${FLOB_ROUNDS:-1000} ;;
+        --repeat) repeat=${2:?--repeat needs a number}; mode=repeat; shift ;;
+        *) name=$1 ;;
+    esac
+    shift
+done
+
+passed=0 failed=0 broken=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# Runs one step that is no test: it counts only when it fails.
+step() {
+    echo "== $1"
+    shift
+    "$@" || { broken=$((broken + 1)); echo "== FAILED: $*"; }
+}
+
+# Runs `cargo test` with these arguments and adds up what its result lines say.
+tests() {
+    echo "== $1"
+    shift
+    timeout --kill-after=10 "${FLOB_TEST_LIMIT:-1800}" cargo test --quiet --no-fail-fast "$@" 2>&1 | tee "$log"
+    local status=${PIPESTATUS[0]} now_passed now_failed
+    now_passed=$(sed -n 's/^test result: .* \([0-9]*\) passed; .*/\1/p' "$log" | paste -sd+ | bc_sum)
+    now_failed=$(sed -n 's/^test result: .* passed; \([0-9]*\) failed; .*/\1/p' "$log" | paste -sd+ | bc_sum)
+    passed=$((passed + now_passed)) failed=$((failed + now_failed))
+    if [ "$status" != 0 ] && [ "$now_failed" = 0 ]; then broken=$((broken + 1)); fi
+}
+
+bc_sum() { local sum; read -r sum || true; echo $((${sum:-0})); }
+
+host='-p flob-abi -p flob-kernel -p flob-image -p flob-link -p flob-session -p flob-gdb -p flob'
+guest_libs='-p flob-runtime -p flob-checkpointer -p flob-debugger-nester -p flob-program-wordcount -p flob-program-philosophers'
+guest='-p flob-kernel-x86_64 -p flob-program-platform -p flob-debugger-nester -p flob-program-wordcount -p flob-program-philosophers'
+
+checks() {
+    step "format" cargo fmt --all --check
+    # shellcheck disable=SC2086
+    step "lints (host)" cargo clippy --quiet $host -p flob-tests --all-targets -- -D warnings
+    # shellcheck disable=SC2086
+    step "lints (guest)" cargo clippy --quiet --profile guest $guest -- -D warnings
+}
+
+step "build" cargo build --quiet -p flob --bin flob
+case $mode in
+    quick)
+        checks
+        # shellcheck disable=SC2086
+        tests "host tests" $host --all-features
+        # shellcheck disable=SC2086
+        tests "guest libraries" --lib $guest_libs
+        tests "one boot" -p flob-tests --test boot
+        ;;
+    repeat)
+        for round in $(seq "$repeat"); do
+            tests "round $round of $repeat" -p flob-tests ${name:+-- "$name"}
+            [ $((failed + broken)) = 0 ] || break
+        done
+        ;;
+    *)
+        # shellcheck disable=SC2086
+        tests "host tests" $host --all-features
+        # shellcheck disable=SC2086
+        tests "guest libraries" --lib $guest_libs
+        tests "end to end" -p flob-tests
+        ;;
+esac
+
+[ "$broken" = 0 ] || echo "$broken steps could not be run to their end (see above)"
+echo "$passed passed, $((failed + broken)) failed"
+[ $((failed + broken)) = 0 ]

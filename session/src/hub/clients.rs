@@ -1,0 +1,125 @@
+//! Connections of clients: each has a thread that reads, one that writes, and one that answers in order; saves and restores
+//! have a thread of their own, so that they can be cancelled and nothing waits for them.
+
+use std::{
+    collections::HashMap,
+    io,
+    os::unix::net::{UnixListener, UnixStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{self, Receiver, Sender},
+    },
+    thread,
+};
+
+use super::{Hub, lock};
+use crate::{FromHub, HubReply, HubRequest, ToHub, wire};
+
+/// Lets clients in until the process ends.
+pub fn accept(listener: UnixListener, hub: Arc<Hub>) -> io::Result<()> {
+    let accept = move || {
+        for (stream, number) in listener.incoming().flatten().zip(1..) {
+            let hub = Arc::clone(&hub);
+            // Without a thread the stream is dropped, and the client sees that.
+            let _ = thread::Builder::new().name("client".into()).spawn(move || serve(stream, number, hub));
+        }
+    };
+    thread::Builder::new().name("clients".into()).spawn(accept).map(drop)
+}
+
+/// One connection, shared by its threads.
+pub(super) struct Connection {
+    /// Its number: no other connection of the hub has it.
+    pub number: u64,
+    /// What goes to the client.
+    pub outward: Sender<FromHub>,
+    /// Long requests under way, and whether they were cancelled.
+    long: Mutex<HashMap<u32, Arc<AtomicBool>>>,
+}
+
+fn serve(stream: UnixStream, number: u64, hub: Arc<Hub>) {
+    let Ok(writing) = stream.try_clone() else { return };
+    let (outward, messages) = mpsc::channel();
+    let (in_order, requests) = mpsc::channel();
+    let connection = Arc::new(Connection { number, outward, long: Mutex::default() });
+    let write = move || write_all(writing, &messages);
+    let answer = {
+        let (hub, connection) = (Arc::clone(&hub), Arc::clone(&connection));
+        move || answer_all(&hub, &connection, &requests)
+    };
+    let started = thread::Builder::new().name("client writer".into()).spawn(write).is_ok()
+        && thread::Builder::new().name("client requests".into()).spawn(answer).is_ok();
+    if started {
+        read_all(stream, &hub, &connection, &in_order);
+    }
+    for cancelled in lock(&connection.long).values() {
+        cancelled.store(true, Ordering::Relaxed);
+    }
+    lock(&hub.fanout).leave(number);
+    hub.clean_up_after(number);
+}
+
+fn write_all(mut stream: UnixStream, messages: &Receiver<FromHub>) {
+    for message in messages {
+        if wire::write(&mut stream, &message).is_err() {
+            return;
+        }
+    }
+}
+
+fn answer_all(hub: &Hub, connection: &Connection, requests: &Receiver<ToHub>) {
+    for ToHub { number, request } in requests {
+        connection.answer(number, hub.answer(request, connection));
+    }
+}
+
+fn read_all(mut stream: UnixStream, hub: &Arc<Hub>, connection: &Arc<Connection>, in_order: &Sender<ToHub>) {
+    while let Ok(message) = wire::read::<ToHub>(&mut stream) {
+        match message.request {
+            HubRequest::Cancel { number } => {
+                if let Some(cancelled) = lock(&connection.long).get(&number) {
+                    cancelled.store(true, Ordering::Relaxed);
+                    hub.wake_save();
+                }
+                connection.answer(message.number, Ok(HubReply::Done));
+            }
+            HubRequest::Save { .. } | HubRequest::Restore { .. } => start_long(hub, connection, message),
+            _ => {
+                if in_order.send(message).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn start_long(hub: &Arc<Hub>, connection: &Arc<Connection>, message: ToHub) {
+    let ToHub { number, request } = message;
+    let cancelled = Arc::new(AtomicBool::new(false));
+    lock(&connection.long).insert(number, Arc::clone(&cancelled));
+    let (hub, theirs) = (Arc::clone(hub), Arc::clone(connection));
+    let work = move || {
+        let last_told = AtomicU64::new(u64::MAX);
+        let progress = |phase: &str, done: u64, total: u64| {
+            // A hundred reports are enough for anybody.
+            let step = if total == 0 { done } else { done * 100 / total.max(1) };
+            if last_told.swap(step, Ordering::Relaxed) != step || done == total {
+                let _ = theirs.outward.send(FromHub::Progress { number, phase: phase.into(), done, total });
+            }
+        };
+        let result = hub.answer_long(request, &cancelled, &progress);
+        lock(&theirs.long).remove(&number);
+        theirs.answer(number, result);
+    };
+    if thread::Builder::new().name("save or restore".into()).spawn(work).is_err() {
+        lock(&connection.long).remove(&number);
+    }
+}
+
+impl Connection {
+    /// A client that has gone needs no answer.
+    fn answer(&self, number: u32, result: Result<HubReply, flob_link::Failure>) {
+        let _ = self.outward.send(FromHub::Reply { number, result });
+    }
+}

@@ -1,0 +1,142 @@
+//! What a session is started with.
+
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsFd, OwnedFd},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use flob_image::store::Store;
+use flob_link::Progress;
+
+use super::{input::Input, now, restore::Prepared};
+use crate::{
+    Error, LinkState, SessionInfo,
+    boot::{Launcher, Software, arguments::Beginning},
+};
+
+/// Everything that a session needs to start.
+#[derive(Clone)]
+pub struct Config {
+    /// Its name; no other session has it.
+    pub name: String,
+    /// Name of the program, under which it stands in the boot archive.
+    pub program: String,
+    /// Its arguments, without its name.
+    pub arguments: Vec<String>,
+    /// Its ELF on the host, if it is a file there.
+    pub elf: Option<PathBuf>,
+    /// What runs in the guest.
+    pub software: Software,
+    /// Main memory in MiB.
+    pub memory: u32,
+    /// How to start the guest's process.
+    pub launcher: Launcher,
+    /// The program is held from its first instruction on.
+    pub paused: bool,
+    /// A checkpoint to begin with.
+    pub restore: Option<String>,
+    /// Unknown external links of the checkpoint become null.
+    pub force: bool,
+    /// The checkpoint store.
+    pub store: Store,
+    /// What to do with the standard streams.
+    pub standard: Standard,
+    /// Socket of the gdb server that goes with it.
+    pub gdb_socket: Option<PathBuf>,
+    /// TCP port of the gdb server that goes with it.
+    pub gdb_port: Option<u16>,
+}
+
+/// Which standard streams of this process are the program's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standard {
+    /// Standard input feeds the program; else a client types.
+    pub input: bool,
+    /// The program's output and errors go to standard output and standard error.
+    pub output: bool,
+}
+
+impl Config {
+    pub(super) fn beginning(&self) -> Beginning {
+        if self.paused { Beginning::Paused } else { Beginning::Run }
+    }
+
+    /// The program's ELF.
+    pub(super) fn program_elf(&self) -> Option<Vec<u8>> {
+        let programs = &self.software.programs;
+        programs.iter().find(|file| file.name == self.program).map(|file| file.contents.clone())
+    }
+
+    pub(super) fn info(&self, guest_process: u32) -> SessionInfo {
+        SessionInfo {
+            name: self.name.clone(),
+            program: self.program.clone(),
+            arguments: self.arguments.clone(),
+            hub_process: std::process::id(),
+            guest_process,
+            elf: self.elf.clone(),
+            gdb_socket: self.gdb_socket.clone(),
+            gdb_port: self.gdb_port,
+            started: now(),
+            link: LinkState::Connecting,
+            holders: Vec::new(),
+            progress: Progress::default(),
+            checkpoint: self.restore.clone(),
+            restored: self.restore.is_some(),
+        }
+    }
+
+    /// The session's input: this process's standard input, or what its checkpoint was given, or what will be typed.
+    pub(super) fn open_input(&self, restored: Option<&Prepared>) -> Result<Arc<Input>, Error> {
+        let io = |error| Error::io("reading the standard input", error);
+        let input = Input::new(self.store.spool()?);
+        if self.standard.input {
+            input.fill_from(standard_input().map_err(io)?).map_err(io)?;
+        }
+        match restored {
+            Some(checkpoint) => self.join_input(input, checkpoint),
+            None => Ok(input),
+        }
+    }
+
+    /// New input must begin with what the checkpoint has consumed; without new input, what was kept goes on.
+    fn join_input(&self, input: Arc<Input>, checkpoint: &Prepared) -> Result<Arc<Input>, Error> {
+        let (position, hash) = checkpoint.consumed();
+        if self.standard.input {
+            input.wait_for(position.max(1));
+            let (length, present) =
+                input.with_spool(|spool| spool.hash(position).map(|hash| (spool.length(), hash)))?;
+            if length > 0 {
+                return if present == Some(hash) { Ok(input) } else { Err(other_input(position)) };
+            }
+        }
+        let mut spool = checkpoint.spool()?;
+        if !checkpoint.has_whole_input() && self.standard.input {
+            eprintln!(
+                "flob: only the first {} bytes of the checkpoint's input were kept: give the whole by '< FILE'",
+                spool.length()
+            );
+        }
+        if self.standard.input {
+            spool.end();
+        }
+        input.close();
+        Ok(Input::new(spool))
+    }
+}
+
+fn other_input(position: u64) -> Error {
+    Error::BadInput(format!(
+        "the first {position} bytes of this input are not those that the checkpoint has consumed: give the same input, or \
+         none to go on with what was kept of it"
+    ))
+}
+
+/// A second handle to standard input, without the library's buffer.
+fn standard_input() -> io::Result<File> {
+    let handle: OwnedFd = io::stdin().as_fd().try_clone_to_owned()?;
+    Ok(File::from(handle))
+}

@@ -1,0 +1,185 @@
+//! Holding, letting go, stepping, breakpoints: the books are changed together with the guest, one change at a time.
+
+use flob_image::Place;
+use flob_link::{Failure, FailureKind, Reply, Request, Scope};
+
+use super::{
+    Books, Hub,
+    holds::{Member, contains, members},
+    lock, memory,
+};
+use crate::Owner;
+
+/// Threads that changed, and who (else) still holds something in the scope.
+pub(super) type Held = (u32, Vec<Owner>);
+
+impl Hub {
+    /// Holds threads back.
+    pub(super) fn hold(&self, owner: &Owner, scope: Scope, connection: Option<u64>) -> Result<Held, Failure> {
+        let mut books = lock(&self.books);
+        let threads = self.count(Request::Stop(scope))?;
+        let members = self.members_if_needed(scope)?;
+        books.register(owner, connection);
+        books.holds.add(owner, scope, &members);
+        let holders = books.holds.holders_in(scope, &members);
+        drop(books);
+        self.changed();
+        Ok((threads, holders))
+    }
+
+    /// Lets go what the owner (with `force`: whoever) holds in the scope.
+    pub(super) fn release(&self, owner: &Owner, scope: Scope, force: bool) -> Result<Held, Failure> {
+        let mut books = lock(&self.books);
+        let held = self.release_with(&mut books, (!force).then_some(owner), scope);
+        drop(books);
+        self.changed();
+        held
+    }
+
+    fn release_with(&self, books: &mut Books, owner: Option<&Owner>, scope: Scope) -> Result<Held, Failure> {
+        let members = members(&self.look_uncached(false)?);
+        books.holds.remove(owner, scope, &members);
+        let inside: Vec<Member> = members.iter().copied().filter(|member| contains(scope, *member)).collect();
+        let holders = books.holds.holders_in(scope, &members);
+        let free: Vec<Member> =
+            inside.iter().copied().filter(|member| books.holds.holders(*member).is_empty()).collect();
+        self.step_off_breakpoints(books, &free)?;
+        let threads = if holders.is_empty() {
+            self.count(Request::Resume(scope))?
+        } else {
+            let mut threads = 0;
+            for member in free {
+                threads += self.count(Request::Resume(Scope::Thread(member.thread)))?;
+            }
+            threads
+        };
+        Ok((threads, holders))
+    }
+
+    /// The guest itself steps a thread off a breakpoint that it resumes from; nothing is to be done here but to forget
+    /// steps that were meant for nobody.
+    fn step_off_breakpoints(&self, books: &mut Books, free: &[Member]) -> Result<(), Failure> {
+        books.silent_steps.retain(|thread| !free.iter().any(|member| member.thread == *thread));
+        Ok(())
+    }
+
+    /// One instruction of one thread that nobody else holds.
+    pub(super) fn step(&self, owner: &Owner, thread: Place, connection: u64) -> Result<(), Failure> {
+        let mut books = lock(&self.books);
+        let members = members(&self.look(false)?);
+        let Some(member) = members.iter().copied().find(|member| member.thread == thread) else {
+            return Err(Failure { kind: FailureKind::NotFound, text: format!("there is no thread at {thread:#x}") });
+        };
+        let others: Vec<Owner> = books.holds.holders(member).into_iter().filter(|holder| holder != owner).collect();
+        if !others.is_empty() {
+            let text = format!("the thread is also held by {}: 'flob resume --force' lets it go", names(&others));
+            return Err(Failure { kind: FailureKind::State, text });
+        }
+        books.register(owner, Some(connection));
+        books.holds.add(owner, Scope::Thread(thread), &members);
+        lock(&self.cache).clear();
+        memory::done(self.link.request(Request::Step { thread })?)
+    }
+
+    /// A breakpoint of this owner.
+    pub(super) fn set_breakpoint(
+        &self,
+        owner: &Owner,
+        location: (Place, u64),
+        connection: u64,
+    ) -> Result<(), Failure> {
+        let mut books = lock(&self.books);
+        let (space, address) = location;
+        memory::done(self.link.request(Request::SetBreakpoint { space, address })?)?;
+        books.register(owner, Some(connection));
+        books.breakpoints.add(location, owner);
+        Ok(())
+    }
+
+    /// Takes a breakpoint of this owner out.
+    pub(super) fn clear_breakpoint(&self, owner: &Owner, location: (Place, u64)) -> Result<(), Failure> {
+        let mut books = lock(&self.books);
+        self.clear_with(&mut books, owner, location)
+    }
+
+    fn clear_with(&self, books: &mut Books, owner: &Owner, location: (Place, u64)) -> Result<(), Failure> {
+        let (space, address) = location;
+        if books.breakpoints.remove(location, owner) {
+            memory::done(self.link.request(Request::ClearBreakpoint { space, address })?)?;
+        }
+        Ok(())
+    }
+
+    /// A connection has ended: so do the holds and breakpoints of the owners that came by it.
+    pub(super) fn clean_up_after(&self, connection: u64) {
+        let mut books = lock(&self.books);
+        let owners = books.unregister(connection);
+        for owner in &owners {
+            for location in books.breakpoints.of(owner) {
+                // The guest may be gone or the space with it; then so is the breakpoint.
+                let _ = self.clear_with(&mut books, owner, location);
+            }
+            for scope in books.holds.scopes_of(owner) {
+                let _ = self.release_with(&mut books, Some(owner), scope);
+            }
+        }
+        drop(books);
+        if !owners.is_empty() {
+            self.changed();
+        }
+    }
+
+    /// The environment is a new one: holds are over, but breakpoints are put in again. All its threads are stopped: the
+    /// user holds them.
+    pub(super) fn environment_replaced(&self) {
+        let mut books = lock(&self.books);
+        books.holds.clear();
+        books.silent_steps.clear();
+        books.holds.add(&Owner::User, Scope::Environment, &[]);
+        for (space, address) in books.breakpoints.all() {
+            // Where there is no such code any more, there is nothing to stop at.
+            let _ = self.link.request(Request::SetBreakpoint { space, address });
+        }
+        drop(books);
+        self.changed();
+    }
+
+    fn count(&self, request: Request) -> Result<u32, Failure> {
+        match self.link.request(request)? {
+            Reply::Threads(count) => Ok(count),
+            Reply::Done => Ok(0),
+            other => Err(flob_link::host::LinkError::Unexpected(format!("{other:?}")).into()),
+        }
+    }
+
+    fn members_if_needed(&self, scope: Scope) -> Result<Vec<Member>, Failure> {
+        match scope {
+            Scope::Environment => Ok(Vec::new()),
+            _ => Ok(members(&self.look_uncached(false)?)),
+        }
+    }
+}
+
+impl Books {
+    /// Notes by which connection an owner came.
+    fn register(&mut self, owner: &Owner, connection: Option<u64>) {
+        let known = self.clients.iter().any(|(_, client)| client == owner);
+        if let (Owner::Client(_), Some(connection), false) = (owner, connection, known) {
+            self.clients.push((connection, owner.clone()));
+        }
+    }
+
+    fn unregister(&mut self, connection: u64) -> Vec<Owner> {
+        let gone = self.clients.extract_if(.., |(came_by, _)| *came_by == connection);
+        gone.map(|(_, owner)| owner).collect()
+    }
+}
+
+/// Owners, for people.
+pub(crate) fn names(owners: &[Owner]) -> String {
+    let name = |owner: &Owner| match owner {
+        Owner::User => "the user".to_owned(),
+        Owner::Client(name) => name.clone(),
+    };
+    owners.iter().map(name).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,129 @@
+//! Looking into the guest, and writing to it.
+
+use flob_abi::PAGE_SIZE;
+use flob_image::{Environment, Place};
+use flob_link::{
+    Change, Failure, FailureKind, Memory, Reply, Request,
+    host::{LinkError, into_bytes},
+};
+
+use super::{Hub, lock};
+
+/// Most bytes of one request of a client.
+const MOST: u64 = 1 << 20;
+
+impl Hub {
+    /// The environment as it is now.
+    pub(super) fn look(&self, vectors: bool) -> Result<Environment, Failure> {
+        let held = lock(&self.books).holds.hold_everything();
+        let generation = {
+            let cache = lock(&self.cache);
+            if let Some(environment) = cache.environment(vectors).filter(|_| held) {
+                return Ok(environment);
+            }
+            cache.generation()
+        };
+        let environment = self.look_uncached(vectors)?;
+        if held {
+            lock(&self.cache).keep_environment(generation, vectors, &environment);
+        }
+        Ok(environment)
+    }
+
+    pub(super) fn look_uncached(&self, vectors: bool) -> Result<Environment, Failure> {
+        let record = self.link.long(Request::Look { vectors })?;
+        parse_environment(&record)
+    }
+
+    /// Memory; short only where it ends.
+    pub(super) fn read(&self, memory: Memory, address: u64, count: u32) -> Result<Vec<u8>, Failure> {
+        check_size(u64::from(count))?;
+        let held = lock(&self.books).holds.hold_everything();
+        let generation = lock(&self.cache).generation();
+        let mut bytes = Vec::new();
+        for (start, count) in pieces(address, u64::from(count)) {
+            let page = start - start % PAGE_SIZE;
+            let skipped = (start - page) as usize;
+            let known = lock(&self.cache).piece(memory, page).filter(|_| held);
+            let whole = match known {
+                Some(whole) => whole,
+                None if held => {
+                    let whole = self.link.bytes(Request::Read { memory, address: page, count: PAGE_SIZE as u32 })?;
+                    lock(&self.cache).keep_piece(generation, memory, page, &whole);
+                    whole
+                }
+                None => {
+                    let read = self.link.bytes(Request::Read { memory, address: start, count: count as u32 })?;
+                    let short = (read.len() as u64) < count;
+                    bytes.extend(read);
+                    if short { break } else { continue }
+                }
+            };
+            let end = whole.len().min(skipped + count as usize);
+            bytes.extend_from_slice(whole.get(skipped..end).unwrap_or_default());
+            if end < skipped + count as usize {
+                break;
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Writes memory.
+    pub(super) fn write(&self, memory: Memory, address: u64, bytes: &[u8]) -> Result<(), Failure> {
+        check_size(bytes.len() as u64)?;
+        let written = pieces(address, bytes.len() as u64).try_for_each(|(start, count)| {
+            let from = (start - address) as usize;
+            let piece = bytes.get(from..from + count as usize).unwrap_or_default().to_vec();
+            done(self.link.request(Request::Write { memory, address: start, bytes: piece })?)
+        });
+        self.changed();
+        written
+    }
+
+    /// Changes a flob.
+    pub(super) fn set(&self, place: Place, hash: u64, change: Change) -> Result<(), Failure> {
+        let set = self.link.request(Request::Set { place, hash, change });
+        self.changed();
+        done(set?)
+    }
+}
+
+/// A record of an environment.
+pub(super) fn parse_environment(record: &[u8]) -> Result<Environment, Failure> {
+    postcard::from_bytes(record).map_err(|error| Failure {
+        kind: FailureKind::Invalid,
+        text: format!("the guest's record of its environment does not parse: {error}"),
+    })
+}
+
+/// The answer to something that gives nothing back.
+pub(super) fn done(reply: Reply) -> Result<(), Failure> {
+    match reply {
+        Reply::Done => Ok(()),
+        other => Err(LinkError::Unexpected(format!("{other:?}")).into()),
+    }
+}
+
+/// Bytes of an answer.
+pub(super) fn bytes(reply: Reply) -> Result<Vec<u8>, Failure> {
+    into_bytes(reply).map_err(Failure::from)
+}
+
+fn check_size(count: u64) -> Result<(), Failure> {
+    if count <= MOST {
+        return Ok(());
+    }
+    Err(Failure { kind: FailureKind::Invalid, text: "at most 1 MiB of memory at a time".into() })
+}
+
+/// A range cut at page boundaries, but not beyond the end of all addresses.
+fn pieces(address: u64, count: u64) -> impl Iterator<Item = (u64, u64)> {
+    let end = address.saturating_add(count);
+    let mut next = address;
+    std::iter::from_fn(move || {
+        let start = next;
+        let page_end = (start - start % PAGE_SIZE).saturating_add(PAGE_SIZE);
+        next = page_end.min(end);
+        (start < next).then(|| (start, next - start))
+    })
+}

@@ -1,0 +1,304 @@
+//! The hub of a session: owns the guest and the link, answers clients on a Unix socket, and keeps the books of who holds
+//! what.
+
+mod breakpoints;
+mod cache;
+mod clients;
+mod config;
+mod control;
+mod fanout;
+mod holds;
+mod input;
+mod memory;
+mod notices;
+mod output;
+mod requests;
+mod restore;
+mod save;
+
+use std::{
+    collections::HashSet,
+    fs,
+    os::unix::{fs::PermissionsExt, net::UnixListener},
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{self, Receiver, Sender},
+    },
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use flob_image::{Environment, Place, store::Store};
+use flob_link::{
+    Progress, Request, Scope,
+    host::{Link, Log, Notice, Timing},
+};
+
+pub use config::{Config, Standard};
+
+use crate::{
+    Error, HubEvent, LinkState, Owner, SessionInfo,
+    boot::{Guest, arguments, qemu},
+    sessions, symbols,
+};
+use breakpoints::Breakpoints;
+use cache::Cache;
+use fanout::Fanout;
+use holds::Holds;
+use input::Input;
+use output::Output;
+
+/// A guest that has not said hello after this long is not coming up.
+const BOOT_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a session ended, or what happened that its owner may want to end it for.
+#[derive(Debug)]
+pub enum Ending {
+    /// The program has ended with this code.
+    Exited(i32),
+    /// A thread died of an exception (a `flob_abi::ExceptionCode`); the sentence says where. The environment stands still.
+    Died {
+        #[expect(missing_docs, reason = "see above")]
+        code: u32,
+        #[expect(missing_docs, reason = "see above")]
+        sentence: String,
+    },
+    /// A client asked for the end.
+    Shutdown,
+    /// The guest is gone or does not fit.
+    Failed(Error),
+}
+
+/// A running session. Dropping it ends the guest.
+pub struct Session {
+    guest: Guest,
+    hub: Arc<Hub>,
+    endings: Receiver<Ending>,
+    socket: PathBuf,
+    folder: PathBuf,
+}
+
+/// What all threads of the hub share.
+pub(crate) struct Hub {
+    link: Link,
+    info: Mutex<SessionInfo>,
+    books: Mutex<Books>,
+    fanout: Mutex<Fanout>,
+    cache: Mutex<Cache>,
+    input: Arc<Input>,
+    takes_typing: bool,
+    output: Output,
+    /// At most one save or restore at a time.
+    long_work: Mutex<()>,
+    save_ready: Mutex<Option<Sender<()>>>,
+    store: Store,
+    /// The program's ELF, to be kept with its checkpoints, and where it is.
+    program: Option<Vec<u8>>,
+    elf: Option<PathBuf>,
+    /// Identification of the kernel, for checkpoints.
+    kernel: String,
+    endings: Sender<Ending>,
+}
+
+/// Who holds, wants and does what with threads. One change at a time, the guest's answer included.
+#[derive(Debug, Default)]
+pub(crate) struct Books {
+    holds: Holds,
+    breakpoints: Breakpoints,
+    /// Threads that step over a breakpoint which is not for them.
+    silent_steps: HashSet<Place>,
+    /// Owners that are clients, with their connection.
+    clients: Vec<(u64, Owner)>,
+}
+
+impl Session {
+    /// Starts a guest and its hub. The calling thread must live as long as the session.
+    pub fn start(config: Config) -> Result<Self, Error> {
+        let socket = sessions::socket(&config.name)?;
+        let folder = make_folder(&config)?;
+        let listener = listen(&socket)?;
+        let begun = Self::begin(config, socket.clone(), folder, listener);
+        if begun.is_err() {
+            // A socket that stays is removed by the next probe.
+            let _ = fs::remove_file(&socket);
+        }
+        begun
+    }
+
+    fn begin(config: Config, socket: PathBuf, folder: PathBuf, listener: UnixListener) -> Result<Self, Error> {
+        let restored = config.restore.as_deref().map(|id| restore::prepare(&config.store, id, config.force)).transpose()?;
+        let beginning = if restored.is_some() { arguments::Beginning::Restore } else { config.beginning() };
+        let command_line = arguments::command_line(beginning, &config.program, &config.arguments)?;
+        let input = config.open_input(restored.as_ref())?;
+        let machine = qemu::Machine {
+            software: &config.software,
+            command_line: &command_line,
+            memory: config.memory,
+            folder: &folder,
+        };
+        let guest = Guest::start(machine, &config.launcher)?;
+        let io = |error| Error::io("starting the hub", error);
+        let line = guest.line.try_clone().map_err(io)?;
+        let log = Log::to_file(&folder.join("link.log")).map_err(io)?;
+        let (link, notices) =
+            Link::start(line.try_clone().map_err(io)?, line, Timing::default(), log).map_err(io)?;
+        let (ending, endings) = mpsc::channel();
+        let hub = Arc::new(Hub {
+            link,
+            info: Mutex::new(config.info(guest.process())),
+            books: Mutex::default(),
+            fanout: Mutex::default(),
+            cache: Mutex::default(),
+            input,
+            takes_typing: !config.standard.input,
+            output: Output::new(config.standard.output),
+            long_work: Mutex::new(()),
+            save_ready: Mutex::new(None),
+            program: config.program_elf(),
+            elf: config.elf.clone(),
+            kernel: symbols::build_id(&config.software.kernel),
+            store: config.store.clone(),
+            endings: ending,
+        });
+        let mut session = Self { guest, hub, endings, socket, folder };
+        session.come_up(notices, listener)?;
+        if let Some(checkpoint) = restored {
+            session.hub.begin_with(&checkpoint, config.paused, config.force)?;
+        } else if config.paused {
+            session.hub.hold(&Owner::User, Scope::Environment, None).map_err(Error::from)?;
+        }
+        Ok(session)
+    }
+
+    /// Waits for the guest's hello, then lets clients in.
+    fn come_up(&mut self, notices: Receiver<Notice>, listener: UnixListener) -> Result<(), Error> {
+        let first = notices.recv_timeout(BOOT_PATIENCE);
+        match &first {
+            Ok(Notice::Up(_)) => {}
+            Ok(Notice::Version(text)) => return Err(Error::Guest(text.clone())),
+            _ => return Err(self.boot_failure()),
+        }
+        qemu::remove_boot_files(&self.folder);
+        let io = |error| Error::io("starting the hub", error);
+        self.hub.set_link(LinkState::Up);
+        self.hub.input.pump_into(self.hub.link.clone()).map_err(io)?;
+        let hub = Arc::clone(&self.hub);
+        let console = qemu::console_log(&self.folder);
+        thread::Builder::new().name("notices".into()).spawn(move || hub.follow(&notices, &console)).map_err(io)?;
+        clients::accept(listener, Arc::clone(&self.hub)).map_err(io)
+    }
+
+    fn boot_failure(&mut self) -> Error {
+        let status = self.guest.end();
+        let status = status.map_or(String::new(), |status| format!(" ({status})"));
+        let said = |path: PathBuf| notices::last_lines(&path);
+        let said = said(qemu::emulator_log(&self.folder)) + &said(qemu::console_log(&self.folder));
+        Error::Guest(format!("the guest did not come up{status}; its logs are in {}{said}", self.folder.display()))
+    }
+
+    /// Waits until something happens that may end the session. To be asked again if it shall go on.
+    pub fn wait(&self) -> Ending {
+        self.endings.recv().unwrap_or(Ending::Shutdown)
+    }
+
+    /// What session this is.
+    pub fn info(&self) -> SessionInfo {
+        self.hub.info()
+    }
+
+    /// Its socket.
+    pub fn socket(&self) -> &std::path::Path {
+        &self.socket
+    }
+
+    /// Its logs.
+    pub fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+
+    /// Saves a checkpoint; its id.
+    pub fn save(&self, name: Option<String>) -> Result<String, Error> {
+        let cancelled = std::sync::atomic::AtomicBool::new(false);
+        self.hub.save(name, None, &cancelled, &|_, _, _| ()).map_err(Error::from)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.hub.output.drain();
+        self.hub.input.close();
+        self.guest.end();
+        // Who probes the socket finds it dead, if it stays.
+        let _ = fs::remove_file(&self.socket);
+    }
+}
+
+impl Hub {
+    fn info(&self) -> SessionInfo {
+        let mut info = lock(&self.info).clone();
+        info.holders = lock(&self.books).holds.all_holders();
+        info
+    }
+
+    fn tell(&self, event: HubEvent) {
+        lock(&self.fanout).tell(event);
+    }
+
+    /// Somebody changed something: what is cached is old.
+    fn changed(&self) {
+        lock(&self.cache).clear();
+        self.tell(HubEvent::Changed);
+    }
+
+    fn set_link(&self, state: LinkState) {
+        lock(&self.info).link = state;
+        self.tell(HubEvent::Link(state));
+    }
+
+    fn set_progress(&self, progress: Progress) {
+        lock(&self.info).progress = progress;
+        self.input.wanted(progress.input_from, progress.input_to);
+    }
+
+    /// The ELF of the program of this environment, where there is a file of it.
+    fn elf_of(&self, environment: &Environment) -> Option<PathBuf> {
+        let ours = self.program.as_deref().is_some_and(|elf| symbols::is_program_of(elf, environment));
+        if ours && self.elf.is_some() {
+            return self.elf.clone();
+        }
+        self.store.program_file(&environment.build_id).ok().flatten()
+    }
+
+    /// Asks the guest to end; the emulator's end follows.
+    fn shut_down(&self) {
+        let (sender, _) = mpsc::channel();
+        self.link.submit(flob_link::host::Urgency::Urgent, Request::Shutdown, 0, &sender);
+        // The owner may have gone already.
+        let _ = self.endings.send(Ending::Shutdown);
+    }
+}
+
+/// No thread panics while it holds one of these locks; if one did, the data would still be whole.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn make_folder(config: &Config) -> Result<PathBuf, Error> {
+    let folder = sessions::directory()?.join(format!("{}.logs", config.name));
+    fs::create_dir_all(&folder).map_err(|error| Error::io(format!("making {}", folder.display()), error))?;
+    Ok(folder)
+}
+
+fn listen(socket: &std::path::Path) -> Result<UnixListener, Error> {
+    let taken = |_| Error::Environment(format!("a session of this name is running: {}", socket.display()));
+    let listener = UnixListener::bind(socket).map_err(taken)?;
+    fs::set_permissions(socket, fs::Permissions::from_mode(0o600))
+        .map_err(|error| Error::io("protecting the session's socket", error))?;
+    Ok(listener)
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

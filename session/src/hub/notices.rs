@@ -1,0 +1,146 @@
+//! What comes from the guest unasked: output, stops, ends.
+
+use std::{fs, path::Path, sync::mpsc::Receiver};
+
+use flob_abi::{ExceptionCode, FlobKind};
+use flob_image::{Place, State};
+use flob_link::{Event, Request, Scope, StopReason, host::Notice};
+
+use super::{Ending, Hub, holds::Member, lock};
+use crate::{Error, HubEvent, LinkState, Owner};
+
+impl Hub {
+    /// Follows the link's notices to their end.
+    pub(super) fn follow(&self, notices: &Receiver<Notice>, console: &Path) {
+        for notice in notices {
+            match notice {
+                Notice::Up(_) | Notice::Back => self.set_link(LinkState::Up),
+                Notice::Lost => self.set_link(LinkState::Lost),
+                Notice::Version(text) => self.end(Ending::Failed(Error::Guest(text))),
+                Notice::Progress(progress) => self.set_progress(progress),
+                Notice::Event(event) => self.happened(event),
+                Notice::Ended => {
+                    // A save that waits for its moment waits no longer.
+                    *lock(&self.save_ready) = None;
+                    self.set_link(LinkState::Dead);
+                    let text = format!("the guest has died; its logs are beside {}{}", console.display(), last_lines(console));
+                    self.end(Ending::Failed(Error::Guest(text)));
+                }
+            }
+        }
+    }
+
+    fn happened(&self, event: Event) {
+        match &event {
+            Event::Output { stream, bytes, .. } => self.output.write(*stream, bytes),
+            Event::Stopped { thread, space, reason, state } => {
+                if !self.stopped(Member { thread: *thread, space: Some(*space) }, *reason, state) {
+                    return;
+                }
+            }
+            Event::Died { .. } => self.all_held_by_user(),
+            Event::InputWanted { from, to } => self.input.wanted(*from, *to),
+            Event::SaveReady => {
+                if let Some(waiting) = &*lock(&self.save_ready) {
+                    // A save that was cancelled does not wait any more.
+                    let _ = waiting.send(());
+                }
+            }
+            Event::Exited { code } => lock(&self.info).progress.exit = Some(*code),
+            Event::Restored => {}
+        }
+        let ending = self.ending_of(&event);
+        if !matches!(event, Event::Output { .. } | Event::InputWanted { .. }) {
+            lock(&self.cache).clear();
+        }
+        self.tell(HubEvent::Guest(event));
+        if let Some(ending) = ending {
+            self.end(ending);
+        }
+    }
+
+    fn ending_of(&self, event: &Event) -> Option<Ending> {
+        match event {
+            Event::Exited { code } => Some(Ending::Exited(*code)),
+            Event::Died { thread, code, detail, address } => {
+                Some(Ending::Died { code: *code, sentence: death(*thread, *code, *detail, *address) })
+            }
+            _ => None,
+        }
+    }
+
+    /// An owner that has gone needs no notice.
+    fn end(&self, ending: Ending) {
+        let _ = self.endings.send(ending);
+    }
+
+    fn all_held_by_user(&self) {
+        lock(&self.books).holds.add(&Owner::User, Scope::Environment, &[]);
+    }
+
+    /// A thread was stopped. Whoever asked for that holds it from now on; whether anybody is to know.
+    fn stopped(&self, member: Member, reason: StopReason, state: &[u8]) -> bool {
+        let mut books = lock(&self.books);
+        let silent = books.silent_steps.remove(&member.thread);
+        let thread = member.thread;
+        let owners = match reason {
+            StopReason::Step if silent => {
+                if books.holds.holders(member).is_empty() {
+                    self.tell_guest(Request::Resume(Scope::Thread(thread)));
+                }
+                return false;
+            }
+            StopReason::Step => return true,
+            StopReason::Debug(_) => books.clients.iter().map(|(_, owner)| owner.clone()).collect(),
+            StopReason::Breakpoint => {
+                let owners = instruction(state)
+                    .map(|address| books.breakpoints.owners((member.space.unwrap_or(0), address)))
+                    .unwrap_or_default();
+                if owners.is_empty() {
+                    // In code that it shares with a space that wanted this breakpoint.
+                    books.silent_steps.insert(thread);
+                    self.tell_guest(Request::Step { thread });
+                    return false;
+                }
+                owners
+            }
+        };
+        let owners = if owners.is_empty() { vec![Owner::User] } else { owners };
+        for owner in owners {
+            books.holds.add(&owner, Scope::Thread(thread), &[member]);
+        }
+        true
+    }
+
+    /// Asks without waiting: the answer says nothing that an event does not.
+    fn tell_guest(&self, request: Request) {
+        let (sender, _) = std::sync::mpsc::channel();
+        self.link.submit(flob_link::host::Urgency::Urgent, request, 0, &sender);
+    }
+}
+
+fn instruction(state: &[u8]) -> Option<u64> {
+    match State::from_bytes(FlobKind::Thread, state)? {
+        State::Thread(thread) => Some(thread.registers.rip),
+        _ => None,
+    }
+}
+
+fn death(thread: Place, code: u32, detail: u32, address: u64) -> String {
+    let what = match ExceptionCode::from_number(code) {
+        Some(ExceptionCode::Misuse) => flob_abi::Misuse::from_number(detail)
+            .map_or("misuse of a call".to_owned(), |misuse| format!("misuse of a call: {}", misuse.text())),
+        Some(known) => known.text().to_owned(),
+        None => format!("exception {code}"),
+    };
+    format!("thread {thread:#x} died of an exception: {what}, address {address:#x}")
+}
+
+/// The end of a log, on lines of their own; empty if there is nothing.
+pub(super) fn last_lines(path: &Path) -> String {
+    const LINES: usize = 8;
+    let bytes = fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines.iter().skip(lines.len().saturating_sub(LINES)).map(|line| format!("\n  | {line}")).collect()
+}

@@ -1,0 +1,79 @@
+//! What clients ask, and who answers it.
+
+use std::sync::atomic::AtomicBool;
+
+use flob_link::{Failure, FailureKind};
+
+use super::{Hub, clients::Connection, lock};
+use crate::{HubReply, HubRequest};
+
+/// Tells how far a long request is: phase, done, total.
+pub(super) type ProgressTo<'a> = &'a dyn Fn(&str, u64, u64);
+
+impl Hub {
+    /// Answers a short request.
+    pub(super) fn answer(&self, request: HubRequest, connection: &Connection) -> Result<HubReply, Failure> {
+        match request {
+            HubRequest::Info => Ok(HubReply::Info(self.info())),
+            HubRequest::Subscribe => {
+                lock(&self.fanout).subscribe(connection.number, &connection.outward);
+                Ok(HubReply::Done)
+            }
+            HubRequest::Look { vectors } => self.look(vectors).map(HubReply::Environment),
+            HubRequest::Read { memory, address, count } => self.read(memory, address, count).map(HubReply::Bytes),
+            HubRequest::Write { memory, address, bytes } => nothing(self.write(memory, address, &bytes)),
+            HubRequest::Set { place, hash, change } => nothing(self.set(place, hash, change)),
+            HubRequest::Hold { owner, scope } => held(self.hold(&owner, scope, Some(connection.number))),
+            HubRequest::Release { owner, scope, force } => held(self.release(&owner, scope, force)),
+            HubRequest::Step { owner, thread } => nothing(self.step(&owner, thread, connection.number)),
+            HubRequest::SetBreakpoint { owner, space, address } => {
+                nothing(self.set_breakpoint(&owner, (space, address), connection.number))
+            }
+            HubRequest::ClearBreakpoint { owner, space, address } => {
+                nothing(self.clear_breakpoint(&owner, (space, address)))
+            }
+            HubRequest::Type { bytes } => nothing(self.type_bytes(&bytes)),
+            HubRequest::Shutdown => {
+                self.shut_down();
+                Ok(HubReply::Done)
+            }
+            HubRequest::Save { .. } | HubRequest::Restore { .. } | HubRequest::Cancel { .. } => {
+                Err(Failure { kind: FailureKind::Invalid, text: "answered elsewhere".into() })
+            }
+        }
+    }
+
+    /// Answers a save or restore.
+    pub(super) fn answer_long(
+        &self,
+        request: HubRequest,
+        cancelled: &AtomicBool,
+        progress: ProgressTo<'_>,
+    ) -> Result<HubReply, Failure> {
+        match request {
+            HubRequest::Save { name, when } => {
+                self.save(name, when, cancelled, progress).map(HubReply::Checkpoint)
+            }
+            HubRequest::Restore { id, force } => {
+                self.restore(&id, force, cancelled, progress).map(HubReply::Checkpoint)
+            }
+            _ => Err(Failure { kind: FailureKind::Invalid, text: "answered elsewhere".into() }),
+        }
+    }
+
+    fn type_bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
+        if !self.takes_typing {
+            let text = "this session reads its standard input from a file or pipe".into();
+            return Err(Failure { kind: FailureKind::State, text });
+        }
+        Ok(self.input.type_bytes(bytes)?)
+    }
+}
+
+fn nothing(result: Result<(), Failure>) -> Result<HubReply, Failure> {
+    result.map(|()| HubReply::Done)
+}
+
+fn held(result: Result<super::control::Held, Failure>) -> Result<HubReply, Failure> {
+    result.map(|(threads, holders)| HubReply::Held { threads, holders })
+}

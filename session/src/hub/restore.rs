@@ -1,0 +1,170 @@
+//! Restoring a checkpoint: it is checked whole before the guest is touched, sent beside the present environment, and takes
+//! its place only when everything is there.
+
+use std::sync::atomic::AtomicBool;
+
+use flob_image::{
+    store::{Checkpoint, Spool, Store},
+    verify::{self, Severity},
+};
+use flob_link::{CHUNK, Failure, Reply, Request, Scope};
+
+use super::{Hub, lock, memory, requests::ProgressTo, save::stop_if};
+use crate::{Error, Owner};
+
+/// A checkpoint that was found whole.
+pub(super) struct Prepared {
+    /// Its id.
+    pub id: String,
+    checkpoint: Checkpoint,
+    record: Vec<u8>,
+}
+
+/// Loads a checkpoint and checks every byte of it. What cannot be restored as it stands is refused unless `force`.
+pub(super) fn prepare(store: &Store, given: &str, force: bool) -> Result<Prepared, Error> {
+    let checkpoint = store.load(given)?;
+    if let Some(damage) = checkpoint.check().into_iter().next() {
+        return Err(damage.into());
+    }
+    let findings = verify::verify(checkpoint.environment());
+    let worst: Vec<String> = findings
+        .iter()
+        .filter(|finding| finding.severity() == Severity::Error)
+        .map(|finding| format!("\n  {finding}"))
+        .collect();
+    if !worst.is_empty() && !force {
+        return Err(Error::BadInput(format!(
+            "checkpoint {} cannot be restored as it stands (try --force):{}",
+            checkpoint.id(),
+            worst.concat()
+        )));
+    }
+    let record = postcard::to_allocvec(checkpoint.environment())
+        .map_err(|error| Error::Internal(format!("a checkpoint's record does not encode: {error}")))?;
+    Ok(Prepared { id: checkpoint.id(), checkpoint, record })
+}
+
+impl Prepared {
+    /// Bytes of input that were consumed, and their hash.
+    pub fn consumed(&self) -> (u64, u64) {
+        let streams = &self.checkpoint.environment().streams;
+        let input = streams.iter().find(|stream| stream.name == "stdin");
+        input.map_or((0, flob_image::hash::FNV_START), |stream| (stream.position, stream.hash))
+    }
+
+    /// The input that was kept with it.
+    pub fn spool(&self) -> Result<Spool, Error> {
+        Ok(self.checkpoint.spool()?)
+    }
+
+    /// Whether all of its input was kept.
+    pub fn has_whole_input(&self) -> bool {
+        self.checkpoint.input_ended()
+    }
+
+    fn pages(&self) -> Vec<u64> {
+        self.checkpoint.pages().map(|(number, _)| number).collect()
+    }
+}
+
+impl Hub {
+    /// Restores a checkpoint in this guest; afterwards the user holds everything.
+    pub(super) fn restore(
+        &self,
+        given: &str,
+        force: bool,
+        cancelled: &AtomicBool,
+        progress: ProgressTo<'_>,
+    ) -> Result<String, Failure> {
+        let _alone = self.start_long_work()?;
+        let prepared = prepare(&self.store, given, force)?;
+        let spool = prepared.spool()?;
+        self.send_checkpoint(&prepared, force, cancelled, progress)?;
+        // The stream that the checkpoint was taken of: ours, unless we have less of it.
+        let (position, hash) = prepared.consumed();
+        let ours = self.input.with_spool(|spool| spool.hash(position)).map_err(Error::from)?;
+        self.input.replaced((ours != Some(hash) || position == 0).then_some(spool));
+        self.replaced_by(&prepared);
+        Ok(prepared.id)
+    }
+
+    /// Restores into a guest that has nothing else; then the program runs unless it shall be paused.
+    pub(super) fn begin_with(&self, prepared: &Prepared, paused: bool, force: bool) -> Result<(), Error> {
+        self.send_checkpoint(prepared, force, &AtomicBool::new(false), &|_, _, _| ())?;
+        self.input.replaced(None);
+        self.replaced_by(prepared);
+        if !paused {
+            self.release(&Owner::User, Scope::Environment, false)?;
+        }
+        Ok(())
+    }
+
+    fn replaced_by(&self, prepared: &Prepared) {
+        {
+            let mut info = lock(&self.info);
+            let environment = prepared.checkpoint.environment();
+            info.checkpoint = Some(prepared.id.clone());
+            info.restored = true;
+            info.program.clone_from(&environment.program);
+            info.arguments = environment.arguments.iter().skip(1).cloned().collect();
+            info.elf = self.elf_of(environment);
+        }
+        self.environment_replaced();
+    }
+
+    fn send_checkpoint(
+        &self,
+        prepared: &Prepared,
+        force: bool,
+        cancelled: &AtomicBool,
+        progress: ProgressTo<'_>,
+    ) -> Result<(), Failure> {
+        let record = prepared.record.len() as u64;
+        let size = prepared.checkpoint.environment().size;
+        memory::done(self.link.request(Request::RestoreBegin { record, size })?)?;
+        let sent = self.send_contents(prepared, cancelled, progress).and_then(|()| {
+            progress("building", 0, 0);
+            memory::done(self.link.request(Request::RestoreCommit { force })?)
+        });
+        if sent.is_err() {
+            // A guest that is gone has given up by itself.
+            let _ = self.link.request(Request::RestoreAbandon);
+        }
+        sent
+    }
+
+    fn send_contents(
+        &self,
+        prepared: &Prepared,
+        cancelled: &AtomicBool,
+        progress: ProgressTo<'_>,
+    ) -> Result<(), Failure> {
+        let accepted = |_, reply: Reply| {
+            stop_if(cancelled)?;
+            memory::done(reply)
+        };
+        let pieces = prepared.record.chunks(CHUNK).zip((0_u64..).step_by(CHUNK));
+        let pieces = pieces.map(|(bytes, offset)| (offset, Request::RestoreRecord { offset, bytes: bytes.into() }));
+        self.link.pipeline(pieces, accepted)?;
+
+        let pages = prepared.pages();
+        let total = pages.len() as u64;
+        let mut damage = None;
+        let mut read = |page| match prepared.checkpoint.page(page) {
+            Ok(bytes) => Some((page, Request::RestorePage { page, bytes: bytes.to_vec() })),
+            Err(error) => {
+                damage = Some(Error::from(error));
+                None
+            }
+        };
+        let mut done = 0;
+        progress("pages", 0, total);
+        self.link.pipeline(pages.into_iter().map_while(&mut read), |tag, reply| {
+            accepted(tag, reply)?;
+            done += 1;
+            progress("pages", done, total);
+            Ok::<(), Failure>(())
+        })?;
+        damage.map_or(Ok(()), |error| Err(error.into()))
+    }
+}

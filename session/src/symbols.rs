@@ -1,0 +1,198 @@
+//! Symbols of a program: what an address in its code or data is called, and where in the source it comes from.
+//!
+//! The table of symbols is here, statics that are arrays in [`arrays`], unwinding in [`unwind`].
+
+mod arrays;
+mod unwind;
+
+use std::{collections::HashMap, fs, path::Path, sync::Arc};
+
+use addr2line::Context;
+use flob_image::Environment;
+use gimli::{EndianArcSlice, RunTimeEndian};
+use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
+
+pub use unwind::Caller;
+
+use crate::Error;
+
+type Reader = EndianArcSlice<RunTimeEndian>;
+
+/// A name for a range of addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Symbol {
+    /// First address.
+    pub address: u64,
+    /// In bytes.
+    pub size: u64,
+    /// Demangled, without the compiler's hash: `philosophers::table::FORKS`.
+    pub name: String,
+    /// Data, not code.
+    pub is_data: bool,
+}
+
+impl Symbol {
+    /// The last part of its name: `FORKS`.
+    pub fn short_name(&self) -> &str {
+        short_name(&self.name)
+    }
+}
+
+/// A function and a place in the source.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Location {
+    /// The function, demangled; empty if not known.
+    pub function: String,
+    /// The source file, as the compiler was given it; empty if not known.
+    pub file: String,
+    /// The line; 0 if not known.
+    pub line: u32,
+}
+
+impl Location {
+    /// `philosophers.rs:41`, or the function where no line is known.
+    pub fn short(&self) -> String {
+        match Path::new(&self.file).file_name() {
+            Some(name) if self.line != 0 => format!("{}:{}", name.to_string_lossy(), self.line),
+            _ => short_name(&self.function).to_owned(),
+        }
+    }
+
+    /// Whether it is code of the program's own: not of the library that every program links, nor of Rust's.
+    pub fn is_of_program(&self) -> bool {
+        const LIBRARIES: [&str; 4] = ["runtime/src/", "/library/", "/rustc/", "/.cargo/registry/"];
+        !self.file.is_empty() && !LIBRARIES.iter().any(|library| self.file.contains(library))
+    }
+}
+
+/// Everything that is known of a program's ELF. Can be sent to another thread, not shared.
+pub struct Symbols {
+    symbols: Vec<Symbol>,
+    lines: Option<Context<Reader>>,
+    arrays: HashMap<u64, u64>,
+    unwinder: unwind::Unwinder,
+}
+
+impl Symbols {
+    /// Of the ELF in this file.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let bytes = fs::read(path).map_err(|error| Error::io(format!("reading {}", path.display()), error))?;
+        Self::parse(&bytes)
+    }
+
+    /// Of this ELF. What it lacks (debug information, say) is simply not known.
+    pub fn parse(elf: &[u8]) -> Result<Self, Error> {
+        let file = object::File::parse(elf).map_err(|error| Error::BadInput(format!("no symbols: {error}")))?;
+        let dwarf = load_dwarf(&file).map(Arc::new);
+        let arrays = dwarf.as_ref().and_then(|dwarf| arrays::find(dwarf).ok()).unwrap_or_default();
+        let lines = dwarf.and_then(|dwarf| Context::from_arc_dwarf(dwarf).ok());
+        Ok(Self { symbols: read_symbols(&file), lines, arrays, unwinder: unwind::Unwinder::new(&file) })
+    }
+
+    /// Nothing is known.
+    pub fn none() -> Self {
+        Self { symbols: Vec::new(), lines: None, arrays: HashMap::new(), unwinder: unwind::Unwinder::none() }
+    }
+
+    /// The symbol that covers this address, and the offset in it.
+    pub fn symbol(&self, address: u64) -> Option<(&Symbol, u64)> {
+        let after = self.symbols.partition_point(|symbol| symbol.address <= address);
+        let candidates = self.symbols.get(..after)?.iter().rev();
+        // Symbols of no size reach nowhere but where they are; few overlap.
+        let mut near = candidates.take(8).map(|symbol| (symbol, address - symbol.address));
+        near.find(|(symbol, offset)| *offset < symbol.size.max(1))
+    }
+
+    /// Bytes of an element of the static array that begins at this address, if one does.
+    pub fn element_size(&self, address: u64) -> Option<u64> {
+        self.arrays.get(&address).copied()
+    }
+
+    /// The symbols with this name, whole or its last part.
+    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Symbol> {
+        self.symbols.iter().filter(move |symbol| symbol.name == name || symbol.short_name() == name)
+    }
+
+    /// Where in the source the instruction at this address is.
+    pub fn location(&self, address: u64) -> Option<Location> {
+        self.inlined(address).into_iter().next()
+    }
+
+    /// The function calls that this instruction is in, innermost first: more than one where code was inlined.
+    pub fn inlined(&self, address: u64) -> Vec<Location> {
+        let mut found = self.lines.as_ref().and_then(|lines| inlined(lines, address)).unwrap_or_default();
+        if found.is_empty()
+            && let Some((symbol, _)) = self.symbol(address)
+        {
+            found.push(Location { function: symbol.name.clone(), ..Location::default() });
+        }
+        found
+    }
+
+    /// The caller of a function whose registers are these; `read` reads the stack.
+    pub fn caller(&self, callee: &Caller, read: &mut dyn FnMut(u64) -> Option<u64>) -> Option<Caller> {
+        self.unwinder.caller(callee, read)
+    }
+}
+
+/// The GNU build id of an ELF in hexadecimal, or where it has none the FNV-1a hash of the whole file.
+pub fn build_id(elf: &[u8]) -> String {
+    let note = object::File::parse(elf).ok().and_then(|file| file.build_id().ok().flatten().map(<[u8]>::to_vec));
+    let id = note.unwrap_or_else(|| flob_image::hash::fnv1a(flob_image::hash::FNV_START, elf).to_be_bytes().to_vec());
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether this is the ELF of the program that runs in this environment.
+pub fn is_program_of(elf: &[u8], environment: &Environment) -> bool {
+    !environment.build_id.is_empty() && build_id(elf) == environment.build_id
+}
+
+/// The last part of a path, with what belongs to it: `FORKS` of `philosophers::table::FORKS`.
+fn short_name(name: &str) -> &str {
+    // Colons within `<…>` belong to a type.
+    let plain_end = name.find('<').unwrap_or(name.len());
+    let cut = name.get(..plain_end).and_then(|plain| plain.rfind("::")).map_or(0, |at| at + 2);
+    name.get(cut..).unwrap_or(name)
+}
+
+fn read_symbols(file: &object::File<'_>) -> Vec<Symbol> {
+    let wanted = |kind| matches!(kind, SymbolKind::Data | SymbolKind::Text);
+    let symbol = |symbol: object::Symbol<'_, '_>| {
+        let name = symbol.name().ok().filter(|name| !name.is_empty())?;
+        Some(Symbol {
+            address: symbol.address(),
+            size: symbol.size(),
+            name: plain(name),
+            is_data: symbol.kind() == SymbolKind::Data,
+        })
+    };
+    let defined = file.symbols().filter(|symbol| wanted(symbol.kind()) && symbol.is_definition());
+    let mut symbols: Vec<Symbol> = defined.filter_map(symbol).collect();
+    symbols.sort_by(|one, other| (one.address, one.size).cmp(&(other.address, other.size)));
+    symbols
+}
+
+fn load_dwarf(file: &object::File<'_>) -> Option<gimli::Dwarf<Reader>> {
+    let section = |id: gimli::SectionId| {
+        let section = file.section_by_name(id.name());
+        let bytes = section.and_then(|section| section.uncompressed_data().ok()).unwrap_or_default();
+        Ok::<_, gimli::Error>(EndianArcSlice::new(Arc::from(&*bytes), RunTimeEndian::Little))
+    };
+    gimli::Dwarf::load(section).ok()
+}
+
+fn inlined(lines: &Context<Reader>, address: u64) -> Option<Vec<Location>> {
+    let mut frames = lines.find_frames(address).skip_all_loads().ok()?;
+    let mut found = Vec::new();
+    while let Ok(Some(frame)) = frames.next() {
+        let function = frame.function.as_ref().and_then(|function| Some(plain(&function.raw_name().ok()?)));
+        let function = function.unwrap_or_default();
+        let (file, line) = frame.location.map_or((None, None), |location| (location.file, location.line));
+        found.push(Location { function, file: file.unwrap_or_default().to_owned(), line: line.unwrap_or(0) });
+    }
+    Some(found)
+}
+
+fn plain(name: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(name))
+}

@@ -1,0 +1,55 @@
+//! Standard input of any size, streamed through the link and counted by the guest, against the host's own count.
+#![allow(missing_docs)]
+
+use flob_tests::{World, count, random_text, seed};
+
+fn check(text: &[u8]) {
+    let world = World::new();
+    let file = world.file("input", text);
+    let finished = world.start(&["run", "--headless", "wordcount"], Some(&file)).finish();
+    assert_eq!(finished.code, Some(0), "{finished}");
+    let expected = count(text);
+    let totals: Vec<usize> = finished
+        .stdout
+        .lines()
+        .take(3)
+        .filter_map(|line| line.split_whitespace().find_map(|word| word.parse().ok()))
+        .collect();
+    assert_eq!(totals, [expected.lines, expected.words, expected.bytes], "{finished}");
+    for (word, times) in expected.top {
+        let found = finished.stdout.lines().any(|line| {
+            let mut parts: Vec<&str> = line.split_whitespace().collect();
+            parts.sort_unstable();
+            let mut wanted = [word.as_str(), &times.to_string()].map(str::to_owned);
+            wanted.sort_unstable();
+            parts == wanted
+        });
+        assert!(found, "no {word} with {times} in {finished}");
+    }
+}
+
+#[test]
+fn an_empty_input_is_counted() {
+    check(b"");
+}
+
+#[test]
+fn a_single_byte_without_a_line_end_is_counted() {
+    check(b"x");
+}
+
+#[test]
+fn bytes_that_are_no_text_are_counted_like_wc() {
+    let bytes: Vec<u8> = (0..=255).cycle().take(70_000).collect();
+    check(&bytes);
+}
+
+#[test]
+fn a_hundred_kilobytes_are_counted() {
+    check(&random_text(&mut fastrand::Rng::with_seed(seed()), 100_000));
+}
+
+#[test]
+fn ten_megabytes_are_counted() {
+    check(&random_text(&mut fastrand::Rng::with_seed(seed()), 10_000_000));
+}
