@@ -17,6 +17,7 @@ pub mod filter;
 pub mod grammar;
 pub mod guest;
 pub mod inferior;
+pub mod listen;
 mod monitor;
 pub mod names;
 pub mod packet;
@@ -34,6 +35,7 @@ use flob_image::{Environment, Place};
 use flob_session::{Client, Error};
 
 pub use guest::{Guest, SessionGuest};
+pub use listen::{listen_tcp, listen_unix};
 pub use server::Stream;
 
 /// Which space a debugger gets.

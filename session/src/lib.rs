@@ -8,10 +8,13 @@ pub mod hub;
 pub mod protocol;
 pub mod sessions;
 pub mod source;
+pub mod stored;
 pub mod symbols;
+pub mod translate;
 pub mod wire;
 
 pub use client::{Client, Pending, Update};
 pub use error::Error;
 pub use protocol::*;
 pub use source::*;
+pub use stored::Stored;

@@ -23,6 +23,8 @@ pub mod terminal;
 pub mod text;
 pub mod theme;
 pub mod tree;
+#[cfg(test)]
+mod tests;
 pub mod update;
 pub mod view;
 pub mod waits;

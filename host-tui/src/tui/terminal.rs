@@ -4,7 +4,10 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, BufWriter, Write},
     panic,
-    sync::mpsc::Sender,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::Sender,
+    },
     thread,
 };
 
@@ -80,13 +83,20 @@ impl Drop for Screen {
     }
 }
 
+/// Whether there is anything to put back.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
 fn enter(mut tty: &File) -> io::Result<()> {
+    TAKEN.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
     execute!(tty, EnterAlternateScreen, EnableBracketedPaste)
 }
 
 /// Puts the terminal back as it was. Whatever fails here, there is nobody left to tell.
 pub fn restore() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
     if let Ok(mut tty) = open() {
         let _ = execute!(tty, DisableBracketedPaste, LeaveAlternateScreen, Show);
         let _ = tty.flush();

@@ -71,7 +71,9 @@ impl Workers {
             spawn("looks", move || look(&tools, &client, &look_asks))?;
         }
         let reads = lane("reads", tools, |tools, ask: Ask| read(tools, ask))?;
-        let quick = lane("jobs", tools, |tools, job: Job| jobs::run(tools, job))?;
+        // Giving a long job up does not touch the short ones.
+        let unhurried = Tools { cancel: Arc::new(AtomicBool::new(false)), ..tools.clone() };
+        let quick = lane("jobs", &unhurried, |tools, job: Job| jobs::run(tools, job))?;
         let long = lane("long jobs", tools, |tools, job: Job| {
             tools.cancel.store(false, Ordering::Relaxed);
             jobs::run(tools, job)
