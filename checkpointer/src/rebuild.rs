@@ -236,3 +236,48 @@ fn clear(reference: FlobAt<Reference>) -> Result<(), Status> {
     reference.destroy()?;
     reference.create()
 }
+
+#[cfg(test)]
+mod tests {
+    use flob_abi::{MutexState, PAGE_SIZE};
+
+    use super::*;
+
+    fn mutex(place: Place, owner: Link) -> Flob {
+        Flob { place, state: State::Mutex(MutexState::default()), links: vec![owner] }
+    }
+
+    fn thread(place: Place) -> Flob {
+        Flob { place, state: State::Thread(ThreadState::default()), links: vec![Link::Null; MAX_LINKS] }
+    }
+
+    fn checked(flobs: Vec<Flob>) -> Result<(), RebuildError> {
+        let image = image::Environment { flobs, ..image::Environment::default() };
+        check(&image, 4 * PAGE_SIZE)
+    }
+
+    #[test]
+    fn a_sound_image_is_taken() {
+        assert_eq!(checked(vec![thread(0), mutex(PAGE_SIZE, Link::Flob(0)), mutex(PAGE_SIZE + 512, Link::Null)]), Ok(()));
+    }
+
+    #[test]
+    fn flobs_where_none_can_be_are_found_before_anything_is_touched() {
+        for place in [1, 4 * PAGE_SIZE, u64::MAX - 511, 4 * PAGE_SIZE - 256] {
+            assert_eq!(checked(vec![mutex(place, Link::Null)]), Err(RebuildError::Place(place)));
+        }
+        assert_eq!(checked(vec![thread(512)]), Err(RebuildError::Place(512)));
+        assert_eq!(checked(vec![thread(0), mutex(512, Link::Null)]), Err(RebuildError::Place(512)));
+        assert_eq!(checked(vec![mutex(512, Link::Null), mutex(512, Link::Null)]), Err(RebuildError::Place(512)));
+        assert_eq!(checked(vec![mutex(512, Link::Null), mutex(0, Link::Null)]), Err(RebuildError::Place(0)));
+    }
+
+    #[test]
+    fn links_to_nothing_or_to_the_wrong_kind_are_found() {
+        assert_eq!(checked(vec![mutex(0, Link::Flob(512))]), Err(RebuildError::Link(0, 0)));
+        assert_eq!(checked(vec![mutex(0, Link::Flob(0))]), Err(RebuildError::Link(0, 0)));
+        let mut short = thread(0);
+        short.links.pop();
+        assert_eq!(checked(vec![short]), Err(RebuildError::Link(0, MAX_LINKS - 1)));
+    }
+}

@@ -16,7 +16,7 @@ pub enum ReadResult {
     Data(Vec<u8>),
     /// Nothing yet.
     Wait,
-    /// It asks for what was consumed, or for what is not there yet.
+    /// It asks for what was consumed, or for what can never be there.
     Refused,
 }
 
@@ -74,7 +74,11 @@ impl Input {
     /// What the program asks for.
     pub fn read(&mut self, position: u64, max: u32) -> ReadResult {
         let skipped = position.checked_sub(self.position).and_then(|count| usize::try_from(count).ok());
-        let Some(skipped) = skipped.filter(|count| *count <= self.ahead.len()) else { return ReadResult::Refused };
+        let Some(skipped) = skipped.filter(|count| *count <= INPUT_LIMIT) else { return ReadResult::Refused };
+        if skipped > self.ahead.len() {
+            // After a restore: the bytes in between were answered already and come again from the host.
+            return if self.ended { ReadResult::Refused } else { ReadResult::Wait };
+        }
         for byte in self.ahead.drain(..skipped) {
             self.hash.add(&[byte]);
         }
@@ -139,7 +143,8 @@ mod tests {
         assert_eq!(input.read(0, 5), ReadResult::Data(b"hello".to_vec()));
         assert_eq!(input.read(5, 100), ReadResult::Data(b" world".to_vec()));
         assert_eq!(input.read(0, 5), ReadResult::Refused);
-        assert_eq!(input.read(12, 5), ReadResult::Refused);
+        assert_eq!(input.read(12, 5), ReadResult::Wait);
+        assert_eq!(input.read(u64::MAX, 5), ReadResult::Refused);
         assert_eq!(input.read(11, 5), ReadResult::Wait);
         assert!(input.supply(11, b""));
         assert_eq!(input.read(11, 5), ReadResult::Data(Vec::new()));
@@ -166,6 +171,15 @@ mod tests {
         assert_eq!(input.wanted().0, 3);
         assert!(input.supply(0, b"abcdef"));
         assert_eq!(input.read(3, 9), ReadResult::Data(b"def".to_vec()));
+    }
+
+    #[test]
+    fn what_was_answered_before_an_image_was_taken_is_skipped_when_it_comes_again() {
+        let mut input = Input::resumed(3, 0);
+        assert_eq!(input.read(5, 9), ReadResult::Wait);
+        assert_eq!(input.wanted().0, 3);
+        assert!(input.supply(3, b"defg"));
+        assert_eq!(input.read(5, 9), ReadResult::Data(b"fg".to_vec()));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From an address in a space to its place in the environment, by the mappings and regions of the model.
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{collections::BTreeMap, vec::Vec};
 
 use flob_abi::{MappingState, PAGE_SIZE, RegionState, memory::MAX_LEVELS};
 use flob_image::{Flob, Link, Place, State};
@@ -38,7 +38,7 @@ impl Translator {
                 (State::Mapping(state), [region, Link::Flob(space)]) => {
                     let region = match region {
                         Link::Flob(place) => Source::Region(*place),
-                        Link::External(tag) if *tag == String::from(MEMORY_TAG) => Source::Environment,
+                        Link::External(tag) if tag.as_str() == MEMORY_TAG => Source::Environment,
                         _ => continue,
                     };
                     translator.mappings.entry(*space).or_default().push(Mapped { state: *state, region });

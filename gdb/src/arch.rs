@@ -248,9 +248,8 @@ fn is_general(register: &Register) -> bool {
 
 /// The general registers that a stop tells by itself: number and bytes.
 pub fn expedited(state: &ThreadState) -> Vec<(RegisterNumber, Vec<u8>)> {
-    let wanted = |register: &Register| {
-        matches!(register.source, Source::State { offset, .. } if offset < VECTORS)
-    };
+    let wanted =
+        |register: &Register| matches!(register.source, Source::State { offset, .. } if offset < VECTORS);
     let numbered = all().enumerate().filter(|(_, register)| wanted(register));
     numbered.map(|(number, register)| (RegisterNumber(number), value(register, state, NO_CALL))).collect()
 }

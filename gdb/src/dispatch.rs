@@ -82,14 +82,17 @@ fn table<G: Guest>() -> [(&'static [u8], Handler<G>); 20] {
 
 /// Decides about a packet. Only what gdbstub can take goes there.
 pub fn route<G: Guest>(desk: &mut Desk<'_, G>, packet: &[u8]) -> Route {
-    let found = table::<G>().into_iter().find_map(|(name, handler)| Some((handler, packet.strip_prefix(name)?)));
+    let found =
+        table::<G>().into_iter().find_map(|(name, handler)| Some((handler, packet.strip_prefix(name)?)));
     let route = found.map_or(Route::Stub, |(handler, rest)| handler(desk, rest));
     if desk.inferior.running && !matches!(route, Route::Detach(_)) {
         return Route::Answer(BUSY.to_vec());
     }
     let passed = if let Route::Instead(other) = &route { other } else { packet };
     match (&route, grammar::check(passed)) {
-        (Route::Stub | Route::StubAnd(_) | Route::Instead(_), Verdict::Malformed) => Route::Answer(MALFORMED.to_vec()),
+        (Route::Stub | Route::StubAnd(_) | Route::Instead(_), Verdict::Malformed) => {
+            Route::Answer(MALFORMED.to_vec())
+        }
         (Route::Stub | Route::StubAnd(_) | Route::Instead(_), Verdict::Unknown) => Route::Answer(Vec::new()),
         _ => route,
     }
@@ -163,7 +166,11 @@ fn memory_region<G: Guest>(desk: &mut Desk<'_, G>, rest: &[u8]) -> Route {
     for mapping in mappings {
         let end = mapping.start.saturating_add(mapping.size);
         if (mapping.start..end).contains(&address) {
-            return Route::Answer(region(mapping.start, mapping.size, Protection::from_bits(mapping.protection)));
+            return Route::Answer(region(
+                mapping.start,
+                mapping.size,
+                Protection::from_bits(mapping.protection),
+            ));
         }
         if end <= address {
             gap_start = gap_start.max(end);

@@ -82,7 +82,8 @@ impl<G: Guest> Inferior<G> {
             self.console.push(format!("flob: nobody handled this: {what}"));
             Stop::signal(Some(thread), signal_of(code))
         } else {
-            self.console.push(format!("flob: thread:{thread:#x} of another space died: {what}; all is stopped"));
+            self.console
+                .push(format!("flob: thread:{thread:#x} of another space died: {what}; all is stopped"));
             Stop::signal(self.some_thread(), Signal::SIGSTOP)
         };
         self.last = stop;
@@ -116,7 +117,9 @@ impl<G: Guest> Inferior<G> {
     fn stepped(&mut self, thread: Place, state: ThreadState) -> Option<Stop> {
         let rip = state.registers.rip;
         match self.plan.actions.get(&thread) {
-            Some(Action::StepWithin(start, end)) if (*start..*end).contains(&rip) && !self.breakpoints.contains(&rip) => {
+            Some(Action::StepWithin(start, end))
+                if (*start..*end).contains(&rip) && !self.breakpoints.contains(&rip) =>
+            {
                 match self.guest.step(thread) {
                     Ok(()) => None,
                     Err(error) => {

@@ -150,7 +150,11 @@ fn sources_of(elf: &Path) -> Option<BTreeSet<PathBuf>> {
     Some(paths)
 }
 
-fn collect_files<R: gimli::Reader>(dwarf: &gimli::Dwarf<R>, unit: &gimli::Unit<R>, paths: &mut BTreeSet<PathBuf>) {
+fn collect_files<R: gimli::Reader>(
+    dwarf: &gimli::Dwarf<R>,
+    unit: &gimli::Unit<R>,
+    paths: &mut BTreeSet<PathBuf>,
+) {
     let Some(program) = &unit.line_program else { return };
     let text = |value: gimli::AttributeValue<R>| -> Option<String> {
         Some(dwarf.attr_string(unit, value).ok()?.to_string_lossy().ok()?.into_owned())
@@ -169,6 +173,7 @@ fn collect_files<R: gimli::Reader>(dwarf: &gimli::Dwarf<R>, unit: &gimli::Unit<R
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use crate::packet::hex;

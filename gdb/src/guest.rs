@@ -6,11 +6,12 @@ use std::{
         atomic::{AtomicU32, Ordering},
         mpsc::Receiver,
     },
+    time::Instant,
 };
 
 use flob_image::{Environment, Place};
 use flob_link::{Change, Memory, Scope};
-use flob_session::{Client, Error, HubEvent, HubReply, HubRequest, Owner, Source};
+use flob_session::{Client, Error, HubEvent, HubReply, HubRequest, Owner, Source, Update};
 
 /// A session, seen by one debugger connection. Its holds and breakpoints belong to that connection alone.
 pub trait Guest: Send {
@@ -46,6 +47,11 @@ pub trait Guest: Send {
 
     /// The program's ELF on this machine.
     fn elf(&mut self) -> Option<PathBuf>;
+
+    /// Looks and reads that are not answered by then fail (`None`: they may take their time).
+    fn hurry(&mut self, by: Option<Instant>) {
+        let _ = by;
+    }
 }
 
 /// The guest behind a connection to the hub.
@@ -53,6 +59,7 @@ pub trait Guest: Send {
 pub struct SessionGuest {
     client: Client,
     owner: Owner,
+    answer_by: Option<Instant>,
 }
 
 impl SessionGuest {
@@ -62,11 +69,24 @@ impl SessionGuest {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let owner = Owner::Client(format!("gdb-{}-{number}", std::process::id()));
-        Self { client, owner }
+        Self { client, owner, answer_by: None }
     }
 
     fn ask(&self, request: HubRequest) -> Result<HubReply, Error> {
         self.client.request(request)
+    }
+
+    /// As [`Self::ask`], for what changes nothing: given up when it takes too long.
+    fn ask_quickly(&self, request: HubRequest) -> Result<HubReply, Error> {
+        let Some(by) = self.answer_by else { return self.ask(request) };
+        let pending = self.client.start(request)?;
+        loop {
+            match pending.updates.recv_timeout(by.saturating_duration_since(Instant::now())) {
+                Ok(Update::Done(result)) => return result,
+                Ok(Update::Progress { .. }) => {}
+                Err(_) => return Err(Error::Guest("the guest does not answer in time".into())),
+            }
+        }
     }
 }
 
@@ -80,11 +100,18 @@ impl Guest for SessionGuest {
     }
 
     fn environment(&mut self, vectors: bool) -> Result<Environment, Error> {
-        self.client.look(vectors)
+        match self.ask_quickly(HubRequest::Look { vectors })? {
+            HubReply::Environment(environment) => Ok(environment),
+            other => Err(unexpected(&other)),
+        }
     }
 
     fn read(&mut self, space: Place, address: u64, count: u32) -> Result<Vec<u8>, Error> {
-        Source::read(&mut self.client, Memory::Space(space), address, count)
+        let memory = Memory::Space(space);
+        match self.ask_quickly(HubRequest::Read { memory, address, count })? {
+            HubReply::Bytes(bytes) => Ok(bytes),
+            other => Err(unexpected(&other)),
+        }
     }
 
     fn write(&mut self, space: Place, address: u64, bytes: &[u8]) -> Result<(), Error> {
@@ -122,4 +149,12 @@ impl Guest for SessionGuest {
     fn elf(&mut self) -> Option<PathBuf> {
         self.client.info().ok()?.elf
     }
+
+    fn hurry(&mut self, by: Option<Instant>) {
+        self.answer_by = by;
+    }
+}
+
+fn unexpected(reply: &HubReply) -> Error {
+    Error::Internal(format!("the hub gave another kind of answer: {reply:?}"))
 }

@@ -107,19 +107,23 @@ impl<G: Guest> Inferior<G> {
     }
 
     fn first_stop(&mut self) -> Result<Stop, Error> {
-        if let Some(code) = self.exit {
+        // What has ended can still be looked at, as long as there is anything left of it.
+        let threads = self.threads()?;
+        if let (Some(code), []) = (self.exit, threads.as_slice()) {
             return Ok(Stop { thread: None, kind: StopKind::Exited(code) });
         }
-        let dead = self.threads()?.into_iter().find_map(|thread| Some((thread, self.unserved_exception(thread)?)));
+        let dead =
+            threads.iter().copied().find_map(|thread| Some((thread, self.unserved_exception(thread)?)));
         Ok(match dead {
             Some((thread, code)) => Stop::signal(Some(thread), signal_of(code)),
-            None => Stop::signal(self.threads()?.first().copied(), Signal::SIGTRAP),
+            None => Stop::signal(threads.first().copied(), Signal::SIGTRAP),
         })
     }
 
     /// The exception that this thread has died of: one that nobody is handling.
     fn unserved_exception(&mut self, thread: Place) -> Option<u32> {
-        let Flob { state: State::Thread(state), links, .. } = self.environment(false).ok()?.flob(thread)? else {
+        let Flob { state: State::Thread(state), links, .. } = self.environment(false).ok()?.flob(thread)?
+        else {
             return None;
         };
         let nobody = |link: usize| matches!(links.get(link), None | Some(Link::Null));
@@ -202,7 +206,12 @@ impl<G: Guest> Inferior<G> {
     }
 
     /// Writes those registers that differ from what the thread has.
-    pub fn set_registers(&mut self, thread: Place, registers: &arch::Registers, vectors: bool) -> Result<(), Error> {
+    pub fn set_registers(
+        &mut self,
+        thread: Place,
+        registers: &arch::Registers,
+        vectors: bool,
+    ) -> Result<(), Error> {
         let (before, _) = self.state(thread, vectors)?;
         let mut after = before;
         registers.store(&mut after);
@@ -250,7 +259,9 @@ impl<G: Guest> Inferior<G> {
         let sizes = [size, size.min(to_page_end)];
         let distinct = if sizes[0] == sizes[1] { &sizes[..1] } else { &sizes[..] };
         for size in distinct {
-            if let Ok(mut bytes) = self.guest.read(self.space, address, u32::try_from(*size).unwrap_or(u32::MAX)) {
+            if let Ok(mut bytes) =
+                self.guest.read(self.space, address, u32::try_from(*size).unwrap_or(u32::MAX))
+            {
                 bytes.truncate(*size);
                 return bytes;
             }

@@ -18,8 +18,18 @@ fn verbs<G: Guest>() -> [Verb<G>; 4] {
     [
         Verb { name: "help", arguments: "", help: "this list", run: |_, _| Ok(help::<G>()) },
         Verb { name: "flobs", arguments: "[KIND]", help: "all flobs, or those of a kind", run: flobs },
-        Verb { name: "show", arguments: "FLOB", help: "a flob's state and links (KIND:PLACE or PLACE)", run: show },
-        Verb { name: "why", arguments: "[THREAD]", help: "what each thread, or this one, waits for", run: why },
+        Verb {
+            name: "show",
+            arguments: "FLOB",
+            help: "a flob's state and links (KIND:PLACE or PLACE)",
+            run: show,
+        },
+        Verb {
+            name: "why",
+            arguments: "[THREAD]",
+            help: "what each thread, or this one, waits for",
+            run: why,
+        },
     ]
 }
 
@@ -84,13 +94,16 @@ fn why<G: Guest>(inferior: &mut Inferior<G>, name: &str) -> Result<String, Error
 fn find<'a>(environment: &'a Environment, name: &str) -> Result<&'a Flob, Error> {
     let place = name.rsplit(':').next().unwrap_or_default();
     let place = place.strip_prefix("0x").unwrap_or(place);
-    let place = Place::from_str_radix(place, 16)
-        .map_err(|_| Error::Usage(format!("\"{name}\" is no flob: say KIND:PLACE as in the list of flobs")))?;
+    let place = Place::from_str_radix(place, 16).map_err(|_| {
+        Error::Usage(format!("\"{name}\" is no flob: say KIND:PLACE as in the list of flobs"))
+    })?;
     environment.flob(place).ok_or_else(|| Error::NotFound(format!("there is no flob at {place:#x}")))
 }
 
 fn links(environment: &Environment, flob: &Flob) -> String {
     let named = flob.state.kind().links().iter().zip(&flob.links);
     let told = named.filter(|(_, link)| **link != flob_image::Link::Null);
-    told.map(|(name, link)| format!("{name}={}", names::link(environment, link))).collect::<Vec<_>>().join(" ")
+    told.map(|(name, link)| format!("{name}={}", names::link(environment, link)))
+        .collect::<Vec<_>>()
+        .join(" ")
 }

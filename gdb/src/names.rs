@@ -1,6 +1,6 @@
 //! What threads and other flobs are called here, and what a thread waits for.
 
-use flob_abi::{FlobKind, flob::thread_link};
+use flob_abi::{FlobKind, flob::thread_link, ipc};
 use flob_image::{Environment, Flob, Link, Place, State};
 
 /// The name of the flob at this place: `mutex:0x5200`.
@@ -30,8 +30,20 @@ pub fn activity(environment: &Environment, thread: Place) -> String {
         return format!("{} at {:#x}", code.text(), state.registers.rip);
     }
     match links.get(thread_link::WAITING_FOR) {
-        None | Some(Link::Null) => "runs".into(),
+        None | Some(Link::Null) => conversation(environment, state.registers.rax, links),
         Some(target) => format!("waits for {}{}", link(environment, target), holder(environment, target)),
+    }
+}
+
+/// A thread that waits for nothing of its own may be in the middle of a call to another: then its registers name what is
+/// left of the call, and its link the other.
+fn conversation(environment: &Environment, call: u64, links: &[Link]) -> String {
+    let peer = if call & ipc::SERVER == 0 { thread_link::CLIENT_PEER } else { thread_link::SERVER_PEER };
+    match links.get(peer) {
+        Some(peer) if ipc::is_valid(call) && *peer != Link::Null => {
+            format!("talks with {}", link(environment, peer))
+        }
+        _ => "runs".into(),
     }
 }
 

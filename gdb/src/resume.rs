@@ -62,6 +62,8 @@ impl Plan {
 impl<G: Guest> Inferior<G> {
     /// Carries the plan out; where it cannot, the debugger is told at once by a stop and a line on its console.
     pub fn go(&mut self) {
+        // For a stop a debugger waits as long as it takes.
+        self.guest.hurry(None);
         match self.obstacle() {
             Ok(Some(stop)) => self.immediate = Some(stop),
             Ok(None) => {
@@ -117,9 +119,11 @@ impl<G: Guest> Inferior<G> {
 
     /// A thread that is to run and stands at a breakpoint that it has hit already.
     fn next_untold(&mut self) -> Result<Option<Stop>, Error> {
-        while let Some(index) = self.untold.iter().position(|(thread, _)| self.plan.action(*thread).is_some()) {
+        while let Some(index) = self.untold.iter().position(|(thread, _)| self.plan.action(*thread).is_some())
+        {
             let (thread, address) = self.untold.remove(index);
-            let still_there = matches!(self.state(thread, false), Ok((state, _)) if state.registers.rip == address);
+            let still_there =
+                matches!(self.state(thread, false), Ok((state, _)) if state.registers.rip == address);
             if still_there && self.breakpoints.contains(&address) {
                 return Ok(Some(Stop { thread: Some(thread), kind: StopKind::Breakpoint }));
             }
@@ -152,7 +156,8 @@ impl<G: Guest> Inferior<G> {
     fn release_continued(&mut self) -> Result<(), Error> {
         self.whole = false;
         let threads = self.threads()?;
-        let continued = threads.into_iter().filter(|thread| self.plan.action(*thread) == Some(Action::Continue));
+        let continued =
+            threads.into_iter().filter(|thread| self.plan.action(*thread) == Some(Action::Continue));
         continued.collect::<Vec<_>>().into_iter().try_for_each(|thread| self.release(Scope::Thread(thread)))
     }
 
@@ -186,7 +191,8 @@ impl<G: Guest> Inferior<G> {
             })
             .collect();
         if !names.is_empty() {
-            self.console.push(format!("flob: still held by {}: it goes on when they let it go", names.join(", ")));
+            self.console
+                .push(format!("flob: still held by {}: it goes on when they let it go", names.join(", ")));
         }
     }
 

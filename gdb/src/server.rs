@@ -7,6 +7,7 @@ use std::{
     os::unix::net::UnixStream,
     sync::mpsc::{self, Receiver, Sender},
     thread,
+    time::{Duration, Instant},
 };
 
 use flob_link::Event;
@@ -26,6 +27,9 @@ use crate::{
     packet::{self, PACKET_SIZE, frame},
     stop::{Stop, StopKind},
 };
+
+/// gdb gives a question up after two seconds, and takes a later answer for that to its next question.
+const ANSWER_WITHIN: Duration = Duration::from_millis(1500);
 
 /// A byte stream to a debugger.
 pub trait Stream: Read + Write + Send + Sized + 'static {
@@ -114,7 +118,10 @@ pub(crate) fn run<G: Guest, S: Stream>(
 ) -> Result<(), Error> {
     let (sender, inputs) = mpsc::channel();
     let reading = stream.another().map_err(|source| io_error("serving a debugger", source))?;
-    spawn("gdb reader", { let sender = sender.clone(); move || read_stream(reading, &sender) })?;
+    spawn("gdb reader", {
+        let sender = sender.clone();
+        move || read_stream(reading, &sender)
+    })?;
     spawn("gdb events", move || forward(&events, &sender))?;
     let files = Files::new(inferior.guest.elf());
     let stub = GdbStubBuilder::new(Outbox::default())
@@ -174,7 +181,9 @@ impl<G: Guest, S: Stream> Server<G, S> {
         while let Some(input) = self.next(inputs) {
             match input {
                 Input::Bytes(bytes) => self.take_bytes(&bytes)?,
-                Input::Event(HubEvent::Link(LinkState::Dead)) | Input::SessionEnded => return self.session_ended(),
+                Input::Event(HubEvent::Link(LinkState::Dead)) | Input::SessionEnded => {
+                    return self.session_ended();
+                }
                 Input::Event(event) => self.take_event(event)?,
                 Input::Closed => return Ok(()),
             }
@@ -200,7 +209,12 @@ impl<G: Guest, S: Stream> Server<G, S> {
         self.write(&out)?;
         for want in wanted {
             match want {
-                Wanted::Packet(packet) => self.take_packet(&packet)?,
+                Wanted::Packet(packet) => {
+                    self.inferior.guest.hurry(Some(Instant::now() + ANSWER_WITHIN));
+                    let taken = self.take_packet(&packet);
+                    self.inferior.guest.hurry(None);
+                    taken?;
+                }
                 Wanted::Interrupt => {
                     if let Some(stop) = self.inferior.interrupt() {
                         self.report(stop)?;
@@ -303,7 +317,9 @@ impl<G: Guest, S: Stream> Server<G, S> {
         let number = stop.thread.and_then(|thread| self.inferior.number(thread));
         let told = stop.thread.map(|thread| self.expedited(thread)).unwrap_or_default();
         let mut registers = told.iter().map(|(register, bytes)| (*register, bytes.as_slice()));
-        let Some(GdbStubStateMachine::Running(stub)) = self.stub.take_if(|stub| matches!(stub, GdbStubStateMachine::Running(_))) else {
+        let Some(GdbStubStateMachine::Running(stub)) =
+            self.stub.take_if(|stub| matches!(stub, GdbStubStateMachine::Running(_)))
+        else {
             return Ok(());
         };
         let next = stub.report_stop_with_regs(&mut self.inferior, stop.reason(number), &mut registers);

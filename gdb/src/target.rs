@@ -11,9 +11,9 @@ use gdbstub::{
             base::{
                 BaseOps,
                 multithread::{
-                    MultiThreadBase, MultiThreadRangeStepping, MultiThreadRangeSteppingOps, MultiThreadResume,
-                    MultiThreadResumeOps, MultiThreadSchedulerLocking, MultiThreadSchedulerLockingOps,
-                    MultiThreadSingleStep, MultiThreadSingleStepOps,
+                    MultiThreadBase, MultiThreadRangeStepping, MultiThreadRangeSteppingOps,
+                    MultiThreadResume, MultiThreadResumeOps, MultiThreadSchedulerLocking,
+                    MultiThreadSchedulerLockingOps, MultiThreadSingleStep, MultiThreadSingleStepOps,
                 },
                 single_register_access::{SingleRegisterAccess, SingleRegisterAccessOps},
             },
@@ -126,7 +126,12 @@ impl<G: Guest> MultiThreadBase for Inferior<G> {
 }
 
 impl<G: Guest> SingleRegisterAccess<Tid> for Inferior<G> {
-    fn read_register(&mut self, number: Tid, register: RegisterNumber, room: &mut [u8]) -> TargetResult<usize, Self> {
+    fn read_register(
+        &mut self,
+        number: Tid,
+        register: RegisterNumber,
+        room: &mut [u8],
+    ) -> TargetResult<usize, Self> {
         let thread = self.thread(number).ok_or(TargetError::Errno(ESRCH))?;
         let registers = self.registers(thread, !register.is_general()).map_err(|error| refused(&error))?;
         let value = registers.get(register).ok_or(TargetError::NonFatal)?;
@@ -134,7 +139,12 @@ impl<G: Guest> SingleRegisterAccess<Tid> for Inferior<G> {
         Ok(value.len())
     }
 
-    fn write_register(&mut self, number: Tid, register: RegisterNumber, value: &[u8]) -> TargetResult<(), Self> {
+    fn write_register(
+        &mut self,
+        number: Tid,
+        register: RegisterNumber,
+        value: &[u8],
+    ) -> TargetResult<(), Self> {
         let thread = self.thread(number).ok_or(TargetError::Errno(ESRCH))?;
         let vectors = !register.is_general();
         let mut registers = self.registers(thread, vectors).map_err(|error| refused(&error))?;

@@ -19,7 +19,12 @@ pub const OFFERED: &str =
     ";qXfer:features:read+;qXfer:exec-file:read+;qXfer:threads:read+;qXfer:osdata:read+;QStartNoAckMode+";
 
 /// Answers a `qXfer:` packet (what follows the colon). Empty: there is no such object.
-pub fn answer<G: Guest>(inferior: &mut Inferior<G>, files: &Files, processes: bool, request: &[u8]) -> Vec<u8> {
+pub fn answer<G: Guest>(
+    inferior: &mut Inferior<G>,
+    files: &Files,
+    processes: bool,
+    request: &[u8],
+) -> Vec<u8> {
     let parts: Vec<&[u8]> = request.splitn(4, |byte| *byte == b':').collect();
     let [object, b"read", annex, window] = parts.as_slice() else { return Vec::new() };
     let text = match (*object, *annex) {
@@ -86,7 +91,8 @@ fn spaces<G: Guest>(inferior: &mut Inferior<G>) -> Option<String> {
     let environment = inferior.environment(false).ok()?;
     let spaces = environment.flobs.iter().filter(|flob| flob.state.kind() == FlobKind::Space);
     let rows = spaces.map(|space| {
-        let own = if space.place == own { format!("{} (this one)", environment.program) } else { String::new() };
+        let own =
+            if space.place == own { format!("{} (this one)", environment.program) } else { String::new() };
         [
             ("pid", format!("{:#x}", space.place)),
             ("command", own),

@@ -1,5 +1,5 @@
 //! Debian's gdb against the server over a made-up guest.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod support;
 
@@ -34,7 +34,10 @@ fn gdb_connects_without_a_file_name_and_has_symbols() {
 fn the_thread_list_names_every_thread_of_the_space_and_what_it_waits_for() {
     let (_, server) = start();
     let text = server.run(&["info threads"]);
-    assert_has(&text, &["thread:0x3000", "(runs)", "thread:0x4000", "waits for mutex:0x7000, held by thread:0x3000"]);
+    assert_has(
+        &text,
+        &["thread:0x3000", "(runs)", "thread:0x4000", "waits for mutex:0x7000, held by thread:0x3000"],
+    );
     assert_has(&text, &["thread:0x5000"]);
     assert!(!text.contains("thread:0x6000"), "a thread of another space");
 }
@@ -248,7 +251,13 @@ fn who_else_holds_the_program_is_said_on_the_console() {
 #[test]
 fn monitor_lists_shows_and_explains() {
     let (_, server) = start();
-    let text = server.run(&["monitor help", "monitor flobs mutex", "monitor show 0x7000", "monitor why", "monitor x"]);
+    let text = server.run(&[
+        "monitor help",
+        "monitor flobs mutex",
+        "monitor show 0x7000",
+        "monitor why",
+        "monitor x",
+    ]);
     assert_has(&text, &["monitor why", &format!("mutex:{MUTEX:#x}"), "locked: 1", "waits for mutex:0x7000"]);
     assert_has(&text, &["there is no monitor command \"x\""]);
 }

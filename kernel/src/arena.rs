@@ -57,9 +57,12 @@ impl<T> Arena<T> {
             return None;
         }
         let value = slot.value.take()?;
-        slot.generation = slot.generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
-        slot.next_free = free;
-        self.free = id.index;
+        // A slot whose generations are used up is never used again, or a very old id would find something.
+        if let Some(next) = slot.generation.checked_add(1) {
+            slot.generation = next;
+            slot.next_free = free;
+            self.free = id.index;
+        }
         Some(value)
     }
 

@@ -37,7 +37,8 @@ impl<M: Machine> Kernel<M> {
         match outcome {
             Ok(Done::Status(status)) => self.complete(thread, status),
             Ok(Done::Wait(on)) => self.wait(thread, on),
-            Ok(Done::Kept | Done::Again) => {}
+            Ok(Done::Kept) => {}
+            Ok(Done::Again) => self.thread_mut(thread).context.registers.rflags |= crate::wait::RESUME_FLAG,
             Err(Trap::Fault { address, access }) => self.call_fault(thread, address, access),
             Err(Trap::Misuse { misuse, address }) => {
                 self.raise(thread, ExceptionCode::Misuse, misuse as u32, address, Protection::NONE);

@@ -8,13 +8,27 @@ use flob_abi::{
 
 use crate::kernel::Kernel;
 use crate::machine::{Caching, Machine, Page, SpaceKey};
-use crate::record::{FlobId, ThreadId};
+use crate::record::{FlobId, Queue, ThreadId};
 use crate::resolve::Miss;
 
 /// DR6: the exception is a single step.
 const DR6_STEP: u32 = 1 << 14;
 /// Bytes below a stack pointer that compiled code may be using (System V ABI).
 const RED_ZONE: u64 = 128;
+
+/// Who is to handle an exception.
+enum Whom {
+    /// A keeper's or debug port.
+    Port(FlobId),
+    /// The thread itself, at this address.
+    Handler(u64),
+    /// Its space should have a keeper and has none.
+    Nobody {
+        space: FlobId,
+    },
+    /// Nobody: what was missing is there by now.
+    Over,
+}
 
 impl<M: Machine> Kernel<M> {
     /// The hardware could not do an access: enter the translation if there is one, else it is a hard fault.
@@ -48,6 +62,8 @@ impl<M: Machine> Kernel<M> {
         record.exception.address = address;
         record.exception.access = access.0;
         record.exception.offset = 0;
+        record.lift = None;
+        record.idempotent_server = None;
         if !record.is_stopped() {
             self.dispatch_exception(thread);
         }
@@ -69,37 +85,55 @@ impl<M: Machine> Kernel<M> {
         })
     }
 
+    /// Whether a pending exception is where it belongs: with a server, or waiting at the port that must be asked.
+    pub(crate) fn asks_already(&mut self, thread: ThreadId) -> bool {
+        if self.is_being_served(thread) {
+            return true;
+        }
+        let Queue::Waiters(on) = self.thread(thread).queue else { return false };
+        match self.whom_to_ask(thread) {
+            Some(Whom::Port(port)) => port == on,
+            Some(Whom::Nobody { space }) => space == on,
+            _ => false,
+        }
+    }
+
     /// Finds whom a pending exception goes to; nobody has it now.
     pub(crate) fn dispatch_exception(&mut self, thread: ThreadId) {
-        let Some(space) = self.space_of(thread) else { return };
-        let record = self.thread(thread);
-        let Some(code) = ExceptionCode::from_number(record.exception.code) else {
-            return self.end_exception(thread);
-        };
-        let (address, access) = (record.exception.address, Protection::from_bits(record.exception.access));
+        match self.whom_to_ask(thread) {
+            Some(Whom::Over) => self.end_exception(thread),
+            Some(Whom::Port(port)) => self.ask(thread, port),
+            Some(Whom::Handler(handler)) => self.enter_handler(thread, handler),
+            Some(Whom::Nobody { space }) => self.wait(thread, space),
+            None => {}
+        }
+    }
+
+    /// Who is to handle a thread's pending exception, as things are. `None` for a thread without a space.
+    fn whom_to_ask(&mut self, thread: ThreadId) -> Option<Whom> {
+        let space = self.space_of(thread)?;
+        let exception = self.thread(thread).exception;
+        let Some(code) = ExceptionCode::from_number(exception.code) else { return Some(Whom::Over) };
         if code == ExceptionCode::PageFault {
-            match self.resolve(space, address, access, None) {
-                Ok(_) => return self.end_exception(thread),
+            match self.resolve(space, exception.address, Protection::from_bits(exception.access), None) {
+                Ok(_) => return Some(Whom::Over),
                 Err(Miss::Region { region, offset }) => {
                     self.thread_mut(thread).exception.offset = offset;
                     if let Some(keeper) = self.live(self.region(region).and_then(|region| region.keeper)) {
-                        return self.ask(thread, keeper);
+                        return Some(Whom::Port(keeper));
                     }
                 }
                 Err(Miss::Mapping) => {}
             }
         }
-        let debug_port = self.live(self.space(space).and_then(|space| space.debug_port));
-        if let Some(port) = debug_port.filter(|_| code.is_debug()) {
-            return self.ask(thread, port);
+        let (debug_port, keeper) = self.space(space).map(|space| (space.debug_port, space.keeper))?;
+        if let Some(port) = self.live(debug_port).filter(|_| code.is_debug()) {
+            return Some(Whom::Port(port));
         }
-        if self.enter_handler(thread, code) {
-            return;
+        if let Some(handler) = self.handler(thread, code) {
+            return Some(Whom::Handler(handler));
         }
-        match self.live(self.space(space).and_then(|space| space.keeper)) {
-            Some(keeper) => self.ask(thread, keeper),
-            None => self.wait(thread, space),
-        }
+        Some(self.live(keeper).map_or(Whom::Nobody { space }, Whom::Port))
     }
 
     /// Sends the exception to a port: the thread waits there until a server takes it.
@@ -110,22 +144,32 @@ impl<M: Machine> Kernel<M> {
 
     /// The exception is over: the thread runs its instruction or call again.
     pub(crate) fn end_exception(&mut self, thread: ThreadId) {
-        self.thread_mut(thread).exception.code = 0;
+        let code = core::mem::take(&mut self.thread_mut(thread).exception.code);
+        let rflags = self.thread(thread).context.registers.rflags;
         self.wake(thread);
+        if ExceptionCode::from_number(code).is_some_and(ExceptionCode::is_debug) {
+            // Only what is executed again may pass a breakpoint.
+            self.thread_mut(thread).context.registers.rflags = rflags;
+        }
     }
 
-    /// Lets the thread's own handler take it, if it has one and wants it.
-    fn enter_handler(&mut self, thread: ThreadId, code: ExceptionCode) -> bool {
-        let record = self.thread_mut(thread);
+    /// The thread's own handler for an exception, if it has one and wants it.
+    fn handler(&self, thread: ThreadId, code: ExceptionCode) -> Option<u64> {
+        let record = self.thread(thread);
         let handler = match code {
             ExceptionCode::Interrupt => record.handlers.interrupt,
             ExceptionCode::ClientAlert => record.handlers.client_alert,
             ExceptionCode::ServerAlert => record.handlers.server_alert,
             _ => record.handlers.trap,
         };
-        if record.flags & thread_flag::EXCEPTIONS_ENABLED == 0 || handler == 0 {
-            return false;
-        }
+        (record.flags & thread_flag::EXCEPTIONS_ENABLED != 0 && handler != 0).then_some(handler)
+    }
+
+    /// The thread goes on in its own handler.
+    fn enter_handler(&mut self, thread: ThreadId, handler: u64) {
+        let space = self.space_of(thread).and_then(|space| self.space(space));
+        let is_debugged = self.live(space.and_then(|space| space.debug_port)).is_some();
+        let record = self.thread_mut(thread);
         let exception = record.exception;
         let registers = &mut record.context.registers;
         record.saved = SavedArea {
@@ -138,6 +182,9 @@ impl<M: Machine> Kernel<M> {
             rip: registers.rip,
             rflags: registers.rflags,
         };
+        // A handler starts with clear flags; only a debugger's step goes on into it.
+        let step = if is_debugged { crate::thread::TRAP_FLAG } else { 0 };
+        registers.rflags = crate::thread::settable_rflags(registers.rflags & step);
         registers.rip = handler;
         registers.rdi = record.own_address;
         registers.rsi = u64::from(exception.code) | u64::from(exception.detail) << 32;
@@ -147,7 +194,6 @@ impl<M: Machine> Kernel<M> {
         registers.rax = RED_ZONE;
         record.flags &= !thread_flag::EXCEPTIONS_ENABLED;
         self.end_exception(thread);
-        true
     }
 
     /// Back to where the saved area says.
@@ -162,23 +208,45 @@ impl<M: Machine> Kernel<M> {
         record.flags |= thread_flag::EXCEPTIONS_ENABLED;
     }
 
-    /// A server answers the exception it holds: it ends, if the number fits; a denial may be lifted.
-    pub(crate) fn answer_exception(&mut self, client: ThreadId, reply: ExceptionReply) {
-        let record = self.thread(client);
-        if !record.has_exception() || record.exception.number != reply.number {
-            return;
+    /// A server answers the exception it holds: it ends, if the number fits; a denial may be lifted. False if this answers
+    /// nothing.
+    pub(crate) fn answer_exception(&mut self, client: ThreadId, reply: ExceptionReply) -> bool {
+        let exception = self.thread(client).exception;
+        if !self.thread(client).has_exception() || exception.number != reply.number {
+            return false;
         }
-        let exception = record.exception;
         if reply.action == reply_action::LIFT && exception.code == ExceptionCode::PageFault as u32 {
             self.lift(client, exception.address, Protection::from_bits(reply.access));
         }
+        let record = self.thread_mut(client);
+        record.idempotent_server = None;
+        record.lift = None;
         self.end_exception(client);
+        true
     }
 
-    /// Enters a translation in spite of the one region that denies it: a page-table entry and nothing more.
+    /// The region that denies a thread's access, if `port` is its keeper.
+    pub(crate) fn denied_by(&mut self, thread: ThreadId, port: FlobId) -> Option<FlobId> {
+        let space = self.space_of(thread)?;
+        let exception = self.thread(thread).exception;
+        if exception.code != ExceptionCode::PageFault as u32 {
+            return None;
+        }
+        match self.resolve(space, exception.address, Protection::from_bits(exception.access), None) {
+            Err(Miss::Region { region, .. }) if self.region(region)?.keeper == Some(port) => Some(region),
+            _ => None,
+        }
+    }
+
+    /// Enters a translation in spite of the one region that denies it, if that region's keeper was asked: a page-table entry
+    /// and nothing more.
     fn lift(&mut self, thread: ThreadId, address: u64, access: Protection) {
         let Some(space) = self.space_of(thread) else { return };
+        let Some(asked) = self.thread(thread).lift else { return };
         let Err(Miss::Region { region, .. }) = self.resolve(space, address, access, None) else { return };
+        if region != asked {
+            return;
+        }
         if let Ok(found) = self.resolve(space, address, access, Some(region)) {
             let key = SpaceKey(space.0.index);
             let granted = access.or(Protection::READ).and(found.access);

@@ -8,6 +8,8 @@ use crate::record::{Body, FlobId, Mapping, Object};
 use flob_abi::PAGE_SIZE;
 
 const WORK: usize = 64;
+/// Regions and mappings looked at before all translations are forgotten instead.
+const SCAN: usize = 2048;
 
 /// Ranges of spaces that still have to be flushed.
 struct Work {
@@ -16,9 +18,20 @@ struct Work {
     overflow: bool,
     /// Ranges flushed so far: bounds the work, and ends it where mappings run in a circle.
     done: usize,
+    /// Regions and mappings looked at so far.
+    scanned: usize,
 }
 
 impl Work {
+    const NONE: Self = Self { ranges: [None; WORK], len: 0, overflow: false, done: 0, scanned: 0 };
+
+    /// Counts a look at a region or mapping. False if that is enough.
+    fn scan(&mut self) -> bool {
+        self.scanned += 1;
+        self.overflow |= self.scanned > SCAN;
+        !self.overflow
+    }
+
     fn push(&mut self, space: FlobId, start: u64, size: u64) {
         match self.ranges.get_mut(self.len) {
             Some(slot) => {
@@ -40,7 +53,7 @@ impl Work {
 impl<M: Machine> Kernel<M> {
     /// Forgets what is derived from this mapping as it is now.
     pub(crate) fn flush_mapping(&mut self, mapping: FlobId) {
-        let mut work = Work { ranges: [None; WORK], len: 0, overflow: false, done: 0 };
+        let mut work = Work::NONE;
         if let Some(Mapping { space: Some(space), start, size, .. }) = self.mapping(mapping).cloned() {
             work.push(space, start, size);
         }
@@ -49,7 +62,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Forgets what is derived from this region as it is now.
     pub(crate) fn flush_region(&mut self, region: FlobId) {
-        let mut work = Work { ranges: [None; WORK], len: 0, overflow: false, done: 0 };
+        let mut work = Work::NONE;
         let everything = (0, u64::MAX);
         self.push_importers(&mut work, region.0.index, everything);
         self.flush(work);
@@ -61,6 +74,9 @@ impl<M: Machine> Kernel<M> {
         let mut index = region.mappings.head;
         while let Some(Object { body: Body::Mapping(mapping), .. }) = self.objects.at(index) {
             index = mapping.in_region.next;
+            if !work.scan() {
+                return;
+            }
             let start = mapping.offset.max(offset);
             let end = mapping.offset.saturating_add(mapping.size).min(offset.saturating_add(size));
             if let Some(space) = mapping.space
@@ -80,6 +96,9 @@ impl<M: Machine> Kernel<M> {
             let mut index = self.space(space).map_or(NONE, |space| space.regions.head);
             while let Some(Object { body: Body::Region(region), .. }) = self.objects.at(index) {
                 let next = region.in_space.next;
+                if !work.scan() {
+                    break;
+                }
                 let from = region.start.max(start);
                 let to = region.start.saturating_add(region.size).min(start.saturating_add(size));
                 if from < to {

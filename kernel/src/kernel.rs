@@ -34,8 +34,8 @@ pub struct Kernel<M> {
     pub(crate) lines: [List; LINES],
     /// Ticket of the next thread that waits for something.
     pub(crate) next_rank: u64,
-    /// What imported ranks count from, while none of the imported threads has run.
-    pub(crate) import_base: Option<u64>,
+    /// The ticket and the rank that imported ranks count from, while none of the imported threads has run.
+    pub(crate) import_base: Option<(u64, u64)>,
     pub(crate) next_hash: u64,
     /// What a stale thread id reads and writes.
     void: Thread,
@@ -149,8 +149,8 @@ impl<M: Machine> Kernel<M> {
     /// Forgets everything derived from flob state and builds it again. Law 3: nobody can tell.
     pub fn forget_derived(&mut self) {
         self.machine.forget_all();
-        self.rebuild_queues();
         self.rebuild_lists();
+        self.rebuild_queues();
     }
 }
 

@@ -3,7 +3,7 @@
 use flob_abi::{MappingState, PAGE_SIZE, Protection, Status};
 
 use crate::kernel::Kernel;
-use crate::list::Node;
+use crate::list::{NONE, Node};
 use crate::machine::Machine;
 use crate::record::{Body, FlobId, Mapping, Object};
 use crate::region::is_page_range;
@@ -86,12 +86,23 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Takes a mapping out of the lists of its space and region.
-    pub(crate) fn unlink_mapping(&mut self, id: FlobId) {
-        let Some(Mapping { space, region, .. }) = self.mapping(id).cloned() else { return };
+    fn unlink_mapping(&mut self, id: FlobId) {
+        self.unlink_from_space(id);
+        self.unlink_from_region(id);
+    }
+
+    /// Takes a mapping out of its space's list; its link must change with that.
+    pub(crate) fn unlink_from_space(&mut self, id: FlobId) {
+        let space = self.mapping(id).and_then(|mapping| mapping.space);
         if let Some((space, mut list)) = space.and_then(|space| Some((space, self.space(space)?.mappings))) {
             self.objects.unlink(&mut list, id.0.index, space_node);
             self.set_space_mappings(space, list);
         }
+    }
+
+    /// Takes a mapping out of its region's list; its link must change with that.
+    pub(crate) fn unlink_from_region(&mut self, id: FlobId) {
+        let region = self.mapping(id).and_then(|mapping| mapping.region);
         if let Some((region, mut list)) = region.and_then(|region| Some((region, self.region(region)?.mappings))) {
             self.objects.unlink(&mut list, id.0.index, region_node);
             self.set_region_mappings(region, list);
@@ -100,10 +111,11 @@ impl<M: Machine> Kernel<M> {
 
     /// Puts a mapping into the lists of its space (by start) and region.
     pub(crate) fn link_mapping(&mut self, id: FlobId) {
-        let Some(Mapping { space, region, start, .. }) = self.mapping(id).cloned() else { return };
+        let Some(Mapping { space, region, .. }) = self.mapping(id).cloned() else { return };
+        let order = self.order_of(id.0.index);
         if let Some((space, mut list)) = space.and_then(|space| Some((space, self.space(space)?.mappings))) {
             let mut before = list.tail;
-            while self.start_of(before).is_some_and(|other| other > start) {
+            while before != NONE && self.order_of(before) > order {
                 before = self.objects.prev(before, space_node);
             }
             self.objects.insert_behind(&mut list, before, id.0.index, space_node);
@@ -115,9 +127,12 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    fn start_of(&self, index: u32) -> Option<u64> {
-        match &self.objects.at(index)?.body {
-            Body::Mapping(mapping) => Some(mapping.start),
+    /// By what the mappings of a space are sorted: start, and where that is equal whatever else the state says, so that the
+    /// same state always shows the same memory.
+    fn order_of(&self, index: u32) -> Option<(u64, u64, u64, u64)> {
+        let object = self.objects.at(index)?;
+        match &object.body {
+            Body::Mapping(mapping) => Some((mapping.start, mapping.size, mapping.offset, object.hash)),
             _ => None,
         }
     }

@@ -62,19 +62,31 @@ impl<M: Machine> Kernel<M> {
         self.hand_over(id);
     }
 
-    /// An unlocked mutex goes to the first waiter whose stage fits, stopped or not.
-    pub(crate) fn hand_over(&mut self, id: FlobId) {
-        while self.mutex(id).is_some_and(|mutex| !mutex.locked) {
-            let Some(next) = self.find_waiter(id, |_, _| true) else { return };
-            if !self.stage_fits(next, id) {
-                self.wake(next);
-                continue;
-            }
-            if let Some(mutex) = self.mutex_mut(id) {
-                take(mutex, next);
-            }
-            self.complete(next, Status::Success);
+    /// An unlocked mutex goes to the first waiter, stopped or not.
+    fn hand_over(&mut self, id: FlobId) {
+        if let Some(next) = self.find_waiter(id, |kernel, waiter| kernel.stage_fits(waiter, id)) {
+            self.give(id, next);
         }
+    }
+
+    /// A mutex that was found or set unlocked goes to the first waiter that can run. Not to a stopped one: it may be about to
+    /// be restored, and the mutex after it. It gets its turn when it is let go.
+    pub(crate) fn hand_over_to_running(&mut self, id: FlobId) {
+        if self.mutex(id).is_none_or(|mutex| mutex.locked) {
+            return;
+        }
+        let fits = |kernel: &Self, waiter| kernel.stage_fits(waiter, id) && !kernel.thread(waiter).is_stopped();
+        if let Some(next) = self.find_waiter(id, fits) {
+            self.give(id, next);
+        }
+    }
+
+    /// Ends a waiter's `mutex_lock`.
+    fn give(&mut self, id: FlobId, waiter: ThreadId) {
+        if let Some(mutex) = self.mutex_mut(id) {
+            take(mutex, waiter);
+        }
+        self.complete(waiter, Status::Success);
     }
 
     pub(crate) fn mutex_state(&self, id: FlobId, hash: u64) -> Option<MutexState> {

@@ -6,7 +6,7 @@ use crate::kernel::Kernel;
 use crate::list::Node;
 use crate::machine::Machine;
 use crate::record::{Body, FlobId, Object, Port};
-use crate::state::NewLinks;
+use crate::state::{BATCH, NewLinks};
 
 /// A port that was never set.
 pub(crate) const EMPTY: Port = Port { alias: 0, set: None, in_set: Node::ALONE };
@@ -56,13 +56,16 @@ impl<M: Machine> Kernel<M> {
         self.unlink_port(id);
     }
 
-    /// Before a port set is destroyed: its ports are of no set then.
-    pub(crate) fn detach_port_set(&mut self, id: FlobId) {
-        while let Some(port) = self.port_set(id).and_then(|set| self.objects.id_at(set.ports.head)) {
+    /// Before a port set is destroyed: its ports are of no set then. False if there are more of them than one entry may
+    /// take.
+    pub(crate) fn detach_port_set(&mut self, id: FlobId) -> bool {
+        for _ in 0..BATCH {
+            let Some(port) = self.port_set(id).and_then(|set| self.objects.id_at(set.ports.head)) else { return true };
             self.unlink_port(FlobId(port));
             if let Some(port) = self.port_mut(FlobId(port)) {
                 port.set = None;
             }
         }
+        false
     }
 }

@@ -200,6 +200,9 @@ pub(crate) struct Thread {
     pub server_peer: Option<FlobId>,
     pub idempotent_client: Option<FlobId>,
     pub idempotent_server: Option<FlobId>,
+    /// The region whose keeper has this thread's exception in its hands, and so may lift a denial of that region and
+    /// of no other. Derived: without it a lift is a mere retry.
+    pub lift: Option<FlobId>,
     pub queue: Queue,
     pub node: Node,
     /// Was given its rank by `set_state` and has not run since.
@@ -226,6 +229,7 @@ impl Thread {
             server_peer: None,
             idempotent_client: None,
             idempotent_server: None,
+            lift: None,
             queue: Queue::None,
             node: Node::ALONE,
             imported: false,

@@ -6,7 +6,7 @@ use crate::kernel::Kernel;
 use crate::list::{List, Node};
 use crate::machine::Machine;
 use crate::record::{Body, FlobId, Object, Region};
-use crate::state::NewLinks;
+use crate::state::{BATCH, NewLinks};
 
 /// A region that was never set.
 pub(crate) const EMPTY: Region = Region {
@@ -83,16 +83,20 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Before a region is destroyed: its mappings show nothing then.
-    pub(crate) fn detach_region(&mut self, id: FlobId) {
+    /// Before a region is destroyed: its mappings show nothing then. False if there are more of them than one entry may
+    /// take.
+    pub(crate) fn detach_region(&mut self, id: FlobId) -> bool {
         self.flush_region(id);
-        self.unlink_region(id);
-        while let Some(mapping) = self.region(id).and_then(|region| self.objects.id_at(region.mappings.head)) {
-            self.unlink_mapping(FlobId(mapping));
+        for _ in 0..BATCH {
+            let Some(mapping) = self.region(id).and_then(|region| self.objects.id_at(region.mappings.head)) else {
+                self.unlink_region(id);
+                return true;
+            };
+            self.unlink_from_region(FlobId(mapping));
             if let Some(mapping) = self.mapping_mut(FlobId(mapping)) {
                 mapping.region = None;
             }
-            self.link_mapping(FlobId(mapping));
         }
+        false
     }
 }

@@ -82,7 +82,14 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The mapping that covers an address of a space; of several the one that starts lowest.
-    fn mapping_at(&mut self, space: FlobId, address: u64) -> Option<Mapping> {
+    fn mapping_at(&self, space: FlobId, address: u64) -> Option<&Mapping> {
+        match &self.objects.at(self.mapping_index(space, address)?)?.body {
+            Body::Mapping(mapping) => Some(mapping),
+            _ => None,
+        }
+    }
+
+    fn mapping_index(&self, space: FlobId, address: u64) -> Option<u32> {
         let mut index = self.space(space)?.mappings.head;
         while index != NONE {
             let Some(Object { body: Body::Mapping(mapping), .. }) = self.objects.at(index) else { return None };
@@ -90,7 +97,7 @@ impl<M: Machine> Kernel<M> {
                 return None;
             }
             if address - mapping.start < mapping.size {
-                return Some(mapping.clone());
+                return Some(index);
             }
             index = mapping.in_space.next;
         }
@@ -132,18 +139,25 @@ impl<M: Machine> Kernel<M> {
             }
         };
         if self.root == Some(space) && self.window.contains(&frame.0) {
-            consider(within(PHYSICAL_WINDOW + u64::from(frame.0) * PAGE_SIZE + u64::from(offset)));
+            let address = PHYSICAL_WINDOW + u64::from(frame.0) * PAGE_SIZE + u64::from(offset);
+            consider(within(address).filter(|_| self.mapping_index(space, address).is_none()));
         }
         let mut index = self.space(space)?.mappings.head;
         while let Some(Object { body: Body::Mapping(mapping), .. }) = self.objects.at(index) {
-            index = mapping.in_space.next;
-            *budget = budget.checked_sub(1)?;
+            let this = core::mem::replace(&mut index, mapping.in_space.next);
+            match budget.checked_sub(1) {
+                Some(left) => *budget = left,
+                None => return best,
+            }
             let apart = mapping.start >= record.start.saturating_add(record.size)
                 || mapping.start.saturating_add(mapping.size) <= record.start;
             let Some(inner) = mapping.region.filter(|_| !apart) else { continue };
             if let Some(found) = self.locate_level(inner, frame, offset, levels, budget) {
                 let seen = found.checked_sub(mapping.offset).filter(|offset| *offset < mapping.size);
-                consider(seen.and_then(|offset| within(mapping.start.checked_add(offset)?)));
+                let address = seen.and_then(|offset| mapping.start.checked_add(offset));
+                // Another mapping may hide this one there.
+                let visible = |address: &u64| self.mapping_index(space, *address) == Some(this);
+                consider(address.filter(visible).and_then(within));
             }
         }
         best

@@ -93,6 +93,8 @@ impl<M: Machine> Kernel<M> {
             let next = ThreadId(self.threads.id_at(head)?);
             self.dequeue_ready(next, priority);
             if !self.is_runnable(next) {
+                // Its space is gone: what it was woken for is for somebody else.
+                self.pass_on(self.thread(next).waiting_for);
                 continue;
             }
             // The ceiling may have been lowered while it was in the queue.
@@ -102,7 +104,23 @@ impl<M: Machine> Kernel<M> {
             }
             self.start_turn(next);
         }
+        if let Some(current) = self.current {
+            self.thread_mut(current).waiting_for = None;
+        }
         self.current
+    }
+
+    /// Puts all threads of the ready queue where they belong now, after a ceiling has changed.
+    pub(crate) fn requeue_ready(&mut self) {
+        let lists = core::mem::replace(&mut self.ready.lists, [List::EMPTY; PRIORITIES]);
+        self.ready.occupied = 0;
+        for list in lists {
+            let mut index = list.head;
+            while let Some(id) = self.threads.id_at(index) {
+                index = self.threads.next(index, queue_node);
+                self.enqueue_ready(ThreadId(id), false);
+            }
+        }
     }
 
     fn start_turn(&mut self, thread: ThreadId) {

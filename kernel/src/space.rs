@@ -6,7 +6,8 @@ use crate::kernel::Kernel;
 use crate::list::NONE;
 use crate::machine::{Machine, SpaceKey};
 use crate::record::{FlobId, Space, ThreadId};
-use crate::state::NewLinks;
+use crate::schedule::queue_node;
+use crate::state::{BATCH, NewLinks};
 
 impl Space {
     pub(crate) fn state(&self, hash: u64) -> SpaceState {
@@ -52,6 +53,7 @@ impl<M: Machine> Kernel<M> {
                 space.interrupts = state.interrupts;
                 space.ports = state.ports;
             }
+            self.requeue_ready();
         }
         if let Some(space) = self.space_mut(id) {
             let [keeper, debug_port, ..] = links;
@@ -63,37 +65,44 @@ impl<M: Machine> Kernel<M> {
         Status::Success
     }
 
-    /// Every thread that waits for a keeper of this space is dispatched once more.
+    /// Every thread whose exception found nobody to handle it is dispatched once more.
     fn retry_exceptions(&mut self, id: FlobId) {
-        if self.live(self.space(id).and_then(|space| space.keeper)).is_none() {
-            return;
-        }
-        while let Some(thread) = self.find_waiter(id, |kernel, thread| !kernel.thread(thread).is_stopped()) {
-            self.wake(thread);
-            self.dispatch_exception(thread);
+        let waiters = self.waiters(id);
+        let mut index = waiters.head;
+        while let Some(thread) = self.threads.id_at(index).map(ThreadId) {
+            let next = if index == waiters.tail { NONE } else { self.threads.next(index, queue_node) };
+            if !self.thread(thread).is_stopped() && !self.asks_already(thread) {
+                self.leave_queue(thread);
+                self.thread_mut(thread).waiting_for = None;
+                self.dispatch_exception(thread);
+            }
+            index = next;
         }
     }
 
-    /// Before a space is destroyed: its regions and mappings are of no space then.
-    pub(crate) fn detach_space(&mut self, id: FlobId) {
-        loop {
-            let Some(space) = self.space(id) else { return };
+    /// Before a space is destroyed: its regions and mappings are of no space then. False if there are more of them than one
+    /// entry may take.
+    pub(crate) fn detach_space(&mut self, id: FlobId) -> bool {
+        for _ in 0..BATCH {
+            let Some(space) = self.space(id) else { return true };
             let (mapping, region) = (space.mappings.head, space.regions.head);
-            if let Some(mapping) = self.objects.id_at(mapping).filter(|_| mapping != NONE) {
-                self.detach_mapping(FlobId(mapping));
-                if let Some(mapping) = self.mapping_mut(FlobId(mapping)) {
+            if let Some(mapping) = self.objects.id_at(mapping).map(FlobId) {
+                self.flush_mapping(mapping);
+                self.unlink_from_space(mapping);
+                if let Some(mapping) = self.mapping_mut(mapping) {
                     mapping.space = None;
                 }
-            } else if let Some(region) = self.objects.id_at(region).filter(|_| region != NONE) {
-                self.unlink_region(FlobId(region));
-                if let Some(region) = self.region_mut(FlobId(region)) {
+            } else if let Some(region) = self.objects.id_at(region).map(FlobId) {
+                self.flush_region(region);
+                self.unlink_region(region);
+                if let Some(region) = self.region_mut(region) {
                     region.space = None;
                 }
             } else {
-                break;
+                self.machine.forget_space(SpaceKey(id.0.index));
+                return true;
             }
         }
-        self.machine.forget_space(SpaceKey(id.0.index));
+        false
     }
 }
-

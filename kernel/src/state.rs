@@ -17,6 +17,9 @@ use crate::user::Buffer;
 /// A link as `set_state` is to set it: `None` leaves it, `Some(None)` clears it.
 pub(crate) type NewLinks = [Option<Option<FlobId>>; MAX_LINKS];
 
+/// Flobs that one kernel entry takes out of the lists of a flob that is destroyed.
+pub(crate) const BATCH: usize = 64;
+
 /// The state bytes of any kind.
 pub(crate) struct StateBytes {
     pub bytes: [u8; size_of::<ThreadState>()],
@@ -87,20 +90,28 @@ impl<M: Machine> Kernel<M> {
         if id == thread.into() {
             return Trap::misuse(Misuse::CurrentThread, args.rdi);
         }
+        if !self.detach(id, kind) {
+            return Ok(Done::Again);
+        }
         self.destroy_flob(id, kind);
         SUCCESS
     }
 
-    fn destroy_flob(&mut self, id: FlobId, kind: FlobKind) {
+    /// Takes a flob that is to be destroyed out of all lists. False if there is more to do than one entry may.
+    fn detach(&mut self, id: FlobId, kind: FlobKind) -> bool {
         match kind {
-            FlobKind::Space => self.detach_space(id),
+            FlobKind::Space => return self.detach_space(id),
+            FlobKind::Region => return self.detach_region(id),
+            FlobKind::PortSet => return self.detach_port_set(id),
             FlobKind::Thread => self.detach_thread(id),
-            FlobKind::Region => self.detach_region(id),
             FlobKind::Mapping => self.detach_mapping(id),
             FlobKind::Port => self.detach_port(id),
-            FlobKind::PortSet => self.detach_port_set(id),
             FlobKind::Mutex | FlobKind::Condition | FlobKind::Reference => {}
         }
+        true
+    }
+
+    fn destroy_flob(&mut self, id: FlobId, kind: FlobKind) {
         if let Some(place) = self.place_of(id) {
             self.vacate(place, kind);
         }
@@ -361,7 +372,7 @@ impl<M: Machine> Kernel<M> {
                 mutex.owner = None;
             }
         }
-        self.hand_over(id);
+        self.hand_over_to_running(id);
         Status::Success
     }
 }

@@ -21,27 +21,25 @@ impl<M: Machine> Kernel<M> {
         let Some(port) = target.filter(|id| self.kind_of(*id) == Some(FlobKind::Port)) else {
             return Ok(StepDone::Finish(Status::ConnectInvalidDestination));
         };
-        let Some(server) = self.waiting_server(port, true) else { return Ok(StepDone::Wait(port)) };
+        let Some(server) = self.waiting_server(port) else { return Ok(StepDone::Wait(port)) };
         self.connect(client, server, port);
         Ok(StepDone::Next)
     }
 
-    /// A server that waits at this port's set: one that runs, else (unless `running_only`) any.
-    fn waiting_server(&mut self, port: FlobId, running_only: bool) -> Option<ThreadId> {
+    /// The first server that waits at this port's set and can run. (Requests do not go to stopped servers: they wait.)
+    fn waiting_server(&mut self, port: FlobId) -> Option<ThreadId> {
         let set = self.live(self.port(port)?.set)?;
-        let running = self.find_waiter(set, |kernel, server| {
-            kernel.stage_fits(server, set) && !kernel.thread(server).is_stopped()
-        });
-        if running.is_some() || running_only {
-            return running;
-        }
-        self.find_waiter(set, |kernel, server| kernel.stage_fits(server, set))
+        self.find_waiter(set, |kernel, server| {
+            kernel.stage_fits(server, set)
+                && !kernel.thread(server).is_stopped()
+                && kernel.space_of(server).is_some()
+        })
     }
 
     /// Somebody waits at a port: a server of its set, if one waits, looks again.
     pub(crate) fn notify_servers(&mut self, port: FlobId) {
-        if let Some(server) = self.waiting_server(port, false) {
-            self.wake(server);
+        if let Some(server) = self.waiting_server(port) {
+            self.wake_to_look(server);
         }
     }
 
@@ -81,11 +79,15 @@ impl<M: Machine> Kernel<M> {
         let address = self.thread(server).context.registers.rdi;
         let set = self.find(space, address, FlobKind::PortSet, Protection::WRITE)?;
         let Some((client, port)) = self.first_client(set) else { return Ok(StepDone::Wait(set)) };
-        if self.thread(client).has_exception() {
-            return self.deliver_exception(server, client, port);
-        }
-        self.connect(client, server, port);
-        Ok(StepDone::Next)
+        let done = if self.thread(client).has_exception() {
+            self.deliver_exception(server, client, port)
+        } else {
+            self.connect(client, server, port);
+            Ok(StepDone::Next)
+        };
+        // There may be more requests than wake-ups; and if this server cannot take its request, another one may.
+        self.pass_on(Some(set));
+        done
     }
 
     /// Of all clients that wait at a set's ports, the one that has waited longest.
@@ -141,7 +143,10 @@ impl<M: Machine> Kernel<M> {
         }
         let alias = self.port(port).map_or(0, |port| port.alias);
         self.leave_queue(client);
-        self.thread_mut(client).idempotent_server = Some(server.into());
+        let lift = self.denied_by(client, port);
+        let record = self.thread_mut(client);
+        record.idempotent_server = Some(server.into());
+        record.lift = lift;
         self.wait(client, server.into());
         let record = self.thread_mut(server);
         record.idempotent_client = Some(client.into());
@@ -165,6 +170,11 @@ impl<M: Machine> Kernel<M> {
         if self.thread(client).idempotent_server != Some(server.into()) {
             return;
         }
+        self.ask_again(client, server);
+    }
+
+    /// A client whose request this server has dropped puts it again.
+    fn ask_again(&mut self, client: ThreadId, server: ThreadId) {
         self.thread_mut(client).idempotent_server = None;
         if self.thread(client).waiting_for == Some(server.into()) {
             self.leave_queue(client);
@@ -189,8 +199,9 @@ impl<M: Machine> Kernel<M> {
             }
             self.thread_mut(server).idempotent_client = None;
             if self.thread(client).idempotent_server == Some(server.into()) {
-                self.thread_mut(client).idempotent_server = None;
-                self.answer_exception(client, reply);
+                if !self.answer_exception(client, reply) {
+                    self.ask_again(client, server);
+                }
             }
         }
         Ok(StepDone::Next)

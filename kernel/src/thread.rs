@@ -12,7 +12,6 @@ use crate::machine::{INITIAL_RFLAGS, Machine};
 use crate::outcome::{Args, Done, Outcome, SUCCESS, Trap};
 use crate::record::{FlobId, Queue, ThreadId};
 use crate::state::NewLinks;
-use crate::wait::next_step;
 
 /// RFLAGS.TF: single step.
 pub(crate) const TRAP_FLAG: u64 = 1 << 8;
@@ -55,22 +54,11 @@ impl<M: Machine> Kernel<M> {
     /// Stops a thread, at once, wherever it is. What it waits for it goes on waiting for.
     pub(crate) fn stop(&mut self, id: ThreadId) {
         self.thread_mut(id).flags |= thread_flag::STOPPED;
-        if let Queue::Ready(priority) = self.thread(id).queue {
-            self.dequeue_ready(id, priority);
-            self.pass_on_wake(id);
-        }
-    }
-
-    /// A server that was woken for a request and is stopped before it could look: another one gets it.
-    fn pass_on_wake(&mut self, id: ThreadId) {
-        let registers = self.thread(id).context.registers;
-        if next_step(registers.rax) != Some(flob_abi::ipc::WAIT) {
-            return;
-        }
-        let Some(space) = self.space_of(id) else { return };
-        let Ok(set) = self.find(space, registers.rdi, FlobKind::PortSet, Protection::WRITE) else { return };
-        if let Some((_, port)) = self.first_client(set) {
-            self.notify_servers(port);
+        if matches!(self.thread(id).queue, Queue::Ready(_)) {
+            let woken = self.woken_for(id);
+            // A server that was woken for a request waits again; another one gets it.
+            self.settle(id);
+            self.pass_on(woken);
         }
     }
 
@@ -82,28 +70,56 @@ impl<M: Machine> Kernel<M> {
         mask: u64,
         links: NewLinks,
     ) -> Status {
+        let woken = self.woken_for(id);
+        let rank = self.rank_to_set(id, state.as_ref().filter(|_| mask & group::SCHEDULING != 0), links);
         if let Some(state) = &state {
             if !is_valid(state, mask) {
                 return Status::InvalidState;
             }
             self.apply_groups(id, state, mask);
         }
-        let thread = self.thread_mut(id);
         let [space, waiting_for, client_peer, server_peer, idempotent_client, idempotent_server] = links;
+        if let Some(client) = idempotent_client.filter(|client| *client != self.thread(id).idempotent_client) {
+            self.drop_idempotent_client(id);
+            self.thread_mut(id).idempotent_client = client;
+        }
+        let thread = self.thread_mut(id);
+        thread.lift = None;
         thread.space = space.unwrap_or(thread.space);
-        thread.idempotent_client = idempotent_client.unwrap_or(thread.idempotent_client);
         thread.idempotent_server = idempotent_server.unwrap_or(thread.idempotent_server);
         self.set_peer(id, Side::Client, client_peer);
         self.set_peer(id, Side::Server, server_peer);
         // Take it out of the queue of what it waited for before the link changes.
         self.leave_queue(id);
+        let ticket = match rank {
+            Rank::Import(rank) => Some(self.import_rank(rank)),
+            Rank::New => Some(self.next_ticket()),
+            Rank::Keep => None,
+        };
         let thread = self.thread_mut(id);
+        thread.imported |= matches!(rank, Rank::Import(_));
+        thread.rank = ticket.unwrap_or(thread.rank);
         thread.waiting_for = waiting_for.unwrap_or(thread.waiting_for);
         if thread.waiting_for == Some(id.into()) {
             thread.waiting_for = None;
         }
         self.settle(id);
+        self.pass_on(woken);
         Status::Success
+    }
+
+    /// A thread that waits on as before keeps its place; any other is behind all who wait.
+    fn rank_to_set(&self, id: ThreadId, state: Option<&ThreadState>, links: NewLinks) -> Rank {
+        let thread = self.thread(id);
+        let [_, link, ..] = links;
+        let stays = thread.waiting_for.is_some() && link.is_none_or(|link| link == thread.waiting_for);
+        match state {
+            // One that does not wait draws its ticket when it does.
+            _ if link.unwrap_or(thread.waiting_for).is_none() => Rank::Keep,
+            Some(state) if !stays || state.rank != thread.rank => Rank::Import(state.rank),
+            None if !stays && link.is_some_and(|link| link.is_some()) => Rank::New,
+            _ => Rank::Keep,
+        }
     }
 
     /// Sets one end of a connection. Clearing it, or naming another, ends the old connection: its peer is woken.
@@ -117,7 +133,6 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn apply_groups(&mut self, id: ThreadId, state: &ThreadState, mask: u64) {
-        let rank = (mask & group::SCHEDULING != 0).then(|| self.import_rank(state.rank));
         let thread = self.thread_mut(id);
         let mut copy_flags = |bits: u32| thread.flags = thread.flags & !bits | state.flags & bits;
         if mask & group::CONTROL != 0 {
@@ -133,9 +148,7 @@ impl<M: Machine> Kernel<M> {
         if mask & group::OWN_ADDRESS != 0 {
             thread.own_address = state.own_address;
         }
-        if let Some(rank) = rank {
-            thread.rank = rank;
-            thread.imported = true;
+        if mask & group::SCHEDULING != 0 {
             thread.priority = state.priority;
         }
         if mask & group::HANDLERS != 0 {
@@ -167,6 +180,7 @@ impl<M: Machine> Kernel<M> {
     /// Before a thread is destroyed: whoever is connected with it is told.
     pub(crate) fn detach_thread(&mut self, id: FlobId) {
         let Some(id) = id.as_thread() else { return };
+        let woken = self.woken_for(id);
         self.disconnect(id, Side::Client);
         self.disconnect(id, Side::Server);
         self.drop_idempotent_client(id);
@@ -174,6 +188,7 @@ impl<M: Machine> Kernel<M> {
         if self.current == Some(id) {
             self.current = None;
         }
+        self.pass_on(woken);
     }
 
     /// `thread_self`.
@@ -193,8 +208,8 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn thread_get_server(&mut self, thread: ThreadId, args: Args) -> Outcome {
         let space = self.own_space(thread)?;
         let id = self.find(space, args.rdi, FlobKind::Reference, Protection::WRITE)?;
-        let link = self.peer_link(thread, Side::Server).take();
-        let link = self.live(link);
+        let link = self.peer(thread, Side::Server).map(FlobId::from);
+        *self.peer_link(thread, Side::Server) = None;
         if let Some(reference) = self.reference_mut(id) {
             reference.target = link;
         }
@@ -209,8 +224,32 @@ impl<M: Machine> Kernel<M> {
             return Trap::misuse(Misuse::WrongReference, args.rdi);
         }
         self.set_peer(thread, Side::Server, Some(target));
+        if let Some(client) = target.and_then(FlobId::as_thread) {
+            self.adopt(client, thread);
+        }
         SUCCESS
     }
+
+    /// A client whose connection another thread had parked belongs to this server from now on.
+    fn adopt(&mut self, client: ThreadId, server: ThreadId) {
+        let Some(old) = self.live_thread(self.thread(client).client_peer) else { return };
+        if old == server || self.peer(client, Side::Client).is_some() {
+            return;
+        }
+        *self.peer_link(client, Side::Client) = Some(server.into());
+        let waits = self.thread(client).waiting_for == Some(old.into()) && !self.thread(client).has_exception();
+        if waits && self.disconnect_status(client, Side::Client).is_some() {
+            self.wait(client, server.into());
+        }
+    }
+}
+
+/// What becomes of a thread's rank when its state is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rank {
+    Keep,
+    New,
+    Import(u64),
 }
 
 /// Whether the groups in the mask hold nothing that a thread cannot have. What can be masked is masked instead.

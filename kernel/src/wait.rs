@@ -11,6 +11,11 @@ use crate::schedule::queue_node;
 
 /// Bytes of a `syscall` instruction.
 const CALL_SIZE: u64 = 2;
+/// RFLAGS.RF: the next instruction meets no instruction breakpoint. Set where a call is executed again, so that a
+/// breakpoint on it fires once.
+pub(crate) const RESUME_FLAG: u64 = 1 << 16;
+/// How far apart imported ranks can be on either side of the first one; bounds what an import takes off the tickets.
+const IMPORT_REACH: u64 = 1 << 32;
 
 impl<M: Machine> Kernel<M> {
     pub(crate) fn waiters(&self, on: FlobId) -> List {
@@ -46,8 +51,7 @@ impl<M: Machine> Kernel<M> {
     /// The thread begins to wait, behind all others.
     pub(crate) fn wait(&mut self, thread: ThreadId, on: FlobId) {
         self.leave_queue(thread);
-        let rank = self.next_rank;
-        self.next_rank = self.next_rank.saturating_add(1);
+        let rank = self.next_ticket();
         let record = self.thread_mut(thread);
         record.rank = rank;
         record.imported = false;
@@ -91,8 +95,32 @@ impl<M: Machine> Kernel<M> {
     /// The thread waits no more: it runs its call again from the stage it has reached.
     pub(crate) fn wake(&mut self, thread: ThreadId) {
         self.leave_queue(thread);
-        self.thread_mut(thread).waiting_for = None;
+        let record = self.thread_mut(thread);
+        record.waiting_for = None;
+        record.context.registers.rflags |= RESUME_FLAG;
         self.make_ready(thread);
+    }
+
+    /// A server that waits at a port set looks again. Until it runs, its waiting-for link still names the set: whoever
+    /// keeps it from running passes the wake-up on by that.
+    pub(crate) fn wake_to_look(&mut self, server: ThreadId) {
+        self.leave_queue(server);
+        self.thread_mut(server).context.registers.rflags |= RESUME_FLAG;
+        self.make_ready(server);
+    }
+
+    /// The port set for which a server was woken and has not looked yet.
+    pub(crate) fn woken_for(&self, server: ThreadId) -> Option<FlobId> {
+        let record = self.thread(server);
+        record.waiting_for.filter(|_| matches!(record.queue, Queue::Ready(_)))
+    }
+
+    /// If requests are left at this port set, another of its servers looks.
+    pub(crate) fn pass_on(&mut self, set: Option<FlobId>) {
+        let Some(set) = self.live(set) else { return };
+        if let Some((_, port)) = self.first_client(set) {
+            self.notify_servers(port);
+        }
     }
 
     /// Ends a thread's call: status into `rax`, RIP behind the call. A step over a call stops there.
@@ -102,6 +130,7 @@ impl<M: Machine> Kernel<M> {
         record.waiting_for = None;
         let registers = &mut record.context.registers;
         registers.rax = status as u64;
+        registers.rflags &= !RESUME_FLAG;
         registers.rip = registers.rip.wrapping_add(CALL_SIZE);
         if !flob_abi::memory::is_canonical(registers.rip) {
             registers.rip = flob_abi::memory::USER_END;
@@ -148,7 +177,7 @@ impl<M: Machine> Kernel<M> {
                 self.thread_mut(thread).waiting_for = None;
             }
         }
-        if !stopped && self.thread(thread).has_exception() && !self.is_being_served(thread) {
+        if !stopped && self.thread(thread).has_exception() && !self.asks_already(thread) {
             self.leave_queue(thread);
             self.thread_mut(thread).waiting_for = None;
             self.dispatch_exception(thread);
@@ -159,16 +188,18 @@ impl<M: Machine> Kernel<M> {
     /// What a new waiter waits for may have happened already.
     fn settle_waiting(&mut self, thread: ThreadId, on: FlobId) {
         match self.kind_of(on) {
-            Some(FlobKind::Mutex) => self.hand_over(on),
+            Some(FlobKind::Mutex) => self.hand_over_to_running(on),
             Some(FlobKind::Port) => self.notify_servers(on),
-            Some(FlobKind::PortSet) => {
-                if self.first_client(on).is_some() {
-                    self.wake(thread);
-                }
-            }
+            Some(FlobKind::PortSet) => self.pass_on(Some(on)),
             Some(FlobKind::Thread) => {
-                let both = on.as_thread().is_some_and(|peer| self.thread(peer).waiting_for == Some(thread.into()));
-                if both && !self.thread(thread).has_exception() {
+                let free = |thread: ThreadId| !self.thread(thread).has_exception();
+                let waits_back = |peer: &ThreadId| self.thread(*peer).waiting_for == Some(thread.into());
+                // Two threads that wait for each other both look again: one of their steps may fit the other's now.
+                if let Some(peer) = on.as_thread().filter(waits_back)
+                    && free(peer)
+                    && free(thread)
+                {
+                    self.wake(peer);
                     self.wake(thread);
                 }
             }
@@ -176,11 +207,22 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// A ticket for a thread whose rank is set from outside: behind all who wait, in the order of the given ranks.
+    /// A ticket behind all who wait.
+    pub(crate) fn next_ticket(&mut self) -> u64 {
+        let rank = self.next_rank;
+        self.next_rank = self.next_rank.saturating_add(1);
+        rank
+    }
+
+    /// A ticket for a thread whose rank is set from outside: behind all who wait, in the order of the given ranks. Only
+    /// their distances count, so that restoring again and again does not make them grow.
     pub(crate) fn import_rank(&mut self, rank: u64) -> u64 {
-        let base = *self.import_base.get_or_insert(self.next_rank);
-        // Ranks from outside are cut to 32 bits, so that they cannot use up the tickets of all others.
-        let ticket = base.saturating_add(rank & 0xffff_ffff);
+        let (base, first) = *self.import_base.get_or_insert((self.next_rank, rank));
+        let ticket = if rank >= first {
+            base.saturating_add(IMPORT_REACH).saturating_add((rank - first).min(IMPORT_REACH))
+        } else {
+            base.saturating_add(IMPORT_REACH - (first - rank).min(IMPORT_REACH))
+        };
         self.next_rank = self.next_rank.max(ticket.saturating_add(1));
         ticket
     }
@@ -191,4 +233,3 @@ pub(crate) const fn next_step(call: u64) -> Option<u64> {
     let steps = call & ipc::STEPS & !ipc::SERVER;
     if call & ipc::IPC == 0 || steps == 0 { None } else { Some(1 << steps.trailing_zeros()) }
 }
-

@@ -44,6 +44,20 @@ impl Error {
         Self::Io { context: context.into(), source }
     }
 
+    /// An error that another process of flob's ended with, from its code and message.
+    pub fn from_exit_code(code: u8, text: String) -> Self {
+        match code {
+            120 => Self::Usage(text),
+            121 => Self::NotFound(text),
+            122 => Self::BadInput(text),
+            123 => Self::Environment(text),
+            124 => Self::Guest(text),
+            125 => Self::Refused(text),
+            126 => Self::Io { context: "starting the session".into(), source: std::io::Error::other(text) },
+            _ => Self::Internal(text),
+        }
+    }
+
     /// The exit code of the `flob` command.
     pub fn exit_code(&self) -> u8 {
         match self {

@@ -5,12 +5,14 @@ pub mod boot;
 pub mod client;
 pub mod error;
 pub mod hub;
+pub mod names;
 pub mod protocol;
 pub mod sessions;
 pub mod source;
 pub mod stored;
 pub mod symbols;
 pub mod translate;
+pub mod why;
 pub mod wire;
 
 pub use client::{Client, Pending, Update};

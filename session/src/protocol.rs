@@ -238,3 +238,12 @@ pub enum HubEvent {
     /// A checkpoint was saved.
     Saved(String),
 }
+
+/// Owners, for people: `the user, gdb-1`.
+pub fn owner_names(owners: &[Owner]) -> String {
+    let name = |owner: &Owner| match owner {
+        Owner::User => "the user".to_owned(),
+        Owner::Client(name) => name.clone(),
+    };
+    owners.iter().map(name).collect::<Vec<_>>().join(", ")
+}

@@ -1,12 +1,12 @@
 //! Delivering answers to requests that were parked, and sleeping on behalf of those that asked for it.
 
-use flob_abi::Status;
 use flob_runtime::{
     flob::{OwnedReference, current},
     ipc::ROOM,
     service::clock,
 };
 
+use super::save;
 use super::services;
 use super::state::{Nester, ParkedCall, ReadyAnswer, State};
 
@@ -51,17 +51,20 @@ pub fn sleep(nester: &Nester, index: usize) {
         let _ = clock::sleep_until(until);
         state = nester.lock();
         state.sleeping.remove(&(until, index));
+        save::time_has_passed(nester, &mut state);
         services::retry_parked(nester, &mut state);
     }
 }
 
-/// The parent's time at which the next parked sleep ends, if no timer wakes before.
+/// The parent's time at which the next parked sleep ends, or the search lets a thread go, if no timer wakes before.
 fn next_wake(state: &mut State) -> Option<u64> {
     let now = services::now(state);
     if state.save.is_some() {
         return None;
     }
-    let left = state.parked.iter().filter_map(|call| services::sleep_left(call, now)).min()?;
+    let sleeps = state.parked.iter().filter_map(|call| services::sleep_left(call, now));
+    let search = state.search.as_ref().map(|search| search.deadline().saturating_sub(now));
+    let left = sleeps.chain(search).min()?;
     let until = now.wrapping_sub(state.clock.offset).saturating_add(left);
     match state.sleeping.first() {
         Some((earliest, _)) if *earliest <= until => None,
@@ -70,10 +73,9 @@ fn next_wake(state: &mut State) -> Option<u64> {
 }
 
 /// Receives the rest of a request whose first part is in an image, in a thread of its own: its client may take its time.
-pub fn receive_rest(nester: &Nester, state: &mut State, call: ParkedCall) -> Result<(), Status> {
+pub fn receive_rest(nester: &Nester, state: &mut State, call: ParkedCall) {
     state.halves.push(call);
     nester.halves.signal();
-    Ok(())
 }
 
 /// The thread that does so.

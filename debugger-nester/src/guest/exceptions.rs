@@ -53,8 +53,10 @@ fn handle(nester: &Nester, request: &Request<'_>) -> Answer<'static> {
     }
     let over = Answer::Exception(ExceptionReply { number: message.number, action: reply_action::RETRY, access: 0 });
     let mut state = nester.lock();
-    if save::step_of_search(nester, &mut state, &message, thread.at()) {
-        return over;
+    match save::step_of_search(nester, &mut state, &message, thread.at()) {
+        Some(Verdict::Over) => return over,
+        Some(Verdict::Taken) => return Answer::None,
+        None => {}
     }
     match judge(nester, &mut state, &message, thread.at()) {
         Ok(Verdict::Taken) => Answer::None,

@@ -20,7 +20,7 @@ use flob_runtime::{
 
 use super::failure::{Outcome, failure, refused};
 use super::state::{Clock, Nester, ParkedCall, ReadyAnswer, State};
-use super::{exceptions, memory, services, step};
+use super::{answerer, exceptions, memory, services, step};
 
 /// Most bytes of a record.
 const MAX_RECORD: u64 = 12 << 20;
@@ -173,7 +173,8 @@ fn join(nester: &Nester, state: &mut State, image: &Image, border: &Border) -> R
     let connection = Parked::of(reference.at())?;
     let call = ParkedCall { connection, service, request: border.request.clone() };
     if !border.whole {
-        return super::answerer::receive_rest(nester, state, call);
+        answerer::receive_rest(nester, state, call);
+        return Ok(());
     }
     if border.reply.is_empty() {
         state.parked.push(call);

@@ -1,8 +1,10 @@
 //! Saving: the environment stands still from `SaveBegin` to `SaveEnd`; and the search for the moment at which a
 //! thread waits for what the host has named.
 //!
-//! The search watches at each request of the child, and for the kinds of waiting that last only a few instructions it
-//! runs all threads step by step: so they alternate at every instruction, and nothing stays unseen for long.
+//! The search looks at each request of the child and every few milliseconds, and it helps: servers are kept from
+//! taking requests, so that their clients come to wait. Waiting for a mutex lasts only a few instructions, so there all
+//! threads run step by step: they alternate at every instruction, and one that holds a mutex is kept from running for a
+//! while.
 
 use alloc::vec::Vec;
 
@@ -16,10 +18,11 @@ use flob_debugger_nester::waits::wait_kind;
 use flob_image::Place;
 use flob_link::{Event, FailureKind, Reply, WaitKind};
 use flob_runtime::{
-    flob::{FlobAt, Links, OwnedReference, Reference, Thread},
+    flob::{FlobAt, Links, Mutex, OwnedReference, Reference, Thread},
     nester::Environment,
 };
 
+use super::exceptions::Verdict;
 use super::failure::{Outcome, failure, refused};
 use super::state::{Nester, State};
 use super::{record, services, step, threads};
@@ -28,6 +31,12 @@ use super::{record, services, step, threads};
 const LOOK_EVERY: u32 = 8;
 /// Looks after which the list of threads is made anew.
 const LIST_EVERY: u32 = 256;
+/// How long a thread is withheld, in nanoseconds.
+const WITHHOLD: u64 = 200_000_000;
+/// Time between two looks, in nanoseconds.
+const LOOK_AFTER: u64 = 10_000_000;
+/// Looks between letting one thread go and withholding the next.
+const WITHHOLD_PAUSE: u32 = 40;
 /// Most pages in one answer to `SavePages`.
 const MAX_PAGES: u32 = 32_768;
 
@@ -46,6 +55,22 @@ pub struct Search {
     steps: u32,
     looks: u32,
     threads: Vec<Place>,
+    mutexes: Vec<Place>,
+    /// Servers that are kept from taking requests, so that their clients come to wait.
+    servers: Vec<Place>,
+    /// A thread that others may come to wait for, and until when (in the child's time) it is kept from running.
+    withheld: Option<(Place, u64)>,
+    /// Looks before the next thread is withheld.
+    pause: u32,
+    /// When the next look is due, in the child's time.
+    next_look: u64,
+}
+
+impl Search {
+    /// When [`time_has_passed`] is wanted, in the child's time.
+    pub fn deadline(&self) -> u64 {
+        self.withheld.map_or(self.next_look, |(_, until)| until.min(self.next_look))
+    }
 }
 
 /// `SaveBegin`.
@@ -57,6 +82,7 @@ pub fn begin(nester: &Nester, state: &mut State, when: Option<WaitKind>) -> Outc
             && !has_come(state, kind).map_err(refused)?
         {
             start_search(state, kind, stopped).map_err(refused)?;
+            nester.sleepers.signal();
             return Ok(Reply::Waiting);
         }
         state.save = Some(Save { stopped, paused: Vec::new() });
@@ -124,19 +150,54 @@ fn saving(state: &State) -> Outcome<()> {
 }
 
 fn start_search(state: &mut State, kind: WaitKind, stopped: Vec<Place>) -> Result<(), Status> {
-    if kind != WaitKind::Input {
-        stopped.iter().try_for_each(|place| step::set_trap(&state.environment, *place, true))?;
+    let mut search = Search {
+        kind,
+        steps: 0,
+        looks: 0,
+        threads: Vec::new(),
+        mutexes: Vec::new(),
+        servers: Vec::new(),
+        withheld: None,
+        pause: 0,
+        next_look: services::now(state).saturating_add(LOOK_AFTER),
+    };
+    let mut going = Vec::new();
+    for place in stopped {
+        if kind == WaitKind::Send && waits_for_requests(&state.environment, place)? {
+            search.servers.push(place);
+            continue;
+        }
+        if kind == WaitKind::Mutex {
+            step::set_trap(&state.environment, place, true)?;
+        }
+        going.push(place);
     }
-    release(&state.environment, &stopped)?;
-    state.search = Some(Search { kind, steps: 0, looks: 0, threads: Vec::new() });
+    release(&state.environment, &going)?;
+    state.search = Some(search);
     Ok(())
+}
+
+/// Whether a stopped thread is a server without a request.
+fn waits_for_requests(environment: &Environment, place: Place) -> Result<bool, Status> {
+    let on = OwnedReference::new()?;
+    let links = Links::NONE.with(thread_link::WAITING_FOR, on.at());
+    environment.flob::<Thread>(place).get_groups(&links, group::CONTROL)?;
+    Ok(on.at().target_kind() == Some(FlobKind::PortSet))
+}
+
+impl Search {
+    /// The threads that it keeps stopped.
+    fn kept(self) -> impl Iterator<Item = Place> {
+        self.servers.into_iter().chain(self.withheld.map(|(place, _)| place))
+    }
 }
 
 /// Ends the search without a result: the child runs on as if there had been none.
 pub fn give_up_search(state: &mut State) {
-    if state.search.take().is_some()
-        && let Ok(stopped) = stop(state)
+    if let Some(search) = state.search.take()
+        && let Ok(mut stopped) = stop(state)
     {
+        stopped.extend(search.kept());
         clean(state, &stopped);
         let _ = release(&state.environment, &stopped);
     }
@@ -152,8 +213,9 @@ fn clean(state: &State, stopped: &[Place]) {
 
 /// The moment has come: everything stands still until `SaveEnd`.
 fn found(nester: &Nester, state: &mut State) -> Result<(), Status> {
-    state.search = None;
-    let stopped = stop(state)?;
+    let kept = state.search.take().into_iter().flat_map(Search::kept);
+    let mut stopped = stop(state)?;
+    stopped.extend(kept);
     clean(state, &stopped);
     state.save = Some(Save { stopped, paused: Vec::new() });
     state.tell(nester, Event::SaveReady);
@@ -168,25 +230,80 @@ pub fn request_came(nester: &Nester, state: &mut State, service: &str) -> bool {
     has_come && found(nester, state).is_ok()
 }
 
-/// An exception that is only a step of the search. `true` if it is over.
+/// What becomes of an exception that is only a step of the search.
 pub fn step_of_search(
     nester: &Nester,
     state: &mut State,
     message: &ExceptionMessage,
     thread: FlobAt<Reference>,
-) -> bool {
-    let is_step = message.code == ExceptionCode::Debug as u32 && message.detail == step::SINGLE_STEP;
-    let Some(search) = state.search.as_mut().filter(|_| is_step) else { return false };
+) -> Option<Verdict> {
+    let is_step = message.code == ExceptionCode::Debug as u32 && step::is_only_step(message.detail);
+    let search = state.search.as_mut().filter(|_| is_step)?;
     search.steps = search.steps.wrapping_add(1);
     let (kind, is_due) = (search.kind, search.steps.is_multiple_of(LOOK_EVERY));
     let place = thread.locate(state.environment.region());
     if place.is_ok_and(|place| state.stepping.purpose(place).is_some()) {
-        return false;
+        return None;
     }
-    if is_due && has_come(state, kind).unwrap_or(false) {
-        let _ = found(nester, state);
+    if is_due {
+        if has_come(state, kind).unwrap_or(false) {
+            let _ = found(nester, state);
+        } else if let Ok(place) = place
+            && withhold(nester, state, place, kind).unwrap_or(false)
+        {
+            return Some(Verdict::Taken);
+        }
     }
-    true
+    Some(Verdict::Over)
+}
+
+/// Withholds the thread that has just made a step, if others may come to wait for it. `true` if it is stopped now.
+fn withhold(nester: &Nester, state: &mut State, place: Place, kind: WaitKind) -> Result<bool, Status> {
+    let Some(search) = &mut state.search else { return Ok(false) };
+    search.pause = search.pause.saturating_sub(1);
+    if search.withheld.is_some() || search.pause > 0 {
+        return Ok(false);
+    }
+    if kind != WaitKind::Mutex || !holds_a_mutex(state, place)? {
+        return Ok(false);
+    }
+    let Some(seen) = threads::seize(&state.environment, place)? else { return Ok(false) };
+    step::clear_exception(&state.environment, place, &seen.state.exception)?;
+    let until = services::now(state).saturating_add(WITHHOLD);
+    if let Some(search) = &mut state.search {
+        search.withheld = Some((place, until));
+    }
+    nester.sleepers.signal();
+    Ok(true)
+}
+
+/// The search's time has come: to look again, or to let the withheld thread go.
+pub fn time_has_passed(nester: &Nester, state: &mut State) {
+    let now = services::now(state);
+    let Some(search) = &mut state.search else { return };
+    let kind = search.kind;
+    if let Some((place, _)) = search.withheld.take_if(|(_, until)| *until <= now) {
+        search.pause = WITHHOLD_PAUSE;
+        let _ = resume(&state.environment, place);
+    }
+    if search.next_look <= now {
+        search.next_look = now.saturating_add(LOOK_AFTER);
+        if has_come(state, kind).unwrap_or(false) {
+            let _ = found(nester, state);
+        }
+    }
+}
+
+fn holds_a_mutex(state: &State, place: Place) -> Result<bool, Status> {
+    let owner = OwnedReference::new()?;
+    let mutexes = state.search.iter().flat_map(|search| &search.mutexes);
+    for mutex in mutexes.filter(|mutex| state.environment.kind_at(**mutex) == Some(FlobKind::Mutex)) {
+        let mutex = state.environment.flob::<Mutex>(*mutex).get_state(&Links::of(&[owner.at()]))?;
+        if mutex.locked != 0 && owner.at().locate(state.environment.region()) == Ok(place) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a thread waits so now.
@@ -202,14 +319,16 @@ fn has_come(state: &mut State, kind: WaitKind) -> Result<bool, Status> {
     Ok(false)
 }
 
+fn places(environment: &Environment, kind: FlobKind) -> Result<Vec<Place>, Status> {
+    let flobs = environment.flobs()?;
+    Ok(flobs.iter().filter(|flob| flob.kind == kind).map(|flob| flob.place).collect())
+}
+
 fn threads_to_look_at(state: &mut State) -> Result<Vec<Place>, Status> {
-    let list = || -> Result<Vec<Place>, Status> {
-        let flobs = state.environment.flobs()?;
-        Ok(flobs.iter().filter(|flob| flob.kind == FlobKind::Thread).map(|flob| flob.place).collect())
-    };
-    let Some(search) = &mut state.search else { return list() };
+    let Some(search) = &mut state.search else { return places(&state.environment, FlobKind::Thread) };
     if search.looks.is_multiple_of(LIST_EVERY) {
-        search.threads = list()?;
+        search.threads = places(&state.environment, FlobKind::Thread)?;
+        search.mutexes = places(&state.environment, FlobKind::Mutex)?;
     }
     search.looks = search.looks.wrapping_add(1);
     Ok(search.threads.clone())

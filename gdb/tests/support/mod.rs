@@ -1,5 +1,4 @@
 //! A made-up guest whose programs consist of one-byte instructions that do nothing, and a real gdb to debug it.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -284,7 +283,8 @@ fn environment(runner_at: u64, second_at: u64) -> Environment {
         links[1] = waiting;
         Flob { place, state: State::Thread(state), links }
     };
-    let space = |place| Flob { place, state: State::Space(SpaceState::default()), links: vec![Link::Null; 2] };
+    let space =
+        |place| Flob { place, state: State::Space(SpaceState::default()), links: vec![Link::Null; 2] };
     let code = MappingState { start: 0x40_0000, size: 0x10_0000, protection: 5, ..MappingState::default() };
     let mutex = MutexState { locked: 1, ..MutexState::default() };
     Environment {
@@ -319,8 +319,10 @@ pub fn unique(name: &str) -> PathBuf {
 fn compile() -> PathBuf {
     let (elf, source) = (unique("program"), unique("source").with_extension("c"));
     fs::write(&source, SOURCE).unwrap();
-    let flags = ["-g", "-O0", "-nostdlib", "-static", "-no-pie", "-ffreestanding", "-fcf-protection=none", "-o"];
-    let done = Command::new("cc").args(flags).arg(&elf).arg(&source).status().expect("a C compiler is needed");
+    let flags =
+        ["-g", "-O0", "-nostdlib", "-static", "-no-pie", "-ffreestanding", "-fcf-protection=none", "-o"];
+    let done =
+        Command::new("cc").args(flags).arg(&elf).arg(&source).status().expect("a C compiler is needed");
     assert!(done.success());
     elf
 }
@@ -331,6 +333,10 @@ fn load(elf: &Path) -> BTreeMap<u64, u8> {
     let file = object::File::parse(bytes.as_slice()).unwrap();
     let mut memory: BTreeMap<u64, u8> = (0x7ffe_0000..0x7fff_1000).map(|address| (address, 0)).collect();
     for segment in file.segments() {
+        // Memory comes in whole pages.
+        let (first, end) =
+            (segment.address() & !0xfff, (segment.address() + segment.size() + 0xfff) & !0xfff);
+        memory.extend((first..end).map(|address| (address, 0)));
         memory.extend((segment.address()..).zip(segment.data().unwrap().iter().copied()));
     }
     memory
@@ -397,7 +403,8 @@ impl Server {
 
     pub fn finish(&self, gdb: std::process::Child) -> String {
         let output = gdb.wait_with_output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let text =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         println!("{text}\npackets: {}", self.log.0.display());
         assert!(output.status.success(), "gdb ended with {}", output.status);
         text

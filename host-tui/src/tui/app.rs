@@ -62,6 +62,24 @@ pub struct Summary {
     pub output: Vec<u8>,
 }
 
+impl Summary {
+    /// What to tell once the program's last output stands on the terminal again, a line each.
+    pub fn farewell(&self) -> Vec<String> {
+        let session = self.session.as_deref().unwrap_or_default();
+        let mut lines: Vec<String> = self.ended.iter().map(text::ended).collect();
+        match &self.leave {
+            Leave::Running | Leave::Terminated if self.session.is_some() => {
+                lines.push(text::runs_on(session))
+            }
+            Leave::Stopped(Some(id)) => lines.push(text::stopped_with(session, id)),
+            Leave::Stopped(None) => lines.push(text::session_stopped(session)),
+            Leave::Gone => lines.push(text::HUB_GONE.to_owned()),
+            Leave::Running | Leave::Terminated => {}
+        }
+        lines
+    }
+}
+
 /// Shows the TUI until it is left.
 pub fn run(options: Options) -> Result<Summary, Error> {
     let (messages, inbox) = mpsc::channel();
@@ -156,7 +174,11 @@ impl App {
         match edited {
             Ok(Some(environment)) => {
                 let environment = Box::new(environment);
-                self.workers.ask(Ask::Do(Job::SaveEdited { parent: checkpoint, environment, pokes: Vec::new() }));
+                self.workers.ask(Ask::Do(Job::SaveEdited {
+                    parent: checkpoint,
+                    environment,
+                    pokes: Vec::new(),
+                }));
             }
             Ok(None) => self.state.tell(LogKind::Note, text::UNCHANGED),
             Err(error) => self.state.tell(LogKind::Trouble, error.to_string()),

@@ -65,7 +65,9 @@ impl Console {
                     rest = &[];
                 }
                 Err(error) => {
-                    text.push_str(&String::from_utf8_lossy(rest.get(..error.valid_up_to()).unwrap_or_default()));
+                    text.push_str(&String::from_utf8_lossy(
+                        rest.get(..error.valid_up_to()).unwrap_or_default(),
+                    ));
                     let bad = rest.get(error.valid_up_to()..).unwrap_or_default();
                     let Some(length) = error.error_len() else {
                         if let Some(partial) = self.partial.get_mut(index) {

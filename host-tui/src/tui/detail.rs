@@ -5,6 +5,9 @@ use flob_image::{Flob, Link, Place, fields};
 
 use super::{edit::Edit, snapshot::Snapshot};
 
+/// Columns of a sentence: fits the narrowest pane.
+const SENTENCE_WIDTH: usize = 52;
+
 /// A row of the detail pane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Row {
@@ -58,6 +61,14 @@ impl Row {
         }
     }
 
+    /// What the selected row means, in a line.
+    pub fn doc(&self) -> Option<&'static str> {
+        match self {
+            Self::Field { doc, .. } => Some(doc),
+            _ => None,
+        }
+    }
+
     /// Where Enter leads from here.
     pub fn target(&self) -> Option<Place> {
         match self {
@@ -76,7 +87,8 @@ pub fn rows(snapshot: &Snapshot, place: Place, pending: &[Edit]) -> Vec<Row> {
     let before = snapshot.before.as_deref().and_then(|before| before.flob(place)).filter(same_kind);
     let mut rows: Vec<Row> = Vec::new();
     if let Some(facts) = snapshot.facts_of(place) {
-        rows.push(Row::Sentence(facts.why.clone()));
+        let lines = super::view::rows::wrap(&facts.why, SENTENCE_WIDTH);
+        rows.extend(lines.into_iter().map(Row::Sentence));
     }
     if !flob.links.is_empty() {
         rows.push(Row::Heading(super::text::LINKS));
@@ -124,7 +136,8 @@ fn field_rows<'a>(
 ) -> impl Iterator<Item = Row> + 'a {
     let is_thread = flob.state.kind() == FlobKind::Thread;
     let all = fields::of(flob.state.kind()).iter();
-    let has_vectors = !is_thread || all.clone().any(|field| is_vector(field) && !field.value(&flob.state).is_zero());
+    let has_vectors =
+        !is_thread || all.clone().any(|field| is_vector(field) && !field.value(&flob.state).is_zero());
     let shown = all.filter(move |field| !field.is_reserved() && (has_vectors || !is_vector(field)));
     shown.map(move |field| Row::Field {
         name: field.name,

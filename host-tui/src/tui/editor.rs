@@ -87,7 +87,9 @@ fn run(file: &Path) -> Result<(), Error> {
         .status();
     match status {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(Error::Environment(format!("the editor '{command}' failed ({status}); set EDITOR"))),
+        Ok(status) => {
+            Err(Error::Environment(format!("the editor '{command}' failed ({status}); set EDITOR")))
+        }
         Err(source) => Err(Error::Io { context: format!("starting the editor '{command}'"), source }),
     }
 }

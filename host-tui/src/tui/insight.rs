@@ -1,122 +1,151 @@
-//! What the TUI wants to know of an environment beyond its raw state: names, places in the source, symbols, and why a
-//! thread waits. With a program's ELF at hand the session answers; [`Plain`] does without one.
+//! What the TUI wants to know of an environment beyond its raw state: names, homes, places in the source, symbols, and
+//! why each thread waits. The same names and sentences as everywhere in flob.
 
-use std::{collections::HashMap, fmt::Debug};
+use std::{
+    collections::HashMap,
+    fmt::{self, Debug},
+    sync::{Mutex, PoisonError},
+};
 
-use flob_abi::FlobKind;
+use flob_abi::{FlobKind, Registers};
 use flob_image::{Environment, Flob, Link, Place, State};
+use flob_link::{Change, Memory};
+use flob_session::{Error, Source, names::Names, symbols::Symbols, translate::Translation, why::Why};
 
-/// Knows names. Called from the worker only, once a snapshot, never while drawing.
+/// What is known of an environment.
+#[derive(Clone, Debug, Default)]
+pub struct Explained {
+    /// The whole name of each flob, in the order of the list of flobs.
+    pub names: Vec<String>,
+    /// A name of each for sentences: a thread's nickname, the label of anything else.
+    pub shorts: Vec<String>,
+    /// The space in whose memory each flob lies, as an index into the list; `None` if in none.
+    pub homes: Vec<Option<u32>>,
+    /// Of each thread, in the order of places: where it stands in the source, and the sentence of `flob why`.
+    pub threads: Vec<(String, String)>,
+}
+
+/// Knows names and reasons. Asked by the workers only, once a snapshot, never while drawing; symbols excepted.
 pub trait Insight: Debug + Send + Sync {
-    /// A name for each flob of the environment, in the order of its list.
-    fn names(&self, environment: &Environment) -> Vec<String>;
-
-    /// The space in whose memory each flob lies, as an index into the list of flobs; `None` if in none.
-    fn homes(&self, environment: &Environment) -> Vec<Option<u32>>;
-
-    /// Function, file and line where a thread stands: `eat at philosophers.rs:41`.
-    fn position(&self, environment: &Environment, thread: Place) -> Option<String>;
-
-    /// The sentence of `flob why`, if it differs from what the snapshot finds out by itself.
-    fn why(&self, environment: &Environment, thread: Place) -> Option<String>;
+    /// Finds everything out; `source` reads stacks.
+    fn explain(&self, environment: &Environment, source: &mut dyn Source) -> Explained;
 
     /// The address of a symbol.
     fn symbol(&self, name: &str) -> Option<u64>;
 }
 
-/// Names made from addresses alone.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Plain;
+/// Knows what the symbols of the program's ELF say.
+pub struct Symbolic {
+    symbols: Mutex<Symbols>,
+    stacks: Mutex<HashMap<Place, Stack>>,
+}
 
-impl Insight for Plain {
-    fn names(&self, environment: &Environment) -> Vec<String> {
-        let homes = self.homes(environment);
-        environment.flobs.iter().zip(homes).map(|(flob, home)| plain_name(environment, flob, home)).collect()
+/// What was read of a thread's stack while it had these registers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stack {
+    registers: Registers,
+    reads: HashMap<(u64, u32), Vec<u8>>,
+}
+
+impl Debug for Symbolic {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Symbolic").finish_non_exhaustive()
     }
+}
 
-    fn homes(&self, environment: &Environment) -> Vec<Option<u32>> {
-        environment.flobs.iter().map(|flob| home(environment, flob)).collect()
+impl Symbolic {
+    /// With these symbols; [`Symbols::none`] for names by address.
+    pub fn new(symbols: Symbols) -> Self {
+        Self { symbols: Mutex::new(symbols), stacks: Mutex::default() }
     }
+}
 
-    fn position(&self, environment: &Environment, thread: Place) -> Option<String> {
-        match &environment.flob(thread)?.state {
-            State::Thread(state) => Some(format!("{:#x}", state.registers.rip)),
-            _ => None,
+impl Insight for Symbolic {
+    fn explain(&self, environment: &Environment, source: &mut dyn Source) -> Explained {
+        // Nothing is left half done in there if somebody panics.
+        let symbols = self.symbols.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stacks = self.stacks.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = Names::new(environment, &symbols);
+        let why = Why { environment, names: &names, symbols: &symbols };
+        let mut known = std::mem::take(&mut *stacks);
+        let mut threads = Vec::new();
+        for flob in &environment.flobs {
+            let State::Thread(state) = &flob.state else { continue };
+            let fresh = || Stack { registers: state.registers, reads: HashMap::new() };
+            let stack = known.remove(&flob.place).filter(|stack| stack.registers == state.registers);
+            let mut reader = Remembering { source, stack: stack.unwrap_or_else(fresh) };
+            let position = why.location(flob.place, &mut reader).map(|location| location.short());
+            let position = position.unwrap_or_else(|| format!("{:#x}", state.registers.rip));
+            threads.push((position, why.sentence(flob.place, &mut reader)));
+            stacks.insert(flob.place, reader.stack);
+        }
+        Explained {
+            names: environment.flobs.iter().map(|flob| names.flob(flob.place)).collect(),
+            shorts: environment.flobs.iter().map(|flob| names.short(flob.place)).collect(),
+            homes: homes(environment),
+            threads,
         }
     }
 
-    fn why(&self, _: &Environment, _: Place) -> Option<String> {
-        None
-    }
-
-    fn symbol(&self, _: &str) -> Option<u64> {
-        None
+    fn symbol(&self, name: &str) -> Option<u64> {
+        // A worker may be using them; then this is simply not known right now.
+        let symbols = self.symbols.try_lock().ok()?;
+        symbols.named(name).next().map(|symbol| symbol.address)
     }
 }
 
-fn plain_name(environment: &Environment, flob: &Flob, home: Option<u32>) -> String {
-    let kind = flob.state.kind().name();
-    let space = home.and_then(|index| environment.flobs.get(index as usize));
-    match space {
-        Some(space) if space.place != flob.place => format!("{kind}:{:x}/{:#x}", space.place, flob.place),
-        _ => format!("{kind}:{:#x}", flob.place),
+/// Reads a stack, and remembers what it has read: a thread with the same registers has the same stack above them.
+struct Remembering<'a> {
+    source: &'a mut dyn Source,
+    stack: Stack,
+}
+
+impl Source for Remembering<'_> {
+    fn environment(&mut self, vectors: bool) -> Result<Environment, Error> {
+        self.source.environment(vectors)
+    }
+
+    fn read(&mut self, memory: Memory, address: u64, count: u32) -> Result<Vec<u8>, Error> {
+        if let Some(bytes) = self.stack.reads.get(&(address, count)) {
+            return Ok(bytes.clone());
+        }
+        let bytes = self.source.read(memory, address, count)?;
+        self.stack.reads.insert((address, count), bytes.clone());
+        Ok(bytes)
+    }
+
+    fn write(&mut self, memory: Memory, address: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.source.write(memory, address, bytes)
+    }
+
+    fn set(&mut self, place: Place, hash: u64, change: Change) -> Result<(), Error> {
+        self.source.set(place, hash, change)
+    }
+
+    fn is_live(&self) -> bool {
+        self.source.is_live()
     }
 }
 
-/// Threads, regions and mappings name their space; of the others, the first space is taken in whose memory they lie.
-fn home(environment: &Environment, flob: &Flob) -> Option<u32> {
-    let link = match flob.state.kind() {
-        FlobKind::Space => return index_of(environment, flob.place),
-        FlobKind::Thread | FlobKind::Region => flob.links.first(),
-        FlobKind::Mapping => flob.links.get(1),
-        _ => None,
+/// The space that each flob lies in: threads, regions and mappings name it, of the others it is the first that sees them.
+pub fn homes(environment: &Environment) -> Vec<Option<u32>> {
+    let translation = Translation::new(environment);
+    let home = |flob: &Flob| {
+        let link = match flob.state.kind() {
+            FlobKind::Space => return index_of(environment, flob.place),
+            FlobKind::Thread | FlobKind::Region => flob.links.first(),
+            FlobKind::Mapping => flob.links.get(1),
+            _ => None,
+        };
+        match link {
+            Some(Link::Flob(space)) => index_of(environment, *space),
+            _ => index_of(environment, translation.addresses(flob.place).next()?.0),
+        }
     };
-    match link {
-        Some(Link::Flob(space)) => index_of(environment, *space),
-        _ => None,
-    }
+    environment.flobs.iter().map(home).collect()
 }
 
 fn index_of(environment: &Environment, place: Place) -> Option<u32> {
     let index = environment.flobs.binary_search_by_key(&place, |flob| flob.place).ok()?;
     u32::try_from(index).ok()
-}
-
-/// Names looked up once, for tests and demonstrations without symbols.
-#[derive(Clone, Debug, Default)]
-pub struct Named {
-    /// Name of the flob at each place.
-    pub names: HashMap<Place, String>,
-    /// The space each flob lies in.
-    pub homes: HashMap<Place, Place>,
-    /// Where a thread stands.
-    pub positions: HashMap<Place, String>,
-    /// Addresses of symbols.
-    pub symbols: HashMap<String, u64>,
-}
-
-impl Insight for Named {
-    fn names(&self, environment: &Environment) -> Vec<String> {
-        let plain = Plain.names(environment);
-        let named = |(flob, plain): (&Flob, String)| self.names.get(&flob.place).cloned().unwrap_or(plain);
-        environment.flobs.iter().zip(plain).map(named).collect()
-    }
-
-    fn homes(&self, environment: &Environment) -> Vec<Option<u32>> {
-        let plain = Plain.homes(environment);
-        let find = |place: &Place| self.homes.get(place).and_then(|space| index_of(environment, *space));
-        environment.flobs.iter().zip(plain).map(|(flob, plain)| find(&flob.place).or(plain)).collect()
-    }
-
-    fn position(&self, environment: &Environment, thread: Place) -> Option<String> {
-        self.positions.get(&thread).cloned().or_else(|| Plain.position(environment, thread))
-    }
-
-    fn why(&self, _: &Environment, _: Place) -> Option<String> {
-        None
-    }
-
-    fn symbol(&self, name: &str) -> Option<u64> {
-        self.symbols.get(name).copied()
-    }
 }

@@ -46,7 +46,8 @@ pub fn paste(state: &mut State, text: &str) {
 }
 
 fn is_escape(key: KeyEvent) -> bool {
-    key.code == KeyCode::Esc || key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL)
+    key.code == KeyCode::Esc
+        || key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL)
 }
 
 /// A line is typed; Enter does something with it, erasing beyond its beginning leaves it.

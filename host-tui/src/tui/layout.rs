@@ -2,7 +2,10 @@
 
 use ratatui::layout::Rect;
 
-use super::state::{Focus, Mode, State, Tab};
+use super::{
+    state::{Focus, Mode, State, Tab},
+    view::rows,
+};
 
 /// The areas of the screen. An area of no height or width is not there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,12 +35,20 @@ pub fn areas(state: &State) -> Areas {
         footer: Rect::new(0, height - footer, width, footer),
         ..Areas::default()
     };
-    if state.is_wide() { wide(state, body, &mut areas) } else { narrow(state, body, &mut areas) }
+    if state.is_wide() {
+        wide(state, body, &mut areas)
+    } else {
+        narrow(state, body, &mut areas)
+    }
     areas
 }
 
 fn narrow(state: &State, body: Rect, areas: &mut Areas) {
-    if has_detail(state.tab) && state.focus == Focus::Detail { areas.detail = body } else { areas.list = body }
+    if has_detail(state.tab) && state.focus == Focus::Detail {
+        areas.detail = body
+    } else {
+        areas.list = body
+    }
 }
 
 fn wide(state: &State, body: Rect, areas: &mut Areas) {
@@ -46,7 +57,8 @@ fn wide(state: &State, body: Rect, areas: &mut Areas) {
     let upper = Rect { height: body.height - below, ..body };
     let lower = Rect { y: body.y + upper.height, height: below, ..body };
     (areas.console, areas.log) = split(lower, 50);
-    (areas.list, areas.detail) = if has_detail(state.tab) { split(upper, 50) } else { (upper, Rect::default()) };
+    (areas.list, areas.detail) =
+        if has_detail(state.tab) { split(upper, 50) } else { (upper, Rect::default()) };
 }
 
 fn split(area: Rect, percent: u16) -> (Rect, Rect) {
@@ -64,12 +76,16 @@ pub fn inner_height(area: Rect) -> usize {
     usize::from(area.height.saturating_sub(2))
 }
 
+/// Columns between the borders of the tab's pane.
+fn inner_width(state: &State) -> usize {
+    usize::from(areas(state).list.width.saturating_sub(2))
+}
+
 /// Lines above the rows of the tab's list: column titles, and one that names a deadlock.
 pub fn head_lines(state: &State) -> usize {
-    let deadlock = state.shown().is_some_and(|snapshot| !snapshot.deadlocks.is_empty());
     match state.tab {
-        Tab::Threads => 1 + usize::from(deadlock),
-        Tab::Flobs => usize::from(deadlock),
+        Tab::Threads => 1 + rows::deadlock_lines(state, inner_width(state)).len(),
+        Tab::Flobs => rows::deadlock_lines(state, inner_width(state)).len(),
         Tab::Checkpoints | Tab::Memory => 1,
         Tab::Console | Tab::Log => 0,
     }
@@ -78,7 +94,10 @@ pub fn head_lines(state: &State) -> usize {
 /// Lines below the rows of the tab's list: the sentence of the selected thread, the marks of a memory row, an input line.
 pub fn foot_lines(state: &State) -> usize {
     match state.tab {
-        Tab::Threads => 3,
+        Tab::Threads => {
+            let selected = state.shown().and_then(|snapshot| snapshot.threads.get(state.threads.selected));
+            selected.map_or(0, |facts| rows::wrap(&facts.why, inner_width(state)).len()).min(8)
+        }
         Tab::Memory => 2,
         Tab::Console if state.typed_input || matches!(state.mode, Mode::Typing(_)) => 1,
         _ => 0,

@@ -5,9 +5,10 @@ use std::{cmp::Ordering, sync::Arc};
 
 use flob_abi::{FlobKind, memory::USER_END};
 use flob_image::{Environment, Flob, Link, Place, State};
+use flob_session::{Source, names};
 
 use super::{
-    insight::Insight,
+    insight::{Explained, Insight},
     tree::{self, Row},
     waits::{self, Deadlock, Facts},
 };
@@ -32,6 +33,8 @@ pub struct Snapshot {
     pub before: Option<Arc<Environment>>,
     /// A name for each flob.
     pub names: Vec<String>,
+    /// A name for each, for sentences.
+    pub shorts: Vec<String>,
     /// Whether each flob differs from the last look.
     pub changed: Vec<bool>,
     /// The space each flob lies in, by index.
@@ -49,56 +52,55 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Finds everything out; `before` is the last look that differed from this one.
-    pub fn new(environment: Environment, before: Option<Arc<Environment>>, insight: Arc<dyn Insight>) -> Self {
-        let homes = insight.homes(&environment);
+    /// Finds everything out; `before` is the last look that differed from this one, `source` reads stacks.
+    pub fn new(
+        environment: Environment,
+        before: Option<Arc<Environment>>,
+        insight: Arc<dyn Insight>,
+        source: &mut dyn Source,
+    ) -> Self {
+        let Explained { names, shorts, homes, threads } = insight.explain(&environment, source);
+        let rows = tree::build(&environment, &homes);
         let mut snapshot = Self {
-            names: insight.names(&environment),
+            names,
+            shorts,
             changed: changes(&environment, before.as_deref()),
-            rows: tree::build(&environment, &homes),
+            row_of: tree::rows_of(&rows, environment.flobs.len()),
+            rows,
             incoming: incoming(&environment),
             homes,
             before,
+            insight: Some(insight),
+            environment: Arc::new(environment),
             ..Self::default()
         };
-        snapshot.row_of = tree::rows_of(&snapshot.rows, environment.flobs.len());
-        snapshot.environment = Arc::new(environment);
-        snapshot.find_waits(insight.as_ref());
-        snapshot.insight = Some(insight);
+        snapshot.find_waits(threads);
         snapshot
     }
 
-    fn find_waits(&mut self, insight: &dyn Insight) {
-        let environment = &self.environment;
+    fn find_waits(&mut self, explained: Vec<(String, String)>) {
         let is_thread = |(_, flob): &(usize, &Flob)| flob.state.kind() == FlobKind::Thread;
-        let threads = environment.flobs.iter().enumerate().filter(is_thread);
-        self.threads = threads.map(|(index, flob)| self.facts(index, flob, insight)).collect();
+        let threads = self.environment.flobs.iter().enumerate().filter(is_thread);
+        let explained = explained.into_iter().chain(std::iter::repeat_with(Default::default));
+        let facts = threads.zip(explained).map(|((index, flob), (position, why))| {
+            let (target, holder) = waits::target(&self.environment, flob);
+            let link = flob.links.get(flob_abi::flob::thread_link::WAITING_FOR).unwrap_or(&Link::Null);
+            let waits_for = if *link == Link::Null { String::new() } else { self.short_link(link) };
+            let status = waits::status(flob);
+            let (flob, place) = (index as u32, flob.place);
+            Facts { flob, place, status, position, waits_for, target, holder, deadlock: None, why }
+        });
+        self.threads = facts.collect();
         self.deadlocks = waits::deadlocks(&self.threads);
-        let name = |place| self.name(place);
-        let why = |index: usize, facts: &Facts| {
-            insight.why(environment, facts.place).unwrap_or_else(|| waits::sentence(&self.threads, index, name))
-        };
-        let sentences: Vec<String> =
-            self.threads.iter().enumerate().map(|(index, facts)| why(index, facts)).collect();
-        for (facts, why) in self.threads.iter_mut().zip(sentences) {
-            facts.why = why;
-            facts.deadlock = self.deadlocks.iter().position(|ring| ring.threads.contains(&facts.place));
-        }
-    }
-
-    fn facts(&self, index: usize, flob: &Flob, insight: &dyn Insight) -> Facts {
-        let (target, holder) = waits::target(&self.environment, flob);
-        let link = flob.links.get(flob_abi::flob::thread_link::WAITING_FOR).unwrap_or(&Link::Null);
-        Facts {
-            flob: index as u32,
-            place: flob.place,
-            status: waits::status(flob),
-            position: insight.position(&self.environment, flob.place).unwrap_or_default(),
-            waits_for: if *link == Link::Null { String::new() } else { self.link_text(link) },
-            target,
-            holder,
-            deadlock: None,
-            why: String::new(),
+        for (number, ring) in self.deadlocks.iter().enumerate() {
+            for place in &ring.threads {
+                let Ok(index) = self.threads.binary_search_by_key(place, |facts| facts.place) else {
+                    continue;
+                };
+                if let Some(facts) = self.threads.get_mut(index) {
+                    facts.deadlock = Some(number);
+                }
+            }
         }
     }
 
@@ -113,13 +115,28 @@ impl Snapshot {
         name.cloned().unwrap_or_else(|| format!("{place:#x}"))
     }
 
+    /// A name for sentences and narrow columns.
+    pub fn short(&self, place: Place) -> String {
+        let name = self.index_of(place).and_then(|index| self.shorts.get(index));
+        name.cloned().unwrap_or_else(|| format!("{place:#x}"))
+    }
+
+    /// A link, in few letters.
+    pub fn short_link(&self, link: &Link) -> String {
+        match link {
+            Link::Flob(place) => self.short(*place),
+            Link::External(name) => name.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// A link, for people.
     pub fn link_text(&self, link: &Link) -> String {
         match link {
             Link::Null => "null".into(),
             Link::Flob(place) => self.name(*place),
-            Link::External(name) => format!("outside: {name}"),
-            Link::Unknown => "outside: unknown".into(),
+            Link::External(name) => format!("outside:{name}"),
+            Link::Unknown => "outside:unknown".into(),
         }
     }
 
@@ -148,19 +165,25 @@ impl Snapshot {
         self.environment.flobs.get(home as usize).map(|space| space.place)
     }
 
-    /// The flob meant by a person: its name, the end of its name, or its place in hexadecimal.
+    /// The flob meant by a person: its name or short name, its short id, its place, or a part of its name.
     pub fn find(&self, text: &str) -> Result<Place, String> {
         let text = text.trim();
         let number = text.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
         if let Some(place) = number.filter(|place| self.index_of(*place).is_some()) {
             return Ok(place);
         }
-        let places = |test: &dyn Fn(&str) -> bool| -> Vec<Place> {
-            let pairs = self.environment.flobs.iter().zip(&self.names);
-            pairs.filter(|(_, name)| test(name)).map(|(flob, _)| flob.place).collect()
+        let places = |test: &dyn Fn(&str, &str, Place) -> bool| -> Vec<Place> {
+            let all = self.environment.flobs.iter().zip(&self.names).zip(&self.shorts);
+            let fits = all.filter(|((flob, name), short)| test(name, short, flob.place));
+            fits.map(|((flob, _), _)| flob.place).collect()
         };
-        let exact = places(&|name| name == text);
-        let found = if exact.is_empty() { places(&|name| name.ends_with(text)) } else { exact };
+        let exact = places(&|name, short, place| {
+            name == text || short == text || text.starts_with('#') && names::id(place) == text
+        });
+        let lower = text.to_lowercase();
+        let part =
+            |name: &str, short: &str, _| name.to_lowercase().contains(&lower) || short.contains(&lower);
+        let found = if exact.is_empty() { places(&part) } else { exact };
         match found.as_slice() {
             [place] if !text.is_empty() => Ok(*place),
             [] => Err(super::text::no_such_flob(text)),
@@ -177,9 +200,12 @@ impl Snapshot {
         for facts in self.threads.iter().filter(|facts| self.home(facts.place) == Some(space)) {
             let flob = self.environment.flobs.get(facts.flob as usize);
             let Some(State::Thread(state)) = flob.map(|flob| &flob.state) else { continue };
-            let registers = [("rip", state.registers.rip), ("rsp", state.registers.rsp), ("rbp", state.registers.rbp)];
-            for (register, address) in registers.into_iter().filter(|(_, address)| (1..USER_END).contains(address)) {
-                marks.push((address, format!("{register} {}", short(&self.name(facts.place)))));
+            let registers =
+                [("rip", state.registers.rip), ("rsp", state.registers.rsp), ("rbp", state.registers.rbp)];
+            for (register, address) in
+                registers.into_iter().filter(|(_, address)| (1..USER_END).contains(address))
+            {
+                marks.push((address, format!("{register} {}", self.short(facts.place))));
             }
         }
         marks.sort();
@@ -187,17 +213,14 @@ impl Snapshot {
     }
 }
 
-/// A flob's name without its kind and space.
-pub fn short(name: &str) -> &str {
-    name.rsplit_once('/').or_else(|| name.rsplit_once(':')).map_or(name, |(_, last)| last)
-}
-
 fn incoming(environment: &Environment) -> Vec<Incoming> {
     let mut all = Vec::new();
     for (source, flob) in environment.flobs.iter().enumerate() {
         for (link, target) in flob.links.iter().enumerate() {
             let Link::Flob(place) = target else { continue };
-            let Ok(target) = environment.flobs.binary_search_by_key(place, |flob| flob.place) else { continue };
+            let Ok(target) = environment.flobs.binary_search_by_key(place, |flob| flob.place) else {
+                continue;
+            };
             all.push(Incoming { target: target as u32, source: source as u32, link: link as u8 });
         }
     }

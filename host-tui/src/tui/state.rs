@@ -6,16 +6,12 @@ use flob_image::Place;
 use flob_session::{LinkState, SessionInfo};
 
 use super::{
-    console::Console,
-    edit::{Edit, Editor},
-    line::Line,
-    list::List,
-    memory::MemoryView,
-    snapshot::Snapshot,
-    store::Saved,
-    theme::Theme,
-    tree::FoldKey,
+    console::Console, edit::Edit, list::List, memory::MemoryView, snapshot::Snapshot, store::Saved,
+    theme::Theme, tree::FoldKey,
 };
+
+pub use super::mode::{Mode, Question};
+pub use super::progress::{LogKind, Logged, Work};
 
 /// The panes to choose from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,40 +40,6 @@ pub enum Focus {
     Detail,
 }
 
-/// What keys mean now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Commands of the table.
-    Normal,
-    /// A search is being typed.
-    Search(Line),
-    /// A command is being typed.
-    Command(Line),
-    /// Input for the program is being typed.
-    Typing(Line),
-    /// A field or memory is being edited.
-    Edit(Editor),
-    /// A question must be answered.
-    Confirm(Question),
-    /// The help is shown, scrolled down by so many lines.
-    Help(usize),
-}
-
-/// What is asked before something is done that cannot be taken back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Question {
-    /// Apply the pending edits?
-    Apply,
-    /// Restore this checkpoint?
-    Restore(String),
-    /// Remove this checkpoint?
-    Remove(String),
-    /// How to leave?
-    Quit,
-    /// Leave although edits are pending?
-    Discard,
-}
-
 /// How the program ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -98,55 +60,6 @@ pub enum Leave {
     Gone,
     /// By a signal: the session runs on.
     Terminated,
-}
-
-/// A line of the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Logged {
-    /// When, since the start of the screen.
-    pub at: Duration,
-    /// What.
-    pub text: String,
-    /// What kind of line.
-    pub kind: LogKind,
-}
-
-/// Kinds of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogKind {
-    /// The `flob` command that does the same as what was just done.
-    Command,
-    /// Something happened.
-    Note,
-    /// Something went wrong.
-    Trouble,
-}
-
-/// A long job under way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Work {
-    /// What it is.
-    pub title: String,
-    /// What it does now.
-    pub phase: String,
-    #[expect(missing_docs, reason = "the name says it")]
-    pub done: u64,
-    /// 0 if not known.
-    pub total: u64,
-    /// When its phase began, and how much was done then.
-    pub since: (Duration, u64),
-    /// It was asked to give up.
-    pub cancelling: bool,
-}
-
-impl Work {
-    /// Amount a second, and seconds left, once they can be told.
-    pub fn pace(&self, now: Duration) -> Option<(u64, u64)> {
-        let time = now.checked_sub(self.since.0).filter(|time| *time >= Duration::from_millis(200))?;
-        let rate = (self.done.saturating_sub(self.since.1) as f64 / time.as_secs_f64()) as u64;
-        let left = self.total.saturating_sub(self.done).checked_div(rate)?;
-        Some((rate, left))
-    }
 }
 
 /// The flob that is looked at, and the way there.

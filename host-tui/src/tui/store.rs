@@ -2,7 +2,7 @@
 
 use flob_image::{Environment, Place};
 use flob_link::Memory;
-use flob_session::Error;
+use flob_session::{Error, Source};
 
 /// A saved checkpoint, for the list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,8 +41,8 @@ pub trait Store: Send + Sync {
     /// All of them.
     fn list(&self) -> Result<Vec<Saved>, Error>;
 
-    /// The environment saved under this id, name or unique prefix, and its full id.
-    fn open(&self, id: &str) -> Result<(String, Environment), Error>;
+    /// What is saved under this id, name or unique prefix, and its id.
+    fn open(&self, id: &str) -> Result<(String, Box<dyn Source>), Error>;
 
     /// Bytes of its memory.
     fn read(&self, id: &str, memory: Memory, address: u64, count: u32) -> Result<Vec<u8>, Error>;

@@ -6,7 +6,7 @@ use flob_abi::FlobKind;
 use flob_image::Place;
 use flob_link::StopReason;
 
-use super::state::Tab;
+use super::state::{Ended, Tab};
 
 #[expect(missing_docs, reason = "texts")]
 mod constants {
@@ -117,15 +117,40 @@ pub fn flob_gone(place: Place) -> String {
     format!("the flob at {place:#x} is not there any more")
 }
 
-/// A deadlock, its threads named in the order of their waiting.
-pub fn deadlock(names: &[&str], arrow: &str) -> String {
-    let first = names.first().copied().unwrap_or_default();
-    format!("DEADLOCK of {}: {} {arrow} {first}", names.len(), names.join(&format!(" {arrow} ")))
+/// A deadlock, the first of its threads named in the order of their waiting.
+pub fn deadlock(count: usize, names: &[&str], arrow: &str) -> String {
+    let first = if names.len() == count { names.first().copied().unwrap_or_default() } else { "and more" };
+    format!("DEADLOCK of {count}: {} {arrow} {first}", names.join(&format!(" {arrow} ")))
 }
 
 /// The program has ended with this code.
 pub fn exited(code: i32) -> String {
     format!("the program has ended with exit code {code}; it stays to be looked at")
+}
+
+/// How the program ended, in a line.
+pub fn ended(ended: &Ended) -> String {
+    match ended {
+        Ended::Exited(code) => format!("the program has ended with exit code {code}"),
+        Ended::Died(sentence, _) => sentence.clone(),
+    }
+}
+
+/// The session runs on.
+pub fn runs_on(session: &str) -> String {
+    format!("session {session} runs on: 'flob attach {session}' shows it, 'flob stop {session}' ends it")
+}
+
+/// The session was stopped after a save.
+pub fn stopped_with(session: &str, id: &str) -> String {
+    format!(
+        "session {session} is stopped; 'flob attach --at {id}' opens its checkpoint, 'flob run --restore {id} PROGRAM' goes on"
+    )
+}
+
+/// The session was stopped.
+pub fn session_stopped(session: &str) -> String {
+    format!("session {session} is stopped")
 }
 
 /// Others still hold threads.
@@ -331,13 +356,23 @@ mod tests {
 
     #[test]
     fn dates_are_those_of_the_calendar() {
-        let moments = [(0, "1970-01-01 00:00:00"), (951_782_400, "2000-02-29 00:00:00"), (1_767_225_599, "2025-12-31 23:59:59")];
+        let moments = [
+            (0, "1970-01-01 00:00:00"),
+            (951_782_400, "2000-02-29 00:00:00"),
+            (1_767_225_599, "2025-12-31 23:59:59"),
+        ];
         moments.iter().for_each(|(seconds, text)| assert_eq!(date(*seconds), *text));
     }
 
     #[test]
     fn sizes_have_a_unit_and_a_tenth_where_it_matters() {
-        let sizes = [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (10 << 20, "10 MiB"), (u64::MAX, "16777215 TiB")];
+        let sizes = [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1536, "1.5 KiB"),
+            (10 << 20, "10 MiB"),
+            (u64::MAX, "16777215 TiB"),
+        ];
         sizes.iter().for_each(|(size, text)| assert_eq!(bytes(*size), *text));
     }
 }

@@ -80,7 +80,9 @@ impl Theme {
         let plain = value("TERM") == "dumb";
         Self {
             colour: value("NO_COLOR").is_empty() && !plain,
-            unicode: (locale.contains("utf-8") || locale.contains("utf8")) && value("TERM") != "linux" && !plain,
+            unicode: (locale.contains("utf-8") || locale.contains("utf8"))
+                && value("TERM") != "linux"
+                && !plain,
         }
     }
 

@@ -82,7 +82,8 @@ fn groups(rows: &mut Vec<Row>, members: &[(Option<u32>, usize, u32)], space: Opt
         let Some(kind) = group.first().and_then(|member| ORDER.get(member.1)).copied() else { continue };
         let first = rows.len();
         rows.push(Row { node: Node::Group { space, kind, count: group.len() as u32 }, depth, end: 0 });
-        let leaf = |member: &(Option<u32>, usize, u32)| Row { node: Node::Flob(member.2), depth: depth + 1, end: 0 };
+        let leaf =
+            |member: &(Option<u32>, usize, u32)| Row { node: Node::Flob(member.2), depth: depth + 1, end: 0 };
         for member in group {
             rows.push(leaf(member));
             let last = rows.len() - 1;

@@ -84,13 +84,17 @@ pub fn target(environment: &Environment, thread: &Flob) -> (Option<Place>, Optio
     let Link::Flob(target) = waiting_link(thread) else { return (None, None) };
     let holder = environment.flob(*target).and_then(|flob| match flob.state.kind() {
         FlobKind::Thread => Some(*target),
-        FlobKind::Mutex => match flob.links.first() {
-            Some(Link::Flob(owner)) => Some(*owner),
-            _ => None,
-        },
-        _ => None,
+        _ => owner(flob),
     });
     (Some(*target), holder)
+}
+
+/// Who holds a mutex; `None` for a free one, whatever its link says, and for other flobs.
+fn owner(flob: &Flob) -> Option<Place> {
+    match (&flob.state, flob.links.first()) {
+        (State::Mutex(mutex), Some(Link::Flob(owner))) if mutex.locked != 0 => Some(*owner),
+        _ => None,
+    }
 }
 
 /// The rings among threads that each wait for at most one other.
@@ -119,41 +123,10 @@ fn ring(threads: &[Facts], entry: usize, next: impl Fn(usize) -> Option<usize>) 
     while let Some(index) = next(*members.last().unwrap_or(&entry)).filter(|index| *index != entry) {
         members.push(index);
     }
-    let lowest = members.iter().enumerate().min_by_key(|(_, index)| **index).map_or(0, |(position, _)| position);
+    let lowest =
+        members.iter().enumerate().min_by_key(|(_, index)| **index).map_or(0, |(position, _)| position);
     members.rotate_left(lowest);
-    Deadlock { threads: members.iter().filter_map(|index| threads.get(*index)).map(|facts| facts.place).collect() }
-}
-
-/// The sentence for a thread: its chain of waiting to the end or once around the ring.
-pub fn sentence(threads: &[Facts], start: usize, name: impl Fn(Place) -> String) -> String {
-    let Some(first) = threads.get(start) else { return String::new() };
-    let mut text = match first.status {
-        _ if !first.waits_for.is_empty() => String::new(),
-        Status::Ready => return format!("{} can run, at {}", name(first.place), first.position),
-        Status::Exception(_) => {
-            return format!("{} is kept by an exception: {}, at {}", name(first.place), first.status.text(), first.position);
-        }
-        _ => return format!("{} is stopped at {}", name(first.place), first.position),
-    };
-    let mut seen = vec![start];
-    let mut facts = first;
-    loop {
-        let subject = if seen.len() == 1 { name(facts.place) } else { ", which".into() };
-        text.push_str(&format!("{subject} waits for {}", facts.waits_for));
-        if seen.len() == 1 && !facts.position.is_empty() {
-            text.push_str(&format!(" at {}", facts.position));
-        }
-        let Some(holder) = facts.holder else { return text };
-        if facts.target != Some(holder) {
-            text.push_str(&format!(", held by {}", name(holder)));
-        }
-        let Ok(index) = threads.binary_search_by_key(&holder, |facts| facts.place) else { return text };
-        if let Some(position) = seen.iter().position(|other| *other == index) {
-            text.push_str(&format!(": deadlock of {}", seen.len() - position));
-            return text;
-        }
-        let Some(next) = threads.get(index).filter(|next| !next.waits_for.is_empty()) else { return text };
-        seen.push(index);
-        facts = next;
+    Deadlock {
+        threads: members.iter().filter_map(|index| threads.get(*index)).map(|facts| facts.place).collect(),
     }
 }

@@ -98,7 +98,9 @@ impl Workers {
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
     let started = thread::Builder::new().name(name.to_owned()).spawn(work);
-    started.map(drop).map_err(|source| Error::Io { context: format!("starting the thread for {name}"), source })
+    started
+        .map(drop)
+        .map_err(|source| Error::Io { context: format!("starting the thread for {name}"), source })
 }
 
 /// A thread that does one thing after the other until nobody can ask any more.
@@ -126,7 +128,6 @@ fn look(tools: &Tools, client: &Client, asks: &Receiver<()>) {
         let started = Instant::now();
         let vectors = last.as_ref().is_none_or(|last| last.threads.len() <= THREADS_WITH_VECTORS);
         let seen = client.look(vectors).and_then(|environment| Ok((environment, client.info()?)));
-        let took = started.elapsed();
         let is_gone = tools.messages.send(match seen {
             Ok((environment, info)) => {
                 let _ = tools.messages.send(Message::Info(info));
@@ -134,15 +135,20 @@ fn look(tools: &Tools, client: &Client, asks: &Receiver<()>) {
                     Some(last) if *last.environment == environment => last,
                     before => {
                         let before = before.map(|before| Arc::clone(&before.environment));
-                        Arc::new(Snapshot::new(environment, before, Arc::clone(&tools.insight)))
+                        Arc::new(Snapshot::new(
+                            environment,
+                            before,
+                            Arc::clone(&tools.insight),
+                            &mut client.clone(),
+                        ))
                     }
                 };
                 last = Some(Arc::clone(&snapshot));
-                Message::Looked { snapshot, took }
+                Message::Looked { snapshot, took: started.elapsed() }
             }
             Err(error) => Message::LookFailed(error.to_string()),
         });
-        if is_gone.is_err() || wait(asks, pause_after(took)) {
+        if is_gone.is_err() || wait(asks, pause_after(started.elapsed())) {
             return;
         }
     }
@@ -190,8 +196,10 @@ fn read(tools: &Tools, ask: Ask) -> Message {
 }
 
 fn open(tools: &Tools, id: &str) -> Result<(String, Arc<Snapshot>), Error> {
-    let (id, environment) = store(tools)?.open(id)?;
-    Ok((id, Arc::new(Snapshot::new(environment, None, Arc::clone(&tools.insight)))))
+    let (id, mut source) = store(tools)?.open(id)?;
+    let environment = source.environment(true)?;
+    let snapshot = Snapshot::new(environment, None, Arc::clone(&tools.insight), source.as_mut());
+    Ok((id, Arc::new(snapshot)))
 }
 
 /// Asks the hub for something long: its progress is told, and it can be cancelled.

@@ -4,6 +4,7 @@ use std::vec;
 use std::vec::Vec;
 
 use flob_abi::memory::PHYSICAL_WINDOW;
+use flob_abi::start::start_reference;
 use flob_abi::{
     Call, FlobKind, MappingState, PAGE_SIZE, PortState, Protection, RegionState, Registers, SpaceState, Status,
     ThreadState, group,
@@ -65,6 +66,11 @@ impl Sim {
         self.make(FlobKind::Reference)
     }
 
+    /// The null reference that every program is born with here.
+    pub fn null_reference(&self) -> u64 {
+        ROOT_SPACE - start_reference::SPACE + start_reference::PARENT
+    }
+
     /// A reference to a flob.
     pub fn reference(&mut self, flob: u64, kind: FlobKind) -> u64 {
         let reference = self.null();
@@ -108,11 +114,15 @@ impl Sim {
         self.set_raw(kind, flob, &[], 0, links)
     }
 
-    pub fn get_state<S: State>(&mut self, flob: u64, links: &[u64]) -> S {
+    pub fn get_raw(&mut self, kind: FlobKind, flob: u64, links: &[u64]) -> Vec<u8> {
         let links = self.link_array(links);
         let at = self.scratch();
-        self.ok(common(S::KIND, 4), &[flob, at, links, group::ALL]);
-        S::read_from_bytes(&self.read(at, size_of::<S>())).expect("state")
+        self.ok(common(kind, 4), &[flob, at, links, group::ALL]);
+        self.read(at, flob_abi::state_size(kind))
+    }
+
+    pub fn get_state<S: State>(&mut self, flob: u64, links: &[u64]) -> S {
+        S::read_from_bytes(&self.get_raw(S::KIND, flob, links)).expect("state")
     }
 
     /// A thread of the first space that runs a program.

@@ -134,13 +134,13 @@ fn handlers_come_before_the_keeper_and_return_restores_registers_and_flags() {
     state.handlers = Handlers { trap: handler, ..Handlers::default() };
     state.registers.rflags = 0x400 | 0x1;
     sim.set(thread, &state, &[]);
-    sim.run(6);
+    sim.run(4);
     let now = sim.stop(thread);
     assert_eq!(sim.said(0), [ExceptionCode::Floating as u64]);
     assert_eq!(now.registers.rflags & 0x400, 0, "the direction flag is clear in a handler");
     assert_eq!(now.flags & thread_flag::EXCEPTIONS_ENABLED, 0);
     sim.resume(thread);
-    sim.run(3);
+    sim.run(2);
     let now = sim.stop(thread);
     assert_eq!((now.registers.rdx, now.registers.rsi, now.registers.rflags), (7, 8, 0x603));
 }

@@ -1,16 +1,22 @@
 //! Tests of the kernel on the simulated machine, in files by meaning.
 
 mod build;
+mod environment;
 mod invariants;
 mod program;
 mod random;
 mod sim;
 mod talk;
+mod workload;
 
+mod conditions;
 mod connections;
 mod exceptions;
-mod garbage;
 mod mutex;
 mod parking;
 mod regions;
+mod scheduling;
 mod servers;
+
+mod disturbed;
+mod garbage;

@@ -73,6 +73,7 @@ fn a_server_that_takes_up_a_client_that_has_left_is_told() {
     let elsewhere = sim.load(Program::new().raw_call(ipc::IPC | ipc::DISCONNECT, &[]).end());
     let mut state = sim.stop(client);
     state.registers.rip = elsewhere;
+    state.registers.rax = 0;
     sim.set(client, &state, &[]);
     sim.run_out();
     sim.ok(Call::MutexUnlock, &[gate]);

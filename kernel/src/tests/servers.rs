@@ -26,7 +26,9 @@ fn disturb_woken_server(disturb: impl FnOnce(&mut Sim, u64)) {
 
 #[test]
 fn a_request_goes_to_another_server_when_the_woken_one_is_stopped() {
-    disturb_woken_server(|sim, server| drop(sim.stop(server)));
+    disturb_woken_server(|sim, server| {
+        sim.stop(server);
+    });
     disturb_woken_server(|sim, server| {
         let state = ThreadState { flags: thread_flag::STOPPED, ..ThreadState::default() };
         sim.set_state(server, &state, group::CONTROL, &[]);

@@ -104,7 +104,7 @@ impl Exchanges {
 
     /// Notes that the request with the next number was sent.
     pub fn sent(&mut self, asker: Asker, frame: Vec<u8>, bulk: bool, now: Instant) {
-        let due = now + self.patience(0);
+        let due = now + self.patience(0, bulk);
         self.under_way.insert(self.next_number, Exchange { asker, frame, bulk, sent: now, due, repeats: 0 });
         self.next_number += 1;
     }
@@ -112,10 +112,10 @@ impl Exchanges {
     /// Takes out the request with this number: its answer has come.
     pub fn answered(&mut self, number: u32, now: Instant) -> Option<Exchange> {
         let exchange = self.under_way.remove(&number)?;
-        // The answer to a repeat says nothing about the time (Karn).
-        if exchange.repeats == 0 {
-            self.round_trip = (self.round_trip * 7 + now.duration_since(exchange.sent)) / 8;
-        }
+        // Which of several repeats an answer belongs to is not known: the first is assumed, so that a slow line makes the
+        // host more patient, never less.
+        let taken = now.duration_since(exchange.sent).min(self.timing.longest_repeat);
+        self.round_trip = (self.round_trip * 3 + taken) / 4;
         Some(exchange)
     }
 
@@ -127,16 +127,19 @@ impl Exchanges {
     }
 
     fn repeat(&mut self, number: u32, now: Instant) -> Option<Vec<u8>> {
-        let repeats = self.under_way.get(&number)?.repeats + 1;
-        let due = now + self.patience(repeats);
+        let exchange = self.under_way.get(&number)?;
+        let repeats = exchange.repeats + 1;
+        let due = now + self.patience(repeats, exchange.bulk);
         let exchange = self.under_way.get_mut(&number)?;
         exchange.repeats = repeats;
         exchange.due = due;
         Some(exchange.frame.clone())
     }
 
-    fn patience(&self, repeats: u32) -> Duration {
-        let first = (self.round_trip * 4).max(self.timing.repeat);
+    /// A bulk request waits on the line behind a whole window of others.
+    fn patience(&self, repeats: u32, bulk: bool) -> Duration {
+        let least = if bulk { self.timing.repeat * 4 } else { self.timing.repeat };
+        let first = (self.round_trip * 4).max(least);
         (first * 2_u32.pow(repeats.min(6))).min(self.timing.longest_repeat)
     }
 

@@ -8,7 +8,7 @@ use super::{
     holds::{Member, contains, members},
     lock, memory,
 };
-use crate::Owner;
+use crate::{Owner, owner_names};
 
 /// Threads that changed, and who (else) still holds something in the scope.
 pub(super) type Held = (u32, Vec<Owner>);
@@ -72,7 +72,7 @@ impl Hub {
         };
         let others: Vec<Owner> = books.holds.holders(member).into_iter().filter(|holder| holder != owner).collect();
         if !others.is_empty() {
-            let text = format!("the thread is also held by {}: 'flob resume --force' lets it go", names(&others));
+            let text = format!("the thread is also held by {}: 'flob resume --force' lets it go", owner_names(&others));
             return Err(Failure { kind: FailureKind::State, text });
         }
         books.register(owner, Some(connection));
@@ -173,13 +173,4 @@ impl Books {
         let gone = self.clients.extract_if(.., |(came_by, _)| *came_by == connection);
         gone.map(|(_, owner)| owner).collect()
     }
-}
-
-/// Owners, for people.
-pub(crate) fn names(owners: &[Owner]) -> String {
-    let name = |owner: &Owner| match owner {
-        Owner::User => "the user".to_owned(),
-        Owner::Client(name) => name.clone(),
-    };
-    owners.iter().map(name).collect::<Vec<_>>().join(", ")
 }

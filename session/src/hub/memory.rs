@@ -42,30 +42,42 @@ impl Hub {
         let generation = lock(&self.cache).generation();
         let mut bytes = Vec::new();
         for (start, count) in pieces(address, u64::from(count)) {
-            let page = start - start % PAGE_SIZE;
-            let skipped = (start - page) as usize;
-            let known = lock(&self.cache).piece(memory, page).filter(|_| held);
-            let whole = match known {
-                Some(whole) => whole,
-                None if held => {
-                    let whole = self.link.bytes(Request::Read { memory, address: page, count: PAGE_SIZE as u32 })?;
-                    lock(&self.cache).keep_piece(generation, memory, page, &whole);
-                    whole
-                }
-                None => {
-                    let read = self.link.bytes(Request::Read { memory, address: start, count: count as u32 })?;
-                    let short = (read.len() as u64) < count;
-                    bytes.extend(read);
-                    if short { break } else { continue }
-                }
+            let piece = if held {
+                self.read_known(generation, memory, start, count)
+            } else {
+                self.link.bytes(Request::Read { memory, address: start, count: count as u32 })
             };
-            let end = whole.len().min(skipped + count as usize);
-            bytes.extend_from_slice(whole.get(skipped..end).unwrap_or_default());
-            if end < skipped + count as usize {
-                break;
+            match piece {
+                Ok(piece) => {
+                    let short = (piece.len() as u64) < count;
+                    bytes.extend(piece);
+                    if short {
+                        break;
+                    }
+                }
+                // The memory ends here: what came before is the answer.
+                Err(LinkError::Refused(_)) if !bytes.is_empty() => break,
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(bytes)
+    }
+
+    /// A piece of a page, while everything stands still: the page is fetched once.
+    fn read_known(&self, generation: u64, memory: Memory, start: u64, count: u64) -> Result<Vec<u8>, LinkError> {
+        let page = start - start % PAGE_SIZE;
+        let known = lock(&self.cache).piece(memory, page);
+        let whole = match known {
+            Some(whole) => whole,
+            None => {
+                let whole = self.link.bytes(Request::Read { memory, address: page, count: PAGE_SIZE as u32 })?;
+                lock(&self.cache).keep_piece(generation, memory, page, &whole);
+                whole
+            }
+        };
+        let from = (start - page) as usize;
+        let to = whole.len().min(from + count as usize);
+        Ok(whole.get(from..to).unwrap_or_default().to_vec())
     }
 
     /// Writes memory.

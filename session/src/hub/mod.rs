@@ -168,6 +168,8 @@ impl Session {
         } else if config.paused {
             session.hub.hold(&Owner::User, Scope::Environment, None).map_err(Error::from)?;
         }
+        // Not before: what is sent to an environment that is about to be replaced only keeps the line busy.
+        session.hub.input.pump_into(session.hub.link.clone()).map_err(|error| Error::io("starting the hub", error))?;
         Ok(session)
     }
 
@@ -182,7 +184,6 @@ impl Session {
         qemu::remove_boot_files(&self.folder);
         let io = |error| Error::io("starting the hub", error);
         self.hub.set_link(LinkState::Up);
-        self.hub.input.pump_into(self.hub.link.clone()).map_err(io)?;
         let hub = Arc::clone(&self.hub);
         let console = qemu::console_log(&self.folder);
         thread::Builder::new().name("notices".into()).spawn(move || hub.follow(&notices, &console)).map_err(io)?;

@@ -20,7 +20,8 @@ pub fn field_under_cursor(state: &State) -> Option<(Place, &'static str)> {
     if state.focus != Focus::Detail || !has_detail(state.tab) {
         return None;
     }
-    let name = navigate::detail_rows(state).get(state.detail.list.selected).and_then(detail::Row::editable)?;
+    let name =
+        navigate::detail_rows(state).get(state.detail.list.selected).and_then(detail::Row::editable)?;
     Some((state.detail.place?, name))
 }
 
@@ -34,7 +35,9 @@ pub fn edit(state: &mut State, _: &str) -> Vec<Ask> {
     }
     let Some((place, name)) = field_under_cursor(state) else { return trouble(state, text::NOT_EDITABLE) };
     let flob = state.shown().and_then(|snapshot| snapshot.environment.flob(place));
-    let Some(old) = flob.and_then(|flob| fields::get(flob, name)) else { return trouble(state, text::NOT_EDITABLE) };
+    let Some(old) = flob.and_then(|flob| fields::get(flob, name)) else {
+        return trouble(state, text::NOT_EDITABLE);
+    };
     let line = Line::new(pending_value(state, place, name).unwrap_or_else(|| old.clone()));
     state.mode = Mode::Edit(Editor { target: Target::Field(place, name.to_owned()), old, line });
     Vec::new()
@@ -61,9 +64,7 @@ fn edit_memory(state: &mut State) -> Vec<Ask> {
 /// Takes an edit up among the pending ones, in place of an earlier one of the same field.
 pub fn take(state: &mut State, edit: Edit) {
     if let Edit::Field { place, name, old, new } = &edit {
-        let same = |other: &Edit| {
-            matches!(other, Edit::Field { place: at, name: field, .. } if at == place && field == name)
-        };
+        let same = |other: &Edit| matches!(other, Edit::Field { place: at, name: field, .. } if at == place && field == name);
         state.pending.retain(|other| !same(other));
         if old == new {
             return;
@@ -76,7 +77,8 @@ pub fn take(state: &mut State, edit: Edit) {
 
 /// `set FLOB FIELD=VALUE`.
 pub fn set(state: &mut State, arguments: &str) -> Vec<Ask> {
-    let parsed = arguments.split_once(' ').and_then(|(flob, rest)| Some((flob, rest.trim().split_once('=')?)));
+    let parsed =
+        arguments.split_once(' ').and_then(|(flob, rest)| Some((flob, rest.trim().split_once('=')?)));
     let Some((flob, (field, value))) = parsed else { return trouble(state, text::SET_USAGE) };
     let Some(snapshot) = state.shown() else { return trouble(state, text::NOTHING_YET) };
     let found = snapshot.find(flob);
@@ -93,7 +95,8 @@ pub fn set(state: &mut State, arguments: &str) -> Vec<Ask> {
 pub fn poke(state: &mut State, arguments: &str) -> Vec<Ask> {
     let Some((address, bytes)) = arguments.split_once(' ') else { return trouble(state, text::POKE_USAGE) };
     let memory = state.memory.memory;
-    let parsed = looking::address(state, address).and_then(|address| Ok((address, edit::parse_bytes(bytes)?)));
+    let parsed =
+        looking::address(state, address).and_then(|address| Ok((address, edit::parse_bytes(bytes)?)));
     match parsed {
         Ok((address, bytes)) => {
             let old = state.memory.bytes_at(address, bytes.len() as u64);

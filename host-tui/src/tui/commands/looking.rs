@@ -84,7 +84,8 @@ pub fn why(state: &mut State, arguments: &str) -> Vec<Ask> {
     match control::thread(state, arguments) {
         Ok(place) => {
             let name = state.name(place);
-            let sentence = state.shown().and_then(|snapshot| snapshot.facts_of(place)).map(|facts| facts.why.clone());
+            let sentence =
+                state.shown().and_then(|snapshot| snapshot.facts_of(place)).map(|facts| facts.why.clone());
             log_command(state, &["why", &name]);
             state.tell(LogKind::Note, sentence.unwrap_or_default());
             Vec::new()
@@ -150,7 +151,9 @@ pub fn goto(state: &mut State, arguments: &str) -> Vec<Ask> {
         state.mode = Mode::Command(Line::new("goto "));
         return Vec::new();
     }
-    let is_flob = state.shown().is_some_and(|snapshot| snapshot.symbol(arguments).is_none() && snapshot.find(arguments).is_ok());
+    let is_flob = state
+        .shown()
+        .is_some_and(|snapshot| snapshot.symbol(arguments).is_none() && snapshot.find(arguments).is_ok());
     match address(state, arguments) {
         Ok(address) => {
             let memory = if is_flob { Memory::Environment } else { state.memory.memory };

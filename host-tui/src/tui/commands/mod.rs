@@ -1,10 +1,18 @@
 //! The one table of commands. The keys, the key line, the help and the command line are all made from it, so they
 //! cannot drift apart. What the commands do is in the modules below, by subject.
 
+/// Commands that take no arguments, in a line each.
+macro_rules! verbs {
+    ($($(#[$doc:meta])* $name:ident = $body:expr;)*) => {
+        $($(#[$doc])* pub fn $name(state: &mut State, _: &str) -> Vec<Ask> { let run: fn(&mut State) -> Vec<Ask> = $body; run(state) })*
+    };
+}
+
 pub mod control;
 pub mod editing;
 pub mod looking;
 pub mod navigate;
+pub mod scroll;
 mod table;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};

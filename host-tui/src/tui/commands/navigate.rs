@@ -5,8 +5,6 @@ use flob_image::Place;
 use super::super::{
     detail,
     layout::{detail_height, has_detail, list_height},
-    list::Move,
-    memory::ROW,
     message::Ask,
     state::{Focus, LogKind, State, Tab},
     text,
@@ -18,7 +16,9 @@ pub fn settle(state: &mut State) {
     let height = list_height(state);
     match state.tab {
         Tab::Flobs => state.tree.settle(state.visible.len(), height),
-        Tab::Threads => state.threads.settle(state.shown().map_or(0, |snapshot| snapshot.threads.len()), height),
+        Tab::Threads => {
+            state.threads.settle(state.shown().map_or(0, |snapshot| snapshot.threads.len()), height)
+        }
         Tab::Checkpoints => state.checkpoints.settle(state.saved.len(), height),
         Tab::Memory => state.memory.settle(height),
         Tab::Console | Tab::Log => {}
@@ -64,7 +64,8 @@ pub fn detail_rows(state: &State) -> Vec<detail::Row> {
 pub fn refold(state: &mut State, selected: Option<Place>) {
     let Some(snapshot) = state.shown().cloned() else { return };
     state.visible = tree::unfolded(&snapshot.environment, &snapshot.rows, &state.folded);
-    let row = selected.and_then(|place| snapshot.index_of(place)).and_then(|index| snapshot.row_of.get(index));
+    let row =
+        selected.and_then(|place| snapshot.index_of(place)).and_then(|index| snapshot.row_of.get(index));
     if let Some(index) = row.and_then(|row| state.visible.binary_search(row).ok()) {
         state.tree.selected = index;
     }
@@ -169,7 +170,7 @@ pub fn fold(state: &mut State, _: &str) -> Vec<Ask> {
 }
 
 /// Folds (or unfolds) the selected row if it is not; a row that cannot be folded leads to the one above it.
-fn set_folded(state: &mut State, wanted: bool) -> Vec<Ask> {
+pub fn set_folded(state: &mut State, wanted: bool) -> Vec<Ask> {
     let Some(snapshot) = state.shown().cloned() else { return Vec::new() };
     let Some(row) = state.visible.get(state.tree.selected).copied() else { return Vec::new() };
     let key = tree::fold_key(&snapshot.environment, &snapshot.rows, row);
@@ -183,70 +184,6 @@ fn set_folded(state: &mut State, wanted: bool) -> Vec<Ask> {
             Vec::new()
         }
         _ => open(state, ""),
-    }
-}
-
-fn go(state: &mut State, movement: Move) -> Vec<Ask> {
-    let height = list_height(state);
-    if has_detail(state.tab) && state.focus == Focus::Detail {
-        let (count, height) = (detail_rows(state).len(), detail_height(state));
-        state.detail.list.go(movement, count, height);
-        return Vec::new();
-    }
-    match state.tab {
-        Tab::Flobs => state.tree.go(movement, state.visible.len(), height),
-        Tab::Threads => {
-            let count = state.shown().map_or(0, |snapshot| snapshot.threads.len());
-            state.threads.go(movement, count, height);
-        }
-        Tab::Checkpoints => state.checkpoints.go(movement, state.saved.len(), height),
-        Tab::Memory => return go_memory(state, movement, height),
-        Tab::Console => {
-            let lines = lines(movement, height);
-            state.console.scroll(lines, height);
-        }
-        Tab::Log => {
-            let most = state.log.len().saturating_sub(height);
-            state.log_back = state.log_back.saturating_add_signed(lines(movement, height).saturating_neg()).min(most);
-        }
-    }
-    Vec::new()
-}
-
-fn lines(movement: Move, height: usize) -> isize {
-    let page = isize::try_from(height.saturating_sub(1)).unwrap_or(1).max(1);
-    match movement {
-        Move::Up => -1,
-        Move::Down => 1,
-        Move::PageUp => -page,
-        Move::PageDown => page,
-        Move::First => isize::MIN,
-        Move::Last => isize::MAX,
-    }
-}
-
-fn go_memory(state: &mut State, movement: Move, height: usize) -> Vec<Ask> {
-    let rows = match movement {
-        Move::First => return super::looking::show_memory(state, state.memory.memory, 0),
-        Move::Last => return Vec::new(),
-        other => lines(other, height) as i64,
-    };
-    state.memory.step(rows.saturating_mul(ROW as i64), height);
-    super::looking::read_memory(state)
-}
-
-/// A step to the side.
-fn sideways(state: &mut State, by: i64) -> Vec<Ask> {
-    match (state.tab, state.focus) {
-        (Tab::Memory, _) => {
-            let height = list_height(state);
-            state.memory.step(by, height);
-            super::looking::read_memory(state)
-        }
-        (Tab::Flobs, Focus::List) => set_folded(state, by < 0),
-        (Tab::Threads, Focus::List) if by > 0 => open(state, ""),
-        (Tab::Flobs | Tab::Threads, Focus::Detail) if by < 0 => back(state, ""),
-        _ => Vec::new(),
     }
 }
 
@@ -276,29 +213,7 @@ fn turn(state: &mut State, by: usize) -> Vec<Ask> {
     choose(state, next.unwrap_or(Tab::Flobs))
 }
 
-macro_rules! verbs {
-    ($($(#[$doc:meta])* $name:ident = $body:expr;)*) => {
-        $($(#[$doc])* pub fn $name(state: &mut State, _: &str) -> Vec<Ask> { let run: fn(&mut State) -> Vec<Ask> = $body; run(state) })*
-    };
-}
-
 verbs! {
-    /// One up.
-    up = |state| go(state, Move::Up);
-    /// One down.
-    down = |state| go(state, Move::Down);
-    /// Fold, or the byte before.
-    left = |state| sideways(state, -1);
-    /// Unfold, or the next byte.
-    right = |state| sideways(state, 1);
-    /// A page up.
-    page_up = |state| go(state, Move::PageUp);
-    /// A page down.
-    page_down = |state| go(state, Move::PageDown);
-    /// To the first.
-    first = |state| go(state, Move::First);
-    /// To the last.
-    last = |state| go(state, Move::Last);
     /// The tree.
     flobs = |state| choose(state, Tab::Flobs);
     /// The threads.

@@ -1,5 +1,7 @@
 //! What a person sees and does, on a made-up environment in a deadlock.
 
+mod hub;
 mod keys;
+mod library;
 mod screens;
 mod world;

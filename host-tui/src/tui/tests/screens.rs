@@ -8,12 +8,7 @@ use flob_session::{HubEvent, LinkState, Owner};
 use ratatui::style::Modifier;
 
 use super::world::{Desk, environment, fork, info, philosopher};
-use crate::tui::{
-    memory::ROW,
-    message::Message,
-    theme::Theme,
-    view::rows::MADE,
-};
+use crate::tui::{memory::ROW, message::Message, theme::Theme, view::rows::MADE};
 
 const SIZES: [(u16, u16); 2] = [(80, 24), (200, 60)];
 
@@ -191,7 +186,7 @@ fn without_colour_nothing_is_coloured_and_the_mark_stays() {
 fn the_selected_row_is_reversed() {
     let mut desk = Desk::new(80, 24);
     desk.keys("2<Down>");
-    let (_, styles) = styled_line(&desk, "PHILOSOPHERS[1]  ");
+    let (_, styles) = styled_line(&desk, "philosopher-1  ");
     assert!(styles[2].add_modifier.contains(Modifier::REVERSED));
 }
 
@@ -202,6 +197,7 @@ fn a_deadlock_is_red_and_has_a_sign() {
     let column = line.chars().position(|letter| letter == 'D').expect("the word");
     assert_eq!(styles[column].fg, desk.state.theme.trouble().fg);
     assert!(line.contains('✖'));
+    assert!(desk.screen().matches("philosopher-0").count() > 2, "the whole ring is named");
 }
 
 #[test]

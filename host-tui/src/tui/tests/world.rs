@@ -1,16 +1,16 @@
 //! Five philosophers who all hold their left fork, in a session that never existed.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use flob_abi::{FlobKind, thread_flag};
 use flob_image::{Environment, Flob, Link, Place, State as FlobState};
-use flob_link::{Event, Progress};
-use flob_session::{HubEvent, LinkState, Owner, SessionInfo};
+use flob_link::{Change, Event, Memory, Progress};
+use flob_session::{Error, HubEvent, LinkState, Owner, SessionInfo, Source, symbols::Symbols};
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::tui::{
-    insight::Named,
+    insight::{Explained, Insight, Symbolic, homes},
     message::{Ask, Message},
     snapshot::Snapshot,
     state::State,
@@ -86,29 +86,92 @@ pub fn environment(deadlock: bool) -> Environment {
     }
 }
 
-pub fn insight() -> Arc<Named> {
-    let mut named = Named { homes: HashMap::new(), ..Named::default() };
-    let mut name = |place: Place, text: String| {
-        named.names.insert(place, text);
-        named.homes.insert(place, SPACE);
-    };
-    name(SPACE, "space:philosophers".into());
-    name(0x1600, "portset:philosophers/REQUESTS".into());
-    name(0x1800, "port:philosophers/TABLE".into());
-    name(0x1a00, "condition:philosophers/HUNGRY".into());
-    name(0x1c00, "reference:philosophers/HOST".into());
-    (0..5).for_each(|number| name(philosopher(number), format!("thread:philosophers/PHILOSOPHERS[{number}]")));
-    (0..5).for_each(|number| name(fork(number), format!("mutex:philosophers/FORKS[{number}]")));
-    for number in 0..5 {
-        named.positions.insert(philosopher(number), "dine at philosophers.rs:41".into());
+/// Names as the symbols of an ELF would give them.
+#[derive(Debug)]
+struct Named {
+    plain: Symbolic,
+    /// Place, whole name, short name.
+    names: Vec<(Place, String, String)>,
+}
+
+impl Insight for Named {
+    fn explain(&self, environment: &Environment, source: &mut dyn Source) -> Explained {
+        let mut explained = self.plain.explain(environment, source);
+        let plain = explained.shorts.clone();
+        let rename = |text: &mut String| {
+            // What comes last in the list is the first part of nothing that comes before.
+            for (index, flob) in environment.flobs.iter().enumerate().rev() {
+                if let Some((_, _, short)) = self.names.iter().find(|(place, ..)| *place == flob.place) {
+                    *text = text.replace(&plain[index], short);
+                }
+            }
+        };
+        for (position, why) in &mut explained.threads {
+            rename(why);
+            *position = "philosophers.rs:41".into();
+        }
+        for (index, flob) in environment.flobs.iter().enumerate() {
+            if let Some((_, name, short)) = self.names.iter().find(|(place, ..)| *place == flob.place) {
+                (explained.names[index], explained.shorts[index]) = (name.clone(), short.clone());
+            }
+        }
+        let space = environment.flobs.iter().position(|flob| flob.place == SPACE).map(|index| index as u32);
+        explained.homes = homes(environment).iter().map(|_| space).collect();
+        explained
     }
-    named.symbols.insert("FORKS".into(), 0x42_0000);
-    Arc::new(named)
+
+    fn symbol(&self, name: &str) -> Option<u64> {
+        (name == "FORKS").then_some(0x42_0000)
+    }
+}
+
+pub fn insight() -> Arc<dyn Insight> {
+    let mut names: Vec<(Place, String, String)> = Vec::new();
+    let mut name = |place: Place, kind: &str, label: &str, short: &str| {
+        names.push((place, format!("{kind}:philosophers/{label}"), short.to_owned()));
+    };
+    name(0x1600, "portset", "REQUESTS", "REQUESTS");
+    name(0x1800, "port", "TABLE", "TABLE");
+    name(0x1a00, "condition", "HUNGRY", "HUNGRY");
+    name(0x1c00, "reference", "HOST", "HOST");
+    for number in 0..5 {
+        let label = format!("PHILOSOPHERS[{number}]");
+        name(philosopher(number), "thread", &label, &format!("philosopher-{number}"));
+        let label = format!("FORKS[{number}]");
+        name(fork(number), "mutex", &label, &label);
+    }
+    names.push((SPACE, "space:philosophers".into(), "philosophers".into()));
+    Arc::new(Named { plain: Symbolic::new(Symbols::none()), names })
+}
+
+/// Memory that nobody can read.
+struct Dark;
+
+impl Source for Dark {
+    fn environment(&mut self, _: bool) -> Result<Environment, Error> {
+        Ok(Environment::default())
+    }
+
+    fn read(&mut self, _: Memory, _: u64, _: u32) -> Result<Vec<u8>, Error> {
+        Ok(Vec::new())
+    }
+
+    fn write(&mut self, _: Memory, _: u64, _: &[u8]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn set(&mut self, _: Place, _: u64, _: Change) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn is_live(&self) -> bool {
+        false
+    }
 }
 
 pub fn snapshot(environment: Environment, before: Option<&Arc<Snapshot>>) -> Arc<Snapshot> {
     let before = before.map(|before| Arc::clone(&before.environment));
-    Arc::new(Snapshot::new(environment, before, insight()))
+    Arc::new(Snapshot::new(environment, before, insight(), &mut Dark))
 }
 
 pub fn info(holders: &[Owner]) -> SessionInfo {
@@ -126,6 +189,7 @@ pub fn info(holders: &[Owner]) -> SessionInfo {
         holders: holders.to_vec(),
         progress: Progress::default(),
         checkpoint: None,
+        restored: false,
     }
 }
 

@@ -1,11 +1,6 @@
 //! The saved checkpoints, as a tree: each below the one it was made from.
 
-use ratatui::{
-    buffer::Buffer,
-    layout::Rect,
-    style::Style,
-    text::Line,
-};
+use ratatui::{buffer::Buffer, layout::Rect, style::Style, text::Line};
 
 use super::super::{
     layout,
@@ -20,22 +15,39 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
     let focused = state.focus == Focus::List;
     let inner = rows::pane(buffer, area, Line::from(text::tab(Tab::Checkpoints)), focused, state);
     if state.saved.is_empty() {
-        buffer.set_stringn(inner.x, inner.y, text::NO_CHECKPOINTS, usize::from(inner.width), state.theme.dim());
+        buffer.set_stringn(
+            inner.x,
+            inner.y,
+            text::NO_CHECKPOINTS,
+            usize::from(inner.width),
+            state.theme.dim(),
+        );
         return;
     }
     let columns = columns(inner.width);
-    buffer.set_line(inner.x, inner.y, &cells(columns, text::CHECKPOINT_HEAD.map(str::to_owned), state.theme.dim()), inner.width);
+    buffer.set_line(
+        inner.x,
+        inner.y,
+        &cells(columns, text::CHECKPOINT_HEAD.map(str::to_owned), state.theme.dim()),
+        inner.width,
+    );
     let list = rows::lines_of(inner, layout::head_lines(state), usize::from(inner.height));
     let window = state.checkpoints.window(state.saved.len(), usize::from(list.height));
     rows::draw(buffer, list, window, |index| {
-        let line = state.saved.get(index).map(|(depth, saved)| row(state, *depth, saved, columns)).unwrap_or_default();
+        let line = state
+            .saved
+            .get(index)
+            .map(|(depth, saved)| row(state, *depth, saved, columns))
+            .unwrap_or_default();
         line.style(rows::row_style(state, index == state.checkpoints.selected, focused))
     });
 }
 
 fn columns(width: u16) -> [usize; 5] {
     let rest = usize::from(width).saturating_sub(9 + 19 + 4);
-    [rest * 40 / 100, rest * 35 / 100, 9, 19, rest * 25 / 100]
+    let program = if width < 100 { 0 } else { rest * 25 / 100 };
+    let id = (rest - program) * 60 / 100;
+    [id, rest.saturating_sub(program + id), 9, 19, program]
 }
 
 fn cells(widths: [usize; 5], texts: [String; 5], style: Style) -> Line<'static> {

@@ -18,14 +18,19 @@ use super::rows::{self, span};
 pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
     let full = state.tab == Tab::Console;
     let back = if full { state.console.back } else { 0 };
-    let title = if back > 0 { text::scrolled(text::tab(Tab::Console), back) } else { text::tab(Tab::Console).to_owned() };
+    let title = if back > 0 {
+        text::scrolled(text::tab(Tab::Console), back)
+    } else {
+        text::tab(Tab::Console).to_owned()
+    };
     let inner = rows::pane(buffer, area, Line::from(title), full && state.focus == Focus::List, state);
     let foot = if full { layout::foot_lines(state) } else { 0 };
     let height = usize::from(inner.height).saturating_sub(foot);
     if state.console.is_empty() {
         buffer.set_stringn(inner.x, inner.y, text::NO_OUTPUT, usize::from(inner.width), state.theme.dim());
     }
-    let visible: Vec<_> = if full { state.console.visible(height).collect() } else { state.console.last(height).collect() };
+    let visible: Vec<_> =
+        if full { state.console.visible(height).collect() } else { state.console.last(height).collect() };
     rows::draw(buffer, rows::lines_of(inner, 0, height), 0..visible.len(), |index| {
         let Some(line) = visible.get(index) else { return Line::default() };
         // Errors carry a sign too, for screens without colour.
@@ -47,7 +52,9 @@ pub fn draw_log(buffer: &mut Buffer, area: Rect, state: &State) {
     let back = if full { state.log_back } else { 0 };
     let end = state.log.len().saturating_sub(back);
     let start = end.saturating_sub(height);
-    rows::draw(buffer, inner, start..end, |index| state.log.get(index).map(|line| log_line(state, line)).unwrap_or_default());
+    rows::draw(buffer, inner, start..end, |index| {
+        state.log.get(index).map(|line| log_line(state, line)).unwrap_or_default()
+    });
 }
 
 fn log_line(state: &State, line: &Logged) -> Line<'static> {

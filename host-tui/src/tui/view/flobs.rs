@@ -1,7 +1,7 @@
 //! The tree of the environment, each flob with its state in a few words.
 
 use flob_abi::FlobKind;
-use flob_image::{Flob, Link, State as FlobState};
+use flob_image::{Flob, State as FlobState};
 use ratatui::{
     buffer::Buffer,
     layout::Rect,
@@ -10,7 +10,7 @@ use ratatui::{
 
 use super::super::{
     layout,
-    snapshot::{Snapshot, short},
+    snapshot::Snapshot,
     state::{Focus, State, Tab},
     text,
     tree::{self, Node},
@@ -27,9 +27,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
         return;
     };
     let head = layout::head_lines(state);
-    if let Some(line) = rows::deadlock_line(state) {
-        buffer.set_line(inner.x, inner.y, &line, inner.width);
-    }
+    rows::draw_deadlock(buffer, inner, state);
     let list = rows::lines_of(inner, head, usize::from(inner.height));
     let window = state.tree.window(state.visible.len(), usize::from(list.height));
     rows::draw(buffer, list, window, |index| {
@@ -53,7 +51,10 @@ fn row_line(state: &State, snapshot: &Snapshot, row: u32) -> Line<'static> {
         Node::Environment => {
             let environment = &snapshot.environment;
             line.push_span(span(environment.program.clone(), state.theme.title()));
-            line.push_span(span(text::environment(environment.flobs.len(), environment.size), state.theme.dim()));
+            line.push_span(span(
+                text::environment(environment.flobs.len(), environment.size),
+                state.theme.dim(),
+            ));
         }
         Node::Group { kind, count, .. } => {
             line.push_span(Span::raw(text::group(kind)));
@@ -73,7 +74,7 @@ fn push_flob(line: &mut Line<'static>, state: &State, snapshot: &Snapshot, index
         let (sign, style) = super::threads::sign(state, facts);
         line.push_span(span(format!("{sign} "), style));
     }
-    let name = if is_space { name } else { short(name) }.to_owned();
+    let name = if is_space { name.to_owned() } else { snapshot.short(flob.place) };
     line.push_span(if changed { span(name, state.theme.changed()) } else { Span::raw(name) });
     line.push_span(span(if changed { state.theme.signs().changed } else { " " }, state.theme.changed()));
     line.push_span(span(format!(" {}", summary(state, snapshot, index, flob)), state.theme.dim()));
@@ -82,7 +83,8 @@ fn push_flob(line: &mut Line<'static>, state: &State, snapshot: &Snapshot, index
 /// The state of a flob in a few words.
 fn summary(state: &State, snapshot: &Snapshot, index: usize, flob: &Flob) -> String {
     let to = state.theme.signs().to;
-    let link = |index: usize| flob.links.get(index).map_or_else(String::new, |link| short_link(snapshot, link));
+    let link =
+        |index: usize| flob.links.get(index).map_or_else(String::new, |link| snapshot.short_link(link));
     let waiters = || {
         let count = waiting(snapshot, index);
         if count == 0 { String::new() } else { text::waiters(count) }
@@ -91,9 +93,9 @@ fn summary(state: &State, snapshot: &Snapshot, index: usize, flob: &Flob) -> Str
         FlobState::Thread(_) => match snapshot.facts_of(flob.place) {
             Some(facts) if facts.waits_for.is_empty() => facts.status.text(),
             Some(facts) if facts.status == Status::Stopped => {
-                format!("{}, {to} {}", facts.status.text(), short(&facts.waits_for))
+                format!("{}, {to} {}", facts.status.text(), facts.waits_for)
             }
-            Some(facts) => format!("{to} {}", short(&facts.waits_for)),
+            Some(facts) => format!("{to} {}", facts.waits_for),
             None => String::new(),
         },
         FlobState::Mutex(mutex) if mutex.locked == 0 => format!("{}{}", text::FREE, waiters()),
@@ -101,7 +103,12 @@ fn summary(state: &State, snapshot: &Snapshot, index: usize, flob: &Flob) -> Str
         FlobState::Condition(_) => waiters().trim_start_matches(", ").to_owned(),
         FlobState::Region(region) => range(region.start, region.size, region.protection),
         FlobState::Mapping(mapping) => {
-            format!("{} {to} {}+{:#x}", range(mapping.start, mapping.size, mapping.protection), link(0), mapping.offset)
+            format!(
+                "{} {to} {}+{:#x}",
+                range(mapping.start, mapping.size, mapping.protection),
+                link(0),
+                mapping.offset
+            )
         }
         FlobState::Port(port) => format!("{to} {} {}", link(0), text::alias(port.alias)),
         FlobState::PortSet(_) => waiters().trim_start_matches(", ").to_owned(),
@@ -112,19 +119,15 @@ fn summary(state: &State, snapshot: &Snapshot, index: usize, flob: &Flob) -> Str
 
 fn waiting(snapshot: &Snapshot, index: usize) -> usize {
     let is_waiter = |source: u32| {
-        snapshot.environment.flobs.get(source as usize).is_some_and(|flob| flob.state.kind() == FlobKind::Thread)
+        snapshot
+            .environment
+            .flobs
+            .get(source as usize)
+            .is_some_and(|flob| flob.state.kind() == FlobKind::Thread)
     };
     let waits = flob_abi::flob::thread_link::WAITING_FOR;
     let links = snapshot.incoming(index).iter();
     links.filter(|link| usize::from(link.link) == waits && is_waiter(link.source)).count()
-}
-
-fn short_link(snapshot: &Snapshot, link: &Link) -> String {
-    match link {
-        Link::Flob(place) => short(&snapshot.name(*place)).to_owned(),
-        Link::External(name) => name.clone(),
-        other => other.to_string(),
-    }
 }
 
 fn range(start: u64, size: u64, protection: u32) -> String {

@@ -8,10 +8,11 @@ use ratatui::{
 };
 
 use super::super::{
-    commands::COMMANDS,
+    commands::{COMMANDS, navigate},
     edit::{Editor, Target},
+    layout::has_detail,
     line,
-    state::{LogKind, Mode, State, Work},
+    state::{Focus, LogKind, Mode, State, Work},
     text,
 };
 use super::rows::{self, span};
@@ -31,7 +32,13 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) -> Option<Position> 
             // Completions stand in the key line's place while a command is typed.
             if let Some((_, notice)) = &state.notice {
                 buffer.set_style(lower, Style::reset());
-                buffer.set_stringn(lower.x, lower.y, rows::fit(notice, usize::from(lower.width)), usize::from(lower.width), state.theme.dim());
+                buffer.set_stringn(
+                    lower.x,
+                    lower.y,
+                    rows::fit(notice, usize::from(lower.width)),
+                    usize::from(lower.width),
+                    state.theme.dim(),
+                );
             }
             typed(buffer, told, text::COMMAND_PROMPT, line)
         }
@@ -80,8 +87,16 @@ fn told_line(state: &State) -> Line<'static> {
         None if !state.pending.is_empty() => {
             Line::from(span(text::pending(state.pending.len()), state.theme.pending()))
         }
-        None => Line::default(),
+        None => Line::from(span(doc(state).unwrap_or_default(), state.theme.dim())),
     }
+}
+
+/// What the field under the cursor means.
+fn doc(state: &State) -> Option<&'static str> {
+    if state.focus != Focus::Detail || !has_detail(state.tab) {
+        return None;
+    }
+    navigate::detail_rows(state).get(state.detail.list.selected)?.doc()
 }
 
 fn work_line(state: &State, work: &Work) -> Line<'static> {
@@ -93,10 +108,10 @@ fn work_line(state: &State, work: &Work) -> Line<'static> {
     if !work.phase.is_empty() {
         texts.push(work.phase.clone());
     }
-    if work.total > 0 {
-        let tenths = usize::try_from(work.done.saturating_mul(10) / work.total).unwrap_or(10).min(10);
+    if let Some(percent) = work.done.saturating_mul(100).checked_div(work.total) {
+        let tenths = usize::try_from(percent / 10).unwrap_or(10).min(10);
         texts.push(format!("{}{}", signs.full.repeat(tenths), signs.empty.repeat(10 - tenths)));
-        texts.push(format!("{}%", work.done.saturating_mul(100) / work.total));
+        texts.push(format!("{percent}%"));
     }
     if let Some((rate, left)) = work.pace(state.now) {
         texts.push(text::pace(rate, left));

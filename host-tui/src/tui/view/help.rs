@@ -51,8 +51,8 @@ fn command_line(state: &State, command: &Command) -> Line<'static> {
     let keys: Vec<String> = command.keys.iter().map(|key| key.label()).collect();
     let name = format!(":{} {}", command.name, command.arguments);
     Line::from(vec![
-        span(format!("  {}", fit(&keys.join(" "), 10)), state.theme.key()),
-        span(format!(" {} ", fit(&name, 26)), state.theme.dim()),
+        span(format!("  {}", fit(&keys.join(" "), 8)), state.theme.key()),
+        span(format!(" {} ", fit(&name, 24)), state.theme.dim()),
         Span::raw(command.help),
     ])
 }

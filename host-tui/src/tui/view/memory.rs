@@ -29,12 +29,14 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
     let inner = rows::pane(buffer, area, Line::from(title), state.focus == Focus::List, state);
     let (head, foot) = (layout::head_lines(state), layout::foot_lines(state));
     let height = usize::from(inner.height).saturating_sub(head + foot);
-    let columns: String = (0..ROW).map(|column| format!("{}{column:>2x}", if column == 8 { "  " } else { " " })).collect();
+    let columns: String = (0..ROW)
+        .map(|column| format!("{}{column:>2x}", if column == 8 && is_roomy(inner) { "  " } else { " " }))
+        .collect();
     let heading = format!("{:>12} {columns}", "");
     buffer.set_stringn(inner.x, inner.y, heading, usize::from(inner.width), state.theme.dim());
     let marks = marks(state);
     let list = rows::lines_of(inner, head, height);
-    rows::draw(buffer, list, 0..height, |row| row_line(state, row as u64, &marks));
+    rows::draw(buffer, list, 0..height, |row| row_line(state, row as u64, &marks, is_roomy(inner)));
     let below = rows::lines_of(inner, head + height, foot);
     foot_line(buffer, below, state, &marks);
 }
@@ -48,7 +50,9 @@ fn marks(state: &State) -> Vec<Mark> {
             let first = snapshot.environment.flobs.partition_point(|flob| flob.place < state.memory.top);
             let visible = snapshot.environment.flobs.iter().enumerate().skip(first);
             let named = visible.take_while(|(_, flob)| flob.place < end);
-            named.map(|(index, flob)| (flob.place, snapshot.names.get(index).cloned().unwrap_or_default())).collect()
+            named
+                .map(|(index, flob)| (flob.place, snapshot.names.get(index).cloned().unwrap_or_default()))
+                .collect()
         }
         _ => Vec::new(),
     }
@@ -61,7 +65,12 @@ fn marks_in(marks: &[Mark], address: u64) -> &[Mark] {
     marks.get(start..end).unwrap_or_default()
 }
 
-fn row_line(state: &State, row: u64, marks: &[Mark]) -> Line<'static> {
+/// Whether there is room for a gap in the middle of a row.
+fn is_roomy(area: Rect) -> bool {
+    area.width > 78
+}
+
+fn row_line(state: &State, row: u64, marks: &[Mark], roomy: bool) -> Line<'static> {
     let (view, theme) = (&state.memory, state.theme);
     let Some(address) = view.top.checked_add(row * ROW) else { return Line::default() };
     let here = marks_in(marks, address);
@@ -71,9 +80,11 @@ fn row_line(state: &State, row: u64, marks: &[Mark]) -> Line<'static> {
     for offset in 0..ROW {
         let at = address.saturating_add(offset);
         let (hex, letter, mut style) = match view.byte(at) {
-            Some((byte, changed)) => {
-                (format!("{byte:02x}"), printable(byte), if changed { theme.changed() } else { Default::default() })
-            }
+            Some((byte, changed)) => (
+                format!("{byte:02x}"),
+                printable(byte),
+                if changed { theme.changed() } else { Default::default() },
+            ),
             None => (text::NO_OLD_BYTES.to_owned(), ' ', theme.dim()),
         };
         if here.iter().any(|mark| mark.0 == at) {
@@ -84,7 +95,7 @@ fn row_line(state: &State, row: u64, marks: &[Mark]) -> Line<'static> {
         }
         let changed = view.byte(at).is_some_and(|(_, changed)| changed);
         let gap = if changed { theme.signs().changed } else { " " };
-        let gap = if offset == 8 { format!(" {gap}") } else { gap.to_owned() };
+        let gap = if offset == 8 && roomy { format!(" {gap}") } else { gap.to_owned() };
         line.push_span(span(gap, theme.changed()));
         line.push_span(span(hex, style));
         letters.push(span(letter.to_string(), style));
@@ -109,7 +120,8 @@ fn foot_line(buffer: &mut Buffer, area: Rect, state: &State, marks: &[Mark]) {
     }
     let word = view.bytes_at(view.cursor, 8);
     let number = word.iter().rev().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
-    let value = if word.len() == 8 { text::word_at(view.cursor, number) } else { format!("{:#x}", view.cursor) };
+    let value =
+        if word.len() == 8 { text::word_at(view.cursor, number) } else { format!("{:#x}", view.cursor) };
     let stale = text::age(state.now.saturating_sub(view.arrived));
     buffer.set_stringn(area.x, area.y, format!("{value}  {stale}"), width, state.theme.dim());
     let row = view.cursor - view.cursor % ROW;

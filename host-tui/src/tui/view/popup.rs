@@ -48,7 +48,8 @@ fn contents(question: &Question, state: &State, width: usize) -> (&'static str, 
     };
     match question {
         Question::Apply => {
-            let mut lines: Vec<Line<'static>> = state.pending.iter().map(|edit| edit_line(state, edit)).collect();
+            let mut lines: Vec<Line<'static>> =
+                state.pending.iter().map(|edit| edit_line(state, edit)).collect();
             lines.push(Line::from(span(text::APPLY_KEYS, state.theme.key())));
             (if state.is_live() { text::APPLY_TITLE } else { text::SAVE_EDITED_TITLE }, lines)
         }
@@ -66,7 +67,10 @@ fn edit_line(state: &State, edit: &Edit) -> Line<'static> {
     };
     let (what, old, new) = match edit {
         Edit::Field { place, name, old, new } => {
-            let kind = state.shown().and_then(|snapshot| snapshot.environment.flob(*place)).map(|flob| flob.state.kind());
+            let kind = state
+                .shown()
+                .and_then(|snapshot| snapshot.environment.flob(*place))
+                .map(|flob| flob.state.kind());
             let is_link = kind.is_some_and(|kind| kind.links().contains(&name.as_str()));
             let show = |text: &str| if is_link { named(text) } else { text.to_owned() };
             (format!("{} {name}", state.name(*place)), show(old), show(new))

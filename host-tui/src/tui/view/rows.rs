@@ -21,14 +21,20 @@ thread_local! {
 /// Draws the border of a pane; what is left inside.
 pub fn pane(buffer: &mut Buffer, area: Rect, title: Line<'_>, focused: bool, state: &State) -> Rect {
     let style = if focused { state.theme.title() } else { state.theme.dim() };
-    let block = Block::new().borders(Borders::ALL).border_set(state.theme.border()).border_style(style).title(title);
+    let block =
+        Block::new().borders(Borders::ALL).border_set(state.theme.border()).border_style(style).title(title);
     let inner = block.inner(area);
     block.render(area, buffer);
     inner
 }
 
 /// Draws a window of rows, one a line from the top of the area on.
-pub fn draw<'a>(buffer: &mut Buffer, area: Rect, window: Range<usize>, mut row: impl FnMut(usize) -> Line<'a>) {
+pub fn draw<'a>(
+    buffer: &mut Buffer,
+    area: Rect,
+    window: Range<usize>,
+    mut row: impl FnMut(usize) -> Line<'a>,
+) {
     for (y, index) in (area.y..area.bottom()).zip(window) {
         #[cfg(test)]
         MADE.with(|made| made.set(made.get() + 1));
@@ -97,13 +103,23 @@ pub fn span(text: impl Into<String>, style: Style) -> Span<'static> {
     Span::styled(text.into(), style)
 }
 
-/// The line that names the first deadlock, if there is one.
-pub fn deadlock_line(state: &State) -> Option<Line<'static>> {
-    let snapshot = state.shown()?;
-    let ring = snapshot.deadlocks.first()?;
-    let names: Vec<String> = ring.threads.iter().map(|place| snapshot.name(*place)).collect();
-    let short: Vec<&str> = names.iter().map(|name| super::super::snapshot::short(name)).collect();
-    let text = super::super::text::deadlock(&short, state.theme.signs().to);
-    let trouble = state.theme.signs().trouble;
-    Some(Line::from(span(format!("{trouble} {text}"), state.theme.trouble())))
+/// The lines that name the first deadlock, if there is one.
+pub fn deadlock_lines(state: &State, width: usize) -> Vec<String> {
+    let Some(snapshot) = state.shown() else { return Vec::new() };
+    let Some(ring) = snapshot.deadlocks.first() else { return Vec::new() };
+    let names: Vec<String> = ring.threads.iter().take(12).map(|place| snapshot.short(*place)).collect();
+    let short: Vec<&str> = names.iter().map(String::as_str).collect();
+    let signs = state.theme.signs();
+    let text = super::super::text::deadlock(ring.threads.len(), &short, signs.to);
+    let mut lines = wrap(&format!("{} {text}", signs.trouble), width);
+    lines.truncate(4);
+    lines
+}
+
+/// Draws the lines that name the deadlock.
+pub fn draw_deadlock(buffer: &mut Buffer, area: Rect, state: &State) {
+    let lines = deadlock_lines(state, usize::from(area.width));
+    for (y, line) in (area.y..area.bottom()).zip(lines) {
+        buffer.set_stringn(area.x, y, line, usize::from(area.width), state.theme.trouble());
+    }
 }

@@ -9,7 +9,7 @@ use ratatui::{
 
 use super::super::{
     layout,
-    snapshot::{Snapshot, short},
+    snapshot::Snapshot,
     state::{Focus, State, Tab},
     text,
     waits::{Facts, Status},
@@ -26,15 +26,14 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
     };
     let (head, foot) = (layout::head_lines(state), layout::foot_lines(state));
     let height = usize::from(inner.height).saturating_sub(head + foot);
-    if let Some(line) = rows::deadlock_line(state) {
-        buffer.set_line(inner.x, inner.y, &line, inner.width);
-    }
+    rows::draw_deadlock(buffer, inner, state);
     let columns = columns(inner.width);
     let title = rows::lines_of(inner, head.saturating_sub(1), 1);
     buffer.set_line(title.x, title.y, &cells(columns, text::THREAD_HEAD, state.theme.dim()), title.width);
     let list = rows::lines_of(inner, head, height);
     rows::draw(buffer, list, state.threads.window(snapshot.threads.len(), height), |index| {
-        let line = snapshot.threads.get(index).map(|facts| row(state, snapshot, facts, columns)).unwrap_or_default();
+        let line =
+            snapshot.threads.get(index).map(|facts| row(state, snapshot, facts, columns)).unwrap_or_default();
         line.style(rows::row_style(state, index == state.threads.selected, focused))
     });
     if let Some(facts) = snapshot.threads.get(state.threads.selected) {
@@ -49,10 +48,10 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
 /// Widths of the columns state, name, position and the rest.
 fn columns(width: u16) -> [usize; 4] {
     let width = usize::from(width);
-    let state = 11;
+    let state = 10;
     let rest = width.saturating_sub(state + 3);
     let name = rest * 25 / 100;
-    let position = rest * 35 / 100;
+    let position = rest * 40 / 100;
     [state, name, position, rest.saturating_sub(name + position)]
 }
 
@@ -73,24 +72,29 @@ pub fn sign(state: &State, facts: &Facts) -> (&'static str, Style) {
     }
 }
 
-fn row(state: &State, snapshot: &Snapshot, facts: &Facts, [first, name, position, last]: [usize; 4]) -> Line<'static> {
+fn row(
+    state: &State,
+    snapshot: &Snapshot,
+    facts: &Facts,
+    [first, name, position, last]: [usize; 4],
+) -> Line<'static> {
     let (sign, style) = sign(state, facts);
     let changed = snapshot.changed.get(facts.flob as usize) == Some(&true);
-    let full = snapshot.names.get(facts.flob as usize).map(String::as_str).unwrap_or_default();
+    let short = snapshot.short(facts.place);
     let mark = if changed { state.theme.signs().changed } else { "" };
     let name_style = if changed { state.theme.changed() } else { Style::new() };
     Line::from(vec![
         span(fit(&format!("{sign} {}", facts.status.text()), first + 1), style),
-        span(fit(&format!("{}{mark}", short(full)), name), name_style),
+        span(fit(&format!("{short}{mark}"), name), name_style),
         Span::raw(format!(" {} ", fit(&facts.position, position))),
         Span::raw(fit(&waits(snapshot, facts), last)),
     ])
 }
 
 fn waits(snapshot: &Snapshot, facts: &Facts) -> String {
-    let target = short(&facts.waits_for);
+    let target = &facts.waits_for;
     match facts.holder.filter(|holder| facts.target != Some(*holder)) {
-        Some(holder) => text::waits_held(target, short(&snapshot.name(holder))),
-        None => target.to_owned(),
+        Some(holder) => text::waits_held(target, &snapshot.short(holder)),
+        None => target.clone(),
     }
 }

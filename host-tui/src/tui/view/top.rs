@@ -18,9 +18,12 @@ use super::rows::span;
 
 /// Draws the line.
 pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
-    let status = status(state);
+    let tabs = tabs(state);
+    let named = status(state, true);
+    let fits = tabs.width() + named.width() <= usize::from(area.width);
+    let status = if fits { named } else { status(state, false) };
     let width = (status.width() as u16).min(area.width);
-    buffer.set_line(area.x, area.y, &tabs(state), area.width);
+    buffer.set_line(area.x, area.y, &tabs, area.width);
     buffer.set_line(area.right() - width, area.y, &status, width);
 }
 
@@ -37,14 +40,14 @@ fn tabs(state: &State) -> Line<'static> {
     line
 }
 
-fn status(state: &State) -> Line<'static> {
+fn status(state: &State, with_name: bool) -> Line<'static> {
     let theme = state.theme;
     let mut line = Line::from(" ");
     if let Some((id, _)) = &state.opened {
         line.push_span(span(text::checkpoint_title(id), theme.pending()));
         return line;
     }
-    if let Some(info) = &state.info {
+    if let Some(info) = state.info.as_ref().filter(|_| with_name) {
         let name = if state.is_wide() { info.arguments.join(" ") } else { String::new() };
         line.push_span(Span::raw(if name.is_empty() { info.program.clone() } else { name }));
         line.push_span(Span::raw(" "));

@@ -1,0 +1,117 @@
+//! The command line: one table of verbs. What a verb takes and does stands in its own file.
+
+pub mod print;
+pub mod source;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use flob_session::Error;
+
+use crate::verbs;
+
+const EXIT_CODES: &str = "\
+Exit codes: the program's own passes unchanged; 128 + kind when an exception ended it (1 page fault, 2 misuse of a call,
+3 divide error, 6 invalid instruction, 7 general protection …). Of flob itself:
+  120  wrong arguments
+  121  no such program, session, checkpoint, thread or flob
+  122  bad input: no ELF, a damaged checkpoint, a text that does not parse
+  123  this machine: QEMU or gdb missing, a port in use
+  124  the guest does not answer or has died
+  125  refused by the guest
+  126  input or output failed
+  127  a defect of flob
+
+Environment: FLOB_SESSION (default of -s), FLOB_STORE (folder of the checkpoints), FLOB_QEMU (the emulator),
+EDITOR, XDG_RUNTIME_DIR, XDG_DATA_HOME, NO_COLOR.";
+
+/// Run programs on the Flob kernel; see, stop, edit, save and restore everything about them.
+#[derive(Debug, Parser)]
+#[command(name = "flob", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+struct Cli {
+    /// The session that is meant, by name; needed only where several run.
+    #[arg(short, long, global = true, value_name = "NAME")]
+    session: Option<String>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What all verbs are given.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The session that was named.
+    pub session: Option<String>,
+}
+
+macro_rules! verbs {
+    ($($(#[$attribute:meta])* $name:ident: $arguments:path;)*) => {
+        #[derive(Debug, Subcommand)]
+        enum Verb { $($(#[$attribute])* $name($arguments),)* }
+
+        impl Verb {
+            fn run(self, context: &Context) -> Result<u8, Error> {
+                match self { $(Self::$name(verb) => verb.run(context),)* }
+            }
+        }
+    };
+}
+
+verbs! {
+    /// Start a program in a guest under the debugger, and open the terminal interface
+    Run: verbs::run::Run;
+    /// Open the terminal interface on a running session
+    Attach: verbs::attach::Attach;
+    /// List the running sessions
+    Sessions: verbs::sessions::Sessions;
+    /// List threads: what each does, where, and what it waits for
+    Ps: verbs::ps::Ps;
+    /// Show the tree of spaces, threads and all other flobs
+    Tree: verbs::tree::Tree;
+    /// Show one flob: every field and link
+    Show: verbs::show::Show;
+    /// Say in one sentence why a thread does not run
+    Why: verbs::why::Why;
+    /// Hold the program, or one space or thread of it
+    Pause: verbs::hold::Pause;
+    /// Let go what was paused
+    Resume: verbs::hold::Resume;
+    /// Change fields or links of a flob
+    Set: verbs::set::Set;
+    /// Read memory
+    Peek: verbs::memory::Peek;
+    /// Write memory
+    Poke: verbs::memory::Poke;
+    /// Start gdb on the session, connected, with symbols
+    Gdb: verbs::gdb::Gdb;
+    /// Save, list, show, edit, restore and remove checkpoints
+    Checkpoint: verbs::checkpoint::Checkpoint;
+    /// End a session: its guest and its hub
+    Stop: verbs::stop::Stop;
+    /// Check what flob needs on this machine
+    Doctor: verbs::doctor::Doctor;
+    #[command(hide = true)]
+    Hub: verbs::hub::HubProcess;
+    #[command(hide = true)]
+    GuestProcess: verbs::guest_process::GuestProcess;
+}
+
+/// Does what the arguments say.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed standard error leaves nobody to tell.
+            let _ = error.print();
+            let usage = Error::Usage(String::new()).exit_code();
+            return ExitCode::from(if error.use_stderr() { usage } else { 0 });
+        }
+    };
+    let context = Context { session: cli.session };
+    match cli.verb.run(&context) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("flob: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What runs in the guest: the kernel and programs that this command carries, and programs from files.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use flob_abi::archive::NAME_SIZE;
+use flob_session::{
+    Error,
+    boot::{File, Software},
+};
+
+include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+
+/// Programs that every guest has, and nobody runs by name.
+const SUPPORT: [&str; 2] = ["platform", "debugger-nester"];
+
+/// A program to run.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Its name in the guest.
+    pub name: String,
+    /// Its ELF.
+    pub elf: Vec<u8>,
+    /// Where that is, unless this command carries it.
+    pub file: Option<PathBuf>,
+}
+
+/// Names of the bundled programs that can be run.
+pub fn bundled() -> impl Iterator<Item = &'static str> {
+    PROGRAMS.iter().map(|(name, _)| *name).filter(|name| !SUPPORT.contains(name))
+}
+
+/// The program that is meant: a bundled one by its name, or the ELF in a file.
+pub fn find(program: &str) -> Result<Program, Error> {
+    let carried = PROGRAMS.iter().find(|(name, _)| *name == program && !SUPPORT.contains(name));
+    if let Some((name, elf)) = carried {
+        return Ok(Program { name: (*name).into(), elf: elf.to_vec(), file: None });
+    }
+    let path = Path::new(program);
+    if !path.is_file() {
+        let names: Vec<&str> = bundled().collect();
+        return Err(Error::NotFound(format!(
+            "'{program}' is neither a bundled program ({}) nor a file",
+            names.join(", ")
+        )));
+    }
+    let context = || format!("reading {program}");
+    let elf = fs::read(path).map_err(|error| Error::io(context(), error))?;
+    check(program, &elf)?;
+    let name = path.file_name().map_or_else(|| program.to_owned(), |name| name.to_string_lossy().into_owned());
+    let name: String = name.chars().take(NAME_SIZE / 4).collect();
+    let file = fs::canonicalize(path).map_err(|error| Error::io(context(), error))?;
+    Ok(Program { name, elf, file: Some(file) })
+}
+
+/// Everything for a guest with this program, or with none (a checkpoint brings its own).
+pub fn software(program: Option<&Program>) -> Software {
+    let support = PROGRAMS.iter().filter(|(name, _)| SUPPORT.contains(name));
+    let mut programs: Vec<File> =
+        support.map(|(name, elf)| File { name: (*name).into(), contents: elf.to_vec() }).collect();
+    programs.extend(program.map(|program| File { name: program.name.clone(), contents: program.elf.clone() }));
+    Software { kernel: KERNEL.to_vec(), programs }
+}
+
+/// A program for the guest is an ELF for x86-64, linked to fixed addresses.
+fn check(name: &str, elf: &[u8]) -> Result<(), Error> {
+    let bad = |what: &str| Err(Error::BadInput(format!("{name} {what}")));
+    let half = |offset: usize| elf.get(offset..offset + 2).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]));
+    match (elf.get(..4), elf.get(4..6), half(16), half(18)) {
+        (Some(b"\x7fELF"), Some([2, 1]), Some(2), Some(62)) => Ok(()),
+        (Some(b"\x7fELF"), Some([2, 1]), Some(_), Some(62)) => {
+            bad("is not linked statically to fixed addresses: a guest program links flob-runtime and its linker script")
+        }
+        (Some(b"\x7fELF"), ..) => bad("is no ELF for x86-64"),
+        _ => bad("is no ELF file"),
+    }
+}

@@ -1,0 +1,94 @@
+//! Moving within a pane: selections, scrolling, the cursor in memory.
+
+use super::super::{
+    layout::{detail_height, has_detail, list_height},
+    list::Move,
+    memory::ROW,
+    message::Ask,
+    state::{Focus, State, Tab},
+};
+use super::{looking, navigate};
+
+fn go(state: &mut State, movement: Move) -> Vec<Ask> {
+    let height = list_height(state);
+    if has_detail(state.tab) && state.focus == Focus::Detail {
+        let (count, height) = (navigate::detail_rows(state).len(), detail_height(state));
+        state.detail.list.go(movement, count, height);
+        return Vec::new();
+    }
+    match state.tab {
+        Tab::Flobs => state.tree.go(movement, state.visible.len(), height),
+        Tab::Threads => {
+            let count = state.shown().map_or(0, |snapshot| snapshot.threads.len());
+            state.threads.go(movement, count, height);
+        }
+        Tab::Checkpoints => state.checkpoints.go(movement, state.saved.len(), height),
+        Tab::Memory => return go_memory(state, movement, height),
+        Tab::Console => {
+            let lines = lines(movement, height);
+            state.console.scroll(lines, height);
+        }
+        Tab::Log => {
+            let most = state.log.len().saturating_sub(height);
+            state.log_back =
+                state.log_back.saturating_add_signed(lines(movement, height).saturating_neg()).min(most);
+        }
+    }
+    Vec::new()
+}
+
+fn lines(movement: Move, height: usize) -> isize {
+    let page = isize::try_from(height.saturating_sub(1)).unwrap_or(1).max(1);
+    match movement {
+        Move::Up => -1,
+        Move::Down => 1,
+        Move::PageUp => -page,
+        Move::PageDown => page,
+        Move::First => isize::MIN,
+        Move::Last => isize::MAX,
+    }
+}
+
+fn go_memory(state: &mut State, movement: Move, height: usize) -> Vec<Ask> {
+    let rows = match movement {
+        Move::First => return looking::show_memory(state, state.memory.memory, 0),
+        Move::Last => return Vec::new(),
+        other => lines(other, height) as i64,
+    };
+    state.memory.step(rows.saturating_mul(ROW as i64), height);
+    looking::read_memory(state)
+}
+
+/// A step to the side.
+fn sideways(state: &mut State, by: i64) -> Vec<Ask> {
+    match (state.tab, state.focus) {
+        (Tab::Memory, _) => {
+            let height = list_height(state);
+            state.memory.step(by, height);
+            looking::read_memory(state)
+        }
+        (Tab::Flobs, Focus::List) => navigate::set_folded(state, by < 0),
+        (Tab::Threads, Focus::List) if by > 0 => navigate::open(state, ""),
+        (Tab::Flobs | Tab::Threads, Focus::Detail) if by < 0 => navigate::back(state, ""),
+        _ => Vec::new(),
+    }
+}
+
+verbs! {
+    /// One up.
+    up = |state| go(state, Move::Up);
+    /// One down.
+    down = |state| go(state, Move::Down);
+    /// Fold, or the byte before.
+    left = |state| sideways(state, -1);
+    /// Unfold, or the next byte.
+    right = |state| sideways(state, 1);
+    /// A page up.
+    page_up = |state| go(state, Move::PageUp);
+    /// A page down.
+    page_down = |state| go(state, Move::PageDown);
+    /// To the first.
+    first = |state| go(state, Move::First);
+    /// To the last.
+    last = |state| go(state, Move::Last);
+}

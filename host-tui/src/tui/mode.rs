@@ -1,0 +1,37 @@
+//! What keys mean at the moment.
+
+use super::{edit::Editor, line::Line};
+
+/// What keys mean now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Commands of the table.
+    Normal,
+    /// A search is being typed.
+    Search(Line),
+    /// A command is being typed.
+    Command(Line),
+    /// Input for the program is being typed.
+    Typing(Line),
+    /// A field or memory is being edited.
+    Edit(Editor),
+    /// A question must be answered.
+    Confirm(Question),
+    /// The help is shown, scrolled down by so many lines.
+    Help(usize),
+}
+
+/// What is asked before something is done that cannot be taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Apply the pending edits?
+    Apply,
+    /// Restore this checkpoint?
+    Restore(String),
+    /// Remove this checkpoint?
+    Remove(String),
+    /// How to leave?
+    Quit,
+    /// Leave although edits are pending?
+    Discard,
+}

@@ -1,0 +1,72 @@
+//! `flob checkpoint`: the store, a file a verb.
+
+mod edit;
+mod list;
+mod restore;
+mod rm;
+mod save;
+mod show;
+
+use std::io::IsTerminal;
+
+use clap::{Args, Subcommand};
+use flob_session::{Error, HubReply, Pending};
+
+use crate::cli::Context;
+
+/// Arguments of `checkpoint`.
+#[derive(Args, Debug)]
+pub struct Checkpoint {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Save the session's environment; prints the checkpoint's id
+    Save(save::Save),
+    /// List all checkpoints as a tree
+    List(list::List),
+    /// Show what a checkpoint holds, and whether it is sound
+    Show(show::Show),
+    /// Edit flobs of a checkpoint in $EDITOR; what comes back is a new checkpoint
+    Edit(edit::Edit),
+    /// Put a checkpoint in the place of the session's environment, paused
+    Restore(restore::Restore),
+    /// Remove checkpoints
+    Rm(rm::Rm),
+}
+
+impl Checkpoint {
+    /// Does what the verb says.
+    pub fn run(self, context: &Context) -> Result<u8, Error> {
+        match self.verb {
+            Verb::Save(verb) => verb.run(context),
+            Verb::List(verb) => verb.run(),
+            Verb::Show(verb) => verb.run(),
+            Verb::Edit(verb) => verb.run(),
+            Verb::Restore(verb) => verb.run(context),
+            Verb::Rm(verb) => verb.run(),
+        }
+    }
+}
+
+/// Waits for a save or restore, showing on a terminal how far it is; the checkpoint's id.
+fn wait(pending: Pending) -> Result<String, Error> {
+    let shown = std::io::stderr().is_terminal();
+    let start = std::time::Instant::now();
+    let reply = pending.wait_with(|phase, done, total| {
+        if shown {
+            let seconds = start.elapsed().as_secs_f64().max(0.001);
+            let rate = done as f64 * 4.0 / 1024.0 / seconds;
+            eprint!("\r\x1b[K{phase} {done}/{total} {rate:.1} MiB/s");
+        }
+    });
+    if shown {
+        eprint!("\r\x1b[K");
+    }
+    match reply? {
+        HubReply::Checkpoint(id) => Ok(id),
+        other => Err(Error::Internal(format!("the hub answered with {other:?}"))),
+    }
+}

@@ -1,0 +1,76 @@
+//! The gdb servers of a session: a socket beside the session's own, and a TCP port if asked for. Each connection is a client
+//! of the hub.
+
+use std::{
+    fs, io,
+    net::{Ipv4Addr, TcpListener},
+    os::unix::{fs::PermissionsExt, net::UnixListener},
+    path::{Path, PathBuf},
+    thread,
+};
+
+use flob_gdb::{Options, Stream};
+use flob_session::{Client, Error, sessions};
+
+/// Listening, but not yet serving.
+pub struct Servers {
+    socket: PathBuf,
+    local: UnixListener,
+    tcp: Option<TcpListener>,
+}
+
+impl Servers {
+    /// Binds them, or says what is in the way.
+    pub fn bind(session: &str, port: Option<u16>) -> Result<Self, Error> {
+        let tcp = port.map(bind_port).transpose()?;
+        let socket = sessions::socket(session)?.with_extension("gdb");
+        // Of a session of this name that is gone: a living one would have kept us from this name.
+        let _ = fs::remove_file(&socket);
+        let failed = |error| Error::io(format!("listening at {}", socket.display()), error);
+        let local = UnixListener::bind(&socket).map_err(failed)?;
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        Ok(Self { socket, local, tcp })
+    }
+
+    /// The socket's path.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Serves everybody who comes, until the process ends.
+    pub fn serve(self, session: &Path) -> Result<(), Error> {
+        let failed = |error| Error::io("starting the gdb server", error);
+        let (local, tcp) = (self.local, self.tcp);
+        let path = session.to_owned();
+        spawn("gdb socket", move || accept(std::iter::from_fn(|| Some(local.accept().map(|(stream, _)| stream))), &path))
+            .map_err(failed)?;
+        if let Some(tcp) = tcp {
+            let path = session.to_owned();
+            spawn("gdb port", move || accept(std::iter::from_fn(|| Some(tcp.accept().map(|(stream, _)| stream))), &path))
+                .map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
+fn bind_port(port: u16) -> Result<TcpListener, Error> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .map_err(|error| Error::Environment(format!("port {port} for gdb cannot be used: {error}; choose another one")))
+}
+
+fn accept<S: Stream + Send + 'static>(streams: impl Iterator<Item = io::Result<S>>, session: &Path) {
+    for stream in streams {
+        let Ok(stream) = stream else { return };
+        let session = session.to_owned();
+        // A connection that cannot be served is closed: gdb says so.
+        let _ = spawn("gdb", move || {
+            if let Ok(client) = Client::connect_path(&session) {
+                let _ = flob_gdb::serve(stream, client, Options::default());
+            }
+        });
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name(name.into()).spawn(work).map(drop)
+}

@@ -1,0 +1,19 @@
+//! The verbs of the command line, a file each.
+
+pub mod attach;
+pub mod checkpoint;
+pub mod doctor;
+pub mod gdb;
+pub mod gdb_server;
+pub mod guest_process;
+pub mod hold;
+pub mod hub;
+pub mod memory;
+pub mod ps;
+pub mod run;
+pub mod sessions;
+pub mod set;
+pub mod show;
+pub mod stop;
+pub mod tree;
+pub mod why;

@@ -1,0 +1,187 @@
+//! `flob run`: a guest with a program, in this process (`--headless`) or in a hub of its own with the terminal interface on it.
+
+use std::{ffi::OsString, io::IsTerminal};
+
+use clap::Args;
+use flob_image::store::Store;
+use flob_session::{
+    Error,
+    boot::Launcher,
+    hub::{Config, Ending, Session, Standard},
+    sessions,
+    symbols,
+};
+
+use super::{attach, gdb_server, hub};
+use crate::{
+    cli::Context,
+    guest::{self, Program},
+};
+
+/// Arguments of `run`, and of the hub that it starts.
+#[derive(Args, Clone, Debug)]
+pub struct Run {
+    /// No terminal interface: the session lives in this process and ends with the program
+    #[arg(long)]
+    pub headless: bool,
+    /// Hold the program before its first instruction
+    #[arg(long)]
+    pub paused: bool,
+    /// Serve gdb on this TCP port too, on the loopback interface
+    #[arg(long, value_name = "PORT")]
+    pub gdb: Option<u16>,
+    /// Begin with this checkpoint (id, beginning of one, or name)
+    #[arg(long, value_name = "ID")]
+    pub restore: Option<String>,
+    /// Restore even what is odd; unknown links to the outside become null
+    #[arg(long, requires = "restore")]
+    pub force: bool,
+    /// Main memory of the guest in MiB
+    #[arg(long, value_name = "MB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(64..=3072))]
+    pub memory: u32,
+    /// A bundled program's name, or the path of an ELF
+    #[arg(required_unless_present = "restore")]
+    pub program: Option<String>,
+    /// Arguments of the program
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<String>,
+}
+
+impl Run {
+    /// Runs the program.
+    pub fn run(self, context: &Context) -> Result<u8, Error> {
+        if self.headless { self.run_here(context) } else { self.run_apart(context) }
+    }
+
+    fn run_here(&self, context: &Context) -> Result<u8, Error> {
+        let standard = Standard { input: true, output: true };
+        let (config, servers) = self.prepare(context.session.as_deref(), standard)?;
+        let session = Session::start(config)?;
+        servers.serve(session.socket())?;
+        match session.wait() {
+            Ending::Exited(code) => Ok(exit_code(code)),
+            Ending::Shutdown => Ok(0),
+            Ending::Failed(error) => Err(error),
+            Ending::Died { code, sentence } => {
+                eprintln!("flob: {sentence}");
+                keep_the_dead(&session);
+                Ok(128_u8.saturating_add(u8::try_from(code).unwrap_or(u8::MAX)))
+            }
+        }
+    }
+
+    fn run_apart(self, context: &Context) -> Result<u8, Error> {
+        let name = hub::start(&self, context)?;
+        attach::open(&name, !redirected().input)
+    }
+
+    /// Everything that can be found out before a guest is started.
+    pub fn prepare(
+        &self,
+        name: Option<&str>,
+        standard: Standard,
+    ) -> Result<(Config, gdb_server::Servers), Error> {
+        let store = Store::open_default()?;
+        let (program, label, arguments) = self.find_program(&store)?;
+        let name = match name {
+            Some(name) => name.to_owned(),
+            None => sessions::free_name(&label)?,
+        };
+        flob_session::boot::qemu::find()?;
+        let servers = gdb_server::Servers::bind(&name, self.gdb)?;
+        let elf = program.as_ref().map(|program| file_of(program, &store)).transpose()?.flatten();
+        let config = Config {
+            name,
+            program: label,
+            arguments,
+            elf,
+            software: guest::software(program.as_ref()),
+            memory: self.memory,
+            launcher: launcher()?,
+            paused: self.paused,
+            restore: self.restore.clone(),
+            force: self.force,
+            store,
+            standard,
+            gdb_socket: Some(servers.socket().to_owned()),
+            gdb_port: self.gdb,
+        };
+        Ok((config, servers))
+    }
+
+    /// The program, if one is to be loaded; what the session is called after; arguments.
+    fn find_program(&self, store: &Store) -> Result<(Option<Program>, String, Vec<String>), Error> {
+        match (&self.restore, &self.program) {
+            (Some(id), _) => {
+                let checkpoint = store.load(id)?;
+                let environment = checkpoint.environment();
+                let arguments = environment.arguments.iter().skip(1).cloned().collect();
+                Ok((None, environment.program.clone(), arguments))
+            }
+            (None, Some(program)) => {
+                let program = guest::find(program)?;
+                let label = program.name.clone();
+                Ok((Some(program), label, self.arguments.clone()))
+            }
+            (None, None) => Err(Error::Usage("which program?".into())),
+        }
+    }
+
+    /// The arguments that make a hub of its own do the same.
+    pub fn to_arguments(&self) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = Vec::new();
+        let mut option = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                arguments.push(name.into());
+                arguments.push(value.into());
+            }
+        };
+        option("--gdb", self.gdb.map(|port| port.to_string()));
+        option("--restore", self.restore.clone());
+        option("--memory", Some(self.memory.to_string()));
+        for (name, wanted) in [("--paused", self.paused), ("--force", self.force)] {
+            if wanted {
+                arguments.push(name.into());
+            }
+        }
+        if let Some(program) = &self.program {
+            arguments.push("--".into());
+            arguments.push(program.into());
+            arguments.extend(self.arguments.iter().map(OsString::from));
+        }
+        arguments
+    }
+}
+
+/// A process's exit code has eight bits.
+pub fn exit_code(code: i32) -> u8 {
+    (code & 0xff) as u8
+}
+
+/// Saves a checkpoint of a program that died, and says how to open it.
+pub fn keep_the_dead(session: &Session) {
+    match session.save(None) {
+        Ok(id) => eprintln!("flob: saved as checkpoint {id}: look into it with 'flob ps --at {id}'"),
+        Err(error) => eprintln!("flob: it could not be saved: {error}"),
+    }
+}
+
+/// Where symbols come from: the program's file, or for a bundled one the store's copy.
+fn file_of(program: &Program, store: &Store) -> Result<Option<std::path::PathBuf>, Error> {
+    if program.file.is_some() {
+        return Ok(program.file.clone());
+    }
+    let id = symbols::build_id(&program.elf);
+    store.put_program(&id, &program.elf)?;
+    Ok(store.program_file(&id)?)
+}
+
+fn launcher() -> Result<Launcher, Error> {
+    let program = std::env::current_exe().map_err(|error| Error::io("finding flob's own program", error))?;
+    Ok(Launcher { program, arguments: vec!["guest-process".into(), "--".into()] })
+}
+
+/// Which standard streams are the program's: those that are not the terminal.
+pub fn redirected() -> Standard {
+    Standard { input: !std::io::stdin().is_terminal(), output: !std::io::stdout().is_terminal() }
+}
