@@ -99,7 +99,8 @@ impl Looker<'_> {
     /// A link that leads to nothing that was handed out. Links of a thread to threads outside are connections across
     /// the border; an idempotent one is simply made again by its repeat, and needs no record.
     fn outside(&self, place: Place, kind: FlobKind, index: usize, reference: FlobAt<Reference>) -> Link {
-        let connects = kind == FlobKind::Thread && matches!(index, thread_link::CLIENT_PEER | thread_link::WAITING_FOR);
+        let connects =
+            kind == FlobKind::Thread && matches!(index, thread_link::CLIENT_PEER | thread_link::WAITING_FOR);
         let client = self.surroundings.clients.iter().find(|(client, _)| *client == place);
         match client.filter(|_| connects) {
             Some((_, service)) => Link::External(String::from(*service)),

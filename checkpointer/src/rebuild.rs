@@ -59,10 +59,17 @@ impl fmt::Display for RebuildError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Place(place) => write!(formatter, "no flob can be at {place:#x}"),
-            Self::Link(place, index) => write!(formatter, "link {index} of the flob at {place:#x} cannot lead there"),
-            Self::Tag(place, tag) => write!(formatter, "the flob at {place:#x} needs '{tag}', which is not here"),
+            Self::Link(place, index) => {
+                write!(formatter, "link {index} of the flob at {place:#x} cannot lead there")
+            }
+            Self::Tag(place, tag) => {
+                write!(formatter, "the flob at {place:#x} needs '{tag}', which is not here")
+            }
             Self::Unknown(place, index) => {
-                write!(formatter, "link {index} of the flob at {place:#x} leads to something unknown (force makes it null)")
+                write!(
+                    formatter,
+                    "link {index} of the flob at {place:#x} leads to something unknown (force makes it null)"
+                )
             }
             Self::Kernel(place, status) => {
                 write!(formatter, "the kernel refused the flob at {place:#x}: {}", status.text())
@@ -112,7 +119,8 @@ fn check(image: &image::Environment, size: u64) -> Result<(), RebuildError> {
             return Err(RebuildError::Link(flob.place, flob.links.len()));
         }
         for (index, link) in flob.links.iter().enumerate() {
-            let leads = |target| kinds.get(target).is_some_and(|to| is_referable(*to) && may_lead(kind, index, *to));
+            let leads =
+                |target| kinds.get(target).is_some_and(|to| is_referable(*to) && may_lead(kind, index, *to));
             if matches!(link, Link::Flob(target) if !leads(target)) {
                 return Err(RebuildError::Link(flob.place, index));
             }
@@ -215,8 +223,8 @@ impl Builder<'_> {
     /// else to what has the tag.
     fn outside(&self, flob: &Flob, index: usize, tag: &str) -> Result<FlobAt<Reference>, RebuildError> {
         let kind = flob.state.kind();
-        let is_connected =
-            kind == FlobKind::Thread && matches!(flob.links.get(thread_link::CLIENT_PEER), Some(Link::External(_)));
+        let is_connected = kind == FlobKind::Thread
+            && matches!(flob.links.get(thread_link::CLIENT_PEER), Some(Link::External(_)));
         if is_connected && matches!(index, thread_link::CLIENT_PEER | thread_link::WAITING_FOR) {
             return Ok(self.world.server);
         }
@@ -258,7 +266,10 @@ mod tests {
 
     #[test]
     fn a_sound_image_is_taken() {
-        assert_eq!(checked(vec![thread(0), mutex(PAGE_SIZE, Link::Flob(0)), mutex(PAGE_SIZE + 512, Link::Null)]), Ok(()));
+        assert_eq!(
+            checked(vec![thread(0), mutex(PAGE_SIZE, Link::Flob(0)), mutex(PAGE_SIZE + 512, Link::Null)]),
+            Ok(())
+        );
     }
 
     #[test]
@@ -268,7 +279,10 @@ mod tests {
         }
         assert_eq!(checked(vec![thread(512)]), Err(RebuildError::Place(512)));
         assert_eq!(checked(vec![thread(0), mutex(512, Link::Null)]), Err(RebuildError::Place(512)));
-        assert_eq!(checked(vec![mutex(512, Link::Null), mutex(512, Link::Null)]), Err(RebuildError::Place(512)));
+        assert_eq!(
+            checked(vec![mutex(512, Link::Null), mutex(512, Link::Null)]),
+            Err(RebuildError::Place(512))
+        );
         assert_eq!(checked(vec![mutex(512, Link::Null), mutex(0, Link::Null)]), Err(RebuildError::Place(0)));
     }
 

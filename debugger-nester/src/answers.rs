@@ -49,7 +49,8 @@ mod tests {
         let whole: Vec<u8> = (0..CHUNK * 2 + 5).map(|index| index as u8).collect();
         let mut answers = Answers::default();
         let answer = answers.keep(whole.clone());
-        let parts: Vec<u8> = (0..).map_while(|index| answers.chunk(answer, index)).flatten().copied().collect();
+        let parts: Vec<u8> =
+            (0..).map_while(|index| answers.chunk(answer, index)).flatten().copied().collect();
         assert_eq!(parts, whole);
         assert_eq!(answers.chunk(answer, u32::MAX), None);
         answers.forget(answer);

@@ -117,7 +117,8 @@ pub struct Output {
 impl Output {
     /// The program writes `size` bytes at `position`, and there is room for `room` new ones.
     pub fn write(&mut self, position: u64, size: usize, room: usize) -> WriteResult {
-        let old = self.position.checked_sub(position).map(|count| usize::try_from(count).unwrap_or(usize::MAX));
+        let old =
+            self.position.checked_sub(position).map(|count| usize::try_from(count).unwrap_or(usize::MAX));
         let Some(old) = old else { return WriteResult::Refused };
         let new = size.saturating_sub(old).min(room);
         if new == 0 && old < size {

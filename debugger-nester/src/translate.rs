@@ -83,7 +83,9 @@ impl Translator {
         let mut pieces = Vec::new();
         let mut done = 0;
         while done < count {
-            let Some(place) = address.checked_add(done).and_then(|address| self.place(space, address)) else { break };
+            let Some(place) = address.checked_add(done).and_then(|address| self.place(space, address)) else {
+                break;
+            };
             let size = (PAGE_SIZE - (address + done) % PAGE_SIZE).min(count - done);
             pieces.push((place, size));
             done += size;

@@ -12,11 +12,13 @@ pub fn wait_kind(state: &ThreadState, on: FlobKind) -> Option<WaitKind> {
     match on {
         FlobKind::Mutex if call == Call::MutexLock as u64 => Some(WaitKind::Mutex),
         FlobKind::Condition if call == Call::ConditionSleep as u64 => Some(WaitKind::Condition),
-        FlobKind::Port | FlobKind::Thread if call & ipc::IPC != 0 => match call & (ipc::SEND | ipc::RECEIVE) {
-            steps if steps & ipc::SEND != 0 => Some(WaitKind::Send),
-            ipc::RECEIVE if on == FlobKind::Thread => Some(WaitKind::Receive),
-            _ => None,
-        },
+        FlobKind::Port | FlobKind::Thread if call & ipc::IPC != 0 => {
+            match call & (ipc::SEND | ipc::RECEIVE) {
+                steps if steps & ipc::SEND != 0 => Some(WaitKind::Send),
+                ipc::RECEIVE if on == FlobKind::Thread => Some(WaitKind::Receive),
+                _ => None,
+            }
+        }
         _ => None,
     }
 }

@@ -106,10 +106,10 @@ mod tests {
     #[test]
     fn a_stale_id_finds_nothing_after_its_slot_is_used_again() {
         let mut arena = Arena::with_capacity(1);
-        let old = arena.insert(1).unwrap();
+        let old = arena.insert(1).expect("room");
         assert_eq!(arena.insert(2), None);
         assert_eq!(arena.remove(old), Some(1));
-        let new = arena.insert(3).unwrap();
+        let new = arena.insert(3).expect("room");
         assert_eq!(new.index, old.index);
         assert_eq!(arena.get(old), None);
         assert_eq!(arena.get(new), Some(&3));

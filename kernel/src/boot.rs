@@ -18,7 +18,9 @@ impl<M: Machine> Kernel<M> {
             ..Space::default()
         };
         let behind = |frames: u32| Frame(boot.flobs.0.saturating_add(frames));
-        let Some(space) = self.place(Place { frame: behind(1), offset: 0 }, Body::Space(space)) else { return };
+        let Some(space) = self.place(Place { frame: behind(1), offset: 0 }, Body::Space(space)) else {
+            return;
+        };
         self.root = Some(space);
         let Some(thread) = self.place_thread(Place { frame: boot.flobs, offset: 0 }) else { return };
         let record = self.thread_mut(thread);
@@ -53,4 +55,3 @@ impl<M: Machine> Kernel<M> {
         Some(id)
     }
 }
-

@@ -58,9 +58,12 @@ impl<M: Machine> Kernel<M> {
 
     /// `interrupt_wait`.
     pub(crate) fn interrupt_wait(&mut self, thread: ThreadId, args: Args) -> Outcome {
-        let granted = self.space_of(thread).and_then(|space| self.space(space)).map_or(0, |space| space.interrupts);
-        let line = u8::try_from(args.rdi).ok().filter(|line| usize::from(*line) < LINES && granted >> line & 1 != 0);
-        let Some((line, list)) = line.and_then(|line| Some((line, self.lines.get_mut(usize::from(line))?))) else {
+        let granted =
+            self.space_of(thread).and_then(|space| self.space(space)).map_or(0, |space| space.interrupts);
+        let line =
+            u8::try_from(args.rdi).ok().filter(|line| usize::from(*line) < LINES && granted >> line & 1 != 0);
+        let Some((line, list)) = line.and_then(|line| Some((line, self.lines.get_mut(usize::from(line))?)))
+        else {
             return Trap::misuse(Misuse::NotGranted, args.rdi);
         };
         self.threads.push_back(list, thread.0.index, queue_node);

@@ -10,20 +10,16 @@ use crate::record::ThreadId;
 impl<M: Machine> Kernel<M> {
     /// The current thread executed `syscall`.
     pub(crate) fn call(&mut self, thread: ThreadId) {
-        let reflects = self.space_of(thread).and_then(|space| self.space(space)).is_some_and(|space| {
-            space.flags & space_flag::REFLECT_CALLS != 0
-        });
+        let reflects = self
+            .space_of(thread)
+            .and_then(|space| self.space(space))
+            .is_some_and(|space| space.flags & space_flag::REFLECT_CALLS != 0);
         if reflects {
             return self.raise(thread, ExceptionCode::ReflectedCall, 0, 0, Protection::NONE);
         }
         let registers = &self.thread(thread).context.registers;
         let number = registers.rax;
-        let args = Args {
-            rdi: registers.rdi,
-            rsi: registers.rsi,
-            rdx: registers.rdx,
-            r10: registers.r10,
-        };
+        let args = Args { rdi: registers.rdi, rsi: registers.rsi, rdx: registers.rdx, r10: registers.r10 };
         let outcome = match (number & ipc::IPC != 0, Call::from_number(number)) {
             (true, _) => self.ipc_call(thread),
             (false, Some(call)) => self.perform(call, thread, args),

@@ -23,9 +23,7 @@ enum Whom {
     /// The thread itself, at this address.
     Handler(u64),
     /// Its space should have a keeper and has none.
-    Nobody {
-        space: FlobId,
-    },
+    Nobody { space: FlobId },
     /// Nobody: what was missing is there by now.
     Over,
 }
@@ -38,7 +36,13 @@ impl<M: Machine> Kernel<M> {
             && let Ok(found) = self.resolve(space, address, access, None)
         {
             let key = SpaceKey(space.0.index);
-            self.machine.install(key, Page(address / PAGE_SIZE), found.frame, found.access, Caching::WriteBack);
+            self.machine.install(
+                key,
+                Page(address / PAGE_SIZE),
+                found.frame,
+                found.access,
+                Caching::WriteBack,
+            );
             return;
         }
         self.raise(thread, ExceptionCode::PageFault, 0, address, access);

@@ -215,7 +215,11 @@ impl<M: Machine> Kernel<M> {
             };
         }
         let registers = &self.thread(thread).context.registers;
-        if registers.rdx == 0 && registers.r8 == 0 { Ok(StepDone::Next) } else { Ok(StepDone::Wait(peer.into())) }
+        if registers.rdx == 0 && registers.r8 == 0 {
+            Ok(StepDone::Next)
+        } else {
+            Ok(StepDone::Wait(peer.into()))
+        }
     }
 
     /// OVER: the sender becomes the receiver once the peer acknowledges. A peer that receives has the whole message now.

@@ -5,13 +5,13 @@ use alloc::vec::Vec;
 
 use flob_abi::Protection;
 
+use crate::Event;
 use crate::arena::Arena;
 use crate::list::List;
 use crate::machine::{Context, Frame, Grants, Machine, SpaceKey};
 use crate::outcome::Trap;
 use crate::record::{Body, FlobId, Object, Place, Space, Thread, ThreadId};
 use crate::schedule::Ready;
-use crate::Event;
 
 /// Granules in a frame.
 pub(crate) const GRANULES: usize = (flob_abi::PAGE_SIZE / flob_abi::flob::GRANULE) as usize;
@@ -44,7 +44,9 @@ pub struct Kernel<M> {
 impl<M: Machine> Kernel<M> {
     /// Bytes of pools for a machine whose first space sees `frames` frames, `end` being one past the last.
     pub const fn pool_bytes(frames: usize, end: usize) -> usize {
-        frames * Arena::<Thread>::SLOT_SIZE + frames * GRANULES * Arena::<Object>::SLOT_SIZE + end * GRANULES * size_of::<u32>()
+        frames * Arena::<Thread>::SLOT_SIZE
+            + frames * GRANULES * Arena::<Object>::SLOT_SIZE
+            + end * GRANULES * size_of::<u32>()
     }
 
     /// A kernel with nothing in it. `window` is the range of frames that the first space will see: the pools are

@@ -60,7 +60,9 @@ impl<M: Machine> Kernel<M> {
 
     /// Whether no flob covers a place.
     pub(crate) fn is_free(&self, place: Place, kind: FlobKind) -> bool {
-        self.granules.get(Self::granules_of(place, kind)).is_some_and(|all| all.iter().all(|entry| *entry == 0))
+        self.granules
+            .get(Self::granules_of(place, kind))
+            .is_some_and(|all| all.iter().all(|entry| *entry == 0))
     }
 
     /// Enters a flob at its place.

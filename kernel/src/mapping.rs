@@ -103,7 +103,9 @@ impl<M: Machine> Kernel<M> {
     /// Takes a mapping out of its region's list; its link must change with that.
     pub(crate) fn unlink_from_region(&mut self, id: FlobId) {
         let region = self.mapping(id).and_then(|mapping| mapping.region);
-        if let Some((region, mut list)) = region.and_then(|region| Some((region, self.region(region)?.mappings))) {
+        if let Some((region, mut list)) =
+            region.and_then(|region| Some((region, self.region(region)?.mappings)))
+        {
             self.objects.unlink(&mut list, id.0.index, region_node);
             self.set_region_mappings(region, list);
         }
@@ -121,7 +123,9 @@ impl<M: Machine> Kernel<M> {
             self.objects.insert_behind(&mut list, before, id.0.index, space_node);
             self.set_space_mappings(space, list);
         }
-        if let Some((region, mut list)) = region.and_then(|region| Some((region, self.region(region)?.mappings))) {
+        if let Some((region, mut list)) =
+            region.and_then(|region| Some((region, self.region(region)?.mappings)))
+        {
             self.objects.push_back(&mut list, id.0.index, region_node);
             self.set_region_mappings(region, list);
         }
@@ -176,4 +180,3 @@ impl<M: Machine> Kernel<M> {
         }
     }
 }
-

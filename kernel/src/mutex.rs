@@ -44,7 +44,12 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The mutex at this address, which must be held by the thread.
-    pub(crate) fn owned_mutex(&mut self, space: FlobId, thread: ThreadId, address: u64) -> Result<FlobId, Trap> {
+    pub(crate) fn owned_mutex(
+        &mut self,
+        space: FlobId,
+        thread: ThreadId,
+        address: u64,
+    ) -> Result<FlobId, Trap> {
         let id = self.find(space, address, FlobKind::Mutex, Protection::WRITE)?;
         match self.mutex(id) {
             Some(mutex) if !mutex.locked => Trap::misuse(Misuse::MutexNotLocked, address),
@@ -75,7 +80,8 @@ impl<M: Machine> Kernel<M> {
         if self.mutex(id).is_none_or(|mutex| mutex.locked) {
             return;
         }
-        let fits = |kernel: &Self, waiter| kernel.stage_fits(waiter, id) && !kernel.thread(waiter).is_stopped();
+        let fits =
+            |kernel: &Self, waiter| kernel.stage_fits(waiter, id) && !kernel.thread(waiter).is_stopped();
         if let Some(next) = self.find_waiter(id, fits) {
             self.give(id, next);
         }

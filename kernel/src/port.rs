@@ -60,7 +60,9 @@ impl<M: Machine> Kernel<M> {
     /// take.
     pub(crate) fn detach_port_set(&mut self, id: FlobId) -> bool {
         for _ in 0..BATCH {
-            let Some(port) = self.port_set(id).and_then(|set| self.objects.id_at(set.ports.head)) else { return true };
+            let Some(port) = self.port_set(id).and_then(|set| self.objects.id_at(set.ports.head)) else {
+                return true;
+            };
             self.unlink_port(FlobId(port));
             if let Some(port) = self.port_mut(FlobId(port)) {
                 port.set = None;

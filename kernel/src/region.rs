@@ -88,7 +88,8 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn detach_region(&mut self, id: FlobId) -> bool {
         self.flush_region(id);
         for _ in 0..BATCH {
-            let Some(mapping) = self.region(id).and_then(|region| self.objects.id_at(region.mappings.head)) else {
+            let Some(mapping) = self.region(id).and_then(|region| self.objects.id_at(region.mappings.head))
+            else {
                 self.unlink_region(id);
                 return true;
             };

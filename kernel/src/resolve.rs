@@ -92,7 +92,9 @@ impl<M: Machine> Kernel<M> {
     fn mapping_index(&self, space: FlobId, address: u64) -> Option<u32> {
         let mut index = self.space(space)?.mappings.head;
         while index != NONE {
-            let Some(Object { body: Body::Mapping(mapping), .. }) = self.objects.at(index) else { return None };
+            let Some(Object { body: Body::Mapping(mapping), .. }) = self.objects.at(index) else {
+                return None;
+            };
             if mapping.start > address {
                 return None;
             }

@@ -53,7 +53,10 @@ impl<M: Machine> Kernel<M> {
 
     /// Puts a thread that can run behind the others of its priority.
     pub(crate) fn make_ready(&mut self, thread: ThreadId) {
-        if self.current != Some(thread) && self.thread(thread).queue == Queue::None && self.is_runnable(thread) {
+        if self.current != Some(thread)
+            && self.thread(thread).queue == Queue::None
+            && self.is_runnable(thread)
+        {
             self.enqueue_ready(thread, false);
         }
     }

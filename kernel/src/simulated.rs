@@ -154,7 +154,8 @@ impl Machine for Simulated {
         assert_eq!(rflags & NEEDED_RFLAGS, NEEDED_RFLAGS, "RFLAGS {rflags:#x} lacks IF or bit 1");
         assert_eq!(rflags & FORBIDDEN_RFLAGS, 0, "RFLAGS {rflags:#x} has a forbidden bit");
         assert_eq!(rflags >> 22, 0, "RFLAGS {rflags:#x} has reserved bits");
-        let mxcsr = context.vectors[MXCSR].iter().rev().fold(0_u32, |value, byte| value << 8 | u32::from(*byte));
+        let mxcsr =
+            context.vectors[MXCSR].iter().rev().fold(0_u32, |value, byte| value << 8 | u32::from(*byte));
         assert_eq!(mxcsr >> 16, 0, "MXCSR {mxcsr:#x} has reserved bits");
         let debug = &context.debug;
         assert_eq!(debug.dr6 & !DR6_ALLOWED, 0, "DR6 {:#x} has reserved bits", debug.dr6);

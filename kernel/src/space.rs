@@ -11,7 +11,13 @@ use crate::state::{BATCH, NewLinks};
 
 impl Space {
     pub(crate) fn state(&self, hash: u64) -> SpaceState {
-        SpaceState { hash, flags: self.flags, ceiling: self.ceiling, interrupts: self.interrupts, ports: self.ports }
+        SpaceState {
+            hash,
+            flags: self.flags,
+            ceiling: self.ceiling,
+            interrupts: self.interrupts,
+            ports: self.ports,
+        }
     }
 
     /// Whether everything that `wanted` grants is granted here too.
@@ -21,7 +27,9 @@ impl Space {
             let inside = |own: &PortRange| own.first <= range.first && end(range) <= end(own);
             range.count == 0 || self.ports.iter().any(inside)
         };
-        wanted.ceiling <= self.ceiling && wanted.interrupts & !self.interrupts == 0 && wanted.ports.iter().all(port)
+        wanted.ceiling <= self.ceiling
+            && wanted.interrupts & !self.interrupts == 0
+            && wanted.ports.iter().all(port)
     }
 }
 

@@ -205,7 +205,8 @@ impl<M: Machine> Kernel<M> {
             *link = Some(target);
         }
         let state = buffer.map(|buffer| {
-            let mut state = StateBytes { bytes: [0; size_of::<ThreadState>()], len: state_size(kind, args.r10) };
+            let mut state =
+                StateBytes { bytes: [0; size_of::<ThreadState>()], len: state_size(kind, args.r10) };
             self.read_buffer(buffer, state.bytes.get_mut(..state.len).unwrap_or_default());
             state
         });

@@ -1,6 +1,8 @@
 //! Steps of IPC calls that concern who talks to whom: connect, wait, reply, disconnect. See [`flob_abi::ipc`].
 
-use flob_abi::{ExceptionMessage, ExceptionReply, FlobKind, Protection, Status, ipc, ipc::Flavour, thread_flag};
+use flob_abi::{
+    ExceptionMessage, ExceptionReply, FlobKind, Protection, Status, ipc, ipc::Flavour, thread_flag,
+};
 use zerocopy::IntoBytes;
 
 use crate::ipc::{Side, StepDone};
@@ -97,7 +99,8 @@ impl<M: Machine> Kernel<M> {
         while index != NONE {
             let port = FlobId(self.objects.id_at(index)?);
             let client = self.find_waiter(port, |kernel, client| {
-                let stopped_exception = kernel.thread(client).has_exception() && kernel.thread(client).is_stopped();
+                let stopped_exception =
+                    kernel.thread(client).has_exception() && kernel.thread(client).is_stopped();
                 kernel.stage_fits(client, port) && !stopped_exception
             });
             if let Some(client) = client
@@ -111,7 +114,12 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The server receives a thread's exception as an idempotent request.
-    fn deliver_exception(&mut self, server: ThreadId, client: ThreadId, port: FlobId) -> Result<StepDone, Trap> {
+    fn deliver_exception(
+        &mut self,
+        server: ThreadId,
+        client: ThreadId,
+        port: FlobId,
+    ) -> Result<StepDone, Trap> {
         let exception = self.thread(client).exception;
         let message = ExceptionMessage {
             number: exception.number,
@@ -199,7 +207,8 @@ impl<M: Machine> Kernel<M> {
             }
             self.thread_mut(server).idempotent_client = None;
             if self.thread(client).idempotent_server == Some(server.into()) {
-                if !self.answer_exception(client, reply) {
+                let answered = self.answer_exception(client, reply);
+                if !answered {
                     self.ask_again(client, server);
                 }
             }
@@ -219,10 +228,10 @@ impl<M: Machine> Kernel<M> {
         *self.peer_link(thread, side) = None;
         let Some(peer) = peer else { return };
         *self.peer_link(peer, side.other()) = None;
-        let waits = self.thread(peer).waiting_for == Some(thread.into()) && !self.thread(peer).has_exception();
+        let waits =
+            self.thread(peer).waiting_for == Some(thread.into()) && !self.thread(peer).has_exception();
         if waits && let Some(status) = self.disconnect_status(peer, side.other()) {
             self.complete(peer, status);
         }
     }
 }
-

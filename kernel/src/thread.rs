@@ -2,8 +2,8 @@
 
 use flob_abi::memory::{USER_END, is_canonical};
 use flob_abi::{
-    DebugRegisters, ExceptionCode, FlobKind, MAX_PRIORITY, Misuse, Protection, Registers, Status, ThreadState, group,
-    thread_flag,
+    DebugRegisters, ExceptionCode, FlobKind, MAX_PRIORITY, Misuse, Protection, Registers, Status,
+    ThreadState, group, thread_flag,
 };
 
 use crate::ipc::Side;
@@ -79,7 +79,8 @@ impl<M: Machine> Kernel<M> {
             self.apply_groups(id, state, mask);
         }
         let [space, waiting_for, client_peer, server_peer, idempotent_client, idempotent_server] = links;
-        if let Some(client) = idempotent_client.filter(|client| *client != self.thread(id).idempotent_client) {
+        if let Some(client) = idempotent_client.filter(|client| *client != self.thread(id).idempotent_client)
+        {
             self.drop_idempotent_client(id);
             self.thread_mut(id).idempotent_client = client;
         }
@@ -237,7 +238,8 @@ impl<M: Machine> Kernel<M> {
             return;
         }
         *self.peer_link(client, Side::Client) = Some(server.into());
-        let waits = self.thread(client).waiting_for == Some(old.into()) && !self.thread(client).has_exception();
+        let waits =
+            self.thread(client).waiting_for == Some(old.into()) && !self.thread(client).has_exception();
         if waits && self.disconnect_status(client, Side::Client).is_some() {
             self.wait(client, server.into());
         }

@@ -23,7 +23,12 @@ pub(crate) struct Buffer {
 
 impl<M: Machine> Kernel<M> {
     /// Resolves one user address for an access. A translation at hand counts first: it may have been lifted.
-    pub(crate) fn user_spot(&mut self, space: FlobId, address: u64, access: Protection) -> Result<Spot, Trap> {
+    pub(crate) fn user_spot(
+        &mut self,
+        space: FlobId,
+        address: u64,
+        access: Protection,
+    ) -> Result<Spot, Trap> {
         if address >= USER_END {
             return Trap::misuse(Misuse::InvalidAddress, address);
         }
@@ -62,7 +67,8 @@ impl<M: Machine> Kernel<M> {
         let mut rest = bytes;
         for ((frame, offset), len) in buffer.parts {
             let Some((now, later)) = rest.split_at_mut_checked(len) else { return };
-            if let Some(from) = self.machine.frame(frame).and_then(|memory| memory.get(offset..offset + len)) {
+            if let Some(from) = self.machine.frame(frame).and_then(|memory| memory.get(offset..offset + len))
+            {
                 now.copy_from_slice(from);
             }
             rest = later;

@@ -14,7 +14,8 @@ const CALL_SIZE: u64 = 2;
 /// RFLAGS.RF: the next instruction meets no instruction breakpoint. Set where a call is executed again, so that a
 /// breakpoint on it fires once.
 pub(crate) const RESUME_FLAG: u64 = 1 << 16;
-/// How far apart imported ranks can be on either side of the first one; bounds what an import takes off the tickets.
+/// How far imported ranks can be from the first one on either side. Their tickets are twice that behind all others, so that
+/// the ranks of one import are never near those of the one before.
 const IMPORT_REACH: u64 = 1 << 32;
 
 impl<M: Machine> Kernel<M> {
@@ -37,7 +38,11 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The first waiter for which `wanted` holds.
-    pub(crate) fn find_waiter(&mut self, on: FlobId, wanted: impl Fn(&Self, ThreadId) -> bool) -> Option<ThreadId> {
+    pub(crate) fn find_waiter(
+        &mut self,
+        on: FlobId,
+        wanted: impl Fn(&Self, ThreadId) -> bool,
+    ) -> Option<ThreadId> {
         let mut index = self.waiters(on).head;
         while let Some(id) = self.threads.id_at(index) {
             if wanted(self, ThreadId(id)) {
@@ -154,11 +159,8 @@ impl<M: Machine> Kernel<M> {
             FlobKind::Condition => call == Call::ConditionSleep as u64,
             FlobKind::Port => next_step(call) == Some(ipc::CONNECT),
             FlobKind::PortSet => next_step(call) == Some(ipc::WAIT),
-            FlobKind::Thread => {
-                next_step(call).is_some_and(|step| {
-                    step & (ipc::ACKNOWLEDGE | ipc::SEND | ipc::OVER | ipc::RECEIVE) != 0
-                })
-            }
+            FlobKind::Thread => next_step(call)
+                .is_some_and(|step| step & (ipc::ACKNOWLEDGE | ipc::SEND | ipc::OVER | ipc::RECEIVE) != 0),
             _ => false,
         }
     }
@@ -217,12 +219,14 @@ impl<M: Machine> Kernel<M> {
     /// A ticket for a thread whose rank is set from outside: behind all who wait, in the order of the given ranks. Only
     /// their distances count, so that restoring again and again does not make them grow.
     pub(crate) fn import_rank(&mut self, rank: u64) -> u64 {
-        let (base, first) = *self.import_base.get_or_insert((self.next_rank, rank));
-        let ticket = if rank >= first {
-            base.saturating_add(IMPORT_REACH).saturating_add((rank - first).min(IMPORT_REACH))
-        } else {
-            base.saturating_add(IMPORT_REACH - (first - rank).min(IMPORT_REACH))
-        };
+        let near = |(_, first): &(u64, u64)| rank.abs_diff(*first) <= IMPORT_REACH;
+        // A rank far from the first one is of another import.
+        let (base, first) = self.import_base.filter(near).unwrap_or((self.next_rank, rank));
+        self.import_base = Some((base, first));
+        let middle = base.saturating_add(2 * IMPORT_REACH);
+        let distance = rank.abs_diff(first);
+        let ticket =
+            if rank >= first { middle.saturating_add(distance) } else { middle.saturating_sub(distance) };
         self.next_rank = self.next_rank.max(ticket.saturating_add(1));
         ticket
     }

@@ -13,7 +13,8 @@ use super::state::{Nester, ParkedCall, ReadyAnswer, State};
 /// The answerer's thread: one answer after the other.
 pub fn deliver(nester: &Nester) {
     loop {
-        let waiting = nester.deliver.wait_until(nester.lock(), |state| !state.ready.is_empty() && state.save.is_none());
+        let waiting =
+            nester.deliver.wait_until(nester.lock(), |state| !state.ready.is_empty() && state.save.is_none());
         let mut state = waiting;
         let Some(answer) = state.ready.pop_front() else { continue };
         let joined = join(&state, &answer);

@@ -2,9 +2,7 @@
 //! the host told. An exception that the program did not handle itself stops everything.
 
 use flob_abi::{
-    ExceptionCode, ExceptionMessage, ExceptionReply, Status,
-    exception::reply_action,
-    ipc::Flavour,
+    ExceptionCode, ExceptionMessage, ExceptionReply, Status, exception::reply_action, ipc::Flavour,
     state::group,
 };
 use flob_image::Place;
@@ -51,7 +49,8 @@ fn handle(nester: &Nester, request: &Request<'_>) -> Answer<'static> {
     if request.incoming.flavour != Flavour::Idempotent {
         return Answer::None;
     }
-    let over = Answer::Exception(ExceptionReply { number: message.number, action: reply_action::RETRY, access: 0 });
+    let over =
+        Answer::Exception(ExceptionReply { number: message.number, action: reply_action::RETRY, access: 0 });
     let mut state = nester.lock();
     match save::step_of_search(nester, &mut state, &message, thread.at()) {
         Some(Verdict::Over) => return over,

@@ -22,6 +22,8 @@ use super::{answerer, exceptions, link, services, step::Stepping, watcher};
 
 /// Most memory that stays for the nester itself: records, queues, buffers.
 const OWN_MEMORY: usize = 24 << 20;
+/// Environments have a multiple of this, so that an image fits into guests whose other parts differ a little in size.
+const SIZE_STEP: u64 = 4 << 20;
 /// Threads that sleep on behalf of the child.
 const TIMERS: usize = 6;
 /// Most bytes that are read of a program's file at a time.
@@ -76,7 +78,8 @@ pub fn run(arguments: Vec<String>) -> Result<(), String> {
 fn state(ceiling: u32) -> Result<State, Status> {
     let untouched = heap::untouched();
     let size = (untouched - OWN_MEMORY.min(untouched / 4)) / 2;
-    let size = (size as u64) / PAGE_SIZE * PAGE_SIZE;
+    let step = if size as u64 >= 2 * SIZE_STEP { SIZE_STEP } else { PAGE_SIZE };
+    let size = size as u64 / step * step;
     let environment = || {
         let memory = ChildMemory::take(size).ok_or(Status::NoMemory)?;
         Environment::over(memory).map(Arc::new)
@@ -238,7 +241,11 @@ fn start_threads(nester: &Shared, clerk: Clerk) -> Result<(), Status> {
 }
 
 /// Starts a thread for good, at this priority or as high as the space lets it, and notes it as one of ours.
-fn spawn(nester: &Shared, priority: Option<u32>, run: impl FnOnce() + Send + 'static) -> Result<FlobAt<Thread>, Status> {
+fn spawn(
+    nester: &Shared,
+    priority: Option<u32>,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<FlobAt<Thread>, Status> {
     let handle = thread::Builder::new().stack(128 * 1024).spawn(run)?;
     let flob = handle.flob();
     handle.detach();

@@ -15,7 +15,13 @@ fn nothing_there() -> flob_link::Failure {
 }
 
 /// The pieces of the environment behind a range: place and size each.
-fn pieces(nester: &Nester, state: &State, memory: Memory, address: u64, count: u64) -> Outcome<Vec<(Place, u64)>> {
+fn pieces(
+    nester: &Nester,
+    state: &State,
+    memory: Memory,
+    address: u64,
+    count: u64,
+) -> Outcome<Vec<(Place, u64)>> {
     match memory {
         Memory::Environment => {
             let size = state.environment.memory().size();
@@ -47,7 +53,13 @@ pub fn read(nester: &Nester, state: &State, memory: Memory, address: u64, count:
 }
 
 /// `Write`: all of it or nothing.
-pub fn write(nester: &Nester, state: &mut State, memory: Memory, address: u64, bytes: &[u8]) -> Outcome<Reply> {
+pub fn write(
+    nester: &Nester,
+    state: &mut State,
+    memory: Memory,
+    address: u64,
+    bytes: &[u8],
+) -> Outcome<Reply> {
     if bytes.len() > CHUNK {
         return Err(failure(FailureKind::Invalid, "too many bytes at once"));
     }
@@ -57,7 +69,8 @@ pub fn write(nester: &Nester, state: &mut State, memory: Memory, address: u64, b
     }
     let mut rest = bytes;
     for (place, size) in pieces {
-        let (piece, behind) = rest.split_at_checked(usize::try_from(size).unwrap_or(0)).unwrap_or((rest, &[]));
+        let (piece, behind) =
+            rest.split_at_checked(usize::try_from(size).unwrap_or(0)).unwrap_or((rest, &[]));
         let mut piece = piece.to_vec();
         state.breakpoints.keep(place, &mut piece);
         if !state.environment.memory().write(place, &piece) {
@@ -70,13 +83,16 @@ pub fn write(nester: &Nester, state: &mut State, memory: Memory, address: u64, b
 
 /// `SetBreakpoint`.
 pub fn set_breakpoint(nester: &Nester, state: &mut State, space: Place, address: u64) -> Outcome<Reply> {
-    let place = translator(nester, state).map_err(refused)?.place(space, address).ok_or_else(nothing_there)?;
+    let place =
+        translator(nester, state).map_err(refused)?.place(space, address).ok_or_else(nothing_there)?;
     let mut byte = [0];
     if !state.environment.memory().read(place, &mut byte) {
         return Err(nothing_there());
     }
     let [byte] = byte;
-    if state.breakpoints.set((space, address), place, byte) && !state.environment.memory().write(place, &[INT3]) {
+    if state.breakpoints.set((space, address), place, byte)
+        && !state.environment.memory().write(place, &[INT3])
+    {
         return Err(nothing_there());
     }
     Ok(Reply::Done)

@@ -1,10 +1,7 @@
 //! What the host asks: from a datagram to the function that does it, and back.
 
 use flob_abi::state::group;
-use flob_link::{
-    FailureKind, FromGuest, Progress, Reply, Request, ToGuest, VERSION,
-    answers::Verdict,
-};
+use flob_link::{FailureKind, FromGuest, Progress, Reply, Request, ToGuest, VERSION, answers::Verdict};
 
 use super::failure::{Outcome, failure, refused};
 use super::state::{Nester, State};
@@ -27,7 +24,9 @@ pub fn handle(nester: &Nester, frame: &[u8]) {
         Verdict::Stale => return,
         Verdict::New => {
             let result = answer(nester, state, request);
-            let Ok(reply) = postcard::to_allocvec(&FromGuest::Reply { epoch, number, result }) else { return };
+            let Ok(reply) = postcard::to_allocvec(&FromGuest::Reply { epoch, number, result }) else {
+                return;
+            };
             state.replies.keep(number, reply.clone());
             reply
         }
@@ -106,7 +105,8 @@ fn look(nester: &Nester, state: &mut State, vectors: bool) -> Outcome<Reply> {
 
 fn chunk(state: &State, answer: u32, index: u32) -> Outcome<Reply> {
     let chunk = state.long_answers.chunk(answer, index);
-    let chunk = chunk.ok_or_else(|| failure(FailureKind::NotFound, "there is no such part of a long answer"))?;
+    let chunk =
+        chunk.ok_or_else(|| failure(FailureKind::NotFound, "there is no such part of a long answer"))?;
     Ok(Reply::Bytes(chunk.to_vec()))
 }
 

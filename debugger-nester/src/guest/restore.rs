@@ -69,7 +69,8 @@ pub fn record(state: &mut State, offset: u64, bytes: &[u8]) -> Outcome<Reply> {
 pub fn page(state: &mut State, page: u64, bytes: &[u8]) -> Outcome<Reply> {
     let restore = state.restore.as_ref().ok_or_else(not_on)?;
     let place = page.checked_mul(PAGE_SIZE).filter(|place| *place < restore.size);
-    let fits = bytes.len() as u64 == PAGE_SIZE && place.is_some_and(|place| state.spare.memory().write(place, bytes));
+    let fits = bytes.len() as u64 == PAGE_SIZE
+        && place.is_some_and(|place| state.spare.memory().write(place, bytes));
     if fits { Ok(Reply::Done) } else { Err(failure(FailureKind::Invalid, "this is no page of the image")) }
 }
 
@@ -165,9 +166,18 @@ fn streams(state: &mut State, image: &Image) {
 }
 
 /// Joins a connection across the border to the answerer: its request is put again, or the rest of its reply is sent.
-fn join(nester: &Nester, state: &mut State, image: &Image, border: &Border) -> Result<(), flob_runtime::abi::Status> {
-    let Some(service) = services::NAMES.iter().copied().find(|name| *name == border.service) else { return Ok(()) };
-    let Some(FlobState::Thread(client)) = image.flob(border.client).map(|flob| &flob.state) else { return Ok(()) };
+fn join(
+    nester: &Nester,
+    state: &mut State,
+    image: &Image,
+    border: &Border,
+) -> Result<(), flob_runtime::abi::Status> {
+    let Some(service) = services::NAMES.iter().copied().find(|name| *name == border.service) else {
+        return Ok(());
+    };
+    let Some(FlobState::Thread(client)) = image.flob(border.client).map(|flob| &flob.state) else {
+        return Ok(());
+    };
     let reference = OwnedReference::new()?;
     state.environment.flob::<Thread>(border.client).reference(reference.at())?;
     let connection = Parked::of(reference.at())?;

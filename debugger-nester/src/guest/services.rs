@@ -59,8 +59,11 @@ fn handle(nester: &Nester, state: &mut State, request: &Request<'_>) -> Reply {
         if holds_back { Attempt::Wait } else { attempt(nester, state, request.service, request.bytes) };
     match attempt {
         Attempt::Answer(bytes, found) => {
-            state.last =
-                LastAnswer { service: request.service, request: request.bytes.to_vec(), reply: bytes.clone() };
+            state.last = LastAnswer {
+                service: request.service,
+                request: request.bytes.to_vec(),
+                reply: bytes.clone(),
+            };
             Reply::Bytes { bytes, reference: found.and_then(|name| nester.desk.reference(name)) }
         }
         Attempt::Wait => {
@@ -115,13 +118,15 @@ fn answer(reply: &impl Serialize) -> Attempt {
 
 fn parent(nester: &Nester, state: &mut State, bytes: &[u8]) -> Attempt {
     match postcard::from_bytes(bytes) {
-        Ok(ParentRequest::Lookup { name }) => match NAMES.iter().skip(1).copied().find(|known| *known == name) {
-            Some(name) => match answer(&ParentReply::Found) {
-                Attempt::Answer(bytes, _) => Attempt::Answer(bytes, Some(name)),
-                other => other,
-            },
-            None => answer(&ParentReply::NoService),
-        },
+        Ok(ParentRequest::Lookup { name }) => {
+            match NAMES.iter().skip(1).copied().find(|known| *known == name) {
+                Some(name) => match answer(&ParentReply::Found) {
+                    Attempt::Answer(bytes, _) => Attempt::Answer(bytes, Some(name)),
+                    other => other,
+                },
+                None => answer(&ParentReply::NoService),
+            }
+        }
         Ok(ParentRequest::Exit { code }) => {
             ended(nester, state, code);
             answer(&ParentReply::Ended)

@@ -64,7 +64,8 @@ fn aim(nester: &Nester, state: &State, kind: FlobKind, index: usize, link: &Link
         Link::External(tag) => {
             let tags = nester.tags(&state.environment);
             let known = tags.iter().find(|(known, _)| *known == tag.as_str());
-            let (_, target) = known.ok_or_else(|| failure(FailureKind::NotFound, "nothing here has this tag"))?;
+            let (_, target) =
+                known.ok_or_else(|| failure(FailureKind::NotFound, "nothing here has this tag"))?;
             let fits = target.target_kind().is_some_and(|to| may_lead(kind, index, to));
             if !fits {
                 return Err(cannot());
@@ -106,7 +107,11 @@ fn parse(kind: FlobKind, bytes: &[u8]) -> Outcome<FlobState> {
 fn set_thread(state: &State, place: Place, hash: u64, change: &Change, links: &Links) -> Outcome<()> {
     let seen = seize(&state.environment, place).map_err(refused)?.ok_or_else(changed)?;
     let result = if seen.state.hash == hash { apply(state, place, change, links) } else { Err(changed()) };
-    let flags = change.state.as_ref().and_then(|bytes| bytes.get(FLAGS)).filter(|_| change.mask & group::CONTROL != 0);
+    let flags = change
+        .state
+        .as_ref()
+        .and_then(|bytes| bytes.get(FLAGS))
+        .filter(|_| change.mask & group::CONTROL != 0);
     let stays = match flags {
         Some(flags) if result.is_ok() => u32::from(*flags) & thread_flag::STOPPED != 0,
         _ => was_stopped(&seen),
@@ -133,5 +138,6 @@ fn apply(state: &State, place: Place, change: &Change, links: &Links) -> Outcome
     let FlobState::Thread(mut new) = parse(FlobKind::Thread, bytes)? else { return Ok(()) };
     new.flags |= thread_flag::STOPPED;
     let new = FlobState::Thread(new);
-    any::set_state(FlobKind::Thread, address, Some(new.as_bytes()), links, change.mask & group::ALL).map_err(refused)
+    any::set_state(FlobKind::Thread, address, Some(new.as_bytes()), links, change.mask & group::ALL)
+        .map_err(refused)
 }

@@ -23,7 +23,11 @@ use flob_runtime::{
     sync::{Condition, Guard, Lock},
 };
 
-use super::{restore::Restore, save::{Save, Search}, step::Stepping};
+use super::{
+    restore::Restore,
+    save::{Save, Search},
+    step::Stepping,
+};
 
 /// What the threads of the nester share.
 pub struct Nester {

@@ -80,8 +80,13 @@ pub fn set_trap(environment: &Environment, place: Place, on: bool) -> Result<(),
 }
 
 /// Takes a debug exception over: the thread has none any more, and stays stopped.
-pub fn clear_exception(environment: &Environment, place: Place, exception: &PendingException) -> Result<(), Status> {
-    let state = ThreadState { exception: PendingException { code: 0, ..*exception }, ..ThreadState::default() };
+pub fn clear_exception(
+    environment: &Environment,
+    place: Place,
+    exception: &PendingException,
+) -> Result<(), Status> {
+    let state =
+        ThreadState { exception: PendingException { code: 0, ..*exception }, ..ThreadState::default() };
     let nothing = OwnedReference::new()?;
     let links = Links::NONE.with(thread_link::WAITING_FOR, nothing.at());
     environment.flob::<Thread>(place).set_groups(&state, &links, group::EXCEPTION)
@@ -242,4 +247,3 @@ pub fn forget_all(state: &mut State) {
     let _ = state.own.watcher.stop();
     state.stepping = Stepping::default();
 }
-

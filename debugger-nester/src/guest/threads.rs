@@ -48,7 +48,8 @@ pub fn translator(nester: &Nester, state: &State) -> Result<Translator, Status> 
     let kinds = [FlobKind::Space, FlobKind::Region, FlobKind::Mapping];
     let tags = nester.tags(&state.environment);
     let surroundings = flob_checkpointer::Surroundings { tags: &tags, hidden: &[], clients: &[] };
-    flob_checkpointer::look(&state.environment, &surroundings, HEAD, &kinds).map(|flobs| Translator::new(&flobs))
+    flob_checkpointer::look(&state.environment, &surroundings, HEAD, &kinds)
+        .map(|flobs| Translator::new(&flobs))
 }
 
 /// Holds every thread that runs.
@@ -114,7 +115,8 @@ pub fn resume(nester: &Nester, state: &mut State, scope: Scope) -> Outcome<u32> 
         Scope::Environment => state.held.iter().copied().collect(),
         Scope::Thread(place) => state.held.get(&place).copied().into_iter().collect(),
         Scope::Space(space) => {
-            let threads: BTreeSet<_> = threads_of(&state.environment, space).map_err(refused)?.into_iter().collect();
+            let threads: BTreeSet<_> =
+                threads_of(&state.environment, space).map_err(refused)?.into_iter().collect();
             state.held.intersection(&threads).copied().collect()
         }
     };

@@ -6,8 +6,8 @@ use std::vec::Vec;
 use flob_abi::memory::PHYSICAL_WINDOW;
 use flob_abi::start::start_reference;
 use flob_abi::{
-    Call, FlobKind, MappingState, PAGE_SIZE, PortState, Protection, RegionState, Registers, SpaceState, Status,
-    ThreadState, group,
+    Call, FlobKind, MappingState, PAGE_SIZE, PortState, Protection, RegionState, Registers, SpaceState,
+    Status, ThreadState, group,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -170,7 +170,14 @@ impl Sim {
     }
 
     /// A region over a range of a space; `space` and `keeper` are references or 0. Returns the region and a reference.
-    pub fn make_region(&mut self, space: u64, start: u64, size: u64, protection: Protection, keeper: u64) -> (u64, u64) {
+    pub fn make_region(
+        &mut self,
+        space: u64,
+        start: u64,
+        size: u64,
+        protection: Protection,
+        keeper: u64,
+    ) -> (u64, u64) {
         let region = self.make(FlobKind::Region);
         let state = RegionState { start, size, protection: protection.0, ..RegionState::default() };
         self.set(region, &state, &[space, keeper]);

@@ -8,7 +8,8 @@ use super::program::*;
 use super::sim::Sim;
 
 fn sleeper(sim: &mut Sim, condition: u64, mutex: u64, number: u64) -> u64 {
-    let program = Program::new().call(Call::MutexLock, &[mutex]).call(Call::ConditionWait, &[condition, mutex]);
+    let program =
+        Program::new().call(Call::MutexLock, &[mutex]).call(Call::ConditionWait, &[condition, mutex]);
     let thread = sim.spawn(5, program.say(0, number).call(Call::MutexUnlock, &[mutex]).end());
     sim.run_out();
     thread
@@ -76,7 +77,8 @@ fn ranks_keep_their_order_however_often_they_are_restored() {
     let threads: Vec<u64> = (0..4).map(|number| sleeper(&mut sim, condition, mutex, number)).collect();
     let (waits, null) = (sim.null(), sim.null());
     for _ in 0..100 {
-        let states: Vec<ThreadState> = threads.iter().map(|thread| sim.get_state(*thread, &[0, waits])).collect();
+        let states: Vec<ThreadState> =
+            threads.iter().map(|thread| sim.get_state(*thread, &[0, waits])).collect();
         for thread in &threads {
             sim.set_state(*thread, &ThreadState::default(), group::REGISTERS, &[0, null]);
         }

@@ -48,7 +48,8 @@ fn receive_in_pieces(sent: u64, room: u64) -> (std::vec::Vec<u64>, std::vec::Vec
     let to = sim.pages(24) + 1000;
     let bytes: std::vec::Vec<u8> = (0..sent).map(|index| (index * 7 % 251) as u8).collect();
     sim.write(from, &bytes);
-    let mut server = Program::new().raw_call(ipc::SERVER_WAIT, &words(set, (0, 0), (to, room))).output(0, Rax);
+    let mut server =
+        Program::new().raw_call(ipc::SERVER_WAIT, &words(set, (0, 0), (to, room))).output(0, Rax);
     let mut at = to + room;
     while at < to + sent + room {
         let receive = ipc::IPC | ipc::SERVER | ipc::RECEIVE;
@@ -65,9 +66,11 @@ fn receive_in_pieces(sent: u64, room: u64) -> (std::vec::Vec<u64>, std::vec::Vec
 #[test]
 fn a_long_message_arrives_in_pieces_with_more_data() {
     let (more, success) = (Status::ReceiveMoreData as u64, Status::Success as u64);
-    for (sent, room, ends) in
-        [(50_000, 20_000, &[more, more, success][..]), (40_000, 20_000, &[more, success]), (8, 100, &[success])]
-    {
+    for (sent, room, ends) in [
+        (50_000, 20_000, &[more, more, success][..]),
+        (40_000, 20_000, &[more, success]),
+        (8, 100, &[success]),
+    ] {
         let (statuses, bytes) = receive_in_pieces(sent, room);
         assert_eq!(&statuses[..ends.len()], ends);
         assert!((0..sent).zip(bytes).all(|(index, byte)| byte == (index * 7 % 251) as u8));
@@ -164,7 +167,8 @@ fn the_wrong_end_may_not_send_or_receive() {
     let page = sim.page();
     let connect = ipc::IPC | ipc::SERVER | ipc::WAIT;
     let server = Program::new().raw_call(connect, &words(set, (0, 0), (page, 8)));
-    let server = sim.spawn(5, server.raw_call(ipc::IPC | ipc::SERVER | ipc::SEND, &words(0, (page, 8), (0, 0))).end());
+    let server =
+        sim.spawn(5, server.raw_call(ipc::IPC | ipc::SERVER | ipc::SEND, &words(0, (page, 8), (0, 0))).end());
     let reference = sim.reference(port, FlobKind::Port);
     let client = Program::new().raw_call(ipc::IPC | ipc::CONNECT, &words(reference, (0, 0), (0, 0)));
     let client = sim.spawn(5, client.raw_call(ipc::IPC | ipc::RECEIVE, &words(0, (0, 0), (page, 8))).end());
@@ -198,7 +202,11 @@ fn what_is_left_of_a_valid_call_is_valid() {
         while ipc::is_valid(call) {
             let Some(step) = crate::wait::next_step(call) else { break };
             call &= !step;
-            assert!(crate::wait::next_step(call).is_none() || ipc::is_valid(call), "{:#x} left of {steps:#x}", call);
+            assert!(
+                crate::wait::next_step(call).is_none() || ipc::is_valid(call),
+                "{:#x} left of {steps:#x}",
+                call
+            );
         }
     }
 }

@@ -63,7 +63,7 @@ fn whatever_is_derived_can_be_forgotten_at_any_moment() {
 
 #[test]
 fn any_thread_can_be_stopped_scrambled_and_put_back_at_any_kernel_entry() {
-    disturbed("torture", 4, |sim, environment, random| {
+    disturbed("torture", 10, |sim, environment, random| {
         let threads: Vec<u64> = environment
             .flobs(sim)
             .into_iter()
@@ -76,7 +76,7 @@ fn any_thread_can_be_stopped_scrambled_and_put_back_at_any_kernel_entry() {
 
 #[test]
 fn a_whole_environment_can_be_destroyed_and_made_anew_at_any_kernel_entry() {
-    disturbed("rebuild", 4, |sim, environment, random| {
+    disturbed("rebuild", 6, |sim, environment, random| {
         if random.chance(6) {
             environment.rebuild(sim, random);
         }

@@ -59,7 +59,8 @@ impl Environment {
         let (scratch, mut flobs) = (sim.scratch(), Vec::new());
         let (mut offset, mut left) = (0, self.size);
         while left > 0 {
-            let end = sim.try_call(Call::RegionSearch, &[self.region, offset, left, scratch, 8]).expect("a status");
+            let end =
+                sim.try_call(Call::RegionSearch, &[self.region, offset, left, scratch, 8]).expect("a status");
             (offset, left) = (end.rsi, end.rdx);
             for entry in sim.read(scratch, 16 * (8 - end.r8 as usize)).chunks(16) {
                 let found = Found::read_from_bytes(entry).expect("an entry");
@@ -90,7 +91,9 @@ impl Environment {
         match Status::from_number(end.rax) {
             Some(Status::Success) => {
                 let place = self.memory + end.rdi;
-                Link::Inside(all.iter().position(|(other, _)| *other == place).expect("found by the search too"))
+                Link::Inside(
+                    all.iter().position(|(other, _)| *other == place).expect("found by the search too"),
+                )
             }
             _ => Link::Outside(reference),
         }
@@ -120,7 +123,10 @@ impl Environment {
         for index in shuffled(saved.len(), random) {
             let flob = &saved[index];
             if flob.kind == FlobKind::Thread {
-                assert_eq!(sim.set_raw(flob.kind, flob.place, &flob.state, group::CONTROL, &[]), Status::Success);
+                assert_eq!(
+                    sim.set_raw(flob.kind, flob.place, &flob.state, group::CONTROL, &[]),
+                    Status::Success
+                );
             }
         }
     }
@@ -147,7 +153,12 @@ impl Environment {
             state[8] |= thread_flag::STOPPED as u8;
         }
         assert!(links.len() <= MAX_LINKS);
-        assert_eq!(sim.set_raw(flob.kind, flob.place, &state, group::ALL, &links), Status::Success, "{:?}", flob.kind);
+        assert_eq!(
+            sim.set_raw(flob.kind, flob.place, &state, group::ALL, &links),
+            Status::Success,
+            "{:?}",
+            flob.kind
+        );
     }
 
     /// Stops one thread, takes it out, writes nonsense over it and puts it back.
@@ -162,7 +173,8 @@ impl Environment {
         nonsense[8] |= thread_flag::STOPPED as u8;
         let mask = random.below(group::ALL + 1) | group::CONTROL;
         sim.set_raw(FlobKind::Thread, thread, &nonsense, mask, &[]);
-        let links: Vec<u64> = saved.links.iter().zip(self.references.clone()).map(|(_, reference)| reference).collect();
+        let links: Vec<u64> =
+            saved.links.iter().zip(self.references.clone()).map(|(_, reference)| reference).collect();
         assert_eq!(sim.set_raw(FlobKind::Thread, thread, &saved.state, group::ALL, &links), Status::Success);
     }
 }

@@ -2,8 +2,8 @@
 
 use flob_abi::exception::reply_action;
 use flob_abi::{
-    Call, ExceptionCode, ExceptionMessage, ExceptionReply, FlobKind, Handlers, Protection, Registers, SpaceState, Status, ThreadState,
-    group, ipc, thread_flag,
+    Call, ExceptionCode, ExceptionMessage, ExceptionReply, FlobKind, Handlers, Protection, Registers,
+    SpaceState, Status, ThreadState, group, ipc, thread_flag,
 };
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -215,7 +215,8 @@ fn a_reflected_call_goes_to_the_keeper() {
     let (set, port) = sim.make_port(2);
     let _ = set;
     let space = sim.make(FlobKind::Space);
-    let state = SpaceState { flags: flob_abi::space_flag::REFLECT_CALLS, ceiling: 20, ..SpaceState::default() };
+    let state =
+        SpaceState { flags: flob_abi::space_flag::REFLECT_CALLS, ceiling: 20, ..SpaceState::default() };
     let to_port = sim.reference(port, FlobKind::Port);
     sim.set(space, &state, &[to_port]);
     let to_space = sim.reference(space, FlobKind::Space);

@@ -56,7 +56,14 @@ fn garbage(seed: u64) -> Garbage {
     let (_, space) = sim.make_space(10, None);
     sim.make_mapping(region, space, (0, AT, size), Protection::ALL);
     let entry = sim.load(Program::new().op(Op::Syscall).end());
-    let mut this = Garbage { sim, entry, random: Random::seeded(seed), memory, callers: Vec::new(), references: vec![region, space] };
+    let mut this = Garbage {
+        sim,
+        entry,
+        random: Random::seeded(seed),
+        memory,
+        callers: Vec::new(),
+        references: vec![region, space],
+    };
     this.populate(space);
     this
 }
@@ -79,7 +86,11 @@ impl Garbage {
             self.sim.create_at(FlobKind::Thread, place);
             self.remember(place, FlobKind::Thread);
             let entry = self.entry;
-            let state = ThreadState { registers: Registers { rip: entry, ..Registers::default() }, priority: 5, ..ThreadState::default() };
+            let state = ThreadState {
+                registers: Registers { rip: entry, ..Registers::default() },
+                priority: 5,
+                ..ThreadState::default()
+            };
             let status = self.sim.set_state(place, &state, group::ALL & !group::VECTORS, &[space]);
             assert_eq!(status, flob_abi::Status::Success);
             self.callers.push(place);
@@ -98,7 +109,9 @@ impl Garbage {
         let random = &mut self.random;
         match random.below(8) {
             0 => random.next(),
-            1 => random.pick(&[0, 1, u64::MAX, 0x7fff_ffff_f000, 0x7fff_ffff_efff, 0x8000_0000_0000, !0 << 47]),
+            1 => {
+                random.pick(&[0, 1, u64::MAX, 0x7fff_ffff_f000, 0x7fff_ffff_efff, 0x8000_0000_0000, !0 << 47])
+            }
             2 => base + random.below(PAGES * PAGE_SIZE),
             3 => base + (1 + random.below(PAGES - 1)) * PAGE_SIZE,
             _ => base + PAGE_SIZE + random.below((PAGES - 1) * 8) * 512,
@@ -184,12 +197,15 @@ impl Garbage {
         }
         let registers = self.registers(self.entry);
         let flags = if self.random.chance(8) { thread_flag::STOPPED } else { 0 };
-        let state = ThreadState { flags, priority: 5, registers: registers, ..ThreadState::default() };
+        let state = ThreadState { flags, priority: 5, registers, ..ThreadState::default() };
         let mut links = vec![0; 6];
         if !self.random.chance(4) {
             (links[0], links[1]) = (self.references[1], self.sim.null_reference());
         }
-        let mask = group::CONTROL | group::REGISTERS | group::SCHEDULING | if self.random.chance(2) { group::EXCEPTION } else { 0 };
+        let mask = group::CONTROL
+            | group::REGISTERS
+            | group::SCHEDULING
+            | if self.random.chance(2) { group::EXCEPTION } else { 0 };
         self.sim.set_state(caller, &state, mask, &links);
     }
 }

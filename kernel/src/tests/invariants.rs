@@ -9,7 +9,7 @@ use crate::record::{Body, FlobId, Queue, ThreadId};
 
 impl<M: Machine> Kernel<M> {
     /// The thread at an address of the first space.
-    pub fn thread_at(&mut self, address: u64) -> ThreadId {
+    pub(crate) fn thread_at(&mut self, address: u64) -> ThreadId {
         let root = self.root.expect("there is a first space");
         let found = self.find(root, address, flob_abi::FlobKind::Thread, flob_abi::Protection::READ);
         found.expect("a thread").as_thread().expect("a thread")
@@ -46,7 +46,9 @@ impl<M: Machine> Kernel<M> {
                 assert_eq!(queues.insert(index, Queue::Line(line)), None);
             }
         }
-        let threads = (0..self.threads.end()).filter_map(|index| self.threads.id_at(index)).map(|id| ThreadId(id).into());
+        let threads = (0..self.threads.end())
+            .filter_map(|index| self.threads.id_at(index))
+            .map(|id| ThreadId(id).into());
         let objects = (0..self.objects.end()).filter_map(|index| self.objects.id_at(index)).map(FlobId);
         for id in threads.chain(objects) {
             for index in self.walk(self.waiters(id)) {
@@ -74,7 +76,8 @@ impl<M: Machine> Kernel<M> {
             let Some(object) = self.objects.at(index) else { continue };
             match &object.body {
                 Body::Mapping(mapping) => {
-                    mappings.0 += usize::from(mapping.space.is_some()) + usize::from(mapping.region.is_some());
+                    mappings.0 +=
+                        usize::from(mapping.space.is_some()) + usize::from(mapping.region.is_some());
                 }
                 Body::Region(region) => {
                     regions.0 += usize::from(region.space.is_some());

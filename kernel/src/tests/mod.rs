@@ -3,6 +3,7 @@
 mod build;
 mod environment;
 mod invariants;
+mod processor;
 mod program;
 mod random;
 mod sim;

@@ -38,7 +38,8 @@ fn waiters_get_the_mutex_in_order() {
     let mutex = sim.make(FlobKind::Mutex);
     sim.ok(Call::MutexLock, &[mutex]);
     for number in 0..3 {
-        let program = Program::new().call(Call::MutexLock, &[mutex]).say(0, number).call(Call::MutexUnlock, &[mutex]);
+        let program =
+            Program::new().call(Call::MutexLock, &[mutex]).say(0, number).call(Call::MutexUnlock, &[mutex]);
         sim.spawn(5, program.end());
         sim.run_out();
     }

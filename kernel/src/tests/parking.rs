@@ -26,9 +26,8 @@ fn a_parked_client_waits_until_its_server_takes_it_up() {
     let (page, reference) = (sim.page(), sim.null());
     // Parks the first client, answers the second, then the first.
     let second = sim.null();
-    let program = parker(set, page, reference)
-        .raw_call(ipc::SERVER_WAIT, &words(set, (0, 0), (page, 8)))
-        .say(0, 1);
+    let program =
+        parker(set, page, reference).raw_call(ipc::SERVER_WAIT, &words(set, (0, 0), (page, 8))).say(0, 1);
     let program = answer(program, page).call(Call::ThreadSetServer, &[reference]);
     sim.spawn(5, answer(program, page).end());
     let first = sim.client(port, 11, 1);

@@ -2,7 +2,10 @@
 
 use flob_abi::call::Found;
 use flob_abi::exception::reply_action;
-use flob_abi::{Call, ExceptionCode, ExceptionMessage, ExceptionReply, FlobKind, MappingState, Misuse, PAGE_SIZE, Protection, RegionState, Status, ThreadState, group, ipc};
+use flob_abi::{
+    Call, ExceptionCode, ExceptionMessage, ExceptionReply, FlobKind, MappingState, Misuse, PAGE_SIZE,
+    Protection, RegionState, Status, ThreadState, group, ipc,
+};
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::program::*;
@@ -108,7 +111,11 @@ fn destroying_a_space_in_between_cuts_off_what_is_below_and_leaves_the_lists_who
     sim.run(3000);
     assert_eq!(sim.stop(cut_off).exception.code, ExceptionCode::PageFault as u32);
     // The mapping into the dead space changes hands; the region still knows all of its mappings.
-    sim.set(orphan, &MappingState { start: AT, size: PAGE_SIZE, protection: 7, ..MappingState::default() }, &[0, below]);
+    sim.set(
+        orphan,
+        &MappingState { start: AT, size: PAGE_SIZE, protection: 7, ..MappingState::default() },
+        &[0, below],
+    );
     let state: RegionState = sim.get_state(region, &[]);
     sim.set(region, &RegionState { protection: 0, ..state }, &[]);
     sim.run_out();
@@ -143,7 +150,9 @@ fn bad_ranges_are_a_status() {
     let mut sim = Sim::new();
     let region = sim.make(FlobKind::Region);
     let mapping = sim.make(FlobKind::Mapping);
-    for (start, size, protection) in [(1, 4096, 7), (0, 1, 7), (u64::MAX - 4095, 8192, 7), (0, 4096, 8), (0, 1 << 48, 1)] {
+    for (start, size, protection) in
+        [(1, 4096, 7), (0, 1, 7), (u64::MAX - 4095, 8192, 7), (0, 4096, 8), (0, 1 << 48, 1)]
+    {
         let state = RegionState { start, size, protection, ..RegionState::default() };
         assert_eq!(sim.set_state(region, &state, group::ALL, &[]), Status::InvalidState);
         let state = MappingState { start, size, protection, ..MappingState::default() };
@@ -203,7 +212,12 @@ fn region_search_finds_all_flobs_and_can_be_taken_up() {
     let memory = sim.pages(40);
     let (region, _) = sim.make_region(ROOT_SPACE, memory, 40 * PAGE_SIZE, Protection::NONE, 0);
     let mut made = Vec::new();
-    for (offset, kind) in [(512, FlobKind::Port), (4096, FlobKind::Thread), (8192 + 3584, FlobKind::Mutex), (38 * 4096, FlobKind::Space)] {
+    for (offset, kind) in [
+        (512, FlobKind::Port),
+        (4096, FlobKind::Thread),
+        (8192 + 3584, FlobKind::Mutex),
+        (38 * 4096, FlobKind::Space),
+    ] {
         sim.create_at(kind, memory + offset);
         made.push(Found { offset, kind: kind as u32, reserved: 0 });
     }
@@ -254,6 +268,9 @@ fn move_keeps_all_links_and_frees_the_old_place() {
     assert!(sim.same(before, after) && sim.same(link, after));
     sim.create_at(FlobKind::Mutex, set);
     assert_eq!(sim.wrong(Call::PortSetMove, &[to, set]), Misuse::FlobExists);
-    let state: ThreadState = { let thread = sim.spawn(1, Program::new().end()); sim.stop(thread) };
+    let state: ThreadState = {
+        let thread = sim.spawn(1, Program::new().end());
+        sim.stop(thread)
+    };
     assert_eq!(state.priority, 1);
 }

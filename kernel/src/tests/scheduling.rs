@@ -72,7 +72,12 @@ fn grants_are_handed_down_and_never_up() {
         sim.run_out();
         assert_eq!(sim.stop(thread).exception.detail, Misuse::NotGranted as u32, "{}", call.name());
     }
-    let ports = [PortRange { first: 0xf4, count: 4 }, PortRange::default(), PortRange::default(), PortRange::default()];
+    let ports = [
+        PortRange { first: 0xf4, count: 4 },
+        PortRange::default(),
+        PortRange::default(),
+        PortRange::default(),
+    ];
     sim.set(space, &SpaceState { ceiling: 20, interrupts: 2, ports, ..SpaceState::default() }, &[]);
     // A child with what it has may hand it on, but no more.
     let memory = sim.pages(2);
@@ -119,7 +124,7 @@ fn bad_contents_of_a_thread_are_a_status_and_the_rest_is_masked() {
     }
     assert_eq!(sim.set_state(thread, &good, group::ALL + 1, &[]), Status::InvalidState);
     let mut state = good;
-    state.registers.rflags = u64::MAX & !crate::thread::TRAP_FLAG;
+    state.registers.rflags = !crate::thread::TRAP_FLAG;
     state.debug.dr6 = u64::MAX;
     state.debug.dr7 = u64::MAX;
     state.vectors.fill(0xff);
@@ -143,7 +148,12 @@ fn a_thread_may_not_stop_or_destroy_itself_and_state_says_whether_it_was_stopped
         sim.set(thread, &state, &[ROOT_SPACE]);
         sim.run_out();
         let state = sim.stop(thread);
-        assert_eq!((state.exception.detail, state.flags & 1), (Misuse::CurrentThread as u32, 0), "{}", call.name());
+        assert_eq!(
+            (state.exception.detail, state.flags & 1),
+            (Misuse::CurrentThread as u32, 0),
+            "{}",
+            call.name()
+        );
         assert_eq!(state.exception.code, ExceptionCode::Misuse as u32);
         assert_eq!(sim.stop(thread).flags & 1, 1);
     }

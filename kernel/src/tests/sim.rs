@@ -6,13 +6,13 @@ use std::vec::Vec;
 
 use flob_abi::memory::PHYSICAL_WINDOW;
 use flob_abi::start::start_reference;
-use flob_abi::{Call, ExceptionCode, FlobKind, Misuse, PAGE_SIZE, Protection, Registers, Status, ThreadState, group};
+use flob_abi::{Call, ExceptionCode, FlobKind, Misuse, PAGE_SIZE, Registers, Status, ThreadState, group};
 use flob_abi::{Handlers, thread_flag};
 
-use super::program::{ARGS, Op, Program, Reg, address_of, behind, fetch};
+use super::program::{ARGS, Op, Program, Reg, address_of};
 use crate::record::ThreadId;
 use crate::simulated::Simulated;
-use crate::{Boot, Event, Frame, Kernel, SpaceKey};
+use crate::{Boot, Event, Frame, Kernel};
 
 pub const FRAMES: u32 = 512;
 /// Where the driver stands when it calls, and where its exceptions lead.
@@ -20,8 +20,6 @@ const DRIVER: u64 = 0x6000_0000;
 const HANDLER: u64 = 0x6000_1000;
 /// The line by which the driver is woken.
 const BELL: u8 = 15;
-/// Instructions between two ticks.
-const TICK_EVERY: u64 = 50;
 
 /// The first space's own reference, in its memory.
 pub const ROOT_SPACE: u64 = PHYSICAL_WINDOW + 3 * PAGE_SIZE + start_reference::SPACE;
@@ -31,19 +29,20 @@ pub type Wrong = (Misuse, u64);
 
 pub struct Sim {
     pub kernel: Kernel<Simulated>,
-    code: Vec<Op>,
+    pub code: Vec<Op>,
     pub output: BTreeMap<usize, Vec<u64>>,
     driver: ThreadId,
     next_frame: u32,
     next_granule: u64,
-    instructions: u64,
+    pub instructions: u64,
 }
 
 impl Sim {
     pub fn new() -> Self {
         let mut kernel = Kernel::new(Simulated::new(FRAMES), Frame(1)..Frame(FRAMES));
         let stack = PHYSICAL_WINDOW + 5 * PAGE_SIZE;
-        let boot = Boot { flobs: Frame(1), start_info: PHYSICAL_WINDOW + 3 * PAGE_SIZE, entry: DRIVER, stack };
+        let boot =
+            Boot { flobs: Frame(1), start_info: PHYSICAL_WINDOW + 3 * PAGE_SIZE, entry: DRIVER, stack };
         kernel.start(boot);
         kernel.current().expect("the first thread runs");
         let first = kernel.current.expect("the first thread runs");
@@ -137,7 +136,8 @@ impl Sim {
 
     /// A call that is no misuse; its status.
     pub fn call(&mut self, call: Call, args: &[u64]) -> Status {
-        let registers = self.try_call(call, args).unwrap_or_else(|wrong| panic!("{}: {wrong:?}", call.name()));
+        let registers =
+            self.try_call(call, args).unwrap_or_else(|wrong| panic!("{}: {wrong:?}", call.name()));
         Status::from_number(registers.rax).expect("a call returns a status")
     }
 
@@ -189,8 +189,12 @@ impl Sim {
     pub fn run_until(&mut self, instructions: u64, mut done: impl FnMut(&mut Self, bool) -> bool) -> u64 {
         let driver = self.driver;
         assert_eq!(self.current(), Some(driver));
-        *self.registers(driver) =
-            Registers { rax: Call::InterruptWait as u64, rdi: u64::from(BELL), rip: DRIVER, ..*self.registers(driver) };
+        *self.registers(driver) = Registers {
+            rax: Call::InterruptWait as u64,
+            rdi: u64::from(BELL),
+            rip: DRIVER,
+            ..*self.registers(driver)
+        };
         self.kernel.event(Event::Call);
         let mut executed = 0;
         while executed < instructions && self.current().is_some() {
@@ -208,72 +212,6 @@ impl Sim {
     /// Lets all others run until none can.
     pub fn run_out(&mut self) {
         assert!(self.run(2_000_000) < 2_000_000, "the programs do not come to an end");
-    }
-
-    /// Executes one instruction of the current thread. True if the kernel was entered.
-    fn step(&mut self) -> bool {
-        self.instructions += 1;
-        if self.instructions.is_multiple_of(TICK_EVERY) {
-            self.kernel.machine().pass(1_000_000);
-            self.kernel.event(Event::Tick);
-        }
-        let Some((context, key, _)) = self.kernel.current() else { return true };
-        let mut registers = context.registers;
-        let steps = registers.rflags & crate::thread::TRAP_FLAG != 0;
-        let event = match fetch(&self.code, registers.rip) {
-            None => Some(Event::Fault { address: registers.rip, access: Protection::EXECUTE }),
-            Some(op) => self.execute(op, &mut registers, key),
-        };
-        if event.is_none() {
-            let (context, ..) = self.kernel.current().expect("still runs");
-            context.registers = registers;
-        }
-        let event = event.or(steps.then_some(Event::Trap { code: ExceptionCode::Debug, detail: 1 << 14 }));
-        let Some(event) = event else { return false };
-        self.kernel.event(event);
-        true
-    }
-
-    fn execute(&mut self, op: Op, registers: &mut Registers, key: SpaceKey) -> Option<Event> {
-        let mut next = behind(registers.rip);
-        match op {
-            Op::Set(reg, value) => *reg.of(registers) = value,
-            Op::Add(reg, value) => *reg.of(registers) = reg.of(registers).wrapping_add(value),
-            Op::Move(to, from) => *to.of(registers) = *from.of(registers),
-            Op::Load(reg, base, offset) => {
-                let address = base.of(registers).wrapping_add(offset);
-                match self.load_user(key, address) {
-                    Some(value) => *reg.of(registers) = value,
-                    None => return Some(Event::Fault { address, access: Protection::READ }),
-                }
-            }
-            Op::Store(base, offset, reg) => {
-                let address = base.of(registers).wrapping_add(offset);
-                if self.store_user(key, address, *reg.of(registers)).is_none() {
-                    return Some(Event::Fault { address, access: Protection::WRITE });
-                }
-            }
-            Op::Jump(target) => next = target,
-            Op::JumpIf(reg, value, target) if *reg.of(registers) == value => next = target,
-            Op::JumpUnless(reg, value, target) if *reg.of(registers) != value => next = target,
-            Op::JumpIf(..) | Op::JumpUnless(..) => {}
-            Op::Syscall => return Some(Event::Call),
-            Op::Output(channel, reg) => self.output.entry(channel).or_default().push(*reg.of(registers)),
-            Op::Trap(code) => return Some(Event::Trap { code, detail: 0 }),
-        }
-        registers.rip = next;
-        None
-    }
-
-    fn load_user(&mut self, key: SpaceKey, address: u64) -> Option<u64> {
-        let machine = self.kernel.machine();
-        let byte = |index| machine.user_byte(key, address + index);
-        (0..8).rev().try_fold(0, |value, index| Some(value << 8 | u64::from(byte(index)?)))
-    }
-
-    fn store_user(&mut self, key: SpaceKey, address: u64, value: u64) -> Option<()> {
-        let machine = self.kernel.machine();
-        (0..8).zip(value.to_le_bytes()).try_for_each(|(index, byte)| machine.set_user_byte(key, address + index, byte))
     }
 
     /// What a channel said.

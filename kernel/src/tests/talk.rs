@@ -39,7 +39,8 @@ pub fn adder(set: u64, page: u64, add: u64) -> Program {
     let receive = (page, 8);
     let program = Program::new().raw_call(ipc::SERVER_WAIT, &words(set, (0, 0), receive));
     let again = program.here();
-    let program = program.set(R14, page).op(Op::Load(R15, R14, 0)).op(Op::Add(R15, add)).op(Op::Store(R14, 8, R15));
+    let program =
+        program.set(R14, page).op(Op::Load(R15, R14, 0)).op(Op::Add(R15, add)).op(Op::Store(R14, 8, R15));
     program
         .set(R14, 0)
         .set(R15, 0)

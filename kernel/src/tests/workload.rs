@@ -54,14 +54,19 @@ fn until_box(program: Program, empty: bool, condition: u64) -> Program {
     let program = program.set(R14, BOX).op(Op::Load(R15, R14, 0));
     let done = program.here() + 6;
     let jump = if empty { Op::JumpIf(R15, 0, done) } else { Op::JumpUnless(R15, 0, done) };
-    program.op(jump).call(Call::ConditionWait, &[AT + condition, AT + MUTEX]).op(Op::Jump(again)).op(Op::Add(R15, 0))
+    program
+        .op(jump)
+        .call(Call::ConditionWait, &[AT + condition, AT + MUTEX])
+        .op(Op::Jump(again))
+        .op(Op::Add(R15, 0))
 }
 
 fn producer() -> Program {
     Program::new().rounds(data(0), ROUNDS, |program| {
         let program = until_box(program.call(Call::MutexLock, &[AT + MUTEX]), true, EMPTY);
         let program = program.set(R14, data(0)).op(Op::Load(R15, R14, 0)).op(Op::Add(R15, 1));
-        let program = program.set(R14, BOX).op(Op::Store(R14, 0, R15)).call(Call::ConditionSignal, &[AT + FULL]);
+        let program =
+            program.set(R14, BOX).op(Op::Store(R14, 0, R15)).call(Call::ConditionSignal, &[AT + FULL]);
         program.call(Call::MutexUnlock, &[AT + MUTEX])
     })
 }
@@ -81,9 +86,8 @@ const REQUEST: u64 = AT + 34 * PAGE_SIZE + 8;
 const ARRIVED: u64 = AT + 37 * PAGE_SIZE + 16;
 
 fn server() -> Program {
-    let receive = |send: (u64, u64)| {
-        with_references(AT + SET, send, (ARRIVED, LONG), (0, 0), (data(2) + 64, 1))
-    };
+    let receive =
+        |send: (u64, u64)| with_references(AT + SET, send, (ARRIVED, LONG), (0, 0), (data(2) + 64, 1));
     let program = Program::new().raw_call(ipc::SERVER_WAIT, &receive((0, 0)));
     let again = program.here();
     let program = program.set(R14, ARRIVED).op(Op::Load(R15, R14, LONG - 8)).op(Op::Add(R15, 1000));
@@ -113,12 +117,13 @@ fn keeper() -> Program {
 
 /// Counts in memory that it may not write.
 fn writer() -> Program {
-    Program::new().rounds(INNER, ROUNDS, |program| {
-        let program = program.set(R14, INNER + PAGE_SIZE).op(Op::Load(R15, R14, 0)).op(Op::Add(R15, 7));
-        program.op(Op::Store(R14, 0, R15)).op(Op::Load(R15, R14, 0)).output(6, R15)
-    })
-    // Its keeper would answer any exception: it ends asleep.
-    .call(Call::ConditionSleep, &[INNER + 3 * PAGE_SIZE, 0])
+    Program::new()
+        .rounds(INNER, ROUNDS, |program| {
+            let program = program.set(R14, INNER + PAGE_SIZE).op(Op::Load(R15, R14, 0)).op(Op::Add(R15, 7));
+            program.op(Op::Store(R14, 0, R15)).op(Op::Load(R15, R14, 0)).output(6, R15)
+        })
+        // Its keeper would answer any exception: it ends asleep.
+        .call(Call::ConditionSleep, &[INNER + 3 * PAGE_SIZE, 0])
 }
 
 /// Counts under a mutex, with others.
@@ -126,7 +131,10 @@ fn counter(thread: u64) -> Program {
     Program::new().rounds(data(thread), ROUNDS, |program| {
         let program = program.call(Call::MutexLock, &[AT + COUNT_MUTEX]).set(R14, COUNTER);
         let program = program.op(Op::Load(R15, R14, 0)).op(Op::Add(R15, 1)).call(Call::Null, &[]);
-        program.op(Op::Store(R14, 0, R15)).call(Call::MutexUnlock, &[AT + COUNT_MUTEX]).output(thread as usize, Rax)
+        program
+            .op(Op::Store(R14, 0, R15))
+            .call(Call::MutexUnlock, &[AT + COUNT_MUTEX])
+            .output(thread as usize, Rax)
     })
 }
 
@@ -158,7 +166,8 @@ pub fn workload(sim: &mut Sim) -> Environment {
     sim.set(at(MAPPING), &mapping, &[to_region, space]);
     let inner_size = (INNER_PAGES.end - INNER_PAGES.start) * PAGE_SIZE;
     let start = AT + INNER_PAGES.start * PAGE_SIZE;
-    let state = RegionState { start, size: inner_size, protection: Protection::READ.0, ..RegionState::default() };
+    let state =
+        RegionState { start, size: inner_size, protection: Protection::READ.0, ..RegionState::default() };
     sim.set(at(INNER_REGION), &state, &[space, keeper_port]);
     let inner_region = to(sim, INNER_REGION, FlobKind::Region);
     let state = MappingState { start: INNER, size: inner_size, protection: all, ..MappingState::default() };
@@ -174,24 +183,19 @@ pub fn workload(sim: &mut Sim) -> Environment {
         sim.write_words(arrays + thread * PAGE_SIZE + 64, &[AT + reference]);
     }
     sim.write_words(memory + REQUEST - AT + LONG - 8, &[77]);
-    let programs = [
-        producer(),
-        consumer(),
-        server(),
-        client(3),
-        client(4),
-        keeper(),
-        writer(),
-        counter(7),
-        counter(8),
-    ];
+    let programs =
+        [producer(), consumer(), server(), client(3), client(4), keeper(), writer(), counter(7), counter(8)];
     for (thread, program) in (0..).zip(programs) {
         let place = at((2 + thread) * PAGE_SIZE);
         sim.create_at(FlobKind::Thread, place);
         let rip = sim.load(program.end());
         let registers = Registers { rip, ..Registers::default() };
         let space = if thread == 6 { inner } else { space };
-        sim.set(place, &ThreadState { registers, priority: 5, own_address: place, ..ThreadState::default() }, &[space]);
+        sim.set(
+            place,
+            &ThreadState { registers, priority: 5, own_address: place, ..ThreadState::default() },
+            &[space],
+        );
     }
     Environment::new(memory, size, region)
 }

@@ -40,7 +40,9 @@ impl ProgramFile for &[u8] {
 
     fn read(&mut self, offset: u64, buffer: &mut [u8]) -> bool {
         let Ok(start) = usize::try_from(offset) else { return false };
-        let Some(bytes) = start.checked_add(buffer.len()).and_then(|end| self.get(start..end)) else { return false };
+        let Some(bytes) = start.checked_add(buffer.len()).and_then(|end| self.get(start..end)) else {
+            return false;
+        };
         buffer.copy_from_slice(bytes);
         true
     }
@@ -214,7 +216,11 @@ impl Elf {
             let mut first = segment.address & !(PAGE_SIZE - 1);
             let end = (segment.address + segment.size).next_multiple_of(PAGE_SIZE);
             if let Some(last) = runs.last_mut().filter(|last| last.address + last.size > first) {
-                let shared = Run { address: first, size: PAGE_SIZE, protection: last.protection.or(segment.protection) };
+                let shared = Run {
+                    address: first,
+                    size: PAGE_SIZE,
+                    protection: last.protection.or(segment.protection),
+                };
                 last.size -= PAGE_SIZE;
                 if last.size == 0 {
                     runs.pop();
@@ -300,7 +306,10 @@ fn file_hash(file: &mut impl ProgramFile) -> Result<u64, ElfError> {
     let mut offset = 0;
     while offset < file.size() {
         let count = (file.size() - offset).min(buffer.len() as u64);
-        let piece = usize::try_from(count).ok().and_then(|count| buffer.get_mut(..count)).ok_or(ElfError::Truncated)?;
+        let piece = usize::try_from(count)
+            .ok()
+            .and_then(|count| buffer.get_mut(..count))
+            .ok_or(ElfError::Truncated)?;
         if !file.read(offset, piece) {
             return Err(ElfError::Truncated);
         }

@@ -4,7 +4,14 @@ use super::*;
 
 const BASE: u64 = PROGRAM_BASE;
 
-fn program_header(kind: u32, flags: u32, offset: u64, address: u64, file_size: u64, size: u64) -> ProgramHeader {
+fn program_header(
+    kind: u32,
+    flags: u32,
+    offset: u64,
+    address: u64,
+    file_size: u64,
+    size: u64,
+) -> ProgramHeader {
     ProgramHeader { kind, flags, offset, address, physical: address, file_size, size, alignment: PAGE_SIZE }
 }
 
@@ -56,7 +63,11 @@ fn a_shared_page_gets_what_both_segments_need() {
     let code = program_header(SEGMENT_LOAD, 5, 0, BASE, 0x1800, 0x1800);
     let data = program_header(SEGMENT_LOAD, 6, 0x1800, BASE + 0x1800, 0x10, 0x1000);
     let runs = read(&file(BASE, &[code, data])).unwrap().runs();
-    let expected = [(BASE, Protection::READ_EXECUTE), (BASE + 0x1000, Protection::ALL), (BASE + 0x2000, Protection::READ_WRITE)];
+    let expected = [
+        (BASE, Protection::READ_EXECUTE),
+        (BASE + 0x1000, Protection::ALL),
+        (BASE + 0x2000, Protection::READ_WRITE),
+    ];
     assert_eq!(runs.iter().map(|run| (run.address, run.protection)).collect::<Vec<_>>(), expected);
     assert!(runs.iter().all(|run| run.size == PAGE_SIZE));
 }

@@ -16,7 +16,7 @@ use core::fmt;
 use flob_abi::{
     FlobKind, PAGE_SIZE, Protection, SpaceState, Status,
     flob::GRANULE,
-    start::{HEAP_BASE, PROGRAM_BASE, START_MAGIC, START_PAGE, STACK_TOP, StartInfo, start_reference},
+    start::{HEAP_BASE, PROGRAM_BASE, STACK_TOP, START_MAGIC, START_PAGE, StartInfo, start_reference},
 };
 use zerocopy::IntoBytes;
 
@@ -207,7 +207,12 @@ impl Environment {
         space.reference(self.flob(layout.start + start_reference::SPACE))
     }
 
-    fn load_segment(&self, file: &mut impl ProgramFile, segment: &Segment, layout: &Layout) -> Result<(), StartError> {
+    fn load_segment(
+        &self,
+        file: &mut impl ProgramFile,
+        segment: &Segment,
+        layout: &Layout,
+    ) -> Result<(), StartError> {
         let mut buffer = vec![0; PIECE];
         let mut done = 0;
         while done < segment.file_size {
@@ -278,7 +283,8 @@ impl Layout {
             layout.mapped.push(Mapped { run, place: free });
             free = free.checked_add(run.size).ok_or(StartError::Memory)?;
         }
-        layout.heap_size = memory.checked_sub(free).filter(|size| *size >= MIN_HEAP).ok_or(StartError::Memory)?;
+        layout.heap_size =
+            memory.checked_sub(free).filter(|size| *size >= MIN_HEAP).ok_or(StartError::Memory)?;
         // Executable too: a program that is a nester itself has its child's code there.
         let heap = Run { address: HEAP_BASE, size: layout.heap_size, protection: Protection::ALL };
         layout.mapped.push(Mapped { run: heap, place: free });
@@ -288,7 +294,8 @@ impl Layout {
     /// The place of this address, and how many bytes follow there in one piece.
     fn place_of(&self, address: u64) -> Option<(u64, u64)> {
         self.mapped.iter().find_map(|mapped| {
-            let offset = address.checked_sub(mapped.run.address).filter(|offset| *offset < mapped.run.size)?;
+            let offset =
+                address.checked_sub(mapped.run.address).filter(|offset| *offset < mapped.run.size)?;
             Some((mapped.place + offset, mapped.run.size - offset))
         })
     }

@@ -65,7 +65,9 @@ impl ChildMemory {
 
     /// Whether this page holds nothing but zeroes; `true` for one that does not exist.
     pub fn is_page_zero(&self, page: u64) -> bool {
-        let Some(address) = page.checked_mul(PAGE_SIZE).and_then(|offset| self.range(offset, PAGE_SIZE as usize)) else {
+        let Some(address) =
+            page.checked_mul(PAGE_SIZE).and_then(|offset| self.range(offset, PAGE_SIZE as usize))
+        else {
             return true;
         };
         let words = core::ptr::with_exposed_provenance::<u64>(address);
@@ -76,7 +78,9 @@ impl ChildMemory {
     /// All of it as a buffer to be filled: for memory that no child has.
     pub fn buffer(&mut self) -> &mut [u8] {
         // SAFETY: the range is ours and initialised, and the borrow keeps other uses of this value out.
-        unsafe { core::slice::from_raw_parts_mut(core::ptr::with_exposed_provenance_mut(self.start), self.size) }
+        unsafe {
+            core::slice::from_raw_parts_mut(core::ptr::with_exposed_provenance_mut(self.start), self.size)
+        }
     }
 
     /// A look at it for a thread that does not own it.

@@ -13,7 +13,9 @@ use flob_abi::{
 use super::environment::Environment;
 use super::memory::{ChildMemory, Peek};
 use crate::call::{self, Transfer};
-use crate::flob::{FlobAt, Links, OwnedReference, Port, PortSet, Reference, Thread, park_connection, take_connection};
+use crate::flob::{
+    FlobAt, Links, OwnedReference, Port, PortSet, Reference, Thread, park_connection, take_connection,
+};
 use crate::ipc::{Answer, MAX_REFERENCES, ROOM, answer_and_wait};
 
 /// A port that the nester serves.
@@ -122,8 +124,9 @@ impl Clerk {
     /// Serves the desk for good: `handle` gets each whole request. Between its return and the wait for the next request
     /// nothing happens, so who keeps `handle` out sees the thread either before or behind it.
     pub fn serve(mut self, desk: &Desk, mut handle: impl FnMut(Request<'_>) -> Reply) -> ! {
-        let room: [FlobAt<Reference>; MAX_REFERENCES] =
-            core::array::from_fn(|index| self.references.get(index).map_or(FlobAt::new(0), OwnedReference::at));
+        let room: [FlobAt<Reference>; MAX_REFERENCES] = core::array::from_fn(|index| {
+            self.references.get(index).map_or(FlobAt::new(0), OwnedReference::at)
+        });
         let mut reply = Reply::None;
         loop {
             let sent;
@@ -192,7 +195,8 @@ impl Parked {
         let state: ThreadState = client.get_groups(&links, group::CONTROL | group::DIRECTION)?;
         let waits = former.iter().any(|former| former.same_as(peer.at()));
         if waits {
-            let links = Links::NONE.with(thread_link::CLIENT_PEER, server).with(thread_link::WAITING_FOR, server);
+            let links =
+                Links::NONE.with(thread_link::CLIENT_PEER, server).with(thread_link::WAITING_FOR, server);
             client.set_links(&links)?;
         }
         if state.flags & thread_flag::STOPPED == 0 {
@@ -203,7 +207,12 @@ impl Parked {
 
     /// Takes the connection up, answers and ends it. Waits until the client has taken all. `is_begun`: the client has
     /// taken the first part of the reply already, and this is the rest.
-    pub fn answer(&self, bytes: &[u8], references: &[FlobAt<Reference>], is_begun: bool) -> Result<(), Status> {
+    pub fn answer(
+        &self,
+        bytes: &[u8],
+        references: &[FlobAt<Reference>],
+        is_begun: bool,
+    ) -> Result<(), Status> {
         take_connection(self.0.at())?;
         if !is_begun {
             return crate::ipc::answer(bytes, references);
