@@ -87,7 +87,7 @@ impl Drop for World {
         let Ok(entries) = std::fs::read_dir(self.path("run").join("flob")) else { return };
         for entry in entries.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if let Some(session) = name.strip_suffix(".sock") {
+            if let Some(session) = name.strip_suffix(".session") {
                 let mut command = self.command(&["-s", session, "stop"]);
                 command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
                 if let Ok(child) = command.spawn() {

@@ -1,14 +1,13 @@
 //! Exceptions: who is asked, how they are answered, and that nothing is lost or handled twice.
 
-use flob_abi::exception::reply_action;
 use flob_abi::{
-    Call, ExceptionCode, ExceptionMessage, ExceptionReply, FlobKind, Handlers, Protection, Registers,
-    SpaceState, Status, ThreadState, group, ipc, thread_flag,
+    Call, ExceptionCode, ExceptionMessage, ExceptionReply, FlobKind, Handlers, Registers, SpaceState, Status,
+    ThreadState, group, ipc, thread_flag,
 };
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::program::*;
-use super::sim::{ROOT_SPACE, Sim};
+use super::sim::Sim;
 use super::talk::*;
 
 /// What a keeper heard last.
@@ -88,8 +87,6 @@ fn a_request_whose_server_end_is_cleared_is_put_again() {
     sim.spawn_in(space, 5, Program::new().end());
     sim.run_out();
     let null = sim.null();
-    let set = sim.make(FlobKind::PortSet);
-    let _ = set;
     assert_eq!(sim.set_links(FlobKind::Thread, keeper, &[0, 0, 0, 0, null]), Status::Success);
     sim.write(page, &[0; 40]);
     // The same keeper asks again from the start.
@@ -101,8 +98,8 @@ fn a_request_whose_server_end_is_cleared_is_put_again() {
     assert_eq!(sim.said(9).len(), 2);
 }
 
-/// The keeper stands at its `mutex_lock`: ten instructions from its `ipc` call's first one, two for the lock and one for
-/// its output.
+/// The keeper stands at its `mutex_lock`: behind the instructions of its first call (nine registers, number, `syscall`), its
+/// output, and two for the lock.
 fn address_of_keeper(registers: &Registers) -> u64 {
     registers.rip - 2 * (9 + 2 + 1 + 2)
 }
@@ -193,8 +190,7 @@ fn a_new_space_inherits_the_debug_port_and_the_ceiling() {
 
 #[test]
 fn a_step_over_a_blocking_call_stops_directly_behind_it() {
-    let Kept { mut sim, page, space, .. } = kept();
-    let _ = space;
+    let mut sim = Sim::new();
     let mutex = sim.make(FlobKind::Mutex);
     sim.ok(Call::MutexLock, &[mutex]);
     let thread = sim.spawn(5, Program::new().call(Call::MutexLock, &[mutex]).say(0, 1).end());
@@ -206,14 +202,12 @@ fn a_step_over_a_blocking_call_stops_directly_behind_it() {
     sim.ok(Call::MutexUnlock, &[mutex]);
     let state = sim.stop(thread);
     assert_eq!((state.registers.rip, state.exception.code), (at + 2, ExceptionCode::Debug as u32));
-    let _ = page;
 }
 
 #[test]
 fn a_reflected_call_goes_to_the_keeper() {
-    let Kept { mut sim, page, .. } = kept();
-    let (set, port) = sim.make_port(2);
-    let _ = set;
+    let mut sim = Sim::new();
+    let (_, port) = sim.make_port(2);
     let space = sim.make(FlobKind::Space);
     let state =
         SpaceState { flags: flob_abi::space_flag::REFLECT_CALLS, ceiling: 20, ..SpaceState::default() };
@@ -224,5 +218,4 @@ fn a_reflected_call_goes_to_the_keeper() {
     sim.run_out();
     let state = sim.stop(thread);
     assert_eq!(state.exception.code, ExceptionCode::ReflectedCall as u32);
-    let _ = (page, reply_action::RETRY, Protection::READ, ROOT_SPACE);
 }
