@@ -106,6 +106,17 @@ impl<M: Machine> Kernel<M> {
         (self.thread(client).flags & thread_flag::CLIENT_SENDS != 0) == (side == Side::Client)
     }
 
+    /// A step against the direction. The client's is its own mistake. The server's may be the client's doing, who can
+    /// have its direction set at any time: that ends the connection and must not harm the server.
+    fn wrong_direction(&mut self, thread: ThreadId, side: Side, misuse: Misuse) -> Result<StepDone, Trap> {
+        if side == Side::Client {
+            return Trap::misuse(misuse, 0);
+        }
+        let status = self.disconnect_status(thread, side).unwrap_or(Status::ReceiveDisconnected);
+        self.disconnect(thread, side);
+        Ok(StepDone::Finish(status))
+    }
+
     fn turn(&mut self, thread: ThreadId, peer: ThreadId, side: Side) {
         let client = if side == Side::Client { thread } else { peer };
         self.thread_mut(client).flags ^= thread_flag::CLIENT_SENDS;
@@ -168,7 +179,7 @@ impl<M: Machine> Kernel<M> {
             Err(end) => return Ok(end),
         };
         if self.sends(thread, peer, side) {
-            return Trap::misuse(Misuse::NotReceiver, 0);
+            return self.wrong_direction(thread, side, Misuse::NotReceiver);
         }
         if self.waits_in(peer, side.other(), thread, ipc::SEND) {
             self.drop_message(peer);
@@ -198,7 +209,7 @@ impl<M: Machine> Kernel<M> {
             Err(end) => return Ok(end),
         };
         if !self.sends(thread, peer, side) {
-            return Trap::misuse(Misuse::NotSender, 0);
+            return self.wrong_direction(thread, side, Misuse::NotSender);
         }
         if self.waits_in(peer, side.other(), thread, ipc::ACKNOWLEDGE) {
             self.drop_message(thread);
@@ -229,7 +240,7 @@ impl<M: Machine> Kernel<M> {
             Err(end) => return Ok(end),
         };
         if !self.sends(thread, peer, side) {
-            return Trap::misuse(Misuse::NotSender, 0);
+            return self.wrong_direction(thread, side, Misuse::NotSender);
         }
         if self.waits_in(peer, side.other(), thread, ipc::RECEIVE) {
             self.complete(peer, Status::Success);
@@ -249,7 +260,7 @@ impl<M: Machine> Kernel<M> {
             Err(end) => return Ok(end),
         };
         if self.sends(thread, peer, side) {
-            return Trap::misuse(Misuse::NotReceiver, 0);
+            return self.wrong_direction(thread, side, Misuse::NotReceiver);
         }
         if self.waits_in(peer, side.other(), thread, ipc::SEND) {
             return match self.transfer(peer, thread, thread)? {

@@ -46,6 +46,12 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// Whether no flob covers any part of a frame.
+    pub(crate) fn is_frame_empty(&self, frame: Frame) -> bool {
+        let first = frame.0 as usize * GRANULES;
+        self.granules.get(first..first + GRANULES).is_none_or(|all| all.iter().all(|entry| *entry == 0))
+    }
+
     /// The flob that starts in this granule of a frame.
     pub(crate) fn flob_at(&self, frame: Frame, granule: usize) -> Option<FlobId> {
         let id = self.granule(frame, granule)?;

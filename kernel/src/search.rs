@@ -40,6 +40,10 @@ impl<M: Machine> Kernel<M> {
             self.search_advance(thread, step);
             return Ok(());
         };
+        if self.is_frame_empty(resolved.frame) {
+            self.search_advance(thread, PAGE_SIZE - offset % PAGE_SIZE);
+            return Ok(());
+        }
         let mut granule = resolved.offset / GRANULE as usize;
         while granule < GRANULES {
             let registers = self.thread(thread).context.registers;

@@ -161,19 +161,19 @@ fn a_blocked_end_is_told_when_the_other_dies_or_disconnects() {
 }
 
 #[test]
-fn the_wrong_end_may_not_send_or_receive() {
+fn against_the_direction_a_client_takes_an_exception_and_a_server_loses_the_connection() {
     let mut sim = Sim::new();
     let (set, port) = sim.make_port(1);
     let page = sim.page();
     let connect = ipc::IPC | ipc::SERVER | ipc::WAIT;
     let server = Program::new().raw_call(connect, &words(set, (0, 0), (page, 8)));
-    let server =
-        sim.spawn(5, server.raw_call(ipc::IPC | ipc::SERVER | ipc::SEND, &words(0, (page, 8), (0, 0))).end());
+    let server = server.raw_call(ipc::IPC | ipc::SERVER | ipc::SEND, &words(0, (page, 8), (0, 0)));
+    sim.spawn(5, server.output(0, Rax).end());
     let reference = sim.reference(port, FlobKind::Port);
     let client = Program::new().raw_call(ipc::IPC | ipc::CONNECT, &words(reference, (0, 0), (0, 0)));
     let client = sim.spawn(5, client.raw_call(ipc::IPC | ipc::RECEIVE, &words(0, (0, 0), (page, 8))).end());
     sim.run_out();
-    assert_eq!(sim.stop(server).exception.detail, Misuse::NotSender as u32);
+    assert_eq!(sim.said(0), [Status::SendDisconnected as u64]);
     assert_eq!(sim.stop(client).exception.detail, Misuse::NotReceiver as u32);
 }
 

@@ -18,7 +18,7 @@ impl Hub {
     pub(super) fn hold(&self, owner: &Owner, scope: Scope, connection: Option<u64>) -> Result<Held, Failure> {
         let mut books = lock(&self.books);
         let threads = self.count(Request::Stop(scope))?;
-        let members = self.members_if_needed(scope)?;
+        let members = self.members_for(&mut books, Some(owner), scope)?;
         books.register(owner, connection);
         books.holds.add(owner, scope, &members);
         let holders = books.holds.holders_in(scope, &members);
@@ -37,7 +37,7 @@ impl Hub {
     }
 
     fn release_with(&self, books: &mut Books, owner: Option<&Owner>, scope: Scope) -> Result<Held, Failure> {
-        let members = members(&self.look_uncached(false)?);
+        let members = self.members_for(books, owner, scope)?;
         books.holds.remove(owner, scope, &members);
         let inside: Vec<Member> = members.iter().copied().filter(|member| contains(scope, *member)).collect();
         let holders = books.holds.holders_in(scope, &members);
@@ -66,7 +66,7 @@ impl Hub {
     /// One instruction of one thread that nobody else holds.
     pub(super) fn step(&self, owner: &Owner, thread: Place, connection: u64) -> Result<(), Failure> {
         let mut books = lock(&self.books);
-        let members = members(&self.look(false)?);
+        let members = self.members_for(&mut books, Some(owner), Scope::Thread(thread))?;
         let Some(member) = members.iter().copied().find(|member| member.thread == thread) else {
             return Err(Failure { kind: FailureKind::NotFound, text: format!("there is no thread at {thread:#x}") });
         };
@@ -135,6 +135,7 @@ impl Hub {
         let mut books = lock(&self.books);
         books.holds.clear();
         books.silent_steps.clear();
+        books.seen.clear();
         books.holds.add(&Owner::User, Scope::Environment, &[]);
         for (space, address) in books.breakpoints.all() {
             // Where there is no such code any more, there is nothing to stop at.
@@ -152,15 +153,35 @@ impl Hub {
         }
     }
 
-    fn members_if_needed(&self, scope: Scope) -> Result<Vec<Member>, Failure> {
-        match scope {
-            Scope::Environment => Ok(Vec::new()),
-            _ => Ok(members(&self.look_uncached(false)?)),
+    /// The threads that a change of holds in this scope is about, at least. A look takes time, and a debugger changes its
+    /// holds with every step: where nobody else holds anything, the threads that were seen before will do.
+    fn members_for(&self, books: &mut Books, owner: Option<&Owner>, scope: Scope) -> Result<Vec<Member>, Failure> {
+        if !owner.is_some_and(|owner| books.knows_enough(owner, scope)) {
+            books.seen = members(&self.look_uncached(false)?);
         }
+        Ok(books.seen.clone())
     }
 }
 
 impl Books {
+    /// Whether the threads seen so far decide about this scope. Threads that were made since matter where somebody else
+    /// may hold them, or where a wider hold is to be left without them.
+    fn knows_enough(&self, owner: &Owner, scope: Scope) -> bool {
+        let is_alone = self.holds.all_holders().iter().all(|holder| holder == owner);
+        is_alone
+            && match scope {
+                Scope::Environment => true,
+                Scope::Space(_) => !self.holds.scopes_of(owner).contains(&Scope::Environment),
+                Scope::Thread(thread) => self.seen.iter().any(|member| member.thread == thread),
+            }
+    }
+
+    /// A thread was seen in its space.
+    pub(super) fn saw(&mut self, member: Member) {
+        self.seen.retain(|seen| seen.thread != member.thread);
+        self.seen.push(member);
+    }
+
     /// Notes by which connection an owner came.
     fn register(&mut self, owner: &Owner, connection: Option<u64>) {
         let known = self.clients.iter().any(|(_, client)| client == owner);

@@ -7,7 +7,7 @@ use flob_link::{
     host::{LinkError, into_bytes},
 };
 
-use super::{Hub, lock};
+use super::{Hub, holds::members, lock};
 
 /// Most bytes of one request of a client.
 const MOST: u64 = 1 << 20;
@@ -24,6 +24,7 @@ impl Hub {
             cache.generation()
         };
         let environment = self.look_uncached(vectors)?;
+        lock(&self.books).seen = members(&environment);
         if held {
             lock(&self.cache).keep_environment(generation, vectors, &environment);
         }

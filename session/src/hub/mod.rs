@@ -45,7 +45,7 @@ use crate::{
 use breakpoints::Breakpoints;
 use cache::Cache;
 use fanout::Fanout;
-use holds::Holds;
+use holds::{Holds, Member};
 use input::Input;
 use output::Output;
 
@@ -106,6 +106,8 @@ pub(crate) struct Hub {
 pub(crate) struct Books {
     holds: Holds,
     breakpoints: Breakpoints,
+    /// The threads of the last look, and those that have stopped since.
+    seen: Vec<Member>,
     /// Threads that step over a breakpoint which is not for them.
     silent_steps: HashSet<Place>,
     /// Owners that are clients, with their connection.

@@ -81,6 +81,7 @@ impl Hub {
     /// A thread was stopped. Whoever asked for that holds it from now on; whether anybody is to know.
     fn stopped(&self, member: Member, reason: StopReason, state: &[u8]) -> bool {
         let mut books = lock(&self.books);
+        books.saw(member);
         let silent = books.silent_steps.remove(&member.thread);
         let thread = member.thread;
         let owners = match reason {
