@@ -82,8 +82,8 @@ impl<G: Guest> Inferior<G> {
             self.console.push(format!("flob: nobody handled this: {what}"));
             Stop::signal(Some(thread), signal_of(code))
         } else {
-            self.console
-                .push(format!("flob: thread:{thread:#x} of another space died: {what}; all is stopped"));
+            let name = self.why(false).map(|why| why.names.flob(thread)).unwrap_or_default();
+            self.console.push(format!("flob: {name} of another space died: {what}; all is stopped"));
             Stop::signal(self.some_thread(), Signal::SIGSTOP)
         };
         self.last = stop;
@@ -149,8 +149,8 @@ impl<G: Guest> Inferior<G> {
 
     /// What a thread does or waits for, for lists of threads.
     pub fn activity(&mut self, thread: Place) -> String {
-        match self.environment(false) {
-            Ok(environment) => names::activity(environment, thread),
+        match self.why(false) {
+            Ok(why) => names::activity(&why, thread),
             Err(error) => error.to_string(),
         }
     }

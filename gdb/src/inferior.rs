@@ -11,13 +11,14 @@ use std::{
 use flob_abi::{Registers, ThreadState, flob::thread_link};
 use flob_image::{Environment, Flob, Link, Place, State};
 use flob_link::{Change, Scope};
-use flob_session::Error;
+use flob_session::{Error, names::Names, symbols::Symbols, why::Why};
 use gdbstub::common::{Signal, Tid};
 
 use crate::{
     arch,
     guest::Guest,
     names,
+    pages::Pages,
     resume::Plan,
     stop::{Stop, StopKind, signal_of},
 };
@@ -34,14 +35,23 @@ pub enum Knowledge {
     Void,
 }
 
+/// The environment, as it was when somebody looked last.
+struct Known {
+    environment: Environment,
+    names: Names,
+    has_vectors: bool,
+}
+
 /// A space under a debugger.
-#[derive(Debug)]
 pub struct Inferior<G> {
     pub(crate) guest: G,
     pub(crate) space: Place,
     /// Threads by number: the first has number 1. A place keeps its number for the life of the connection.
     numbers: Vec<Place>,
-    environment: Option<(Environment, bool)>,
+    known: Option<Known>,
+    /// Read from the program's ELF when a name is asked for.
+    symbols: Option<Symbols>,
+    pages: Pages,
     /// States that came with a stop, newer than the environment.
     fresh: HashMap<Place, ThreadState>,
     /// Registers as the debugger knows them.
@@ -75,7 +85,9 @@ impl<G: Guest> Inferior<G> {
             guest,
             space,
             numbers: Vec::new(),
-            environment: None,
+            known: None,
+            symbols: None,
+            pages: Pages::default(),
             fresh: HashMap::new(),
             seen: HashMap::new(),
             knowledge: Knowledge::Good,
@@ -133,24 +145,48 @@ impl<G: Guest> Inferior<G> {
 
     /// The environment as it was when the program stopped, or is now if nobody has looked yet.
     pub fn environment(&mut self, vectors: bool) -> Result<&Environment, Error> {
-        let at_hand = self.environment.as_ref().is_some_and(|(_, has_vectors)| *has_vectors || !vectors);
-        if !at_hand {
-            let environment = self.guest.environment(vectors)?;
-            for thread in names::threads_of(&environment, self.space) {
-                if !self.numbers.contains(&thread.place) {
-                    self.numbers.push(thread.place);
-                }
-            }
-            self.fresh.clear();
-            self.environment = Some((environment, vectors));
-        }
-        let environment = self.environment.as_ref().map(|(environment, _)| environment);
-        environment.ok_or_else(|| Error::Internal("an environment got lost".into()))
+        self.why(vectors).map(|why| why.environment)
     }
 
-    /// Forgets what was looked at.
+    /// The same with its names, and what is to be known of its threads.
+    pub fn why(&mut self, vectors: bool) -> Result<Why<'_>, Error> {
+        if !self.known.as_ref().is_some_and(|known| known.has_vectors || !vectors) {
+            self.look(vectors)?;
+        }
+        match (&self.known, &self.symbols) {
+            (Some(Known { environment, names, .. }), Some(symbols)) => {
+                Ok(Why { environment, names, symbols })
+            }
+            _ => Err(Error::Internal("an environment got lost".into())),
+        }
+    }
+
+    fn look(&mut self, vectors: bool) -> Result<(), Error> {
+        let environment = self.guest.environment(vectors)?;
+        for thread in names::threads_of(&environment, self.space) {
+            if !self.numbers.contains(&thread.place) {
+                self.numbers.push(thread.place);
+            }
+        }
+        let (guest, symbols) = (&mut self.guest, &mut self.symbols);
+        let symbols = symbols.get_or_insert_with(|| {
+            // What has no symbols is called by its address.
+            guest.elf().and_then(|elf| Symbols::open(&elf).ok()).unwrap_or_else(Symbols::none)
+        });
+        let names = Names::new(&environment, symbols);
+        self.fresh.clear();
+        self.known = Some(Known { environment, names, has_vectors: vectors });
+        Ok(())
+    }
+
+    /// Forgets what was looked at: the program goes on, or somebody has changed something.
     pub fn forget(&mut self) {
-        self.environment = None;
+        self.forget_flobs();
+        self.pages.clear();
+    }
+
+    fn forget_flobs(&mut self) {
+        self.known = None;
         self.fresh.clear();
     }
 
@@ -228,45 +264,24 @@ impl<G: Guest> Inferior<G> {
         let state = Some(State::Thread(after).as_bytes().to_vec());
         self.guest.set(thread, before.hash, Change { mask, state, links: Vec::new() })?;
         self.own_changes += 1;
-        self.forget();
+        self.forget_flobs();
         self.seen.insert(thread, after.registers);
         Ok(())
     }
 
     /// Reads memory; short where it ends. 0 bytes: there is none.
     pub fn read(&mut self, address: u64, room: &mut [u8]) -> usize {
-        let mut done = 0;
-        while let Some(rest) = room.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            let Some(start) = address.checked_add(done as u64) else { break };
-            let got = self.read_piece(start, rest.len());
-            let Some(place) = rest.get_mut(..got.len()).filter(|place| !place.is_empty()) else { break };
-            place.copy_from_slice(&got);
-            done += got.len();
-        }
-        done
+        let (guest, space) = (&mut self.guest, self.space);
+        self.pages.read(address, room, |start, count| guest.read(space, start, count))
     }
 
     /// Writes memory.
     pub fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Error> {
+        // Behind it the same memory may be seen at other addresses too.
+        self.pages.clear();
         self.guest.write(self.space, address, bytes)?;
         self.own_changes += 1;
         Ok(())
-    }
-
-    /// All at once, or up to the end of the page where that fails.
-    fn read_piece(&mut self, address: u64, size: usize) -> Vec<u8> {
-        let to_page_end = (flob_abi::PAGE_SIZE - address % flob_abi::PAGE_SIZE) as usize;
-        let sizes = [size, size.min(to_page_end)];
-        let distinct = if sizes[0] == sizes[1] { &sizes[..1] } else { &sizes[..] };
-        for size in distinct {
-            if let Ok(mut bytes) =
-                self.guest.read(self.space, address, u32::try_from(*size).unwrap_or(u32::MAX))
-            {
-                bytes.truncate(*size);
-                return bytes;
-            }
-        }
-        Vec::new()
     }
 
     /// What the debugger may be told on its console now.

@@ -21,6 +21,7 @@ pub mod listen;
 mod monitor;
 pub mod names;
 pub mod packet;
+mod pages;
 pub mod resume;
 mod server;
 pub mod stop;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use flob_image::{Environment, Flob, Place};
-use flob_session::Error;
+use flob_image::{Flob, Place};
+use flob_session::{Error, names::Names, why::Why};
 
 use crate::{guest::Guest, inferior::Inferior, names};
 
@@ -21,7 +21,7 @@ fn verbs<G: Guest>() -> [Verb<G>; 4] {
         Verb {
             name: "show",
             arguments: "FLOB",
-            help: "a flob's state and links (KIND:PLACE or PLACE)",
+            help: "a flob's state and links (its name, short id or place)",
             run: show,
         },
         Verb {
@@ -53,11 +53,11 @@ fn help<G: Guest>() -> String {
 }
 
 fn flobs<G: Guest>(inferior: &mut Inferior<G>, kind: &str) -> Result<String, Error> {
-    let environment = inferior.environment(false)?;
+    let Why { environment, names, .. } = inferior.why(false)?;
     let wanted = |flob: &&Flob| kind.is_empty() || flob.state.kind().name() == kind;
     let mut text = String::new();
     for flob in environment.flobs.iter().filter(wanted) {
-        let _ = writeln!(text, "{:<24} {}", names::flob(environment, flob.place), links(environment, flob));
+        let _ = writeln!(text, "{:<24} {}", names.flob(flob.place), links(names, flob));
     }
     if text.is_empty() {
         return Err(Error::NotFound(format!("no flobs of kind \"{kind}\"")));
@@ -66,44 +66,38 @@ fn flobs<G: Guest>(inferior: &mut Inferior<G>, kind: &str) -> Result<String, Err
 }
 
 fn show<G: Guest>(inferior: &mut Inferior<G>, name: &str) -> Result<String, Error> {
-    let environment = inferior.environment(false)?;
-    let flob = find(environment, name)?;
-    let name = names::flob(environment, flob.place);
-    Ok(format!("{name}\n{:#?}\n{}\n", flob.state, links(environment, flob)))
+    let why = inferior.why(false)?;
+    let flob = find(&why, name)?;
+    Ok(format!("{}\n{:#?}\n{}\n", why.names.flob(flob.place), flob.state, links(why.names, flob)))
 }
 
 fn why<G: Guest>(inferior: &mut Inferior<G>, name: &str) -> Result<String, Error> {
     let threads = match name {
         "" => inferior.threads()?,
-        _ => vec![find(inferior.environment(false)?, name)?.place],
+        _ => vec![find(&inferior.why(false)?, name)?.place],
     };
     let mut text = String::new();
     for thread in threads {
         let number = inferior.number(thread).map_or(0, |number| number.get());
-        let environment = inferior.environment(false)?;
-        let _ = writeln!(
-            text,
-            "{number:>3} {}: {}",
-            names::flob(environment, thread),
-            names::activity(environment, thread)
-        );
+        let why = inferior.why(false)?;
+        let activity = names::activity(&why, thread);
+        let _ = writeln!(text, "{number:>3} {}: {activity}", why.names.short(thread));
     }
     Ok(text)
 }
 
-fn find<'a>(environment: &'a Environment, name: &str) -> Result<&'a Flob, Error> {
-    let place = name.rsplit(':').next().unwrap_or_default();
-    let place = place.strip_prefix("0x").unwrap_or(place);
-    let place = Place::from_str_radix(place, 16).map_err(|_| {
-        Error::Usage(format!("\"{name}\" is no flob: say KIND:PLACE as in the list of flobs"))
-    })?;
-    environment.flob(place).ok_or_else(|| Error::NotFound(format!("there is no flob at {place:#x}")))
+/// By its name, or by its place in hexadecimal.
+fn find<'a>(why: &Why<'a>, name: &str) -> Result<&'a Flob, Error> {
+    let by_place = Place::from_str_radix(name.strip_prefix("0x").unwrap_or(name), 16).ok();
+    if let Some(flob) = by_place.and_then(|place| why.environment.flob(place)) {
+        return Ok(flob);
+    }
+    let place = why.names.find(name)?;
+    why.environment.flob(place).ok_or_else(|| Error::NotFound(format!("there is no flob at {place:#x}")))
 }
 
-fn links(environment: &Environment, flob: &Flob) -> String {
+fn links(names: &Names, flob: &Flob) -> String {
     let named = flob.state.kind().links().iter().zip(&flob.links);
     let told = named.filter(|(_, link)| **link != flob_image::Link::Null);
-    told.map(|(name, link)| format!("{name}={}", names::link(environment, link)))
-        .collect::<Vec<_>>()
-        .join(" ")
+    told.map(|(name, link)| format!("{name}={}", names.link(link))).collect::<Vec<_>>().join(" ")
 }

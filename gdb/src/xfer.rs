@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use flob_abi::FlobKind;
+use flob_session::why::Why;
 
 use crate::{
     arch,
@@ -10,7 +11,7 @@ use crate::{
     grammar::pair,
     guest::Guest,
     inferior::Inferior,
-    names,
+    names::{activity, threads_of},
     packet::{PACKET_SIZE, escape},
 };
 
@@ -66,7 +67,7 @@ fn threads<G: Guest>(inferior: &mut Inferior<G>, processes: bool) -> String {
     for thread in inferior.threads().unwrap_or_default() {
         let Some(number) = inferior.number(thread) else { continue };
         let activity = xml_text(&inferior.activity(thread));
-        let name = inferior.environment(false).map(|environment| names::flob(environment, thread));
+        let name = inferior.why(false).map(|why| why.names.short(thread));
         let _ = writeln!(
             xml,
             "<thread id=\"{}\" name=\"{}\">{activity}</thread>",
@@ -88,7 +89,7 @@ fn os_kinds() -> String {
 
 fn spaces<G: Guest>(inferior: &mut Inferior<G>) -> Option<String> {
     let own = inferior.space;
-    let environment = inferior.environment(false).ok()?;
+    let Why { environment, names, .. } = inferior.why(false).ok()?;
     let spaces = environment.flobs.iter().filter(|flob| flob.state.kind() == FlobKind::Space);
     let rows = spaces.map(|space| {
         let own =
@@ -96,22 +97,22 @@ fn spaces<G: Guest>(inferior: &mut Inferior<G>) -> Option<String> {
         [
             ("pid", format!("{:#x}", space.place)),
             ("command", own),
-            ("name", names::flob(environment, space.place)),
-            ("threads", names::threads_of(environment, space.place).count().to_string()),
+            ("name", names.flob(space.place)),
+            ("threads", threads_of(environment, space.place).count().to_string()),
         ]
     });
     Some(osdata("processes", rows))
 }
 
 fn os_threads<G: Guest>(inferior: &mut Inferior<G>) -> Option<String> {
-    let environment = inferior.environment(false).ok()?;
-    let threads = environment.flobs.iter().filter(|flob| flob.state.kind() == FlobKind::Thread);
+    let why = inferior.why(false).ok()?;
+    let threads = why.environment.flobs.iter().filter(|flob| flob.state.kind() == FlobKind::Thread);
     let rows = threads.map(|thread| {
-        let space = thread.links.first().map(|space| names::link(environment, space)).unwrap_or_default();
+        let space = thread.links.first().map(|space| why.names.link(space)).unwrap_or_default();
         [
             ("space", space),
-            ("thread", names::flob(environment, thread.place)),
-            ("state", names::activity(environment, thread.place)),
+            ("thread", why.names.flob(thread.place)),
+            ("state", activity(&why, thread.place)),
         ]
     });
     Some(osdata("threads", rows))

@@ -168,7 +168,7 @@ fn read_symbols(file: &object::File<'_>) -> Vec<Symbol> {
     };
     let defined = file.symbols().filter(|symbol| wanted(symbol.kind()) && symbol.is_definition());
     let mut symbols: Vec<Symbol> = defined.filter_map(symbol).collect();
-    symbols.sort_by(|one, other| (one.address, one.size).cmp(&(other.address, other.size)));
+    symbols.sort_by_key(|symbol| (symbol.address, symbol.size));
     symbols
 }
 

@@ -93,6 +93,14 @@ impl Why<'_> {
         }
     }
 
+    /// What it waits for, without its own name and place; `None` if it waits for nothing.
+    pub fn reason(&self, thread: Place) -> Option<String> {
+        match self.waiting(thread) {
+            Waiting::Nothing | Waiting::Stopped => None,
+            _ => Some(format!("{}{}", self.wait(thread, ""), self.chain(thread))),
+        }
+    }
+
     /// `waits for FORKS[2]`, with the place in the source behind it.
     fn wait(&self, thread: Place, location: &str) -> String {
         match self.waiting(thread) {

@@ -2,6 +2,11 @@
 
 use core::arch::asm;
 
+use x86_64::VirtAddr;
+use x86_64::instructions::{hlt, interrupts, port::Port, tlb};
+use x86_64::registers::control::{Cr2, Cr4, Cr4Flags};
+use x86_64::registers::model_specific::Msr;
+
 /// Model-specific registers in use.
 pub mod msr {
     /// Selectors for `syscall` and `sysret`.
@@ -17,11 +22,11 @@ pub mod msr {
 }
 
 /// CR4: `rdtsc` is privileged.
-pub const CR4_TIME_STAMP_DISABLE: u64 = 1 << 2;
+pub const CR4_TIME_STAMP_DISABLE: u64 = Cr4Flags::TIMESTAMP_DISABLE.bits();
 /// CR4: user code cannot read the addresses of the descriptor tables.
-const CR4_USER_INSTRUCTION_PREVENTION: u64 = 1 << 11;
+const CR4_USER_INSTRUCTION_PREVENTION: u64 = Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION.bits();
 /// CR4: the kernel cannot execute user pages.
-const CR4_SUPERVISOR_EXECUTION_PREVENTION: u64 = 1 << 20;
+const CR4_SUPERVISOR_EXECUTION_PREVENTION: u64 = Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION.bits();
 
 /// Turns on what this processor has to protect the kernel from its own mistakes.
 pub fn harden() {
@@ -42,16 +47,14 @@ pub fn harden() {
 
 /// Reads a byte from a port.
 pub fn in8(port: u16) -> u8 {
-    let value;
     // SAFETY: port reads touch no memory; the callers name ports of devices they drive.
-    unsafe { asm!("in al, dx", in("dx") port, out("al") value, options(nomem, nostack, preserves_flags)) };
-    value
+    unsafe { Port::new(port).read() }
 }
 
 /// Writes a byte to a port.
 pub fn out8(port: u16, value: u8) {
     // SAFETY: none of the devices the kernel drives (interrupt controller, timer, debug ports) writes to memory.
-    unsafe { asm!("out dx, al", in("dx") port, in("al") value, options(nomem, nostack, preserves_flags)) };
+    unsafe { Port::new(port).write(value) }
 }
 
 /// Writes bytes to a port, one after the other.
@@ -68,27 +71,19 @@ pub fn out8_all(port: u16, bytes: &[u8]) {
 /// # Safety
 /// The value must be one the processor takes and keep the kernel's own assumptions (entry points, selectors) true.
 pub unsafe fn write_msr(register: u32, value: u64) {
-    let (low, high) = (value as u32, (value >> 32) as u32);
     // SAFETY: the caller's promise.
-    unsafe {
-        asm!("wrmsr", in("ecx") register, in("eax") low, in("edx") high, options(nomem, nostack, preserves_flags));
-    }
+    unsafe { Msr::new(register).write(value) };
 }
 
 /// The time-stamp counter.
 pub fn time_stamp() -> u64 {
-    let (low, high): (u32, u32);
     // SAFETY: ring 0 may read it always.
-    unsafe { asm!("rdtsc", out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags)) };
-    u64::from(high) << 32 | u64::from(low)
+    unsafe { core::arch::x86_64::_rdtsc() }
 }
 
 /// The address of the last page fault.
 pub fn fault_address() -> u64 {
-    let value;
-    // SAFETY: reading CR2 has no effect.
-    unsafe { asm!("mov {}, cr2", out(reg) value, options(nomem, nostack, preserves_flags)) };
-    value
+    Cr2::read_raw()
 }
 
 /// Uses another root table; drops all cached translations.
@@ -102,16 +97,12 @@ pub unsafe fn load_root_table(physical: u64) {
 
 /// Drops the cached translation of one page.
 pub fn forget_page(address: u64) {
-    // SAFETY: the next access looks it up in the tables again. Without `nomem`: changes to tables come before.
-    unsafe { asm!("invlpg [{}]", in(reg) address, options(nostack, preserves_flags)) };
+    tlb::flush(VirtAddr::new_truncate(address));
 }
 
 /// Control register 4.
 pub fn control_4() -> u64 {
-    let value;
-    // SAFETY: reading CR4 has no effect.
-    unsafe { asm!("mov {}, cr4", out(reg) value, options(nomem, nostack, preserves_flags)) };
-    value
+    Cr4::read_raw()
 }
 
 /// Sets control register 4.
@@ -120,7 +111,7 @@ pub fn control_4() -> u64 {
 /// Only bits that do not change what the kernel's own code means.
 pub unsafe fn set_control_4(value: u64) {
     // SAFETY: the caller's promise.
-    unsafe { asm!("mov cr4, {}", in(reg) value, options(nomem, nostack, preserves_flags)) };
+    unsafe { Cr4::write_raw(value) };
 }
 
 /// DR6: what debug exception there was. Cleared by this.
@@ -172,8 +163,8 @@ pub fn clear_selectors() {
 
 /// Stops for good.
 pub fn halt() -> ! {
+    interrupts::disable();
     loop {
-        // SAFETY: with interrupts off nothing runs any more.
-        unsafe { asm!("cli", "hlt", options(nomem, nostack)) };
+        hlt();
     }
 }

@@ -92,7 +92,7 @@ impl Exchanges {
     }
 
     /// Whether another number may be used without the guest's cache forgetting the oldest one under way.
-    fn has_number(&self) -> bool {
+    pub fn has_number(&self) -> bool {
         let oldest = self.under_way.first_key_value().map_or(self.next_number, |(number, _)| *number);
         self.next_number.wrapping_sub(oldest) < NUMBER_SPAN
     }
@@ -164,9 +164,11 @@ impl Exchanges {
         for submission in self.urgent.drain(..).chain(self.bulk.drain(..)) {
             Asker::Caller(submission.tag, submission.answers).fail(error.clone());
         }
-        let callers = self.under_way.extract_if(.., |_, exchange| matches!(exchange.asker, Asker::Caller(..)));
-        for (_, exchange) in callers {
-            exchange.asker.fail(error.clone());
+        for (number, exchange) in std::mem::take(&mut self.under_way) {
+            match exchange.asker {
+                Asker::Caller(..) => exchange.asker.fail(error.clone()),
+                Asker::Hello | Asker::Sync => drop(self.under_way.insert(number, exchange)),
+            }
         }
     }
 }

@@ -201,7 +201,10 @@ impl Manager {
     }
 
     fn synchronise(&mut self) {
-        if self.standing == Standing::Connecting || self.exchanges.is_syncing() {
+        // A question of our own must not run out of the numbers that the guest still knows, either: the oldest request
+        // under way would never be answered.
+        let can_ask = self.exchanges.has_number() && !self.exchanges.is_syncing();
+        if self.standing == Standing::Connecting || !can_ask {
             return;
         }
         self.last_sync = Instant::now();
@@ -213,8 +216,10 @@ impl Manager {
         self.notify(Notice::Progress(progress));
         if progress.next_event < self.acknowledged {
             // Only a guest that has been started anew counts from 0 again.
+            self.exchanges.fail_callers(&LinkError::Ended);
             self.events.restart();
             self.acknowledged = 0;
+            self.epoch = self.epoch.wrapping_add(1);
             self.standing = Standing::Connecting;
             self.send(Request::Hello { version: VERSION }, Asker::Hello, false);
         }

@@ -14,7 +14,10 @@ use super::lock;
 
 /// Where output goes.
 #[derive(Debug)]
-pub struct Output(Mutex<Option<(Sender<(u8, Vec<u8>)>, JoinHandle<()>)>>);
+pub struct Output(Mutex<Option<Writer>>);
+
+/// Pieces to the thread that writes them, and the thread.
+type Writer = (Sender<(u8, Vec<u8>)>, JoinHandle<()>);
 
 impl Output {
     /// To the standard streams, or nowhere.
