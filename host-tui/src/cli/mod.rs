@@ -90,6 +90,8 @@ verbs! {
     /// Check what flob needs on this machine
     Doctor: verbs::doctor::Doctor;
     #[command(hide = true)]
+    BootFiles: verbs::boot_files::BootFiles;
+    #[command(hide = true)]
     Hub: verbs::hub::HubProcess;
     #[command(hide = true)]
     GuestProcess: verbs::guest_process::GuestProcess;

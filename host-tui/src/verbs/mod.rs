@@ -1,6 +1,7 @@
 //! The verbs of the command line, a file each.
 
 pub mod attach;
+pub mod boot_files;
 pub mod checkpoint;
 pub mod doctor;
 pub mod gdb;

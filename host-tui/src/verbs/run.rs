@@ -2,11 +2,11 @@
 
 use std::{ffi::OsString, io::IsTerminal};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use flob_image::store::Store;
 use flob_session::{
     Error,
-    boot::Launcher,
+    boot::{Launcher, arguments},
     hub::{Config, Ending, Session, Standard},
     sessions,
     symbols,
@@ -39,12 +39,53 @@ pub struct Run {
     /// Main memory of the guest in MiB
     #[arg(long, value_name = "MB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(64..=3072))]
     pub memory: u32,
+    #[command(flatten)]
+    disturb: Disturb,
     /// A bundled program's name, or the path of an ELF
     #[arg(required_unless_present = "restore")]
     pub program: Option<String>,
     /// Arguments of the program
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub arguments: Vec<String>,
+}
+
+/// Disturbances that no program can notice: for tests of flob itself.
+#[derive(Args, Clone, Debug)]
+struct Disturb {
+    /// Take threads, or the whole environment, out of the kernel and put them back, again and again
+    #[arg(long, hide = true, value_name = "SIZE")]
+    torture: Option<Torture>,
+    /// Make the kernel forget what is derived at about every Nth entry
+    #[arg(long, hide = true, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
+    amnesia: Option<u64>,
+    /// Of the random choices of these
+    #[arg(long, hide = true, default_value_t = 0)]
+    seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Torture {
+    Small,
+    Large,
+}
+
+impl Torture {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Small => "small",
+            Self::Large => "large",
+        }
+    }
+}
+
+impl Disturb {
+    fn disturbance(&self) -> arguments::Disturbance {
+        let torture = self.torture.map(|torture| match torture {
+            Torture::Small => arguments::Torture::Small,
+            Torture::Large => arguments::Torture::Large,
+        });
+        arguments::Disturbance { seed: self.seed, torture, amnesia: self.amnesia }
+    }
 }
 
 impl Run {
@@ -97,6 +138,7 @@ impl Run {
             elf,
             software: guest::software(program.as_ref()),
             memory: self.memory,
+            disturbance: self.disturb.disturbance(),
             launcher: launcher()?,
             paused: self.paused,
             restore: self.restore.clone(),
@@ -139,6 +181,9 @@ impl Run {
         option("--gdb", self.gdb.map(|port| port.to_string()));
         option("--restore", self.restore.clone());
         option("--memory", Some(self.memory.to_string()));
+        option("--seed", Some(self.disturb.seed.to_string()));
+        option("--amnesia", self.disturb.amnesia.map(|every| every.to_string()));
+        option("--torture", self.disturb.torture.map(|torture| torture.name().to_owned()));
         for (name, wanted) in [("--paused", self.paused), ("--force", self.force)] {
             if wanted {
                 arguments.push(name.into());

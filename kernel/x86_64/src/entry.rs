@@ -1,5 +1,6 @@
 //! Where the stubs of `entry.s` arrive: says what happened to the kernel library, and whom to run next.
 
+use crate::amnesia::Moment;
 use crate::descriptors::{USER_CODE, USER_DATA, VECTORS};
 use crate::hardware::Hardware;
 use crate::interrupts::{FIRST_VECTOR, TICK};
@@ -76,7 +77,7 @@ fn kernel<'a>() -> &'a mut Kernel<Hardware> {
 #[unsafe(no_mangle)]
 extern "C" fn on_call() -> *mut Context {
     let kernel = kernel();
-    kernel.event(Event::Call);
+    handle(kernel, Event::Call);
     next(kernel)
 }
 
@@ -90,9 +91,29 @@ extern "C" fn on_trap(vector: u64, error: u64) -> *mut Context {
         None => Some(trap(vector, error as u32, context)),
     };
     if let Some(event) = event {
-        kernel.event(event);
+        handle(kernel, event);
     }
     next(kernel)
+}
+
+/// Tells the library what happened, and makes it forget if that is due.
+#[inline]
+fn handle(kernel: &mut Kernel<Hardware>, event: Event) {
+    match kernel.machine().amnesia().strikes() {
+        None => kernel.event(event),
+        Some(moment) => handle_and_forget(kernel, event, moment),
+    }
+}
+
+#[cold]
+fn handle_and_forget(kernel: &mut Kernel<Hardware>, event: Event, moment: Moment) {
+    if moment == Moment::Before {
+        kernel.forget_derived();
+    }
+    kernel.event(event);
+    if moment == Moment::After {
+        kernel.forget_derived();
+    }
 }
 
 /// Whom to run; waits until there is somebody.
@@ -125,7 +146,7 @@ fn idle(kernel: &mut Kernel<Hardware>) {
     // SAFETY: interrupts are taken only inside, and only noted.
     let vector = unsafe { wait_for_interrupt() };
     if let Some(event) = interrupt(kernel, vector.saturating_sub(FIRST_VECTOR) as u8) {
-        kernel.event(event);
+        handle(kernel, event);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The real machine behind the library's [`Machine`], and what the exit to user mode needs prepared.
 
+use crate::amnesia::Amnesia;
 use crate::clock::Clock;
 use crate::cpu::{self, msr};
 use crate::descriptors::Descriptors;
@@ -22,6 +23,7 @@ pub struct Hardware {
     lines: Lines,
     descriptors: Descriptors,
     loaded: Loaded,
+    amnesia: Amnesia,
 }
 
 /// What is in the processor now, so as not to load it again.
@@ -34,14 +36,19 @@ struct Loaded {
 
 impl Hardware {
     /// The devices must be set up; `frames` are those that programs can have.
-    pub fn new(frames: Range<u32>, tables: Tables, descriptors: Descriptors) -> Self {
+    pub fn new(frames: Range<u32>, tables: Tables, descriptors: Descriptors, amnesia: Amnesia) -> Self {
         let loaded = Loaded { fs_base: 0, gs_base: 0, debug: DebugRegisters::default(), trap_time: false };
-        Self { frames, tables, clock: Clock::start(), lines: Lines::start(), descriptors, loaded }
+        Self { frames, tables, clock: Clock::start(), lines: Lines::start(), descriptors, loaded, amnesia }
     }
 
     /// The interrupt lines.
     pub fn lines(&mut self) -> &mut Lines {
         &mut self.lines
+    }
+
+    /// When the kernel forgets.
+    pub fn amnesia(&mut self) -> &mut Amnesia {
+        &mut self.amnesia
     }
 
     /// Loads what the exit stub does not: translations, permissions, bases, breakpoints.
@@ -171,6 +178,7 @@ impl Machine for Hardware {
     }
 
     fn exit(&mut self, status: u8) {
+        self.amnesia.report();
         console::exit(status);
     }
 

@@ -3,6 +3,7 @@
 use crate::elf::{self, Segment};
 use crate::hardware::Hardware;
 use crate::layout::{ARGUMENTS, BOOT_FLOBS, HEAP_SLACK, LEAST_MEMORY, PROGRAM, STACK, START_INFO};
+use crate::options;
 use crate::physical;
 use crate::start_info::BootInfo;
 use crate::tables::Tables;
@@ -98,10 +99,10 @@ fn move_archive(info: &BootInfo, start: u64, limit: u64) -> Result<Range<u64>, &
     Ok(start..end)
 }
 
-/// The program's name, then the words of the command line, each ended by a zero byte. Returns their size.
+/// The program's name, then the words of the command line that are for programs, each ended by a zero byte. Returns their size.
 fn write_arguments(command_line: &[u8]) -> Result<u64, &'static str> {
     let room = target(ARGUMENTS, STACK - ARGUMENTS)?;
-    let words = command_line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
+    let words = options::words_for_programs(command_line);
     let mut size = 0;
     for word in core::iter::once(archive::FIRST_PROGRAM.as_bytes()).chain(words) {
         let place = room.get_mut(size..size + word.len() + 1).ok_or("the command line is too long")?;

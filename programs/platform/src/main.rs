@@ -26,6 +26,7 @@ mod uart;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use flob_abi::command_line;
 use flob_runtime::{eprintln, program, start};
 
 use child::Child;
@@ -36,7 +37,7 @@ program!(main);
 const DEFAULT_CHILD: &str = "debugger-nester";
 
 fn main(arguments: Vec<String>) -> i32 {
-    let mut stack: Vec<String> = arguments.into_iter().skip(1).collect();
+    let mut stack: Vec<String> = arguments.iter().skip(1).map(|word| meant_by(word)).collect();
     if stack.is_empty() {
         stack.push(DEFAULT_CHILD.to_string());
     }
@@ -48,6 +49,12 @@ fn main(arguments: Vec<String>) -> i32 {
             1
         }
     }
+}
+
+/// What a word of the machine's command line stands for: see [`command_line`].
+fn meant_by(word: &str) -> String {
+    let bytes: Vec<u8> = command_line::decode(word.as_bytes()).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Starts services and child.

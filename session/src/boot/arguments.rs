@@ -18,14 +18,52 @@ pub enum Beginning {
     Restore,
 }
 
+/// How a run is disturbed, to show that its program cannot tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Disturbance {
+    /// Of all random choices.
+    pub seed: u64,
+    /// What the nester does to the threads.
+    pub torture: Option<Torture>,
+    /// The kernel forgets what is derived at about every so many entries; at least 2.
+    pub amnesia: Option<u64>,
+}
+
+/// What is taken out of the kernel and put back, again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Torture {
+    /// Threads.
+    Small,
+    /// The whole environment.
+    Large,
+}
+
+impl Disturbance {
+    /// For the kernel and for the nester.
+    fn words(self) -> [Option<String>; 2] {
+        let size = |torture| if torture == Torture::Small { "small" } else { "large" };
+        [
+            self.amnesia.map(|every| format!("kernel.amnesia={},{every}", self.seed)),
+            self.torture.map(|torture| format!("--torture={},{}", size(torture), self.seed)),
+        ]
+    }
+}
+
 /// The command line for this program and its arguments (without its name).
-pub fn command_line(beginning: Beginning, program: &str, arguments: &[String]) -> Result<String, Error> {
+pub fn command_line(
+    beginning: Beginning,
+    disturbance: Disturbance,
+    program: &str,
+    arguments: &[String],
+) -> Result<String, Error> {
     let option = match beginning {
         Beginning::Run => None,
         Beginning::Paused => Some("--paused"),
         Beginning::Restore => Some("--restore"),
     };
-    let words = std::iter::once("debugger-nester").chain(option).map(str::to_owned);
+    let [for_kernel, for_nester] = disturbance.words();
+    let nester = std::iter::once("debugger-nester").chain(option).map(str::to_owned);
+    let words = for_kernel.into_iter().chain(nester).chain(for_nester);
     let rest = std::iter::once(program).chain(arguments.iter().map(String::as_str)).map(encode);
     let line = words.chain(rest).collect::<Vec<_>>().join(" ");
     if line.len() > MAX_COMMAND_LINE {
@@ -45,6 +83,15 @@ fn encode(argument: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_kernel_s_words_come_first_and_the_nester_s_before_the_program() {
+        let disturbance = Disturbance { seed: 7, torture: Some(Torture::Small), amnesia: Some(50) };
+        let line = command_line(Beginning::Paused, disturbance, "p", &["a b".into()]).expect("short enough");
+        assert_eq!(line, "kernel.amnesia=7,50 debugger-nester --paused --torture=small,7 p a%20b");
+        let line = command_line(Beginning::Run, Disturbance::default(), "p", &[]).expect("short enough");
+        assert_eq!(line, "debugger-nester p");
+    }
 
     #[test]
     fn arguments_with_spaces_and_signs_arrive_as_they_were() {

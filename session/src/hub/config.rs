@@ -14,7 +14,7 @@ use flob_link::Progress;
 use super::{input::Input, now, restore::Prepared};
 use crate::{
     Error, LinkState, SessionInfo,
-    boot::{Launcher, Software, arguments::Beginning},
+    boot::{Launcher, Software, arguments::{Beginning, Disturbance}},
 };
 
 /// Everything that a session needs to start.
@@ -34,6 +34,8 @@ pub struct Config {
     pub memory: u32,
     /// How to start the guest's process.
     pub launcher: Launcher,
+    /// How the run is disturbed, for tests.
+    pub disturbance: Disturbance,
     /// The program is held from its first instruction on.
     pub paused: bool,
     /// A checkpoint to begin with.

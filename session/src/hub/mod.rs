@@ -131,7 +131,7 @@ impl Session {
     fn begin(config: Config, socket: PathBuf, folder: PathBuf, listener: UnixListener) -> Result<Self, Error> {
         let restored = config.restore.as_deref().map(|id| restore::prepare(&config.store, id, config.force)).transpose()?;
         let beginning = if restored.is_some() { arguments::Beginning::Restore } else { config.beginning() };
-        let command_line = arguments::command_line(beginning, &config.program, &config.arguments)?;
+        let command_line = arguments::command_line(beginning, config.disturbance, &config.program, &config.arguments)?;
         let input = config.open_input(restored.as_ref())?;
         let machine = qemu::Machine {
             software: &config.software,
