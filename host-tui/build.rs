@@ -89,6 +89,10 @@ fn embedded(folder: &Path) -> Result<String, Box<dyn Error>> {
             bundled.push(format!("({binary:?}, include_bytes!({path:?}))"));
         }
     }
-    writeln!(code, "/// Name and ELF of each program.\npub const PROGRAMS: &[(&str, &[u8])] = &[{}];", bundled.join(", "))?;
+    writeln!(
+        code,
+        "/// Name and ELF of each program.\npub const PROGRAMS: &[(&str, &[u8])] = &[{}];",
+        bundled.join(", ")
+    )?;
     Ok(code)
 }

@@ -53,7 +53,7 @@ guest='-p flob-kernel-x86_64 -p flob-program-platform -p flob-debugger-nester -p
 checks() {
     step "format" cargo fmt --all --check
     # shellcheck disable=SC2086
-    step "lints (host)" cargo clippy --quiet $host -p flob-tests --all-targets -- -D warnings
+    step "lints (host)" cargo clippy --quiet $host -p flob-tests --all-targets --all-features -- -D warnings
     # shellcheck disable=SC2086
     step "lints (guest)" cargo clippy --quiet --profile guest $guest -- -D warnings
 }

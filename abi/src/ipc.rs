@@ -83,5 +83,11 @@ pub const fn is_valid(call: u64) -> bool {
     let receives_from_somebody = steps & DISCONNECT == 0 || steps & RECEIVE == 0 || steps & WAIT != 0;
     let turned_before_receive =
         steps & RECEIVE == 0 || steps & (WAIT | OVER) != 0 || steps & (SEND | ACKNOWLEDGE | CONNECT) == 0;
-    only_steps && some_step && right_side && reply_alone && connects_as_sender && receives_from_somebody && turned_before_receive
+    only_steps
+        && some_step
+        && right_side
+        && reply_alone
+        && connects_as_sender
+        && receives_from_somebody
+        && turned_before_receive
 }

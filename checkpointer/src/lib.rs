@@ -15,5 +15,5 @@ pub mod stop;
 pub mod types;
 
 pub use look::{Surroundings, look};
-pub use rebuild::{RebuildError, Unknown, World, rebuild};
+pub use rebuild::{RebuildError, Unknown, World, rebuild, rebuild_in_order};
 pub use stop::{release, resume, stop_all};

@@ -85,19 +85,27 @@ pub fn rebuild(
     image: &image::Environment,
     world: &World<'_>,
 ) -> Result<Vec<Place>, RebuildError> {
+    let (threads, others): (Vec<_>, Vec<_>) =
+        image.flobs.iter().partition(|flob| matches!(flob.state, State::Thread(_)));
+    let order = [others, threads].concat();
+    rebuild_in_order(environment, image, world, (&order, &order))
+}
+
+/// The same in any order: the flobs of the image as they are to be created, and as they are to be set.
+pub fn rebuild_in_order(
+    environment: &Environment,
+    image: &image::Environment,
+    world: &World<'_>,
+    (to_create, to_set): (&[&Flob], &[&Flob]),
+) -> Result<Vec<Place>, RebuildError> {
     check(image, environment.memory().size())?;
-    for flob in &image.flobs {
-        create(environment, flob)?;
-    }
+    to_create.iter().try_for_each(|flob| create(environment, flob))?;
     let mut builder = Builder { environment, image, world, references: Vec::new() };
     for _ in 0..MAX_LINKS {
         builder.references.push(OwnedReference::new().map_err(|status| RebuildError::Kernel(0, status))?);
     }
-    let (threads, others): (Vec<_>, Vec<_>) =
-        image.flobs.iter().partition(|flob| matches!(flob.state, State::Thread(_)));
-    others.into_iter().try_for_each(|flob| builder.set(flob))?;
-    threads.iter().try_for_each(|flob| builder.set(flob))?;
-    Ok(to_release(&threads))
+    to_set.iter().try_for_each(|flob| builder.set(flob))?;
+    Ok(to_release(&image.flobs))
 }
 
 /// Everything that would be misuse of a call, or harm the nester, is found here, before anything is touched.
@@ -140,8 +148,8 @@ fn hash(state: &State) -> u64 {
     state.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
-fn to_release(threads: &[&Flob]) -> Vec<Place> {
-    let running = threads.iter().filter_map(|flob| match &flob.state {
+fn to_release(flobs: &[Flob]) -> Vec<Place> {
+    let running = flobs.iter().filter_map(|flob| match &flob.state {
         State::Thread(state) if state.flags & thread_flag::STOPPED == 0 => Some((state.rank, flob.place)),
         _ => None,
     });

@@ -8,6 +8,8 @@ extern crate alloc;
 pub mod answers;
 pub mod breakpoints;
 pub mod events;
+pub mod random;
+pub mod stages;
 pub mod streams;
 pub mod translate;
 pub mod waits;

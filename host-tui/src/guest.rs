@@ -49,7 +49,8 @@ pub fn find(program: &str) -> Result<Program, Error> {
     let context = || format!("reading {program}");
     let elf = fs::read(path).map_err(|error| Error::io(context(), error))?;
     check(program, &elf)?;
-    let name = path.file_name().map_or_else(|| program.to_owned(), |name| name.to_string_lossy().into_owned());
+    let name =
+        path.file_name().map_or_else(|| program.to_owned(), |name| name.to_string_lossy().into_owned());
     let name: String = name.chars().take(NAME_SIZE / 4).collect();
     let file = fs::canonicalize(path).map_err(|error| Error::io(context(), error))?;
     Ok(Program { name, elf, file: Some(file) })
@@ -60,19 +61,21 @@ pub fn software(program: Option<&Program>) -> Software {
     let support = PROGRAMS.iter().filter(|(name, _)| SUPPORT.contains(name));
     let mut programs: Vec<File> =
         support.map(|(name, elf)| File { name: (*name).into(), contents: elf.to_vec() }).collect();
-    programs.extend(program.map(|program| File { name: program.name.clone(), contents: program.elf.clone() }));
+    programs
+        .extend(program.map(|program| File { name: program.name.clone(), contents: program.elf.clone() }));
     Software { kernel: KERNEL.to_vec(), programs }
 }
 
 /// A program for the guest is an ELF for x86-64, linked to fixed addresses.
 fn check(name: &str, elf: &[u8]) -> Result<(), Error> {
     let bad = |what: &str| Err(Error::BadInput(format!("{name} {what}")));
-    let half = |offset: usize| elf.get(offset..offset + 2).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]));
+    let half =
+        |offset: usize| elf.get(offset..offset + 2).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]));
     match (elf.get(..4), elf.get(4..6), half(16), half(18)) {
         (Some(b"\x7fELF"), Some([2, 1]), Some(2), Some(62)) => Ok(()),
-        (Some(b"\x7fELF"), Some([2, 1]), Some(_), Some(62)) => {
-            bad("is not linked statically to fixed addresses: a guest program links flob-runtime and its linker script")
-        }
+        (Some(b"\x7fELF"), Some([2, 1]), Some(_), Some(62)) => bad(
+            "is not linked statically to fixed addresses: a guest program links flob-runtime and its linker script",
+        ),
         (Some(b"\x7fELF"), ..) => bad("is no ELF for x86-64"),
         _ => bad("is no ELF file"),
     }

@@ -120,7 +120,10 @@ impl Client {
             }
             lock(&inbox).close();
         };
-        thread::Builder::new().name("hub client".into()).spawn(read).map_err(|source| Error::io(context, source))?;
+        thread::Builder::new()
+            .name("hub client".into())
+            .spawn(read)
+            .map_err(|source| Error::io(context, source))?;
         Ok(client)
     }
 
@@ -140,7 +143,8 @@ impl Client {
             }
             inbox.pending.insert(number, sender);
         }
-        wire::write(&mut *lock(&self.connection.stream), &ToHub { number, request }).map_err(|_| hub_gone())?;
+        wire::write(&mut *lock(&self.connection.stream), &ToHub { number, request })
+            .map_err(|_| hub_gone())?;
         Ok(Pending { client: self.clone(), number, updates })
     }
 

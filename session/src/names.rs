@@ -116,7 +116,10 @@ impl Names {
     }
 
     fn ambiguous(&self, text: &str, places: &[Place]) -> String {
-        let shown = places.iter().take(MOST_CANDIDATES).map(|place| format!("\n  {} {}", self.flob(*place), id(*place)));
+        let shown = places
+            .iter()
+            .take(MOST_CANDIDATES)
+            .map(|place| format!("\n  {} {}", self.flob(*place), id(*place)));
         let more = places.len().saturating_sub(MOST_CANDIDATES);
         let more = if more == 0 { String::new() } else { format!("\n  … and {more} more") };
         format!("'{text}' could be any of{}{more}", shown.collect::<String>())
@@ -154,7 +157,11 @@ impl Labeler<'_> {
                 self.environment.program.clone()
             } else {
                 let (label, path) = self.label(flob.place, FlobKind::Space);
-                if path.is_some() { label } else { format!("space-{}", id(flob.place).trim_start_matches('#')) }
+                if path.is_some() {
+                    label
+                } else {
+                    format!("space-{}", id(flob.place).trim_start_matches('#'))
+                }
             };
             let taken = names.values().any(|name| *name == own);
             let name = if taken { format!("{own}-{}", id(flob.place).trim_start_matches('#')) } else { own };
@@ -227,7 +234,8 @@ mod tests {
     use super::*;
 
     fn environment() -> Environment {
-        let flob = |place, state: State| Flob { place, links: vec![Link::Null; state.kind().links().len()], state };
+        let flob =
+            |place, state: State| Flob { place, links: vec![Link::Null; state.kind().links().len()], state };
         Environment {
             program: "dinner".into(),
             size: 0x10_000,

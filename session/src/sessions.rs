@@ -92,7 +92,8 @@ fn only(names: &[String]) -> Result<PathBuf, Error> {
 }
 
 fn none_called(name: &str, names: &[String]) -> Error {
-    let running = if names.is_empty() { "none is running".into() } else { format!("running: {}", names.join(", ")) };
+    let running =
+        if names.is_empty() { "none is running".into() } else { format!("running: {}", names.join(", ")) };
     Error::NotFound(format!("there is no session '{name}' ({running})"))
 }
 

@@ -76,13 +76,15 @@ pub struct Symbols {
 impl Symbols {
     /// Of the ELF in this file.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let bytes = fs::read(path).map_err(|error| Error::io(format!("reading {}", path.display()), error))?;
+        let bytes =
+            fs::read(path).map_err(|error| Error::io(format!("reading {}", path.display()), error))?;
         Self::parse(&bytes)
     }
 
     /// Of this ELF. What it lacks (debug information, say) is simply not known.
     pub fn parse(elf: &[u8]) -> Result<Self, Error> {
-        let file = object::File::parse(elf).map_err(|error| Error::BadInput(format!("no symbols: {error}")))?;
+        let file =
+            object::File::parse(elf).map_err(|error| Error::BadInput(format!("no symbols: {error}")))?;
         let dwarf = load_dwarf(&file).map(Arc::new);
         let arrays = dwarf.as_ref().and_then(|dwarf| arrays::find(dwarf).ok()).unwrap_or_default();
         let lines = dwarf.and_then(|dwarf| Context::from_arc_dwarf(dwarf).ok());
@@ -137,8 +139,10 @@ impl Symbols {
 
 /// The GNU build id of an ELF in hexadecimal, or where it has none the FNV-1a hash of the whole file.
 pub fn build_id(elf: &[u8]) -> String {
-    let note = object::File::parse(elf).ok().and_then(|file| file.build_id().ok().flatten().map(<[u8]>::to_vec));
-    let id = note.unwrap_or_else(|| flob_image::hash::fnv1a(flob_image::hash::FNV_START, elf).to_be_bytes().to_vec());
+    let note =
+        object::File::parse(elf).ok().and_then(|file| file.build_id().ok().flatten().map(<[u8]>::to_vec));
+    let id = note
+        .unwrap_or_else(|| flob_image::hash::fnv1a(flob_image::hash::FNV_START, elf).to_be_bytes().to_vec());
     id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -65,7 +65,10 @@ impl Translation {
     /// Every (space, address) at which an offset of the environment is seen, the lowest space first.
     pub fn addresses(&self, place: Place) -> impl Iterator<Item = (Place, u64)> {
         let within = move |segment: &&Segment| place >= segment.place && place - segment.place < segment.size;
-        self.all.iter().filter(within).map(move |segment| (segment.space, segment.address + (place - segment.place)))
+        self.all
+            .iter()
+            .filter(within)
+            .map(move |segment| (segment.space, segment.address + (place - segment.place)))
     }
 
     /// A range of a space in pieces of the environment, up to the first byte that is not there.
@@ -140,7 +143,9 @@ impl<'a> Walk<'a> {
         levels: usize,
     ) -> Vec<Segment> {
         match mapping.links.first() {
-            Some(Link::External(tag)) if tag == MEMORY_TAG => vec![Segment { space, address, size, place: offset }],
+            Some(Link::External(tag)) if tag == MEMORY_TAG => {
+                vec![Segment { space, address, size, place: offset }]
+            }
             Some(Link::Flob(region)) => self.through(*region, space, (address, size, offset), levels),
             _ => Vec::new(),
         }
@@ -228,7 +233,10 @@ mod tests {
         assert_eq!(translation.place(0x200, 0x40_0010), Some(0x8010));
         assert_eq!(translation.place(0x400, 0x10_0010), Some(0xa010));
         assert_eq!(translation.place(0x400, 0x10_1000), None);
-        assert_eq!(translation.addresses(0xa010).collect::<Vec<_>>(), [(0x200, 0x40_2010), (0x400, 0x10_0010)]);
+        assert_eq!(
+            translation.addresses(0xa010).collect::<Vec<_>>(),
+            [(0x200, 0x40_2010), (0x400, 0x10_0010)]
+        );
         assert_eq!(translation.pieces(0x200, 0x40_3ff0, 0x20), [(0xbff0, 0x10)]);
     }
 

@@ -79,13 +79,16 @@ impl Why<'_> {
 
     /// The sentence; `source` reads stacks, to find the place in the program.
     pub fn sentence(&self, thread: Place, source: &mut dyn Source) -> String {
-        let location = self.location(thread, source).map_or(String::new(), |place| format!(" at {}", place.short()));
+        let location =
+            self.location(thread, source).map_or(String::new(), |place| format!(" at {}", place.short()));
         let stopped = self.state(thread).is_some_and(|state| state.flags & thread_flag::STOPPED != 0);
         let name = self.names.short(thread);
         match self.waiting(thread) {
             Waiting::Nothing => format!("{name} runs{location}"),
             Waiting::Stopped => format!("{name} is held{location}"),
-            Waiting::Exception(code) => format!("{name} waits for its keeper to answer: {}{location}", code.text()),
+            Waiting::Exception(code) => {
+                format!("{name} waits for its keeper to answer: {}{location}", code.text())
+            }
             _ => {
                 let held = if stopped { " (and is held)" } else { "" };
                 format!("{name} {}{held}{}", self.wait(thread, &location), self.chain(thread))
@@ -119,7 +122,9 @@ impl Why<'_> {
             Some(FlobKind::Condition) => format!("sleeps on the condition {name}"),
             Some(FlobKind::PortSet) => format!("waits for requests at {name}"),
             Some(FlobKind::Port) => format!("waits for a server of {name}"),
-            Some(FlobKind::Thread) if self.is_server_of(thread, place) => format!("waits for {name}, its client"),
+            Some(FlobKind::Thread) if self.is_server_of(thread, place) => {
+                format!("waits for {name}, its client")
+            }
             Some(FlobKind::Thread) => format!("waits for {name} to answer"),
             _ => format!("waits for {name}"),
         }
@@ -173,7 +178,8 @@ impl Why<'_> {
 
     /// The call that a thread is blocked in: `mutex_lock`.
     pub fn call(&self, thread: Place) -> Option<&'static str> {
-        let waits = !matches!(self.waiting(thread), Waiting::Nothing | Waiting::Stopped | Waiting::Exception(_));
+        let waits =
+            !matches!(self.waiting(thread), Waiting::Nothing | Waiting::Stopped | Waiting::Exception(_));
         let state = self.state(thread).filter(|_| waits)?;
         Some(Call::from_number(state.registers.rax).map_or("ipc", Call::name))
     }

@@ -2,12 +2,14 @@
 //! binary with a time limit, guests that are cleaned up whatever happens, seeds, and texts to count.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod guest;
 mod process;
 mod screen;
 mod seed;
 mod texts;
 mod world;
 
+pub use guest::{Guest, Watched};
 pub use process::{Finished, Running};
 pub use screen::Screen;
 pub use seed::{rounds, seed};

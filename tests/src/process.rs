@@ -5,12 +5,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// No test waits longer for a process than this.
-const LIMIT: Duration = Duration::from_secs(240);
+const LIMIT: Duration = Duration::from_secs(400);
 
 /// What a process that has ended left.
 #[derive(Debug)]
@@ -32,26 +32,28 @@ impl fmt::Display for Finished {
 /// A process that runs.
 pub struct Running {
     child: Child,
-    stdout: Option<JoinHandle<Vec<u8>>>,
-    stderr: Option<JoinHandle<Vec<u8>>>,
-    lines: Option<mpsc::Receiver<String>>,
+    stdout: Option<Stream>,
+    stderr: Option<Stream>,
 }
 
 impl Running {
     /// Starts it, with input from a file or none.
-    pub fn start(mut command: Command, input: Option<&Path>) -> Self {
-        let input = input.map_or_else(Stdio::null, |path| File::open(path).unwrap().into());
+    pub fn start(command: Command, input: Option<&Path>) -> Self {
+        Self::start_with(command, input.map_or_else(Stdio::null, |path| File::open(path).unwrap().into()))
+    }
+
+    /// Starts it, with any input.
+    pub fn start_with(mut command: Command, input: Stdio) -> Self {
         command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let (sender, lines) = mpsc::channel();
-        let stdout = collect(child.stdout.take().unwrap(), Some(sender));
-        let stderr = collect(child.stderr.take().unwrap(), None);
-        Self { child, stdout: Some(stdout), stderr: Some(stderr), lines: Some(lines) }
+        let stdout = Stream::collect(child.stdout.take().unwrap());
+        let stderr = Stream::collect(child.stderr.take().unwrap());
+        Self { child, stdout: Some(stdout), stderr: Some(stderr) }
     }
 
     /// Takes over a process whose output nobody wants.
     pub fn adopt(child: Child) -> Self {
-        Self { child, stdout: None, stderr: None, lines: None }
+        Self { child, stdout: None, stderr: None }
     }
 
     /// Its process number.
@@ -59,18 +61,14 @@ impl Running {
         self.child.id()
     }
 
-    /// Waits for a line of its standard output that contains this.
-    pub fn wait_for_line(&self, text: &str) -> String {
-        let deadline = Instant::now() + LIMIT;
-        let lines = self.lines.as_ref().unwrap();
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match lines.recv_timeout(left) {
-                Ok(line) if line.contains(text) => return line,
-                Ok(_) => {}
-                Err(error) => panic!("no line with {text:?}: {error}"),
-            }
-        }
+    /// Waits until so many bytes were written to standard output; all that was.
+    pub fn wait_for_output(&self, bytes: usize) -> String {
+        self.stdout.as_ref().unwrap().wait(&format!("{bytes} bytes"), |text| text.len() >= bytes)
+    }
+
+    /// Waits until standard output contains this.
+    pub fn wait_for(&self, text: &str) -> String {
+        self.stdout.as_ref().unwrap().wait(text, |all| all.contains(text))
     }
 
     /// Whether it has ended by itself.
@@ -99,9 +97,7 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(5));
         };
-        let text = |handle: Option<JoinHandle<Vec<u8>>>| {
-            handle.map_or_else(String::new, |handle| String::from_utf8_lossy(&handle.join().unwrap()).into_owned())
-        };
+        let text = |stream: Option<Stream>| stream.map_or_else(String::new, Stream::finish);
         Finished { code, stdout: text(self.stdout.take()), stderr: text(self.stderr.take()) }
     }
 }
@@ -115,19 +111,52 @@ impl Drop for Running {
     }
 }
 
-/// Reads a stream to its end, and sends its lines on as they come.
-fn collect(mut stream: impl Read + Send + 'static, lines: Option<mpsc::Sender<String>>) -> JoinHandle<Vec<u8>> {
-    std::thread::spawn(move || {
-        let (mut all, mut sent, mut buffer) = (Vec::new(), 0, [0; 4096]);
-        while let Ok(count @ 1..) = stream.read(&mut buffer) {
-            all.extend_from_slice(&buffer[..count]);
-            while let Some(end) = all[sent..].iter().position(|byte| *byte == b'\n') {
-                if let Some(lines) = &lines {
-                    lines.send(String::from_utf8_lossy(&all[sent..sent + end]).into_owned()).ok();
-                }
-                sent += end + 1;
+/// What comes out of a process.
+struct Stream {
+    shared: Arc<Shared>,
+    reader: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Shared {
+    bytes: Mutex<Vec<u8>>,
+    more: Condvar,
+}
+
+impl Stream {
+    /// Reads a stream to its end.
+    fn collect(mut stream: impl Read + Send + 'static) -> Self {
+        let shared = Arc::new(Shared::default());
+        let to_fill = Arc::clone(&shared);
+        let reader = std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                to_fill.bytes.lock().unwrap().extend_from_slice(&buffer[..count]);
+                to_fill.more.notify_all();
             }
+        });
+        Self { shared, reader }
+    }
+
+    /// Waits until what has come satisfies a condition.
+    fn wait(&self, what: &str, condition: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + LIMIT;
+        let mut bytes = self.shared.bytes.lock().unwrap();
+        loop {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            if condition(&text) {
+                return text;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero() && !self.reader.is_finished(), "{what} never came, only\n{text}");
+            // The end of the stream is not told, but looked for.
+            let left = left.min(Duration::from_millis(100));
+            bytes = self.shared.more.wait_timeout(bytes, left).unwrap().0;
         }
-        all
-    })
+    }
+
+    fn finish(self) -> String {
+        self.reader.join().unwrap();
+        String::from_utf8_lossy(&self.shared.bytes.lock().unwrap()).into_owned()
+    }
 }

@@ -16,11 +16,30 @@ pub struct Counts {
     pub top: Vec<(String, usize)>,
 }
 
-/// Counts as `wc` does in the C locale.
+impl Counts {
+    /// What `wordcount` prints then.
+    pub fn report(&self) -> String {
+        let Self { lines, words, bytes, top } = self;
+        let mut text = format!("lines: {lines}\nwords: {words}\nbytes: {bytes}\n");
+        for (word, times) in top {
+            writeln!(text, "{times:>8} {word}").unwrap();
+        }
+        text
+    }
+}
+
+/// A word as it is printed: control characters, which could change the terminal, as `\xNN`.
+fn printable(word: &[u8]) -> String {
+    let byte = |byte: &u8| if byte.is_ascii_control() { format!("\\x{byte:02x}").into_bytes() } else { vec![*byte] };
+    String::from_utf8_lossy(&word.iter().flat_map(byte).collect::<Vec<u8>>()).into_owned()
+}
+
+/// Counts as `wc` does in the C locale: something without any printable byte is no word. Words must be shorter than
+/// the program's chunks.
 pub fn count(text: &[u8]) -> Counts {
     let mut words: HashMap<&[u8], usize> = HashMap::new();
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | 0x0b | 0x0c | b'\r');
-    for word in text.split(is_space).filter(|word| !word.is_empty()) {
+    for word in text.split(is_space).filter(|word| word.iter().any(u8::is_ascii_graphic)) {
         *words.entry(word).or_default() += 1;
     }
     let total = words.values().sum();
@@ -31,7 +50,7 @@ pub fn count(text: &[u8]) -> Counts {
         lines: text.iter().filter(|byte| **byte == b'\n').count(),
         words: total,
         bytes: text.len(),
-        top: top.into_iter().map(|(word, count)| (String::from_utf8_lossy(word).into_owned(), count)).collect(),
+        top: top.into_iter().map(|(word, count)| (printable(word), count)).collect(),
     }
 }
 

@@ -49,7 +49,12 @@ impl View {
         Self::of(Box::new(client), &Store::open_default()?, vectors, elf)
     }
 
-    fn of(mut source: Box<dyn Source>, store: &Store, vectors: bool, elf: Option<PathBuf>) -> Result<Self, Error> {
+    fn of(
+        mut source: Box<dyn Source>,
+        store: &Store,
+        vectors: bool,
+        elf: Option<PathBuf>,
+    ) -> Result<Self, Error> {
         let environment = source.environment(vectors)?;
         let symbols = symbols_of(&environment, store, elf);
         let names = Names::new(&environment, &symbols);

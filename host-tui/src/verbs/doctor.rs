@@ -69,7 +69,8 @@ fn emulator() -> Result<String, String> {
 }
 
 fn version(program: &str) -> Result<String, String> {
-    let output = Command::new(program).arg("--version").output().map_err(|error| format!("{program}: {error}"))?;
+    let output =
+        Command::new(program).arg("--version").output().map_err(|error| format!("{program}: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }

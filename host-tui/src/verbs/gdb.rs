@@ -19,13 +19,15 @@ impl Gdb {
     /// Becomes gdb. Returns only on an error.
     pub fn run(self, context: &Context) -> Result<u8, Error> {
         let info = Client::connect(context.session.as_deref())?.info()?;
-        let socket = info.gdb_socket.ok_or_else(|| Error::NotFound("this session has no gdb server".into()))?;
+        let socket =
+            info.gdb_socket.ok_or_else(|| Error::NotFound("this session has no gdb server".into()))?;
         let mut command = Command::new("gdb");
         command.arg("-q");
         if let Some(elf) = info.elf {
             command.arg(elf);
         }
-        let error = command.arg("-ex").arg(format!("target remote {}", socket.display())).args(self.arguments).exec();
+        let error =
+            command.arg("-ex").arg(format!("target remote {}", socket.display())).args(self.arguments).exec();
         if error.kind() == std::io::ErrorKind::NotFound {
             return Err(Error::Environment("gdb was not found: install it (Debian: apt install gdb)".into()));
         }

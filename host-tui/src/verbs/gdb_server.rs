@@ -42,20 +42,25 @@ impl Servers {
         let failed = |error| Error::io("starting the gdb server", error);
         let (local, tcp) = (self.local, self.tcp);
         let path = session.to_owned();
-        spawn("gdb socket", move || accept(std::iter::from_fn(|| Some(local.accept().map(|(stream, _)| stream))), &path))
-            .map_err(failed)?;
+        spawn("gdb socket", move || {
+            accept(std::iter::from_fn(|| Some(local.accept().map(|(stream, _)| stream))), &path)
+        })
+        .map_err(failed)?;
         if let Some(tcp) = tcp {
             let path = session.to_owned();
-            spawn("gdb port", move || accept(std::iter::from_fn(|| Some(tcp.accept().map(|(stream, _)| stream))), &path))
-                .map_err(failed)?;
+            spawn("gdb port", move || {
+                accept(std::iter::from_fn(|| Some(tcp.accept().map(|(stream, _)| stream))), &path)
+            })
+            .map_err(failed)?;
         }
         Ok(())
     }
 }
 
 fn bind_port(port: u16) -> Result<TcpListener, Error> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-        .map_err(|error| Error::Environment(format!("port {port} for gdb cannot be used: {error}; choose another one")))
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| {
+        Error::Environment(format!("port {port} for gdb cannot be used: {error}; choose another one"))
+    })
 }
 
 fn accept<S: Stream + Send + 'static>(streams: impl Iterator<Item = io::Result<S>>, session: &Path) {

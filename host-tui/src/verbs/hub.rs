@@ -37,7 +37,8 @@ impl HubProcess {
     pub fn run(self, context: &Context) -> Result<u8, Error> {
         // Fails only for the leader of a group, which is one of its own already.
         let _ = rustix::process::setsid();
-        let mut starter = UnixStream::connect(&self.ready).map_err(|error| Error::io("telling who started us", error))?;
+        let mut starter =
+            UnixStream::connect(&self.ready).map_err(|error| Error::io("telling who started us", error))?;
         match self.start(context) {
             Ok(session) => {
                 // Who started us may have gone; the session stays.
@@ -113,8 +114,10 @@ fn wait(mut child: Child, listener: &UnixListener) -> Result<(), Error> {
     let io = |error: rustix::io::Errno| Error::io("waiting for the session", error.into());
     let process = rustix::process::Pid::from_child(&child);
     let ended = rustix::process::pidfd_open(process, rustix::process::PidfdFlags::empty()).map_err(io)?;
-    let mut events =
-        [PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN), PollFd::from_borrowed_fd(ended.as_fd(), PollFlags::IN)];
+    let mut events = [
+        PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN),
+        PollFd::from_borrowed_fd(ended.as_fd(), PollFlags::IN),
+    ];
     poll(&mut events, None).map_err(io)?;
     if !events[0].revents().contains(PollFlags::IN) {
         let status = child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());

@@ -112,7 +112,8 @@ fn parse_bytes(text: &str) -> Result<Vec<u8>, Error> {
     let digits: Option<Vec<u8>> =
         text.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
     let digits = digits.filter(|digits| digits.len() % 2 == 0);
-    let digits = digits.ok_or_else(|| Error::Usage(format!("'{text}' is not bytes in hexadecimal: two digits each")))?;
+    let digits = digits
+        .ok_or_else(|| Error::Usage(format!("'{text}' is not bytes in hexadecimal: two digits each")))?;
     let byte = |pair: &[u8]| pair.iter().fold(0, |byte, digit| byte << 4 | digit);
     Ok(digits.chunks(2).map(byte).collect())
 }
@@ -121,7 +122,8 @@ fn dump(address: u64, bytes: &[u8]) -> String {
     let mut text = String::new();
     for (row, start) in bytes.chunks(LINE).zip((address..).step_by(LINE)) {
         let hexadecimal: Vec<String> = row.iter().map(|byte| format!("{byte:02x}")).collect();
-        let letter = |byte: &u8| if byte.is_ascii_graphic() || *byte == b' ' { char::from(*byte) } else { '.' };
+        let letter =
+            |byte: &u8| if byte.is_ascii_graphic() || *byte == b' ' { char::from(*byte) } else { '.' };
         let letters: String = row.iter().map(letter).collect();
         text += &format!("{start:#014x}  {:<47}  {letters}\n", hexadecimal.join(" "));
     }

@@ -40,7 +40,9 @@ impl Ps {
             print::json(&Json::Array(rows.iter().map(Row::to_json).collect()))?;
         } else {
             let heading = ["ID", "THREAD", "SPACE", "STATE", "CALL", "AT", "WHY"].map(str::to_owned).to_vec();
-            print::table(&std::iter::once(heading).chain(rows.iter().map(Row::to_cells)).collect::<Vec<_>>())?;
+            print::table(
+                &std::iter::once(heading).chain(rows.iter().map(Row::to_cells)).collect::<Vec<_>>(),
+            )?;
         }
         Ok(0)
     }

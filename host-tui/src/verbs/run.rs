@@ -8,8 +8,7 @@ use flob_session::{
     Error,
     boot::{Launcher, arguments},
     hub::{Config, Ending, Session, Standard},
-    sessions,
-    symbols,
+    sessions, symbols,
 };
 
 use super::{attach, gdb_server, hub};

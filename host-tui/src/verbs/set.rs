@@ -32,7 +32,13 @@ impl Set {
         client.request(HubRequest::Set { place, hash, change: difference(old, &new) })?;
         for change in self.changes.iter().filter_map(|change| change.split_once('=')) {
             let shown = |flob: &Flob| fields::get(flob, change.0.trim()).unwrap_or_default();
-            print::line(&format!("{} {}: {} → {}", view.names.flob(place), change.0.trim(), shown(old), shown(&new)))?;
+            print::line(&format!(
+                "{} {}: {} → {}",
+                view.names.flob(place),
+                change.0.trim(),
+                shown(old),
+                shown(&new)
+            ))?;
         }
         Ok(0)
     }

@@ -52,6 +52,7 @@ fn rows(view: &View, flob: &Flob, vectors: bool) -> Vec<Vec<String>> {
         vec![format!("  {}", field.name), field.value(&flob.state).to_string(), field.doc.to_owned()]
     });
     let links = kind.links().iter().zip(&flob.links);
-    let links = links.map(|(name, link)| vec![format!("  {name}"), format!("→ {}", view.names.link(link)), String::new()]);
+    let links = links
+        .map(|(name, link)| vec![format!("  {name}"), format!("→ {}", view.names.link(link)), String::new()]);
     fields.chain(links).collect()
 }

@@ -38,7 +38,8 @@ fn by_space(view: &View) -> Vec<(Place, Vec<&Flob>)> {
     let mut groups: BTreeMap<String, Vec<&Flob>> = BTreeMap::new();
     for flob in view.environment.flobs.iter().filter(|flob| flob.state.kind() != FlobKind::Space) {
         let name = view.names.flob(flob.place);
-        let space = name.split_once(':').and_then(|(_, rest)| rest.rsplit_once('/')).map_or("", |(space, _)| space);
+        let space =
+            name.split_once(':').and_then(|(_, rest)| rest.rsplit_once('/')).map_or("", |(space, _)| space);
         groups.entry(space.to_owned()).or_default().push(flob);
     }
     let spaces = view.environment.flobs.iter().filter(|flob| flob.state.kind() == FlobKind::Space);
@@ -72,7 +73,8 @@ fn remark(view: &View, flob: &Flob, sentences: &BTreeMap<Place, String>) -> Stri
     }
     let links = flob.state.kind().links().iter().zip(&flob.links);
     let shown = links.filter(|(name, link)| **name != "space" && **link != flob_image::Link::Null);
-    let shown: Vec<String> = shown.map(|(name, link)| format!("{name} → {}", view.names.link(link))).collect();
+    let shown: Vec<String> =
+        shown.map(|(name, link)| format!("{name} → {}", view.names.link(link))).collect();
     if shown.is_empty() { String::new() } else { format!("  {}", shown.join(", ")) }
 }
 

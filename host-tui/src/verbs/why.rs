@@ -30,7 +30,8 @@ impl Why {
         let circle = why.deadlock(thread).unwrap_or_default();
         let circle: Vec<String> = circle.into_iter().map(|thread| why.names.flob(thread)).collect();
         let trace = why.backtrace(thread, source).into_iter();
-        let trace = trace.map(|frame| json!({ "function": frame.function, "file": frame.file, "line": frame.line }));
+        let trace =
+            trace.map(|frame| json!({ "function": frame.function, "file": frame.file, "line": frame.line }));
         print::json(&json!({
             "thread": why.names.flob(thread),
             "why": sentence,

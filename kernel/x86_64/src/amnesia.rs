@@ -26,8 +26,7 @@ pub struct Amnesia {
 
 impl Amnesia {
     /// Nothing is ever forgotten.
-    pub const NEVER: Self =
-        Self { seed: 0, every: 0, left: u64::MAX, random: 0, entries: 0, drops: 0 };
+    pub const NEVER: Self = Self { seed: 0, every: 0, left: u64::MAX, random: 0, entries: 0, drops: 0 };
 
     /// About every so many entries. At least 2: an instruction that needs two pages must find them both at some time.
     pub fn new(seed: u64, every: u64) -> Self {

@@ -25,7 +25,8 @@ pub fn read(command_line: &[u8]) -> Result<Options, &'static str> {
     let mut options = Options { amnesia: Amnesia::NEVER };
     for option in words(command_line).filter_map(|word| word.strip_prefix(PREFIX)) {
         let value = option.strip_prefix(AMNESIA).ok_or("a word for the kernel that it does not know")?;
-        options.amnesia = amnesia(value).ok_or("kernel.amnesia=SEED,N takes two numbers, the second at least 2")?;
+        options.amnesia =
+            amnesia(value).ok_or("kernel.amnesia=SEED,N takes two numbers, the second at least 2")?;
     }
     Ok(options)
 }

@@ -121,8 +121,12 @@ impl Exchanges {
 
     /// The frames that are due again.
     pub fn repeats(&mut self, now: Instant) -> Vec<Vec<u8>> {
-        let due: Vec<u32> =
-            self.under_way.iter().filter(|(_, exchange)| exchange.due <= now).map(|(number, _)| *number).collect();
+        let due: Vec<u32> = self
+            .under_way
+            .iter()
+            .filter(|(_, exchange)| exchange.due <= now)
+            .map(|(number, _)| *number)
+            .collect();
         due.into_iter().filter_map(|number| self.repeat(number, now)).collect()
     }
 

@@ -194,7 +194,8 @@ impl Manager {
         for due in self.events.take(number, event) {
             self.notify(Notice::Event(due));
         }
-        let unacknowledged = self.events.next().saturating_sub(self.acknowledged) >= EVENTS_BEFORE_ACKNOWLEDGE;
+        let unacknowledged =
+            self.events.next().saturating_sub(self.acknowledged) >= EVENTS_BEFORE_ACKNOWLEDGE;
         if self.events.has_gap() || unacknowledged {
             self.synchronise();
         }
@@ -287,7 +288,9 @@ impl Manager {
 
 fn misfit_text(version: u32) -> String {
     let side = if version < VERSION { "the guest's programs" } else { "flob on the host" };
-    format!("the guest speaks version {version} of the link protocol, this flob version {VERSION}: update {side}")
+    format!(
+        "the guest speaks version {version} of the link protocol, this flob version {VERSION}: update {side}"
+    )
 }
 
 /// For those who pass it on to a client.

@@ -8,7 +8,8 @@ use std::{
 use flob_link::answers::{Answers, Verdict};
 use flob_link::frame::{Decoder, encode};
 use flob_link::{
-    CHANNEL_DEBUGGER, CHUNK, Event, Failure, FailureKind, FromGuest, Progress, Reply, Request, ToGuest, VERSION,
+    CHANNEL_DEBUGGER, CHUNK, Event, Failure, FailureKind, FromGuest, Progress, Reply, Request, ToGuest,
+    VERSION,
 };
 
 use crate::pipe::{Reader, Writer};
@@ -72,9 +73,12 @@ impl Guest {
 
     fn carry_out(&mut self, request: Request) -> Result<Reply, Failure> {
         match request {
-            Request::Hello { .. } => {
-                Ok(Reply::Hello { version: self.version, size: 1 << 20, program: "simulated".into(), boot: 1 })
-            }
+            Request::Hello { .. } => Ok(Reply::Hello {
+                version: self.version,
+                size: 1 << 20,
+                program: "simulated".into(),
+                boot: 1,
+            }),
             Request::Sync { events_from } => {
                 assert!(events_from >= self.kept_from, "asked for an event that was seen");
                 self.kept_from = events_from;
@@ -94,7 +98,9 @@ impl Guest {
                 self.tell(self.events.len() as u64 - 1);
                 Ok(Reply::Done)
             }
-            Request::Read { address, .. } => Ok(Reply::Bytes(self.written[address as usize].to_le_bytes().to_vec())),
+            Request::Read { address, .. } => {
+                Ok(Reply::Bytes(self.written[address as usize].to_le_bytes().to_vec()))
+            }
             Request::Forget { .. } => Ok(Reply::Done),
             _ => Err(Failure { kind: FailureKind::Invalid, text: "not simulated".into() }),
         }
@@ -107,7 +113,8 @@ impl Guest {
 
     fn say(&mut self, message: &FromGuest) {
         let mut frame = Vec::new();
-        encode(CHANNEL_DEBUGGER, &postcard::to_allocvec(message).expect("encodes"), &mut frame).expect("short");
+        encode(CHANNEL_DEBUGGER, &postcard::to_allocvec(message).expect("encodes"), &mut frame)
+            .expect("short");
         // The host may have gone.
         let _ = self.writer.write(&frame);
     }

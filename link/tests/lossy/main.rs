@@ -36,7 +36,8 @@ fn seeds() -> Vec<u64> {
     match std::env::var("FLOB_SEED") {
         Ok(seed) => vec![seed.parse().expect("FLOB_SEED is a number")],
         Err(_) => {
-            let start = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos() as u64);
+            let start =
+                std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos() as u64);
             (0..4).map(|round| start.wrapping_add(round)).collect()
         }
     }
@@ -67,13 +68,19 @@ fn on_a_bad_line_everything_is_done_once_and_every_event_comes_in_order() {
         })
         .expect("all answered");
         for address in 0..WRITES {
-            assert_eq!(link.bytes(read(address)).expect("answered"), 1_u32.to_le_bytes(), "write {address}, seed {seed}");
+            assert_eq!(
+                link.bytes(read(address)).expect("answered"),
+                1_u32.to_le_bytes(),
+                "write {address}, seed {seed}"
+            );
         }
         assert_eq!(long.join().expect("no panic").expect("answered"), long_answer(LONG));
 
         let mut seen: Vec<u64> = Vec::new();
         while (seen.len() as u64) < WRITES {
-            if let Notice::Event(Event::Exited { code }) = notices.recv_timeout(STUCK).expect("no event is lost") {
+            if let Notice::Event(Event::Exited { code }) =
+                notices.recv_timeout(STUCK).expect("no event is lost")
+            {
                 seen.push(code as u64);
             }
         }
@@ -92,7 +99,8 @@ fn an_urgent_request_does_not_wait_for_a_long_answer() {
     let mut before_urgent = 0;
     let (sender, answers) = std::sync::mpsc::channel();
     let (mut asked, mut answered) = (false, false);
-    let requests = (0..size.div_ceil(4096)).map(|index| (index, Request::Chunk { answer, index: index as u32 }));
+    let requests =
+        (0..size.div_ceil(4096)).map(|index| (index, Request::Chunk { answer, index: index as u32 }));
     link.pipeline(requests, |_, _| {
         if !std::mem::replace(&mut asked, true) {
             link.submit(Urgency::Urgent, read(1), 0, &sender);

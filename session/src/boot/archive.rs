@@ -33,7 +33,9 @@ fn name(name: &str) -> Result<[u8; NAME_SIZE], Error> {
     let mut padded = [0; NAME_SIZE];
     let room = padded.get_mut(..name.len()).filter(|_| !name.is_empty() && !name.contains('\0'));
     let room = room.ok_or_else(|| {
-        Error::Usage(format!("'{name}' is no name for a program in the guest: 1 to {NAME_SIZE} bytes, no zero byte"))
+        Error::Usage(format!(
+            "'{name}' is no name for a program in the guest: 1 to {NAME_SIZE} bytes, no zero byte"
+        ))
     })?;
     room.copy_from_slice(name.as_bytes());
     Ok(padded)
@@ -55,7 +57,8 @@ mod tests {
     fn files_are_found_again_on_page_boundaries() {
         let file = |name: &str, contents: &[u8]| File { name: name.into(), contents: contents.into() };
         let long = vec![7; 5000];
-        let archive = build(&[file("platform", b"first"), file("empty", b""), file("long", &long)]).expect("names fit");
+        let archive =
+            build(&[file("platform", b"first"), file("empty", b""), file("long", &long)]).expect("names fit");
         assert_eq!(flob_abi::archive::find(&archive, "platform"), Some(&b"first"[..]));
         assert_eq!(flob_abi::archive::find(&archive, "empty"), Some(&b""[..]));
         assert_eq!(flob_abi::archive::find(&archive, "long"), Some(&long[..]));

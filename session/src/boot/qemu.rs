@@ -65,7 +65,11 @@ pub fn emulator_log(folder: &Path) -> PathBuf {
 pub fn find() -> Result<PathBuf, Error> {
     if let Some(path) = env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
         let path = PathBuf::from(path);
-        return if path.is_file() { Ok(path) } else { Err(missing(&format!("{VARIABLE}={}", path.display()))) };
+        return if path.is_file() {
+            Ok(path)
+        } else {
+            Err(missing(&format!("{VARIABLE}={}", path.display())))
+        };
     }
     let folders = env::var_os("PATH").unwrap_or_default();
     let mut candidates = env::split_paths(&folders).map(|folder| folder.join(EMULATOR));

@@ -14,7 +14,10 @@ use flob_link::Progress;
 use super::{input::Input, now, restore::Prepared};
 use crate::{
     Error, LinkState, SessionInfo,
-    boot::{Launcher, Software, arguments::{Beginning, Disturbance}},
+    boot::{
+        Launcher, Software,
+        arguments::{Beginning, Disturbance},
+    },
 };
 
 /// Everything that a session needs to start.

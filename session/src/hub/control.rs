@@ -68,11 +68,18 @@ impl Hub {
         let mut books = lock(&self.books);
         let members = self.members_for(&mut books, Some(owner), Scope::Thread(thread))?;
         let Some(member) = members.iter().copied().find(|member| member.thread == thread) else {
-            return Err(Failure { kind: FailureKind::NotFound, text: format!("there is no thread at {thread:#x}") });
+            return Err(Failure {
+                kind: FailureKind::NotFound,
+                text: format!("there is no thread at {thread:#x}"),
+            });
         };
-        let others: Vec<Owner> = books.holds.holders(member).into_iter().filter(|holder| holder != owner).collect();
+        let others: Vec<Owner> =
+            books.holds.holders(member).into_iter().filter(|holder| holder != owner).collect();
         if !others.is_empty() {
-            let text = format!("the thread is also held by {}: 'flob resume --force' lets it go", owner_names(&others));
+            let text = format!(
+                "the thread is also held by {}: 'flob resume --force' lets it go",
+                owner_names(&others)
+            );
             return Err(Failure { kind: FailureKind::State, text });
         }
         books.register(owner, Some(connection));
@@ -155,7 +162,12 @@ impl Hub {
 
     /// The threads that a change of holds in this scope is about, at least. A look takes time, and a debugger changes its
     /// holds with every step: where nobody else holds anything, the threads that were seen before will do.
-    fn members_for(&self, books: &mut Books, owner: Option<&Owner>, scope: Scope) -> Result<Vec<Member>, Failure> {
+    fn members_for(
+        &self,
+        books: &mut Books,
+        owner: Option<&Owner>,
+        scope: Scope,
+    ) -> Result<Vec<Member>, Failure> {
         if !owner.is_some_and(|owner| books.knows_enough(owner, scope)) {
             books.seen = members(&self.look_uncached(false)?);
         }

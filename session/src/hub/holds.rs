@@ -59,9 +59,13 @@ pub struct Holds(Vec<Hold>);
 impl Holds {
     /// Adds a hold.
     pub fn add(&mut self, owner: &Owner, scope: Scope, members: &[Member]) {
-        let wider = |hold: &&mut Hold| hold.owner == *owner && hold.scope != scope && is_within(scope, hold.scope, members);
+        let wider = |hold: &&mut Hold| {
+            hold.owner == *owner && hold.scope != scope && is_within(scope, hold.scope, members)
+        };
         if let Some(hold) = self.0.iter_mut().find(wider) {
-            let taken = |thread: &Place| members.iter().any(|member| member.thread == *thread && contains(scope, *member));
+            let taken = |thread: &Place| {
+                members.iter().any(|member| member.thread == *thread && contains(scope, *member))
+            };
             hold.except.retain(|thread| !taken(thread));
             return;
         }
@@ -94,7 +98,9 @@ impl Holds {
     /// Who holds anything in this scope.
     pub fn holders_in(&self, scope: Scope, members: &[Member]) -> Vec<Owner> {
         let inside = || members.iter().filter(|member| contains(scope, **member));
-        distinct(self.0.iter().filter(|hold| hold.scope == scope || inside().any(|member| hold.holds(*member))))
+        distinct(
+            self.0.iter().filter(|hold| hold.scope == scope || inside().any(|member| hold.holds(*member))),
+        )
     }
 
     /// Who holds anything at all.

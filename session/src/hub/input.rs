@@ -117,7 +117,8 @@ impl Input {
 
     /// Waits until `position` bytes of input have come, or all.
     pub fn wait_for(&self, position: u64) {
-        let waiting = |state: &mut State| !state.closed && !state.spool.has_ended() && state.spool.length() < position;
+        let waiting =
+            |state: &mut State| !state.closed && !state.spool.has_ended() && state.spool.length() < position;
         drop(self.changed.wait_while(self.lock(), waiting));
     }
 
@@ -145,7 +146,9 @@ impl Input {
 
     fn add(&self, bytes: &[u8]) -> Result<(), Error> {
         let full = |state: &mut State| {
-            !state.from_file && !state.closed && state.spool.length() > state.cursor.saturating_add(READ_AHEAD)
+            !state.from_file
+                && !state.closed
+                && state.spool.length() > state.cursor.saturating_add(READ_AHEAD)
         };
         let mut state = self.changed.wait_while(self.lock(), full).unwrap_or_else(PoisonError::into_inner);
         state.spool.append(bytes)?;

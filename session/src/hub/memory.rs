@@ -65,13 +65,20 @@ impl Hub {
     }
 
     /// A piece of a page, while everything stands still: the page is fetched once.
-    fn read_known(&self, generation: u64, memory: Memory, start: u64, count: u64) -> Result<Vec<u8>, LinkError> {
+    fn read_known(
+        &self,
+        generation: u64,
+        memory: Memory,
+        start: u64,
+        count: u64,
+    ) -> Result<Vec<u8>, LinkError> {
         let page = start - start % PAGE_SIZE;
         let known = lock(&self.cache).piece(memory, page);
         let whole = match known {
             Some(whole) => whole,
             None => {
-                let whole = self.link.bytes(Request::Read { memory, address: page, count: PAGE_SIZE as u32 })?;
+                let whole =
+                    self.link.bytes(Request::Read { memory, address: page, count: PAGE_SIZE as u32 })?;
                 lock(&self.cache).keep_piece(generation, memory, page, &whole);
                 whole
             }

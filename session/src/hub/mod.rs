@@ -128,10 +128,20 @@ impl Session {
         begun
     }
 
-    fn begin(config: Config, socket: PathBuf, folder: PathBuf, listener: UnixListener) -> Result<Self, Error> {
-        let restored = config.restore.as_deref().map(|id| restore::prepare(&config.store, id, config.force)).transpose()?;
+    fn begin(
+        config: Config,
+        socket: PathBuf,
+        folder: PathBuf,
+        listener: UnixListener,
+    ) -> Result<Self, Error> {
+        let restored = config
+            .restore
+            .as_deref()
+            .map(|id| restore::prepare(&config.store, id, config.force))
+            .transpose()?;
         let beginning = if restored.is_some() { arguments::Beginning::Restore } else { config.beginning() };
-        let command_line = arguments::command_line(beginning, config.disturbance, &config.program, &config.arguments)?;
+        let command_line =
+            arguments::command_line(beginning, config.disturbance, &config.program, &config.arguments)?;
         let input = config.open_input(restored.as_ref())?;
         let machine = qemu::Machine {
             software: &config.software,
@@ -171,7 +181,11 @@ impl Session {
             session.hub.hold(&Owner::User, Scope::Environment, None).map_err(Error::from)?;
         }
         // Not before: what is sent to an environment that is about to be replaced only keeps the line busy.
-        session.hub.input.pump_into(session.hub.link.clone()).map_err(|error| Error::io("starting the hub", error))?;
+        session
+            .hub
+            .input
+            .pump_into(session.hub.link.clone())
+            .map_err(|error| Error::io("starting the hub", error))?;
         Ok(session)
     }
 
@@ -188,7 +202,10 @@ impl Session {
         self.hub.set_link(LinkState::Up);
         let hub = Arc::clone(&self.hub);
         let console = qemu::console_log(&self.folder);
-        thread::Builder::new().name("notices".into()).spawn(move || hub.follow(&notices, &console)).map_err(io)?;
+        thread::Builder::new()
+            .name("notices".into())
+            .spawn(move || hub.follow(&notices, &console))
+            .map_err(io)?;
         clients::accept(listener, Arc::clone(&self.hub)).map_err(io)
     }
 
@@ -197,7 +214,10 @@ impl Session {
         let status = status.map_or(String::new(), |status| format!(" ({status})"));
         let said = |path: PathBuf| notices::last_lines(&path);
         let said = said(qemu::emulator_log(&self.folder)) + &said(qemu::console_log(&self.folder));
-        Error::Guest(format!("the guest did not come up{status}; its logs are in {}{said}", self.folder.display()))
+        Error::Guest(format!(
+            "the guest did not come up{status}; its logs are in {}{said}",
+            self.folder.display()
+        ))
     }
 
     /// Waits until something happens that may end the session. To be asked again if it shall go on.

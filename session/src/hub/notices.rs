@@ -23,7 +23,11 @@ impl Hub {
                     // A save that waits for its moment waits no longer.
                     *lock(&self.save_ready) = None;
                     self.set_link(LinkState::Dead);
-                    let text = format!("the guest has died; its logs are beside {}{}", console.display(), last_lines(console));
+                    let text = format!(
+                        "the guest has died; its logs are beside {}{}",
+                        console.display(),
+                        last_lines(console)
+                    );
                     self.end(Ending::Failed(Error::Guest(text)));
                 }
             }

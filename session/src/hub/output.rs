@@ -55,7 +55,8 @@ impl Output {
 }
 
 fn put(stream: u8, bytes: &[u8]) -> io::Result<()> {
-    let mut output: Box<dyn Write> = if stream == 2 { Box::new(io::stderr()) } else { Box::new(io::stdout()) };
+    let mut output: Box<dyn Write> =
+        if stream == 2 { Box::new(io::stderr()) } else { Box::new(io::stdout()) };
     output.write_all(bytes)?;
     output.flush()
 }

@@ -20,7 +20,9 @@ impl Hub {
                 Ok(HubReply::Done)
             }
             HubRequest::Look { vectors } => self.look(vectors).map(HubReply::Environment),
-            HubRequest::Read { memory, address, count } => self.read(memory, address, count).map(HubReply::Bytes),
+            HubRequest::Read { memory, address, count } => {
+                self.read(memory, address, count).map(HubReply::Bytes)
+            }
             HubRequest::Write { memory, address, bytes } => nothing(self.write(memory, address, &bytes)),
             HubRequest::Set { place, hash, change } => nothing(self.set(place, hash, change)),
             HubRequest::Hold { owner, scope } => held(self.hold(&owner, scope, Some(connection.number))),

@@ -144,7 +144,8 @@ impl Hub {
             memory::done(reply)
         };
         let pieces = prepared.record.chunks(CHUNK).zip((0_u64..).step_by(CHUNK));
-        let pieces = pieces.map(|(bytes, offset)| (offset, Request::RestoreRecord { offset, bytes: bytes.into() }));
+        let pieces =
+            pieces.map(|(bytes, offset)| (offset, Request::RestoreRecord { offset, bytes: bytes.into() }));
         self.link.pipeline(pieces, accepted)?;
 
         let pages = prepared.pages();

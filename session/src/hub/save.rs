@@ -79,7 +79,9 @@ impl Hub {
         let requests = pages.into_iter().map(|page| (page, Request::SavePage { page }));
         self.link.pipeline(requests, |page, reply| {
             stop_if(cancelled)?;
-            builder.add_page(page, &memory::bytes(reply)?).map_err(|error| Failure::from(Error::from(error)))?;
+            builder
+                .add_page(page, &memory::bytes(reply)?)
+                .map_err(|error| Failure::from(Error::from(error)))?;
             done += 1;
             progress("pages", done, total);
             Ok::<(), Failure>(())

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use gimli::{AttributeValue, DW_AT_location, DW_AT_type, DW_TAG_array_type, DW_TAG_variable, Operation, Unit};
+use gimli::{
+    AttributeValue, DW_AT_location, DW_AT_type, DW_TAG_array_type, DW_TAG_variable, Operation, Unit,
+};
 
 use super::Reader;
 
@@ -19,7 +21,8 @@ pub fn find(dwarf: &gimli::Dwarf<Reader>) -> gimli::Result<HashMap<u64, u64>> {
             }
             let location = entry.attr_value(DW_AT_location);
             let kind = entry.attr_value(DW_AT_type);
-            if let (Some(AttributeValue::Exprloc(expression)), Some(AttributeValue::UnitRef(kind))) = (location, kind)
+            if let (Some(AttributeValue::Exprloc(expression)), Some(AttributeValue::UnitRef(kind))) =
+                (location, kind)
                 && let Some(address) = fixed_address(expression, &unit)?
                 && let Some(size) = element_size(&unit, kind)?
             {

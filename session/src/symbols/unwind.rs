@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use flob_abi::Registers;
 use gimli::{
-    BaseAddresses, CfaRule, EhFrame, EndianArcSlice, Register, RegisterRule, RunTimeEndian, UnwindContext, UnwindSection,
-    X86_64,
+    BaseAddresses, CfaRule, EhFrame, EndianArcSlice, Register, RegisterRule, RunTimeEndian, UnwindContext,
+    UnwindSection, X86_64,
 };
 use object::{Object, ObjectSection};
 

@@ -58,7 +58,10 @@ impl Edit {
         }
         if environment.flobs.len() > SMALL {
             let count = environment.flobs.len();
-            return Err(Error::Usage(format!("name the flobs to edit: there are {count} ('flob tree --at {}')", self.id)));
+            return Err(Error::Usage(format!(
+                "name the flobs to edit: there are {count} ('flob tree --at {}')",
+                self.id
+            )));
         }
         Ok(environment.flobs.iter().map(|flob| flob.place).collect())
     }
@@ -90,7 +93,8 @@ fn edit(environment: &Environment, text: &str) -> Result<(Environment, Vec<Chang
 }
 
 fn open_editor(file: &Path, line: Option<usize>) -> Result<(), Error> {
-    let editor = ["VISUAL", "EDITOR"].into_iter().find_map(|name| env::var(name).ok().filter(|it| !it.is_empty()));
+    let editor =
+        ["VISUAL", "EDITOR"].into_iter().find_map(|name| env::var(name).ok().filter(|it| !it.is_empty()));
     let editor = editor.unwrap_or_else(|| "vi".into());
     // The variable may hold arguments: the shell takes it apart, as every program does.
     let mut command = Command::new("sh");
@@ -98,6 +102,7 @@ fn open_editor(file: &Path, line: Option<usize>) -> Result<(), Error> {
     if let Some(line) = line {
         command.arg(format!("+{line}"));
     }
-    let status = command.arg(file).status().map_err(|error| Error::io(format!("starting {editor}"), error))?;
+    let status =
+        command.arg(file).status().map_err(|error| Error::io(format!("starting {editor}"), error))?;
     if status.success() { Ok(()) } else { Err(Error::Environment(format!("{editor} ended with {status}"))) }
 }

@@ -26,7 +26,8 @@ impl List {
         } else if listed.is_empty() {
             print::line("there are no checkpoints: save one with 'flob checkpoint save'")?;
         } else {
-            let heading = ["CHECKPOINT", "NAME", "PROGRAM", "FROM", "THREADS", "FLOBS", "MEMORY", "INPUT", "AGE"];
+            let heading =
+                ["CHECKPOINT", "NAME", "PROGRAM", "FROM", "THREADS", "FLOBS", "MEMORY", "INPUT", "AGE"];
             let heading = heading.map(str::to_owned).to_vec();
             print::table(&std::iter::once(heading).chain(listed.iter().map(row)).collect::<Vec<_>>())?;
         }

@@ -25,7 +25,11 @@ impl Restore {
         let client = Client::connect(context.session.as_deref())?;
         let id = super::wait(client.start(HubRequest::Restore { id: self.id, force: self.force })?)?;
         if self.resume {
-            client.request(HubRequest::Release { owner: Owner::User, scope: Scope::Environment, force: false })?;
+            client.request(HubRequest::Release {
+                owner: Owner::User,
+                scope: Scope::Environment,
+                force: false,
+            })?;
             print::line(&format!("{id} restored and running"))?;
         } else {
             print::line(&format!("{id} restored; it is held: 'flob resume' lets it go"))?;

@@ -36,7 +36,8 @@ impl Show {
             print::json(&value)?;
         } else {
             let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
-            let streams = environment.streams.iter().map(|stream| format!("{} at {}", stream.name, stream.position));
+            let streams =
+                environment.streams.iter().map(|stream| format!("{} at {}", stream.name, stream.position));
             let pairs = [
                 ("checkpoint", summary.id.clone()),
                 ("name", or_none(&summary.name)),

@@ -1,0 +1,255 @@
+//! Checkpoints at any moment: the guest and its hub are killed as by a power cut, and a fresh guest goes on from the
+//! checkpoint to the same result.
+#![allow(missing_docs)]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use flob_abi::ipc;
+use flob_tests::{Guest, World, count, random_text, rounds, seed};
+use serde_json::Value;
+
+/// Bytes of the input that is counted.
+const BYTES: usize = 150_000;
+/// Milliseconds of pause after each of its ten or so chunks.
+const PACE: &str = "40";
+/// In about this many milliseconds it is all counted.
+const SPAN: u64 = 600;
+
+/// A text to count and what is to be found.
+struct Task {
+    world: World,
+    file: PathBuf,
+    random: fastrand::Rng,
+    report: String,
+}
+
+impl Task {
+    fn new() -> Self {
+        let mut random = fastrand::Rng::with_seed(seed());
+        let text = random_text(&mut random, BYTES);
+        let world = World::new();
+        let file = world.file("input", &text);
+        Self { world, file, random, report: count(&text).report() }
+    }
+
+    fn start(&self) -> Guest<'_> {
+        self.world.guest(&["wordcount", "--pace", PACE], Some(&self.file))
+    }
+
+    /// In a fresh guest the program goes on from a checkpoint to the undisturbed result.
+    fn finish_from(&self, checkpoint: &str, input: Option<&Path>) {
+        let finished = self.world.start(&["run", "--headless", "--restore", checkpoint], input).finish();
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), self.report.as_str()), "{finished}");
+        assert_eq!(finished.stderr, "");
+    }
+
+    /// Saves at a random moment of the program's life, then cuts the power; the checkpoint.
+    fn save_at_a_random_moment(&mut self) -> String {
+        let mut span = SPAN;
+        loop {
+            let moment = Duration::from_millis(self.random.u64(0..=span));
+            let guest = self.start();
+            std::thread::sleep(moment);
+            let saved = guest.flob(&["checkpoint", "save"]);
+            if saved.code == Some(0) {
+                let checkpoint = saved.stdout.trim().to_owned();
+                eprintln!("saved after {moment:?}, {} of {BYTES} bytes", consumed(&self.world, &checkpoint));
+                let cut = guest.power_cut();
+                assert!(cut.stdout.is_empty() || cut.stdout == self.report, "{cut}");
+                return checkpoint;
+            }
+            // It has come to its end before.
+            let finished = guest.finish();
+            assert_eq!((finished.code, finished.stdout), (Some(0), self.report.clone()), "{saved}");
+            span -= span / 8;
+        }
+    }
+}
+
+/// The position of a stream in a checkpoint.
+fn position(world: &World, checkpoint: &str, stream: &str) -> u64 {
+    let shown = world.json(&["checkpoint", "show", "--json", checkpoint]);
+    let streams = shown["environment"]["streams"].as_array().unwrap();
+    let stream = streams.iter().find(|present| present["name"] == stream).unwrap();
+    number(&stream["position"])
+}
+
+/// A number as JSON has it, in hexadecimal.
+fn number(value: &Value) -> u64 {
+    u64::from_str_radix(value.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+}
+
+fn consumed(world: &World, checkpoint: &str) -> u64 {
+    position(world, checkpoint, "stdin")
+}
+
+#[test]
+fn saved_at_random_moments_and_killed_it_goes_on_with_the_file_given_again() {
+    let mut task = Task::new();
+    for _ in 0..rounds(20).div_ceil(2) {
+        let checkpoint = task.save_at_a_random_moment();
+        task.finish_from(&checkpoint, Some(&task.file));
+    }
+}
+
+#[test]
+fn saved_at_random_moments_and_killed_it_goes_on_without_the_file() {
+    let mut task = Task::new();
+    for _ in 0..rounds(20) / 2 {
+        let checkpoint = task.save_at_a_random_moment();
+        task.finish_from(&checkpoint, None);
+    }
+}
+
+#[test]
+fn a_restored_run_can_be_saved_and_killed_and_restored_again() {
+    let mut task = Task::new();
+    let mut checkpoint = task.save_at_a_random_moment();
+    for _ in 0..3 {
+        let guest = task.world.guest(&["--restore", &checkpoint], Some(&task.file));
+        let next = guest.flob(&["checkpoint", "save"]);
+        if next.code != Some(0) {
+            // Too late: it has ended.
+            assert_eq!(guest.finish().stdout, task.report);
+            break;
+        }
+        guest.power_cut();
+        let next = next.stdout.trim().to_owned();
+        assert!(consumed(&task.world, &next) >= consumed(&task.world, &checkpoint));
+        checkpoint = next;
+    }
+    task.finish_from(&checkpoint, None);
+}
+
+#[test]
+fn an_input_that_does_not_begin_with_what_was_consumed_is_refused() {
+    let task = Task::new();
+    let guest = task.start();
+    let mut checkpoint = guest.save(&[]);
+    while consumed(&task.world, &checkpoint) == 0 {
+        checkpoint = guest.save(&[]);
+    }
+    guest.power_cut();
+    let mut other = std::fs::read(&task.file).unwrap();
+    other[0] ^= 1;
+    let changed = task.world.file("changed", &other);
+    let shorter = task.world.file("shorter", &other[1..2]);
+    for wrong in [changed, shorter] {
+        let refused = task.world.start(&["run", "--headless", "--restore", &checkpoint], Some(&wrong)).finish();
+        assert_eq!(refused.code, Some(122), "{refused}");
+        assert!(refused.stderr.contains("bytes of this input are not those"), "{refused}");
+        assert_eq!((refused.stderr.lines().count(), refused.stdout.as_str()), (1, ""), "{refused}");
+    }
+    // What comes behind the consumed bytes is free.
+    let kept = usize::try_from(consumed(&task.world, &checkpoint)).unwrap();
+    let mut longer = std::fs::read(&task.file).unwrap();
+    longer.truncate(kept);
+    longer.extend_from_slice(b" and other words\n");
+    let input = task.world.file("longer", &longer);
+    let finished = task.world.start(&["run", "--headless", "--restore", &checkpoint], Some(&input)).finish();
+    assert_eq!(finished.stdout, count(&longer).report(), "{finished}");
+}
+
+#[test]
+fn a_checkpoint_can_be_gone_back_to_in_the_same_guest() {
+    let task = Task::new();
+    let guest = task.start();
+    let checkpoint = guest.save(&[]);
+    guest.flob_ok(&["pause"]);
+    guest.flob_ok(&["checkpoint", "restore", &checkpoint]);
+    assert!(guest.flob_ok(&["sessions"]).contains("the user"), "held after a restore");
+    guest.flob_ok(&["resume"]);
+    let finished = guest.finish();
+    assert_eq!((finished.code, finished.stdout), (Some(0), task.report));
+}
+
+/// Each meal is printed once: before the checkpoint or after it, whatever the killed guest has printed since.
+#[test]
+fn output_goes_on_exactly_where_the_checkpoint_was_taken() {
+    let mut random = fastrand::Rng::with_seed(seed());
+    let world = World::new();
+    for _ in 0..rounds(4) {
+        let guest = world.guest(&["philosophers", "4", "--meals", "8", "--pace", "8"], None);
+        std::thread::sleep(Duration::from_millis(random.u64(0..150)));
+        let saved = guest.flob(&["checkpoint", "save"]);
+        if saved.code != Some(0) {
+            assert_eq!(guest.finish().code, Some(0));
+            continue;
+        }
+        let checkpoint = saved.stdout.trim();
+        let printed = usize::try_from(position(&world, checkpoint, "stdout")).unwrap();
+        // What was printed before the save has to arrive before the power is cut.
+        let before = guest.hub.wait_for_output(printed);
+        guest.power_cut();
+        let after = world.flob(&["run", "--headless", "--restore", checkpoint]);
+        assert_eq!(after.code, Some(0), "{after}");
+        let all = before[..printed].to_owned() + &after.stdout;
+        for (philosopher, meal) in (0..4).flat_map(|philosopher| (1..=8).map(move |meal| (philosopher, meal))) {
+            let line = format!("philosopher {philosopher}: meal {meal}");
+            assert_eq!(all.lines().filter(|other| *other == line).count(), 1, "{line} in\n{all}");
+        }
+        assert_eq!(all.lines().count(), 4 * 8 + 1, "{all}");
+    }
+}
+
+/// Whether a thread of a checkpoint is blocked on a flob of this kind with these registers.
+fn waits(world: &World, checkpoint: &str, on: &str, fits: impl Fn(u64) -> bool) -> bool {
+    let shown = world.json(&["checkpoint", "show", "--json", checkpoint]);
+    let flobs = shown["environment"]["flobs"].as_array().unwrap();
+    let kind_at = |place: &Value| flobs.iter().find(|flob| flob["place"] == *place).map(|flob| flob["kind"].clone());
+    flobs.iter().filter(|flob| flob["kind"] == "thread").any(|thread| {
+        let on_it = kind_at(&thread["links"]["waiting_for"]).is_some_and(|kind| kind == on);
+        on_it && fits(number(&thread["state"]["registers.rax"]))
+    })
+}
+
+/// Lets the nester choose the moment, cuts the power, and lets the run come to its end in a fresh guest.
+fn save_when_a_thread_waits_for(what: &str, is_so: impl Fn(&World, &str) -> bool) {
+    let task = Task::new();
+    let guest = task.start();
+    guest.wait_for_threads("the workers are there", |threads| threads.len() == 7);
+    let checkpoint = guest.save(&["--when", &format!("a thread waits for {what}")]);
+    guest.power_cut();
+    assert!(is_so(&task.world, &checkpoint), "{}", task.world.flob_ok(&["ps", "--at", &checkpoint]));
+    task.finish_from(&checkpoint, Some(&task.file));
+    task.finish_from(&checkpoint, None);
+}
+
+#[test]
+fn saved_while_a_thread_waits_for_a_mutex_it_goes_on() {
+    save_when_a_thread_waits_for("mutex", |world, checkpoint| waits(world, checkpoint, "mutex", |_| true));
+}
+
+#[test]
+fn saved_while_a_thread_waits_for_a_condition_it_goes_on() {
+    save_when_a_thread_waits_for("condition", |world, checkpoint| waits(world, checkpoint, "condition", |_| true));
+}
+
+#[test]
+fn saved_while_a_thread_waits_to_send_it_goes_on() {
+    let sends = |rax| rax & ipc::IPC != 0 && rax & ipc::SEND != 0;
+    save_when_a_thread_waits_for("send", |world, checkpoint| {
+        waits(world, checkpoint, "port", sends) || waits(world, checkpoint, "thread", sends) || asks_outside(world, checkpoint)
+    });
+}
+
+#[test]
+fn saved_while_a_thread_waits_to_receive_it_goes_on() {
+    let receives = |rax| rax & ipc::IPC != 0 && rax & ipc::SEND == 0 && rax & ipc::RECEIVE != 0;
+    save_when_a_thread_waits_for("receive", |world, checkpoint| {
+        waits(world, checkpoint, "thread", receives) || asks_outside(world, checkpoint)
+    });
+}
+
+#[test]
+fn saved_while_a_thread_waits_for_input_it_goes_on() {
+    save_when_a_thread_waits_for("input", |world, checkpoint| {
+        world.flob_ok(&["ps", "--at", checkpoint]).contains("waits for the service stdin")
+    });
+}
+
+/// Whether a request to a service outside is under way.
+fn asks_outside(world: &World, checkpoint: &str) -> bool {
+    world.flob_ok(&["ps", "--at", checkpoint]).contains("waits for the service")
+}
