@@ -1,9 +1,10 @@
 //! The debugger nester: runs a program as its child, transparently, and answers the link.
 //!
 //! ```text
-//! debugger-nester [--paused] [--restore] PROGRAM [ARGUMENT…]
+//! debugger-nester [--paused] [--restore] [--torture=SIZE,SEED] PROGRAM [ARGUMENT…]
 //!     --paused   the program is stopped before its first instruction
 //!     --restore  no program is started: the host will send an image
+//!     --torture  for tests: everything, or a thread, is taken out of the kernel and put back again and again
 //! ```
 #![no_std]
 #![no_main]

@@ -106,8 +106,13 @@ impl<G: Guest> Inferior<G> {
         }
     }
 
-    /// A breakpoint that is not ours is somebody else's, who holds the thread now: the debugger stops as well.
+    /// A breakpoint that is not ours is somebody else's, who holds the thread now: the debugger stops as well. One that is
+    /// out for the moment, while another thread steps off it, is told when the debugger has put it in again.
     fn stop_at(&mut self, thread: Place, state: ThreadState) -> Option<Stop> {
+        if self.idle_breakpoints.contains(&state.registers.rip) {
+            self.untold.push((thread, state.registers.rip));
+            return None;
+        }
         let ours = self.breakpoints.contains(&state.registers.rip);
         let kind = if ours { StopKind::Breakpoint } else { StopKind::Signal(Signal::SIGTRAP) };
         self.tell(thread, state, kind)

@@ -58,6 +58,10 @@ pub struct Inferior<G> {
     pub(crate) seen: HashMap<Place, Registers>,
     pub(crate) knowledge: Knowledge,
     pub(crate) breakpoints: BTreeSet<u64>,
+    /// Breakpoints that the debugger has taken out and the guest still has: gdb takes all of them out with every stop,
+    /// and puts them in again before it goes on.
+    pub(crate) idle_breakpoints: BTreeSet<u64>,
+    is_attached: bool,
     /// The space is held, and no thread of it let go.
     pub(crate) whole: bool,
     /// A thread is stepped alone until then.
@@ -92,6 +96,8 @@ impl<G: Guest> Inferior<G> {
             seen: HashMap::new(),
             knowledge: Knowledge::Good,
             breakpoints: BTreeSet::new(),
+            idle_breakpoints: BTreeSet::new(),
+            is_attached: true,
             whole: false,
             alone_until: None,
             own_changes: 0,
@@ -111,7 +117,12 @@ impl<G: Guest> Inferior<G> {
     /// Lets everything go that this debugger held or planted. Errors do not matter any more: the hub takes all of it
     /// back when the connection ends.
     pub fn detach(&mut self) {
-        for address in std::mem::take(&mut self.breakpoints) {
+        if !std::mem::take(&mut self.is_attached) {
+            return;
+        }
+        let mut planted = std::mem::take(&mut self.breakpoints);
+        planted.append(&mut self.idle_breakpoints);
+        for address in planted {
             let _ = self.guest.set_breakpoint(self.space, address, false);
         }
         let _ = self.guest.release(Scope::Space(self.space));
@@ -119,6 +130,8 @@ impl<G: Guest> Inferior<G> {
     }
 
     fn first_stop(&mut self) -> Result<Stop, Error> {
+        // A debugger asks for all registers of all threads first.
+        self.why(true)?;
         // What has ended can still be looked at, as long as there is anything left of it.
         let threads = self.threads()?;
         if let (Some(code), []) = (self.exit, threads.as_slice()) {

@@ -17,6 +17,7 @@ pub mod filter;
 pub mod grammar;
 pub mod guest;
 pub mod inferior;
+mod line;
 pub mod listen;
 mod monitor;
 pub mod names;
@@ -29,11 +30,11 @@ mod tag;
 mod target;
 pub mod xfer;
 
-use std::io::Write;
+use std::{io::Write, sync::mpsc::Receiver};
 
 use flob_abi::FlobKind;
 use flob_image::{Environment, Place};
-use flob_session::{Client, Error};
+use flob_session::{Client, Error, HubEvent};
 
 pub use guest::{Guest, SessionGuest};
 pub use listen::{listen_tcp, listen_unix};
@@ -65,10 +66,18 @@ pub fn serve<S: Stream>(stream: S, client: Client, options: Options) -> Result<(
 }
 
 /// The same over any guest.
-pub fn serve_guest<S: Stream, G: Guest>(stream: S, mut guest: G, options: Options) -> Result<(), Error> {
+pub fn serve_guest<S: Stream, G: Guest>(stream: S, guest: G, options: Options) -> Result<(), Error> {
+    server::run(stream, guest, options)
+}
+
+/// Attaches to the chosen space; what happens from then on comes through the receiver.
+fn attach<G: Guest>(
+    mut guest: G,
+    selection: Selection,
+) -> Result<(inferior::Inferior<G>, Receiver<HubEvent>), Error> {
     let events = guest.events()?;
-    let space = select(&guest.environment(false)?, options.selection)?;
-    server::run(stream, inferior::Inferior::attach(guest, space)?, events, options.log)
+    let space = select(&guest.environment(false)?, selection)?;
+    Ok((inferior::Inferior::attach(guest, space)?, events))
 }
 
 fn select(environment: &Environment, selection: Selection) -> Result<Place, Error> {

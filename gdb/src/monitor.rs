@@ -2,8 +2,15 @@
 
 use std::fmt::Write;
 
-use flob_image::{Flob, Place};
-use flob_session::{Error, names::Names, why::Why};
+use flob_image::{
+    Flob, Place,
+    fields::{self, Field},
+};
+use flob_session::{
+    Error,
+    names::{Names, id},
+    why::Why,
+};
 
 use crate::{guest::Guest, inferior::Inferior, names};
 
@@ -68,7 +75,15 @@ fn flobs<G: Guest>(inferior: &mut Inferior<G>, kind: &str) -> Result<String, Err
 fn show<G: Guest>(inferior: &mut Inferior<G>, name: &str) -> Result<String, Error> {
     let why = inferior.why(false)?;
     let flob = find(&why, name)?;
-    Ok(format!("{}\n{:#?}\n{}\n", why.names.flob(flob.place), flob.state, links(why.names, flob)))
+    let mut text = format!("{} {}\n", why.names.flob(flob.place), id(flob.place));
+    let is_shown = |field: &&Field| !field.is_reserved() && !field.name.starts_with("vectors.");
+    for field in fields::of(flob.state.kind()).iter().filter(is_shown) {
+        let _ = writeln!(text, "  {:<22} {}", field.name, field.value(&flob.state));
+    }
+    for (name, link) in flob.state.kind().links().iter().zip(&flob.links) {
+        let _ = writeln!(text, "  {name:<22} {}", why.names.link(link));
+    }
+    Ok(text)
 }
 
 fn why<G: Guest>(inferior: &mut Inferior<G>, name: &str) -> Result<String, Error> {

@@ -5,7 +5,8 @@
 //!
 //! A step of one thread while the others run begins as a step of that thread alone, because it is over before anybody
 //! could tell the difference; unless the instruction is a call that blocks (or a fault that another thread must mend):
-//! then the others are let go a moment later ([`PATIENCE`]).
+//! then the others are let go a moment later ([`PATIENCE`]). So are they where gdb steps a thread off a breakpoint and asks
+//! for the others to stand still meanwhile: the call may wait for one of them.
 
 use std::{
     collections::HashMap,
@@ -49,6 +50,15 @@ pub struct Plan {
 impl Plan {
     fn action(&self, thread: Place) -> Option<Action> {
         self.actions.get(&thread).copied().or((!self.locked).then_some(Action::Continue))
+    }
+
+    /// The only thread that is to do anything, if that is one step.
+    fn lone_step(&self) -> Option<Place> {
+        let mut actions = self.actions.iter();
+        match (actions.next(), actions.next()) {
+            (Some((thread, Action::Step)), None) if self.locked => Some(*thread),
+            _ => None,
+        }
     }
 
     fn steps(&self) -> Vec<Place> {
@@ -133,6 +143,10 @@ impl<G: Guest> Inferior<G> {
 
     fn let_go(&mut self) -> Result<(), Error> {
         let steps = self.plan.steps();
+        let is_step_over = self.is_step_over();
+        if !is_step_over {
+            self.take_idle_breakpoints_out()?;
+        }
         let is_continued = |action: &Action| *action == Action::Continue;
         if steps.is_empty() && !self.plan.locked {
             self.whole = false;
@@ -141,11 +155,26 @@ impl<G: Guest> Inferior<G> {
         }
         if self.plan.actions.values().any(is_continued) {
             self.release_continued()?;
-        } else if !self.plan.locked {
+        } else if !self.plan.locked || is_step_over {
             self.alone_until = Some(Instant::now() + PATIENCE);
         }
         self.forget_all();
         steps.into_iter().try_for_each(|thread| self.guest.step(thread))
+    }
+
+    /// gdb lets a thread step alone off a breakpoint that it has taken out for that, so that no other thread misses it. The
+    /// guest needs no such help, and has the breakpoint still. (A step under scheduler locking off a breakpoint looks the
+    /// same, and is treated the same.)
+    fn is_step_over(&mut self) -> bool {
+        let Some(thread) = self.plan.lone_step() else { return false };
+        matches!(self.state(thread, false), Ok((state, _)) if self.idle_breakpoints.contains(&state.registers.rip))
+    }
+
+    fn take_idle_breakpoints_out(&mut self) -> Result<(), Error> {
+        while let Some(address) = self.idle_breakpoints.pop_first() {
+            self.guest.set_breakpoint(self.space, address, false)?;
+        }
+        Ok(())
     }
 
     fn forget_all(&mut self) {
@@ -168,6 +197,7 @@ impl<G: Guest> Inferior<G> {
 
     /// A lone step does not end: the other threads go on beside it.
     pub fn lose_patience(&mut self) {
+        self.plan.locked = false;
         if self.alone_until.take().is_some()
             && let Err(error) = self.release_continued()
         {
@@ -226,14 +256,18 @@ impl<G: Guest> Inferior<G> {
         Some(Stop::signal(current.or(threads.first().copied()), Signal::SIGINT))
     }
 
-    /// Takes a breakpoint in or out.
+    /// Takes a breakpoint in, or out for now.
     pub fn set_breakpoint(&mut self, address: u64, wanted: bool) -> Result<(), Error> {
-        self.guest.set_breakpoint(self.space, address, wanted)?;
-        if wanted {
-            self.breakpoints.insert(address);
-        } else {
-            self.breakpoints.remove(&address);
+        if !wanted {
+            if self.breakpoints.remove(&address) {
+                self.idle_breakpoints.insert(address);
+            }
+            return Ok(());
         }
+        if !self.idle_breakpoints.remove(&address) {
+            self.guest.set_breakpoint(self.space, address, true)?;
+        }
+        self.breakpoints.insert(address);
         Ok(())
     }
 }

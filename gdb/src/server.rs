@@ -18,18 +18,21 @@ use gdbstub::{
 };
 
 use crate::{
-    arch,
+    Options, arch, attach,
     dispatch::{self, Desk, Route},
     files::Files,
     filter::{Filter, Wanted},
     guest::Guest,
     inferior::Inferior,
+    line::Line,
     packet::{self, PACKET_SIZE, frame},
     stop::{Stop, StopKind},
 };
 
-/// gdb gives a question up after two seconds, and takes a later answer for that to its next question.
+/// For a debugger that may give a question up and take its answer for that to the next one.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1500);
+/// For gdb, which is told meanwhile that the answer is being made.
+const ANSWER_GDB_WITHIN: Duration = Duration::from_secs(20);
 
 /// A byte stream to a debugger.
 pub trait Stream: Read + Write + Send + Sized + 'static {
@@ -103,25 +106,28 @@ struct Server<G: Guest, S> {
     files: Files,
     filter: Filter,
     stub: Option<Stub<G>>,
-    stream: S,
+    line: Line<S>,
+    is_gdb: bool,
     log: Option<Box<dyn Write + Send>>,
     processes: bool,
     chosen: Option<u64>,
 }
 
-/// Serves one debugger until it goes or the session ends. Everything that crosses the line is written to `log`.
-pub(crate) fn run<G: Guest, S: Stream>(
-    stream: S,
-    mut inferior: Inferior<G>,
-    events: Receiver<HubEvent>,
-    log: Option<Box<dyn Write + Send>>,
-) -> Result<(), Error> {
+/// Serves one debugger until it goes or the session ends. Everything that crosses the line is written to the log.
+pub(crate) fn run<G: Guest, S: Stream>(stream: S, guest: G, options: Options) -> Result<(), Error> {
+    let failed = |source| io_error("serving a debugger", source);
     let (sender, inputs) = mpsc::channel();
-    let reading = stream.another().map_err(|source| io_error("serving a debugger", source))?;
+    let reading = stream.another().map_err(failed)?;
+    let line = Line::new(stream).map_err(failed)?;
     spawn("gdb reader", {
         let sender = sender.clone();
         move || read_stream(reading, &sender)
     })?;
+    let mut filter = Filter::default();
+    let Some(wanted) = first_packets(&inputs, &mut filter, &line) else { return Ok(()) };
+    let is_gdb = wanted.iter().any(is_of_gdb);
+    line.set_busy(is_gdb);
+    let (mut inferior, events) = attach(guest, options.selection).inspect_err(|_| line.end())?;
     spawn("gdb events", move || forward(&events, &sender))?;
     let files = Files::new(inferior.guest.elf());
     let stub = GdbStubBuilder::new(Outbox::default())
@@ -130,16 +136,40 @@ pub(crate) fn run<G: Guest, S: Stream>(
         .map_err(|error| Error::Internal(error.to_string()))?
         .run_state_machine(&mut inferior)
         .map_err(|error| Error::Internal(error.to_string()))?;
-    let filter = Filter::default();
+    let (stub, log) = (Some(stub), options.log);
     let mut server =
-        Server { inferior, files, filter, stub: Some(stub), stream, log, processes: false, chosen: None };
-    let end = server.serve(&inputs);
+        Server { inferior, files, filter, stub, line, is_gdb, log, processes: false, chosen: None };
+    let end = server.take_all(wanted).and_then(|()| server.serve(&inputs));
     server.inferior.detach();
-    server.stream.end();
+    server.line.end();
     match end {
         Ok(()) | Err(End::Detached) => Ok(()),
         Err(End::Failed(error)) => Err(error),
     }
+}
+
+/// The program is stopped for a debugger that says something, not for a connection.
+fn first_packets<S: Stream>(
+    inputs: &Receiver<Input>,
+    filter: &mut Filter,
+    line: &Line<S>,
+) -> Option<Vec<Wanted>> {
+    while let Ok(Input::Bytes(bytes)) = inputs.recv() {
+        let mut out = Vec::new();
+        let wanted = filter.receive(&bytes, &mut out);
+        line.write(&out).ok()?;
+        if !wanted.is_empty() {
+            return Some(wanted);
+        }
+    }
+    None
+}
+
+/// Only gdb takes an acknowledgement that nobody asked for for what it is.
+fn is_of_gdb(wanted: &Wanted) -> bool {
+    let Wanted::Packet(packet) = wanted else { return false };
+    let mut features = packet.split(|byte| *byte == b';');
+    packet.starts_with(b"qSupported:") && features.any(|feature| feature == b"qRelocInsn+")
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
@@ -207,14 +237,13 @@ impl<G: Guest, S: Stream> Server<G, S> {
         let mut out = Vec::new();
         let wanted = self.filter.receive(bytes, &mut out);
         self.write(&out)?;
+        self.take_all(wanted)
+    }
+
+    fn take_all(&mut self, wanted: Vec<Wanted>) -> Result<(), End> {
         for want in wanted {
             match want {
-                Wanted::Packet(packet) => {
-                    self.inferior.guest.hurry(Some(Instant::now() + ANSWER_WITHIN));
-                    let taken = self.take_packet(&packet);
-                    self.inferior.guest.hurry(None);
-                    taken?;
-                }
+                Wanted::Packet(packet) => self.take_in_time(&packet)?,
                 Wanted::Interrupt => {
                     if let Some(stop) = self.inferior.interrupt() {
                         self.report(stop)?;
@@ -223,6 +252,16 @@ impl<G: Guest, S: Stream> Server<G, S> {
             }
         }
         Ok(())
+    }
+
+    fn take_in_time(&mut self, packet: &[u8]) -> Result<(), End> {
+        let time = if self.is_gdb { ANSWER_GDB_WITHIN } else { ANSWER_WITHIN };
+        self.inferior.guest.hurry(Some(Instant::now() + time));
+        self.line.set_busy(self.is_gdb);
+        let taken = self.take_packet(packet);
+        self.line.set_busy(false);
+        self.inferior.guest.hurry(None);
+        taken
     }
 
     fn take_event(&mut self, event: HubEvent) -> Result<(), End> {
@@ -362,7 +401,7 @@ impl<G: Guest, S: Stream> Server<G, S> {
             return Ok(());
         }
         // A debugger that does not read any more has gone.
-        self.stream.write_all(bytes).map_err(|_| End::Detached)
+        self.line.write(bytes).map_err(|_| End::Detached)
     }
 
     fn note(&mut self, direction: &str, packet: &[u8]) {

@@ -16,6 +16,7 @@ use zerocopy::FromBytes;
 use super::save;
 use super::state::{Nester, State};
 use super::step::{self, Purpose};
+use super::torture;
 use super::threads::{Seen, seize, stop_everything, translator, was_stopped};
 
 /// Asked about what the program does not handle.
@@ -56,6 +57,9 @@ fn handle(nester: &Nester, request: &Request<'_>) -> Answer<'static> {
         Some(Verdict::Over) => return over,
         Some(Verdict::Taken) => return Answer::None,
         None => {}
+    }
+    if let Some(Verdict::Over) = torture::step_came(nester, &mut state, &message, thread.at()) {
+        return over;
     }
     match judge(nester, &mut state, &message, thread.at()) {
         Ok(Verdict::Taken) => Answer::None,

@@ -2,7 +2,7 @@
 
 use alloc::{collections::BTreeSet, collections::VecDeque, format, string::String, sync::Arc, vec::Vec};
 
-use flob_abi::{PAGE_SIZE, SpaceState, Status, ThreadState, state::group};
+use flob_abi::{MAX_PRIORITY, PAGE_SIZE, SpaceState, Status, ThreadState, state::group};
 use flob_debugger_nester::{breakpoints::Breakpoints, events::Events, streams};
 use flob_link::answers::Answers;
 use flob_runtime::{
@@ -18,6 +18,7 @@ use flob_runtime::{
 };
 
 use super::state::{Clock, LastAnswer, Nester, Own, Shared, State};
+use super::torture::{self, Size, Torture};
 use super::{answerer, exceptions, link, services, step::Stepping, watcher};
 
 /// Most memory that stays for the nester itself: records, queues, buffers.
@@ -34,13 +35,19 @@ const LOWEST: u32 = 0;
 struct Options {
     paused: bool,
     restore: bool,
+    torture: Option<Torture>,
     program: Vec<String>,
 }
 
 fn options(arguments: Vec<String>) -> Result<Options, String> {
-    let mut options = Options { paused: false, restore: false, program: Vec::new() };
+    let mut options = Options { paused: false, restore: false, torture: None, program: Vec::new() };
     let mut rest = arguments.into_iter().skip(1).peekable();
     while let Some(flag) = rest.next_if(|argument| argument.starts_with("--")) {
+        if let Some(torture) = flag.strip_prefix("--torture=") {
+            let torture = Torture::parse(torture).ok_or("--torture=SIZE,SEED: 'small' or 'large' and a number")?;
+            options.torture = Some(torture);
+            continue;
+        }
         match flag.as_str() {
             "--paused" => options.paused = true,
             "--restore" => options.restore = true,
@@ -56,18 +63,25 @@ fn options(arguments: Vec<String>) -> Result<Options, String> {
 
 /// Starts everything; the calling thread is not needed any more.
 pub fn run(arguments: Vec<String>) -> Result<(), String> {
-    let options = options(arguments)?;
+    let mut options = options(arguments)?;
     let kernel = |status: Status| format!("the kernel refused: {}", status.text());
     let clerk = Clerk::new().map_err(kernel)?;
     let desk = Desk::new(services::NAMES).map_err(kernel)?;
     let faults = Desk::new(exceptions::NAMES).map_err(kernel)?;
     let ceiling = own_ceiling().map_err(kernel)?;
-    let state = state(ceiling).map_err(kernel)?;
+    let size = options.torture.as_ref().map(Torture::size);
+    // Nobody else of ours runs while a thread is not what it was.
+    let ceiling = if size == Some(Size::Small) { ceiling.saturating_sub(1) } else { ceiling };
+    let mut state = state(ceiling).map_err(kernel)?;
+    state.torture = options.torture.take();
     let nester = Arc::new(Nester::new(desk, faults, clerk.inbox(), state));
     if !options.restore {
         load(&nester, &options)?;
     }
     start_threads(&nester, clerk).map_err(kernel)?;
+    if let Some(size) = size {
+        start_torturer(&nester, size).map_err(kernel)?;
+    }
     if !options.restore && !options.paused {
         let environment = Arc::clone(&nester.lock().environment);
         environment.start().map_err(kernel)?;
@@ -118,6 +132,7 @@ fn state(ceiling: u32) -> Result<State, Status> {
         save: None,
         search: None,
         restore: None,
+        torture: None,
         events: Events::default(),
         replies: Answers::default(),
         long_answers: Default::default(),
@@ -223,7 +238,7 @@ fn start_threads(nester: &Shared, clerk: Clerk) -> Result<(), Status> {
     let one = shared();
     spawn(nester, None, move || answerer::complete(&one))?;
     let one = shared();
-    spawn(nester, None, move || exceptions::serve(&one))?;
+    spawn(nester, Some(MAX_PRIORITY), move || exceptions::serve(&one))?;
     let one = shared();
     let watcher = spawn(nester, Some(LOWEST), move || watcher::watch(&one))?;
     watcher.stop()?;
@@ -240,7 +255,17 @@ fn start_threads(nester: &Shared, clerk: Clerk) -> Result<(), Status> {
     Ok(())
 }
 
-/// Starts a thread for good, at this priority or as high as the space lets it, and notes it as one of ours.
+/// The small form goes before all others; the large form sees every server blocked.
+fn start_torturer(nester: &Shared, size: Size) -> Result<(), Status> {
+    let priority = match size {
+        Size::Small => MAX_PRIORITY,
+        Size::Large => nester.lock().own.ceiling.saturating_sub(1),
+    };
+    let one = Arc::clone(nester);
+    spawn(nester, Some(priority), move || torture::run(&one)).map(drop)
+}
+
+/// Starts a thread for good, at this priority or at the ceiling, and notes it as one of ours.
 fn spawn(
     nester: &Shared,
     priority: Option<u32>,
@@ -249,10 +274,9 @@ fn spawn(
     let handle = thread::Builder::new().stack(128 * 1024).spawn(run)?;
     let flob = handle.flob();
     handle.detach();
-    if let Some(priority) = priority {
-        let state = ThreadState { priority, ..Default::default() };
-        flob.set_groups(&state, &Links::NONE, group::SCHEDULING)?;
-    }
+    let priority = priority.unwrap_or(nester.lock().own.ceiling);
+    let state = ThreadState { priority, ..Default::default() };
+    flob.set_groups(&state, &Links::NONE, group::SCHEDULING)?;
     let reference = OwnedReference::new()?;
     flob.reference(reference.at())?;
     nester.lock().own.all.push(reference);

@@ -10,6 +10,7 @@
 //! | warden | own ceiling | hears from the watcher that the child is idle |
 //! | receiver, sender | one lower | the link |
 //! | the child | two lower | |
+//! | torturer | own ceiling or one lower | see [`torture`] |
 //! | watcher | 0 | runs only when nothing else can |
 //!
 //! Because everything here runs above the child, and the services above the link, whoever holds the lock on behalf of the
@@ -30,6 +31,7 @@ mod set;
 mod state;
 mod step;
 mod threads;
+mod torture;
 mod watcher;
 
 pub use launch::run;

@@ -13,7 +13,7 @@ use flob_debugger_nester::streams::{Input, Output};
 use flob_image::{Border, Environment as Image, Place, State as FlobState};
 use flob_link::{Event, FailureKind, Reply};
 use flob_runtime::{
-    flob::{OwnedReference, Thread},
+    flob::{FlobAt, OwnedReference, Reference, Thread},
     nester::Parked,
     service::{clock, messages::ParentRequest},
 };
@@ -108,14 +108,23 @@ pub fn commit(nester: &Nester, state: &mut State, force: bool) -> Outcome<Reply>
 
 fn build(nester: &Nester, state: &State, image: &Image, force: bool) -> Result<Vec<Place>, RebuildError> {
     let tags = nester.tags(&state.spare);
-    let world = World {
-        tags: &tags,
+    rebuild(&state.spare, image, &world(nester, state, &tags, force))
+}
+
+/// What an image is joined to here.
+pub fn world<'a>(
+    nester: &Nester,
+    state: &State,
+    tags: &'a [(&'a str, FlobAt<Reference>)],
+    force: bool,
+) -> World<'a> {
+    World {
+        tags,
         server: state.own.answerer_reference.at(),
         debug_port: nester.faults.reference(exceptions::DEBUG),
         ceiling: state.own.ceiling.saturating_sub(2),
         unknown: if force { Unknown::Null } else { Unknown::Refuse },
-    };
-    rebuild(&state.spare, image, &world)
+    }
 }
 
 /// The new environment takes the place of the old one, which is destroyed.
@@ -163,6 +172,19 @@ fn streams(state: &mut State, image: &Image) {
     state.input_announced = None;
     let now = clock::now().unwrap_or(0);
     state.clock = Clock { offset: image.clock.wrapping_sub(now), last: image.clock };
+}
+
+/// The environment was rebuilt where it was: its connections across the border are joined again, in place of those it had.
+pub fn rejoin(nester: &Nester, state: &mut State, image: &Image) -> Result<(), flob_runtime::abi::Status> {
+    state.parked.clear();
+    state.ready.clear();
+    state.halves.clear();
+    for border in &image.borders {
+        join(nester, state, image, border)?;
+    }
+    services::retry_parked(nester, state);
+    nester.sleepers.broadcast();
+    Ok(())
 }
 
 /// Joins a connection across the border to the answerer: its request is put again, or the rest of its reply is sent.

@@ -20,7 +20,7 @@ use flob_runtime::{
 use serde::Serialize;
 
 use super::state::{LastAnswer, Nester, ParkedCall, ReadyAnswer, State};
-use super::{save, threads};
+use super::{save, threads, torture};
 
 /// Name of the parent port.
 pub const PARENT: &str = "parent";
@@ -140,6 +140,7 @@ fn ended(nester: &Nester, state: &mut State, code: i32) {
     if state.exit.is_none() {
         state.exit = Some(code);
         threads::stop_everything(state);
+        torture::tell(state);
         state.tell(nester, Event::Exited { code });
     }
 }

@@ -27,6 +27,7 @@ use super::{
     restore::Restore,
     save::{Save, Search},
     step::Stepping,
+    torture::Torture,
 };
 
 /// What the threads of the nester share.
@@ -182,6 +183,7 @@ pub struct State {
     /// The search for the moment that a save waits for.
     pub search: Option<Search>,
     pub restore: Option<Restore>,
+    pub torture: Option<Torture>,
 
     pub events: Events,
     pub replies: Answers<Vec<u8>>,
