@@ -30,12 +30,30 @@ pub struct Input {
     hash: Fnv,
     ahead: VecDeque<u8>,
     ended: bool,
+    /// Where the bytes end that the program has been given, consumed or not.
+    given: u64,
+    /// The hash of all bytes given when the image was taken, until as many have come again.
+    given_before: Fnv,
 }
 
 impl Input {
-    /// The stream as it was when an image was taken: nothing is ahead yet.
-    pub fn resumed(position: u64, hash: u64) -> Self {
-        Self { position, hash: Fnv(hash), ..Self::default() }
+    /// The stream as it was when an image was taken, with what was consumed and what was given: nothing is ahead yet.
+    pub fn resumed((position, hash): (u64, u64), (given, given_before): (u64, u64)) -> Self {
+        Self { position, hash: Fnv(hash), given, given_before: Fnv(given_before), ..Self::default() }
+    }
+
+    /// Bytes that the program was given, and their hash: those consumed and those of its last read, which it may ask for
+    /// again.
+    pub fn given(&self) -> (u64, u64) {
+        let count = self.given.saturating_sub(self.position);
+        match usize::try_from(count) {
+            Ok(count) if count <= self.ahead.len() => {
+                let mut hash = self.hash;
+                self.ahead.iter().take(count).for_each(|byte| hash.add(&[*byte]));
+                (self.position.max(self.given), hash.0)
+            }
+            _ => (self.given, self.given_before.0),
+        }
     }
 
     /// Bytes consumed, and their hash.
@@ -87,6 +105,7 @@ impl Input {
         if count == 0 && !self.ended && max > 0 {
             return ReadResult::Wait;
         }
+        self.given = self.given.max(position + count as u64);
         ReadResult::Data(self.ahead.iter().take(count).copied().collect())
     }
 }
@@ -168,7 +187,7 @@ mod tests {
     fn a_resumed_stream_goes_on_where_it_stood() {
         let mut hash = Fnv::default();
         hash.add(b"abc");
-        let mut input = Input::resumed(3, hash.0);
+        let mut input = Input::resumed((3, hash.0), (3, hash.0));
         assert_eq!(input.wanted().0, 3);
         assert!(input.supply(0, b"abcdef"));
         assert_eq!(input.read(3, 9), ReadResult::Data(b"def".to_vec()));
@@ -176,11 +195,34 @@ mod tests {
 
     #[test]
     fn what_was_answered_before_an_image_was_taken_is_skipped_when_it_comes_again() {
-        let mut input = Input::resumed(3, 0);
+        let mut input = Input::resumed((3, 0), (5, 0));
         assert_eq!(input.read(5, 9), ReadResult::Wait);
         assert_eq!(input.wanted().0, 3);
         assert!(input.supply(3, b"defg"));
         assert_eq!(input.read(5, 9), ReadResult::Data(b"fg".to_vec()));
+    }
+
+    #[test]
+    fn what_the_program_was_given_is_known_before_it_counts_as_consumed_and_through_an_image() {
+        let hash = |bytes: &[u8]| {
+            let mut hash = Fnv::default();
+            hash.add(bytes);
+            hash.0
+        };
+        let mut input = Input::default();
+        assert_eq!(input.given(), (0, hash(b"")));
+        assert!(input.supply(0, b"abcdefgh"));
+        assert_eq!(input.read(0, 3), ReadResult::Data(b"abc".to_vec()));
+        assert_eq!(input.read(3, 2), ReadResult::Data(b"de".to_vec()));
+        assert_eq!((input.consumed(), input.given()), ((3, hash(b"abc")), (5, hash(b"abcde"))));
+        let mut resumed = Input::resumed(input.consumed(), input.given());
+        assert_eq!(resumed.given(), input.given());
+        assert!(resumed.supply(3, b"d"));
+        assert_eq!(resumed.given(), input.given());
+        assert!(resumed.supply(4, b"efgh"));
+        assert_eq!(resumed.given(), input.given());
+        assert_eq!(resumed.read(5, 9), ReadResult::Data(b"fgh".to_vec()));
+        assert_eq!(resumed.given(), (8, hash(b"abcdefgh")));
     }
 
     #[test]

@@ -107,13 +107,10 @@ impl<G: Guest> Inferior<G> {
     }
 
     /// A breakpoint that is not ours is somebody else's, who holds the thread now: the debugger stops as well. One that is
-    /// out for the moment, while another thread steps off it, is told when the debugger has put it in again.
+    /// out for the moment, while another thread steps off it, is hit as well.
     fn stop_at(&mut self, thread: Place, state: ThreadState) -> Option<Stop> {
-        if self.idle_breakpoints.contains(&state.registers.rip) {
-            self.untold.push((thread, state.registers.rip));
-            return None;
-        }
-        let ours = self.breakpoints.contains(&state.registers.rip);
+        let rip = state.registers.rip;
+        let ours = self.breakpoints.contains(&rip) || self.idle_breakpoints.contains(&rip);
         let kind = if ours { StopKind::Breakpoint } else { StopKind::Signal(Signal::SIGTRAP) };
         self.tell(thread, state, kind)
     }

@@ -74,12 +74,18 @@ pub struct Flob {
 /// A byte stream across the border.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stream {
-    /// `stdin`, `stdout`, `stderr`.
+    /// `stdin`, `stdout`, `stderr`, or [`Stream::STDIN_GIVEN`].
     pub name: String,
     /// Bytes consumed or produced by the program so far.
     pub position: u64,
     /// Hash of the bytes consumed (input): FNV-1a, 64 bits, of all of them in order; 0 for output.
     pub hash: u64,
+}
+
+impl Stream {
+    /// Standard input up to the last byte that the program was given. `stdin` itself stands where the last read began:
+    /// that one may be put again.
+    pub const STDIN_GIVEN: &str = "stdin given";
 }
 
 /// A request that a thread has made of a service outside and that is not answered yet.

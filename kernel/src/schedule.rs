@@ -149,7 +149,12 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn rebuild_queues(&mut self) {
         self.ready = Ready::EMPTY;
         self.timers = List::EMPTY;
-        self.lines = [List::EMPTY; crate::kernel::LINES];
+        for (line, list) in (0..).zip(&mut self.lines) {
+            if !core::mem::replace(list, List::EMPTY).is_empty() {
+                // Its waiters unmask it when they wait again.
+                self.machine.mask_interrupt(line);
+            }
+        }
         for index in 0..self.objects.end() {
             if let Some(object) = self.objects.at_mut(index) {
                 object.waiters = List::EMPTY;

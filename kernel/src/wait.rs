@@ -91,6 +91,10 @@ impl<M: Machine> Kernel<M> {
             Queue::Line(line) => {
                 if let Some(list) = self.lines.get_mut(usize::from(line)) {
                     self.threads.unlink(list, thread.0.index, queue_node);
+                    if list.is_empty() {
+                        // With nobody to hear it an interrupt would be lost; a masked line keeps it.
+                        self.machine.mask_interrupt(line);
+                    }
                 }
             }
         }

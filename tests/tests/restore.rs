@@ -11,9 +11,11 @@ use serde_json::Value;
 
 /// Bytes of the input that is counted.
 const BYTES: usize = 150_000;
-/// Milliseconds of pause after each of its ten or so chunks.
+/// Bytes of an input that is not counted in this test's time: a search for a moment in it finds the program at work.
+const LONG: usize = 3_000_000;
+/// Milliseconds of pause after each chunk.
 const PACE: &str = "40";
-/// In about this many milliseconds it is all counted.
+/// In about this many milliseconds the input is all counted.
 const SPAN: u64 = 600;
 
 /// A text to count and what is to be found.
@@ -25,9 +27,9 @@ struct Task {
 }
 
 impl Task {
-    fn new() -> Self {
+    fn new(bytes: usize) -> Self {
         let mut random = fastrand::Rng::with_seed(seed());
-        let text = random_text(&mut random, BYTES);
+        let text = random_text(&mut random, bytes);
         let world = World::new();
         let file = world.file("input", &text);
         Self { world, file, random, report: count(&text).report() }
@@ -86,7 +88,7 @@ fn consumed(world: &World, checkpoint: &str) -> u64 {
 
 #[test]
 fn saved_at_random_moments_and_killed_it_goes_on_with_the_file_given_again() {
-    let mut task = Task::new();
+    let mut task = Task::new(BYTES);
     for _ in 0..rounds(20).div_ceil(2) {
         let checkpoint = task.save_at_a_random_moment();
         task.finish_from(&checkpoint, Some(&task.file));
@@ -95,7 +97,7 @@ fn saved_at_random_moments_and_killed_it_goes_on_with_the_file_given_again() {
 
 #[test]
 fn saved_at_random_moments_and_killed_it_goes_on_without_the_file() {
-    let mut task = Task::new();
+    let mut task = Task::new(BYTES);
     for _ in 0..rounds(20) / 2 {
         let checkpoint = task.save_at_a_random_moment();
         task.finish_from(&checkpoint, None);
@@ -104,7 +106,7 @@ fn saved_at_random_moments_and_killed_it_goes_on_without_the_file() {
 
 #[test]
 fn a_restored_run_can_be_saved_and_killed_and_restored_again() {
-    let mut task = Task::new();
+    let mut task = Task::new(BYTES);
     let mut checkpoint = task.save_at_a_random_moment();
     for _ in 0..3 {
         let guest = task.world.guest(&["--restore", &checkpoint], Some(&task.file));
@@ -123,37 +125,43 @@ fn a_restored_run_can_be_saved_and_killed_and_restored_again() {
 }
 
 #[test]
-fn an_input_that_does_not_begin_with_what_was_consumed_is_refused() {
-    let task = Task::new();
+fn an_input_that_does_not_begin_with_what_the_program_was_given_is_refused() {
+    let task = Task::new(BYTES);
     let guest = task.start();
+    let given = |checkpoint: &str| usize::try_from(position(&task.world, checkpoint, "stdin given")).unwrap();
     let mut checkpoint = guest.save(&[]);
-    while consumed(&task.world, &checkpoint) == 0 {
+    while given(&checkpoint) == 0 {
         checkpoint = guest.save(&[]);
     }
     guest.power_cut();
-    let mut other = std::fs::read(&task.file).unwrap();
-    other[0] ^= 1;
-    let changed = task.world.file("changed", &other);
-    let shorter = task.world.file("shorter", &other[1..2]);
-    for wrong in [changed, shorter] {
-        let refused = task.world.start(&["run", "--headless", "--restore", &checkpoint], Some(&wrong)).finish();
+    let given = given(&checkpoint);
+    let text = std::fs::read(&task.file).unwrap();
+    let restore = |input: &[u8]| {
+        let input = task.world.file("other", input);
+        task.world.start(&["run", "--headless", "--restore", &checkpoint], Some(&input)).finish()
+    };
+    let with_a_change_at = |at: usize| {
+        let mut changed = text.clone();
+        changed[at] ^= 1;
+        changed
+    };
+    for wrong in [with_a_change_at(0), with_a_change_at(given - 1), text[..given - 1].to_vec()] {
+        let refused = restore(&wrong);
         assert_eq!(refused.code, Some(122), "{refused}");
         assert!(refused.stderr.contains("bytes of this input are not those"), "{refused}");
         assert_eq!((refused.stderr.lines().count(), refused.stdout.as_str()), (1, ""), "{refused}");
     }
-    // What comes behind the consumed bytes is free.
-    let kept = usize::try_from(consumed(&task.world, &checkpoint)).unwrap();
-    let mut longer = std::fs::read(&task.file).unwrap();
-    longer.truncate(kept);
-    longer.extend_from_slice(b" and other words\n");
-    let input = task.world.file("longer", &longer);
-    let finished = task.world.start(&["run", "--headless", "--restore", &checkpoint], Some(&input)).finish();
-    assert_eq!(finished.stdout, count(&longer).report(), "{finished}");
+    // What comes behind is free: another text, or none.
+    let longer = [&text[..given], b" and other words\n"].concat();
+    for right in [&longer, &text[..given]] {
+        let finished = restore(right);
+        assert_eq!(finished.stdout, count(right).report(), "{finished}");
+    }
 }
 
 #[test]
 fn a_checkpoint_can_be_gone_back_to_in_the_same_guest() {
-    let task = Task::new();
+    let task = Task::new(BYTES);
     let guest = task.start();
     let checkpoint = guest.save(&[]);
     guest.flob_ok(&["pause"]);
@@ -204,16 +212,21 @@ fn waits(world: &World, checkpoint: &str, on: &str, fits: impl Fn(u64) -> bool) 
     })
 }
 
-/// Lets the nester choose the moment, cuts the power, and lets the run come to its end in a fresh guest.
+/// Lets the nester choose the moment, cuts the power, and in a fresh guest lets the run come to its end: that of a file which
+/// ends soon after what was consumed.
 fn save_when_a_thread_waits_for(what: &str, is_so: impl Fn(&World, &str) -> bool) {
-    let task = Task::new();
+    let task = Task::new(LONG);
     let guest = task.start();
     guest.wait_for_threads("the workers are there", |threads| threads.len() == 7);
     let checkpoint = guest.save(&["--when", &format!("a thread waits for {what}")]);
     guest.power_cut();
     assert!(is_so(&task.world, &checkpoint), "{}", task.world.flob_ok(&["ps", "--at", &checkpoint]));
-    task.finish_from(&checkpoint, Some(&task.file));
-    task.finish_from(&checkpoint, None);
+    let given = usize::try_from(position(&task.world, &checkpoint, "stdin given")).unwrap();
+    let mut text = std::fs::read(&task.file).unwrap();
+    text.truncate(given + 40_000);
+    let file = task.world.file("shorter", &text);
+    let finished = task.world.start(&["run", "--headless", "--restore", &checkpoint], Some(&file)).finish();
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), count(&text).report().as_str()), "{finished}");
 }
 
 #[test]

@@ -36,6 +36,7 @@ pub fn environment(nester: &Nester, state: &State, groups: u64, view: View) -> R
     let surroundings = Surroundings { tags: &tags, hidden: &hidden, clients: &clients };
     let flobs = look(&state.environment, &surroundings, groups, &FlobKind::ALL)?;
     let (consumed, hash) = state.input.consumed();
+    let (given, hash_given) = state.input.given();
     let stream = |name: &str, position, hash| Stream { name: name.into(), position, hash };
     let mut record = Environment {
         program: state.program.clone(),
@@ -45,6 +46,7 @@ pub fn environment(nester: &Nester, state: &State, groups: u64, view: View) -> R
         flobs,
         streams: vec![
             stream("stdin", consumed, hash),
+            stream(Stream::STDIN_GIVEN, given, hash_given),
             stream("stdout", state.stdout.position, 0),
             stream("stderr", state.stderr.position, 0),
         ],

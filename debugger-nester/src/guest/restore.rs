@@ -10,7 +10,7 @@ use alloc::{
 use flob_abi::PAGE_SIZE;
 use flob_checkpointer::{RebuildError, Unknown, World, rebuild};
 use flob_debugger_nester::streams::{Input, Output};
-use flob_image::{Border, Environment as Image, Place, State as FlobState};
+use flob_image::{Border, Environment as Image, Place, State as FlobState, Stream};
 use flob_link::{Event, FailureKind, Reply};
 use flob_runtime::{
     flob::{FlobAt, OwnedReference, Reference, Thread},
@@ -161,12 +161,14 @@ fn replace(
 }
 
 fn streams(state: &mut State, image: &Image) {
-    let stream = |name: &str| {
+    let find = |name: &str| {
         let stream = image.streams.iter().find(|stream| stream.name == name);
-        stream.map_or((0, 0), |stream| (stream.position, stream.hash))
+        stream.map(|stream| (stream.position, stream.hash))
     };
-    let (position, hash) = stream("stdin");
-    state.input = if position > 0 { Input::resumed(position, hash) } else { Input::default() };
+    let stream = |name: &str| find(name).unwrap_or_default();
+    let start = Input::default().consumed();
+    let consumed = find("stdin").filter(|(position, _)| *position > 0).unwrap_or(start);
+    state.input = Input::resumed(consumed, find(Stream::STDIN_GIVEN).unwrap_or(consumed));
     state.stdout = Output { position: stream("stdout").0 };
     state.stderr = Output { position: stream("stderr").0 };
     state.input_announced = None;

@@ -174,13 +174,15 @@ impl Session {
             endings: ending,
         });
         let mut session = Self { guest, hub, endings, socket, folder };
-        session.come_up(notices, listener)?;
+        session.come_up(notices)?;
         if let Some(checkpoint) = restored {
             session.hub.begin_with(&checkpoint, config.paused, config.force)?;
         } else if config.paused {
             session.hub.hold(&Owner::User, Scope::Environment, None).map_err(Error::from)?;
         }
-        // Not before: what is sent to an environment that is about to be replaced only keeps the line busy.
+        // Neither before: nobody is to see, or save, an environment that is about to be replaced; and what is sent to it only
+        // keeps the line busy.
+        clients::accept(listener, Arc::clone(&session.hub)).map_err(io)?;
         session
             .hub
             .input
@@ -189,8 +191,8 @@ impl Session {
         Ok(session)
     }
 
-    /// Waits for the guest's hello, then lets clients in.
-    fn come_up(&mut self, notices: Receiver<Notice>, listener: UnixListener) -> Result<(), Error> {
+    /// Waits for the guest's hello, and follows what it says.
+    fn come_up(&mut self, notices: Receiver<Notice>) -> Result<(), Error> {
         let first = notices.recv_timeout(BOOT_PATIENCE);
         match &first {
             Ok(Notice::Up(_)) => {}
@@ -206,7 +208,7 @@ impl Session {
             .name("notices".into())
             .spawn(move || hub.follow(&notices, &console))
             .map_err(io)?;
-        clients::accept(listener, Arc::clone(&self.hub)).map_err(io)
+        Ok(())
     }
 
     fn boot_failure(&mut self) -> Error {

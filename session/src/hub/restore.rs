@@ -4,6 +4,7 @@
 use std::sync::atomic::AtomicBool;
 
 use flob_image::{
+    Stream,
     store::{Checkpoint, Spool, Store},
     verify::{self, Severity},
 };
@@ -45,10 +46,11 @@ pub(super) fn prepare(store: &Store, given: &str, force: bool) -> Result<Prepare
 }
 
 impl Prepared {
-    /// Bytes of input that were consumed, and their hash.
+    /// Bytes of input that the program has been given, and their hash.
     pub fn consumed(&self) -> (u64, u64) {
         let streams = &self.checkpoint.environment().streams;
-        let input = streams.iter().find(|stream| stream.name == "stdin");
+        let named = |name| streams.iter().find(|stream| stream.name == name);
+        let input = named(Stream::STDIN_GIVEN).or_else(|| named("stdin"));
         input.map_or((0, flob_image::hash::FNV_START), |stream| (stream.position, stream.hash))
     }
 

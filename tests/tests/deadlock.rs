@@ -1,0 +1,130 @@
+//! Philosophers that wait for each other for good, and the ways to help them: one fork is unlocked from outside.
+#![allow(missing_docs)]
+
+use flob_tests::{Finished, Guest, World};
+
+/// Philosophers at the table.
+const SEATS: usize = 5;
+/// Meals each is to have.
+const MEALS: usize = 3;
+
+/// Everybody holds the left fork and waits for the right one.
+fn deadlock(world: &World) -> Guest<'_> {
+    let (seats, meals) = (SEATS.to_string(), MEALS.to_string());
+    let guest = world.guest(&["philosophers", &seats, "--meals", &meals, "--deadlock", "--pace", "2"], None);
+    guest.wait_for_threads("nobody can eat", |threads| {
+        threads.iter().filter(|thread| thread["deadlock"] == SEATS).count() == SEATS
+    });
+    guest
+}
+
+/// One has noticed that the fork was taken, and everybody has had all meals.
+fn all_have_eaten(finished: &Finished, robbed: usize) {
+    assert_eq!(finished.code, Some(0), "{finished}");
+    let lines: Vec<&str> = finished.stdout.lines().collect();
+    let notice = format!("philosopher {robbed}: someone took my fork");
+    assert_eq!(lines.iter().filter(|line| line.contains("someone took my fork")).count(), 1, "{finished}");
+    assert!(lines.contains(&notice.as_str()), "{finished}");
+    for seat in 0..SEATS {
+        for meal in 1..=MEALS {
+            let line = format!("philosopher {seat}: meal {meal}");
+            assert_eq!(lines.iter().filter(|other| **other == line).count(), 1, "{line} in {finished}");
+        }
+    }
+    assert_eq!(lines.last().copied(), Some("all 5 philosophers have had 3 meals"), "{finished}");
+}
+
+#[test]
+fn why_and_tree_name_the_circle() {
+    let world = World::new();
+    let guest = deadlock(&world);
+    // Between the two stands the place in the source.
+    let before = "philosopher-1 waits for FORKS[2] at table.rs:";
+    let behind = ", held by philosopher-2, which waits for FORKS[3], held by philosopher-3, which waits for FORKS[4], held by \
+                  philosopher-4, which waits for FORKS[0], held by philosopher-0, which waits for FORKS[1], held by \
+                  philosopher-1: deadlock of 5";
+    let says_so = |text: &str| text.contains(before) && text.contains(behind);
+    for verb in [vec!["why", "philosopher-1"], vec!["tree"], vec!["ps"]] {
+        let said = guest.flob_ok(&verb);
+        assert!(says_so(&said), "{verb:?} says\n{said}");
+    }
+    let why = guest.json(&["why", "philosopher-1", "--json"]);
+    assert!(says_so(why["why"].as_str().unwrap()), "{why:#}");
+    let circle: Vec<&str> = why["deadlock"].as_array().unwrap().iter().filter_map(|name| name.as_str()).collect();
+    let names = [1, 2, 3, 4, 0].map(|seat| format!("thread:philosophers/PHILOSOPHERS[{seat}]"));
+    assert_eq!(circle, names);
+    assert_eq!(why["call"], "mutex_lock");
+    let source = why["backtrace"].as_array().unwrap().iter();
+    assert!(source.filter_map(|frame| frame["file"].as_str()).any(|file| file.ends_with("philosophers/src/table.rs")));
+    // A checkpoint says the same, without any guest.
+    let checkpoint = guest.save(&["stuck"]);
+    guest.power_cut();
+    for id in [checkpoint.as_str(), "stuck"] {
+        assert!(says_so(&world.flob_ok(&["why", "--at", id, "philosopher-1"])));
+        assert!(says_so(&world.flob_ok(&["tree", "--at", id])));
+    }
+}
+
+#[test]
+fn it_stands_still() {
+    let world = World::new();
+    let guest = deadlock(&world);
+    let look = || guest.json(&["ps", "--json"]);
+    let before = look();
+    let (first, second) = (guest.save(&[]), guest.save(&[]));
+    assert_eq!(look(), before);
+    let flobs = |id: &str| world.json(&["checkpoint", "show", "--json", id])["environment"]["flobs"].clone();
+    assert_eq!(flobs(&first), flobs(&second), "every flob is as it was");
+    let cut = guest.power_cut();
+    assert_eq!(cut.stdout, "", "nobody has had a meal");
+}
+
+#[test]
+fn a_fork_unlocked_live_lets_the_meals_go_on() {
+    let world = World::new();
+    let guest = deadlock(&world);
+    let said = guest.flob_ok(&["set", "FORKS[2]", "locked=false", "owner=null"]);
+    assert!(said.contains("mutex:philosophers/FORKS[2] locked: true → false"), "{said}");
+    all_have_eaten(&guest.finish(), 2);
+}
+
+#[test]
+fn a_fork_unlocked_in_a_checkpoint_lets_the_meals_go_on_after_its_restore() {
+    let world = World::new();
+    let guest = deadlock(&world);
+    let checkpoint = guest.save(&["stuck"]);
+    guest.power_cut();
+    let editor = world.script(
+        "editor",
+        "grep -q 'mutex:philosophers/FORKS\\\\[3\\\\]' \"$1\"\n\
+         sed -i 's/^locked = .*/locked = false/; s/^owner = .*/owner = \"null\"/' \"$1\"",
+    );
+    let mut command = world.command(&["checkpoint", "edit", "stuck", "FORKS[3]", "--name", "cured"]);
+    command.env("EDITOR", editor);
+    let edited = flob_tests::Running::start(command, None).finish();
+    assert_eq!(edited.code, Some(0), "{edited}");
+    let cured = edited.stdout.trim();
+    assert_ne!(cured, checkpoint);
+    assert!(edited.stderr.contains("FORKS[3] locked: true → false"), "{edited}");
+    let shown = world.json(&["checkpoint", "show", "--json", "cured"]);
+    assert!(shown["parent"].as_str().unwrap().starts_with(&checkpoint), "{:#}", shown["parent"]);
+    assert_eq!((&shown["origin"], &shown["id"]), (&"edited".into(), &cured.into()));
+    // The old one is as it was.
+    assert!(world.flob_ok(&["why", "--at", "stuck", "philosopher-0"]).contains("deadlock of 5"));
+    assert!(!world.flob_ok(&["why", "--at", "cured", "philosopher-0"]).contains("deadlock"));
+    all_have_eaten(&world.flob(&["run", "--headless", "--restore", "cured"]), 3);
+}
+
+#[test]
+fn an_edited_checkpoint_takes_the_place_of_a_running_environment() {
+    let world = World::new();
+    let guest = deadlock(&world);
+    guest.save(&["stuck"]);
+    let editor = world.script("editor", "sed -i 's/^locked = .*/locked = false/; s/^owner = .*/owner = \"null\"/' \"$1\"");
+    let mut command = world.command(&["checkpoint", "edit", "stuck", "FORKS[0]", "--name", "cured"]);
+    command.env("VISUAL", editor);
+    let edited = flob_tests::Running::start(command, None).finish();
+    assert_eq!(edited.code, Some(0), "{edited}");
+    guest.flob_ok(&["checkpoint", "restore", "cured", "--resume"]);
+    all_have_eaten(&guest.finish(), 0);
+}

@@ -1,0 +1,120 @@
+//! Amnesia and torture in a real guest: whatever is forgotten, or taken out of the kernel and put back, the program says the
+//! same. FLOB_SEED chooses the moments, FLOB_ROUNDS the size of the work.
+#![allow(missing_docs)]
+
+use std::path::Path;
+
+use flob_tests::{Finished, World, random_text, rounds, seed};
+
+/// A program to be disturbed.
+struct Workload {
+    program: Vec<String>,
+    input: Vec<u8>,
+    /// Its lines come in any order.
+    unordered: bool,
+}
+
+fn philosophers() -> Workload {
+    let meals = rounds(12).to_string();
+    let program = ["philosophers", "4", "--pace", "1", "--meals", &meals].map(str::to_owned).to_vec();
+    Workload { program, input: Vec::new(), unordered: true }
+}
+
+fn wordcount(seed: u64) -> Workload {
+    let input = random_text(&mut fastrand::Rng::with_seed(seed), 2_000 * rounds(12));
+    Workload { program: vec!["wordcount".to_owned(), "--pace".into(), "1".into()], input, unordered: false }
+}
+
+impl Workload {
+    fn run(&self, world: &World, options: &[&str]) -> Finished {
+        let input = world.file("input", &self.input);
+        let mut arguments = vec!["-s", "disturbed", "run", "--headless", "--memory", "64"];
+        arguments.extend(options);
+        arguments.extend(self.program.iter().map(String::as_str));
+        world.start(&arguments, Some(&input)).finish()
+    }
+
+    fn said(&self, finished: &Finished) -> Vec<String> {
+        let mut lines: Vec<_> = finished.stdout.lines().map(str::to_owned).collect();
+        if self.unordered {
+            lines.sort_unstable();
+        }
+        lines
+    }
+
+    /// Runs it undisturbed and disturbed, compares, and returns what the disturbed run left.
+    fn check(&self, world: &World, options: &[&str]) -> Finished {
+        let undisturbed = self.run(&World::new(), &[]);
+        assert_eq!(undisturbed.code, Some(0), "{undisturbed}");
+        let disturbed = self.run(world, options);
+        let logs = world.path("run/flob/disturbed.logs");
+        assert_eq!(disturbed.code, Some(0), "{disturbed}\nlogs were in {}\n{}", logs.display(), console(world));
+        assert_eq!(self.said(&disturbed), self.said(&undisturbed), "{disturbed}");
+        disturbed
+    }
+
+    fn tortured(&self, size: &str, seed: u64, least: usize) {
+        let finished = self.check(&World::new(), &["--torture", size, "--seed", &seed.to_string()]);
+        let report: Vec<_> = finished.stderr.lines().filter(|line| line.starts_with("torture: ")).collect();
+        eprintln!("{}", report.join("\n"));
+        let head = report.first().copied().unwrap_or_default();
+        let points = number_before(head, " points").unwrap_or(0);
+        assert!(points >= least, "only {points} points: {finished}");
+        assert_eq!(number_before(head, " complaints"), Some(0), "{finished}");
+    }
+
+    fn forgotten(&self, seed: u64) {
+        const LEAST: usize = 256;
+        let world = World::new();
+        self.check(&world, &["--amnesia", "20", "--seed", &seed.to_string()]);
+        let console = console(&world);
+        let last = console.lines().rfind(|line| line.starts_with("amnesia: ")).unwrap_or_default();
+        eprintln!("{last}");
+        let drops = number_before(last, " drops").unwrap_or(0);
+        assert!(drops >= LEAST, "only {drops} drops: {console}");
+    }
+}
+
+/// The kernel's early console of the disturbed run.
+fn console(world: &World) -> String {
+    let path = world.path("run/flob/disturbed.logs/console.log");
+    std::fs::read(Path::new(&path)).map_or_else(|error| error.to_string(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The number in front of a word.
+fn number_before(line: &str, word: &str) -> Option<usize> {
+    line.split(word).next()?.rsplit(' ').next()?.parse().ok()
+}
+
+#[test]
+fn philosophers_do_not_notice_that_the_kernel_forgets() {
+    philosophers().forgotten(seed());
+}
+
+#[test]
+fn wordcount_does_not_notice_that_the_kernel_forgets() {
+    let seed = seed();
+    wordcount(seed).forgotten(seed);
+}
+
+#[test]
+fn philosophers_do_not_notice_that_threads_are_taken_out_and_put_back() {
+    philosophers().tortured("small", seed(), 1000);
+}
+
+#[test]
+fn wordcount_does_not_notice_that_threads_are_taken_out_and_put_back() {
+    let seed = seed();
+    wordcount(seed).tortured("small", seed, 1000);
+}
+
+#[test]
+fn philosophers_do_not_notice_that_everything_is_destroyed_and_made_anew() {
+    philosophers().tortured("large", seed(), 100);
+}
+
+#[test]
+fn wordcount_does_not_notice_that_everything_is_destroyed_and_made_anew() {
+    let seed = seed();
+    wordcount(seed).tortured("large", seed, 100);
+}
