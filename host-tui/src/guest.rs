@@ -72,11 +72,35 @@ fn check(name: &str, elf: &[u8]) -> Result<(), Error> {
     let half =
         |offset: usize| elf.get(offset..offset + 2).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]));
     match (elf.get(..4), elf.get(4..6), half(16), half(18)) {
-        (Some(b"\x7fELF"), Some([2, 1]), Some(2), Some(62)) => Ok(()),
+        (Some(b"\x7fELF"), Some([2, 1]), Some(2), Some(62)) if is_whole(elf) => Ok(()),
+        (Some(b"\x7fELF"), Some([2, 1]), Some(2), Some(62)) => bad("is cut off: parts that its headers name are missing"),
         (Some(b"\x7fELF"), Some([2, 1]), Some(_), Some(62)) => bad(
             "is not linked statically to fixed addresses: a guest program links flob-runtime and its linker script",
         ),
         (Some(b"\x7fELF"), ..) => bad("is no ELF for x86-64"),
         _ => bad("is no ELF file"),
     }
+}
+
+/// Whether both header tables and all segments are in the file.
+fn is_whole(elf: &[u8]) -> bool {
+    let number = |offset: usize, size: usize| {
+        let bytes = elf.get(offset..offset.checked_add(size)?)?;
+        Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    };
+    let is_inside = |offset: Option<u64>, size: Option<u64>| {
+        offset.zip(size).and_then(|(offset, size)| offset.checked_add(size)).is_some_and(|end| end <= elf.len() as u64)
+    };
+    // Where its offset, the size of an entry and the number of entries stand in the file's header.
+    let table = |offset, size, count| {
+        let [offset, size, count] = [number(offset, 8), number(size, 2), number(count, 2)];
+        let bytes = size.zip(count).map(|(size, count)| size * count);
+        is_inside(offset, bytes).then_some((offset?, size?, count?))
+    };
+    let (segments, sections) = (table(32, 54, 56), table(40, 58, 60));
+    let Some(((start, size, count), _)) = segments.zip(sections) else { return false };
+    (0..count).all(|index| {
+        let segment = usize::try_from(start + index * size).unwrap_or(usize::MAX - 64);
+        is_inside(number(segment + 8, 8), number(segment + 32, 8))
+    })
 }

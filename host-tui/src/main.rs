@@ -8,5 +8,6 @@ mod verbs;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run(std::env::args_os())
+    // A panic is told by its hook; here it only gets its exit code.
+    std::panic::catch_unwind(|| cli::run(std::env::args_os())).unwrap_or(ExitCode::from(127))
 }

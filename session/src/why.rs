@@ -159,8 +159,9 @@ impl Why<'_> {
         let Waiting::Flob(place) = self.waiting(thread) else { return None };
         let flob = self.environment.flob(place)?;
         match flob.state.kind() {
-            FlobKind::Mutex => match flob.links.first()? {
-                Link::Flob(owner) => Some(*owner),
+            // Who is named in a free mutex has nothing to do with it.
+            FlobKind::Mutex => match (&flob.state, flob.links.first()?) {
+                (State::Mutex(mutex), Link::Flob(owner)) if mutex.locked != 0 => Some(*owner),
                 _ => None,
             },
             FlobKind::Thread => Some(place),
@@ -277,6 +278,24 @@ mod tests {
     fn mutex(place: Place, owner: Place) -> Flob {
         let state = State::Mutex(MutexState { locked: 1, ..MutexState::default() });
         Flob { place, state, links: vec![Link::Flob(owner)] }
+    }
+
+    #[test]
+    fn nobody_holds_a_mutex_that_was_set_free_whatever_its_owner_link_says() {
+        let mut free = mutex(0x4000, 0x2000);
+        if let State::Mutex(state) = &mut free.state {
+            state.locked = 0;
+        }
+        let environment = Environment {
+            program: "one".into(),
+            flobs: vec![thread(0x1000, Link::Flob(0x4000)), thread(0x2000, Link::Flob(0x4000)), free],
+            ..Environment::default()
+        };
+        let symbols = Symbols::none();
+        let names = Names::new(&environment, &symbols);
+        let why = Why { environment: &environment, names: &names, symbols: &symbols };
+        assert_eq!(why.deadlock(0x2000), None);
+        assert!(!why.sentence(0x1000, &mut NoMemory).contains("held"));
     }
 
     #[test]

@@ -96,7 +96,7 @@ fn a_fork_unlocked_in_a_checkpoint_lets_the_meals_go_on_after_its_restore() {
     guest.power_cut();
     let editor = world.script(
         "editor",
-        "grep -q 'mutex:philosophers/FORKS\\\\[3\\\\]' \"$1\"\n\
+        "grep -q 'mutex:philosophers/FORKS\\[3\\]' \"$1\"\n\
          sed -i 's/^locked = .*/locked = false/; s/^owner = .*/owner = \"null\"/' \"$1\"",
     );
     let mut command = world.command(&["checkpoint", "edit", "stuck", "FORKS[3]", "--name", "cured"]);

@@ -28,7 +28,7 @@ fn wordcount(seed: u64) -> Workload {
 impl Workload {
     fn run(&self, world: &World, options: &[&str]) -> Finished {
         let input = world.file("input", &self.input);
-        let mut arguments = vec!["-s", "disturbed", "run", "--headless", "--memory", "64"];
+        let mut arguments = vec!["-s", "disturbed", "run", "--headless", "--memory", "128"];
         arguments.extend(options);
         arguments.extend(self.program.iter().map(String::as_str));
         world.start(&arguments, Some(&input)).finish()

@@ -2,15 +2,16 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::AtomicBool,
         mpsc::{self, Receiver, RecvTimeoutError},
     },
     time::{Duration, Instant},
 };
 
+use crossterm::event::KeyCode;
 use flob_image::Place;
-use flob_session::{Client, Error};
+use flob_session::Error;
 
 use super::{
     editor,
@@ -23,7 +24,7 @@ use super::{
     text,
     theme::Theme,
     update::update,
-    worker::{Tools, Workers},
+    worker::{Connect, Tools, Workers},
 };
 
 /// Shortest time between two drawings.
@@ -35,8 +36,8 @@ const WORKING_TICK: Duration = Duration::from_millis(200);
 
 /// What the TUI is to show.
 pub struct Options {
-    /// The session; `None` for a checkpoint alone.
-    pub client: Option<Client>,
+    /// The session: its name, and what connects to it while the first frame is drawn already. `None` for a checkpoint alone.
+    pub session: Option<(String, Connect)>,
     /// A checkpoint to open at the start.
     pub checkpoint: Option<String>,
     /// The checkpoints.
@@ -83,24 +84,31 @@ impl Summary {
 /// Shows the TUI until it is left.
 pub fn run(options: Options) -> Result<Summary, Error> {
     let (messages, inbox) = mpsc::channel();
+    let (session, connect) = options.session.unzip();
     let tools = Tools {
-        client: options.client,
+        client: session.as_ref().map(|_| Arc::new(OnceLock::new())),
         store: options.store,
         insight: options.insight,
         messages: messages.clone(),
         cancel: Arc::new(AtomicBool::new(false)),
     };
     terminal::restore_on_panic(messages.clone());
-    let screen = Screen::take()?;
+    let mut screen = Screen::take()?;
     let input = Input::start(&messages)?;
-    let workers = Workers::start(&tools)?;
-    let state = State::new(screen.size(), options.theme, tools.client.is_some(), options.typed_input);
-    let mut app = App { state, screen, input, workers, tools, start: Instant::now() };
+    let mut state = State::new(screen.size(), options.theme, session.is_some(), options.typed_input);
+    state.session = session;
+    // The first frame stands before anything is asked of anybody.
+    screen.draw(&state)?;
+    let workers = Workers::start(&tools, connect)?;
+    let mut app = App { state, screen, input, workers, tools, start: Instant::now(), failed: None, panics: std::env::var_os("FLOB_TEST_PANIC").is_some() };
     app.run(&inbox, options.checkpoint)?;
-    let App { state, .. } = app;
+    let App { state, failed, .. } = app;
+    if let Some(error) = failed {
+        return Err(error);
+    }
     Ok(Summary {
         leave: state.leave.unwrap_or(Leave::Running),
-        session: state.info.map(|info| info.name),
+        session: state.session,
         ended: state.ended,
         output: state.console.tail(),
     })
@@ -113,6 +121,9 @@ struct App {
     workers: Workers,
     tools: Tools,
     start: Instant,
+    failed: Option<Error>,
+    /// For tests of what a panic leaves behind: F12 is one where `FLOB_TEST_PANIC` is set.
+    panics: bool,
 }
 
 impl App {
@@ -152,6 +163,16 @@ impl App {
 
     fn take(&mut self, message: Message) -> Result<(), Error> {
         self.state.now = self.start.elapsed();
+        if let Message::Key(key) = &message
+            && self.panics
+        {
+            assert_ne!(key.code, KeyCode::F(12), "a panic was asked for");
+        }
+        if let Message::NoSession(error) = message {
+            self.failed = Some(error);
+            self.state.leave = Some(Leave::Gone);
+            return Ok(());
+        }
         for ask in update(&mut self.state, message) {
             match ask {
                 Ask::Redraw => self.screen.clear()?,

@@ -30,13 +30,18 @@ pub trait Insight: Debug + Send + Sync {
     /// Finds everything out; `source` reads stacks.
     fn explain(&self, environment: &Environment, source: &mut dyn Source) -> Explained;
 
-    /// The address of a symbol.
-    fn symbol(&self, name: &str) -> Option<u64>;
+    /// The address of a symbol of this environment's program.
+    fn symbol(&self, environment: &Environment, name: &str) -> Option<u64>;
 }
 
-/// Knows what the symbols of the program's ELF say.
+/// Finds the symbols of an environment's program.
+type Load = Box<dyn Fn(&Environment) -> Symbols + Send + Sync>;
+
+/// Knows what the symbols of each program's ELF say.
 pub struct Symbolic {
-    symbols: Mutex<Symbols>,
+    load: Load,
+    /// By build id: a restore may bring another program.
+    symbols: Mutex<HashMap<String, Symbols>>,
     stacks: Mutex<HashMap<Place, Stack>>,
 }
 
@@ -54,19 +59,21 @@ impl Debug for Symbolic {
 }
 
 impl Symbolic {
-    /// With these symbols; [`Symbols::none`] for names by address.
-    pub fn new(symbols: Symbols) -> Self {
-        Self { symbols: Mutex::new(symbols), stacks: Mutex::default() }
+    /// With the symbols that `load` finds; [`Symbols::none`] for names by address.
+    pub fn new(load: impl Fn(&Environment) -> Symbols + Send + Sync + 'static) -> Self {
+        Self { load: Box::new(load), symbols: Mutex::default(), stacks: Mutex::default() }
     }
 }
 
 impl Insight for Symbolic {
     fn explain(&self, environment: &Environment, source: &mut dyn Source) -> Explained {
         // Nothing is left half done in there if somebody panics.
-        let symbols = self.symbols.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.symbols.lock().unwrap_or_else(PoisonError::into_inner);
+        let symbols = known.entry(environment.build_id.clone()).or_insert_with(|| (self.load)(environment));
+        let symbols = &*symbols;
         let mut stacks = self.stacks.lock().unwrap_or_else(PoisonError::into_inner);
-        let names = Names::new(environment, &symbols);
-        let why = Why { environment, names: &names, symbols: &symbols };
+        let names = Names::new(environment, symbols);
+        let why = Why { environment, names: &names, symbols };
         let mut known = std::mem::take(&mut *stacks);
         let mut threads = Vec::new();
         for flob in &environment.flobs {
@@ -87,10 +94,10 @@ impl Insight for Symbolic {
         }
     }
 
-    fn symbol(&self, name: &str) -> Option<u64> {
+    fn symbol(&self, environment: &Environment, name: &str) -> Option<u64> {
         // A worker may be using them; then this is simply not known right now.
         let symbols = self.symbols.try_lock().ok()?;
-        symbols.named(name).next().map(|symbol| symbol.address)
+        symbols.get(&environment.build_id)?.named(name).next().map(|symbol| symbol.address)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crossterm::event::KeyEvent;
 use flob_image::{Environment, Place};
 use flob_link::{Change, Memory, Scope};
-use flob_session::{HubEvent, Owner, SessionInfo};
+use flob_session::{Error, HubEvent, Owner, SessionInfo};
 
 use super::{
     snapshot::Snapshot,
@@ -31,6 +31,10 @@ pub enum Message {
     Hub(HubEvent),
     /// The hub's connection has ended.
     HubGone,
+    /// There is no session to connect to, or it did not come up.
+    NoSession(Error),
+    /// Whether commands must name the session: others run beside it.
+    Several(bool),
     /// What session this is now.
     Info(SessionInfo),
     /// A look has come.

@@ -40,3 +40,4 @@ pub use library::Library;
 pub use state::{Ended, Leave};
 pub use store::{Poke, Saved, Store};
 pub use theme::Theme;
+pub use worker::Connect;

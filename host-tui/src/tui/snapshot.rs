@@ -142,7 +142,7 @@ impl Snapshot {
 
     /// The address of a symbol.
     pub fn symbol(&self, name: &str) -> Option<u64> {
-        self.insight.as_ref()?.symbol(name)
+        self.insight.as_ref()?.symbol(&self.environment, name)
     }
 
     /// What is known of the thread at this place.

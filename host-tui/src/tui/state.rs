@@ -7,7 +7,7 @@ use flob_session::{LinkState, SessionInfo};
 
 use super::{
     console::Console, edit::Edit, list::List, memory::MemoryView, snapshot::Snapshot, store::Saved,
-    theme::Theme, tree::FoldKey,
+    theme::Theme, tree::FoldKey, waits::{Facts, Status},
 };
 
 pub use super::mode::{Mode, Question};
@@ -90,6 +90,10 @@ pub struct State {
     pub mode: Mode,
     /// There is a session (else only a checkpoint).
     pub has_session: bool,
+    /// The session's name.
+    pub session: Option<String>,
+    /// Other sessions run too.
+    pub several: bool,
     /// What the hub says of it.
     pub info: Option<SessionInfo>,
     /// The connection to the guest.
@@ -153,6 +157,8 @@ impl State {
             focus: Focus::List,
             mode: Mode::Normal,
             has_session,
+            session: None,
+            several: false,
             info: None,
             link: LinkState::Connecting,
             hub_gone: false,
@@ -208,7 +214,18 @@ impl State {
 
     /// Whether anybody holds threads back.
     pub fn is_held(&self) -> bool {
-        self.info.as_ref().is_some_and(|info| !info.holders.is_empty() || info.progress.stopped > 0)
+        self.info.as_ref().is_some_and(|info| !info.holders.is_empty())
+    }
+
+    /// Whether every thread is held back.
+    pub fn is_all_held(&self) -> bool {
+        let stopped = |facts: &Facts| facts.status == Status::Stopped;
+        self.is_held() && self.live.as_ref().is_none_or(|live| live.threads.iter().all(stopped))
+    }
+
+    /// Whether the live environment stands in a deadlock.
+    pub fn is_deadlocked(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| !live.deadlocks.is_empty())
     }
 
     /// How old the live values are.

@@ -61,6 +61,17 @@ mod constants {
     pub const DIED: &str = "died";
     pub const CONNECTING: &str = "connecting";
     pub const HELD: &str = "held";
+    pub const PARTLY_HELD: &str = "partly held";
+    pub const DEADLOCKED: &str = "deadlock";
+    pub const STARTING: &str = "the guest is starting";
+    pub const EDIT_KEYS: &str = "Enter take the value  Esc leave it as it is";
+    pub const INPUT_KEYS: &str = "Enter send the line  ^D end of input  Esc stop typing";
+    pub const SEARCH_KEYS: &str = "Enter find (then n, N)  Esc leave";
+    pub const COMMAND_KEYS: &str = "Enter do it  Tab complete  Esc leave";
+    pub const HELP_KEYS: &str = "Up up  Down down  PgUp PgDn page  Esc close";
+    pub const QUESTION_KEYS: &str = "Enter yes  Esc no";
+    pub const QUIT_KEYS: &str = "l leave it running  c save and stop  s stop  Esc stay";
+    pub const APPLY_LINE: &str = "Enter apply  u drop the last  Esc go back";
     pub const RUNNING: &str = "running";
     pub const FREE: &str = "free";
     pub const EDITED: &str = " (edited)";

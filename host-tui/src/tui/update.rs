@@ -35,7 +35,8 @@ fn take(state: &mut State, message: Message) -> Vec<Ask> {
         Message::Terminate => state.leave = Some(Leave::Terminated),
         Message::Defect(what) => state.tell(LogKind::Trouble, text::defect(&what)),
         Message::Hub(event) => return events::hub_event(state, event),
-        Message::HubGone => events::hub_gone(state),
+        Message::HubGone | Message::NoSession(_) => events::hub_gone(state),
+        Message::Several(several) => state.several = several,
         Message::Info(info) => {
             state.link = info.link;
             if let (Some(code), None) = (info.progress.exit, &state.ended) {

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
@@ -28,11 +28,14 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// With more threads than this, looks leave their vectors out.
 const THREADS_WITH_VECTORS: usize = 64;
 
+/// Brings a connection to the session's hub, however long that takes.
+pub type Connect = Box<dyn FnOnce() -> Result<Client, Error> + Send>;
+
 /// What workers need.
 #[derive(Clone)]
 pub struct Tools {
-    /// The hub, if there is a session.
-    pub client: Option<Client>,
+    /// The hub, if there is a session, once it is connected.
+    pub client: Option<Arc<OnceLock<Client>>>,
     /// The checkpoints, if there is a store.
     pub store: Option<Arc<dyn Store>>,
     /// Names.
@@ -53,22 +56,16 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts them.
-    pub fn start(tools: &Tools) -> Result<Self, Error> {
+    /// Starts them; `connect` leads to the session, if there is one.
+    pub fn start(tools: &Tools, connect: Option<Connect>) -> Result<Self, Error> {
         let (looks, look_asks) = mpsc::channel();
-        if let Some(client) = &tools.client {
-            let (tools, client) = (tools.clone(), client.clone());
-            let events = client.subscribe()?;
-            let messages = tools.messages.clone();
-            spawn("events", move || {
-                for event in events {
-                    if messages.send(Message::Hub(event)).is_err() {
-                        return;
-                    }
+        if let Some((connect, client)) = connect.zip(tools.client.clone()) {
+            let tools = tools.clone();
+            spawn("session", move || {
+                if let Err(error) = follow(&tools, connect, &client, look_asks) {
+                    let _ = tools.messages.send(Message::NoSession(error));
                 }
-                let _ = messages.send(Message::HubGone);
             })?;
-            spawn("looks", move || look(&tools, &client, &look_asks))?;
         }
         let reads = lane("reads", tools, |tools, ask: Ask| read(tools, ask))?;
         // Giving a long job up does not touch the short ones.
@@ -94,6 +91,32 @@ impl Workers {
             other => self.reads.send(other).is_ok(),
         };
     }
+}
+
+/// Connects, begins to look, and tells what the hub tells until it ends.
+fn follow(tools: &Tools, connect: Connect, slot: &OnceLock<Client>, look_asks: Receiver<()>) -> Result<(), Error> {
+    let client = connect()?;
+    let _ = slot.set(client.clone());
+    let events = client.subscribe()?;
+    tell_of_others(tools);
+    let looking = tools.clone();
+    spawn("looks", move || look(&looking, &client, &look_asks))?;
+    for event in events {
+        if tools.messages.send(Message::Hub(event)).is_err() {
+            return Ok(());
+        }
+    }
+    let _ = tools.messages.send(Message::HubGone);
+    Ok(())
+}
+
+/// A command that is logged names the session where it is not the only one.
+fn tell_of_others(tools: &Tools) {
+    if tools.client.is_none() {
+        return;
+    }
+    let several = flob_session::sessions::list().is_ok_and(|names| names.len() > 1);
+    let _ = tools.messages.send(Message::Several(several));
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
@@ -185,13 +208,16 @@ fn read(tools: &Tools, ask: Ask) -> Message {
         Ask::Read { checkpoint, memory, address, count } => {
             let result = match (checkpoint, &tools.client) {
                 (Some(id), _) => store(tools).and_then(|store| store.read(&id, memory, address, count)),
-                (None, Some(client)) => client.clone().read(memory, address, count),
+                (None, Some(client)) => client.wait().clone().read(memory, address, count),
                 (None, None) => Err(Error::Guest(super::text::NO_SESSION.into())),
             };
             Message::Memory { memory, address, result: result.map_err(|error| error.to_string()) }
         }
         Ask::Open(id) => Message::Opened(open(tools, &id).map_err(|error| error.to_string())),
-        _ => Message::Checkpoints(store(tools).and_then(Store::list).map_err(|error| error.to_string())),
+        _ => {
+            tell_of_others(tools);
+            Message::Checkpoints(store(tools).and_then(Store::list).map_err(|error| error.to_string()))
+        }
     }
 }
 
@@ -204,7 +230,8 @@ fn open(tools: &Tools, id: &str) -> Result<(String, Arc<Snapshot>), Error> {
 
 /// Asks the hub for something long: its progress is told, and it can be cancelled.
 pub fn request(tools: &Tools, request: HubRequest) -> Result<HubReply, Error> {
-    let client = tools.client.as_ref().ok_or_else(|| Error::Guest(super::text::NO_SESSION.into()))?;
+    // Before the session is up, what is asked waits for it.
+    let client = tools.client.as_ref().map(|client| client.wait()).ok_or_else(|| Error::Guest(super::text::NO_SESSION.into()))?;
     let pending = client.start(request)?;
     let mut cancelled = false;
     loop {

@@ -1,11 +1,14 @@
 //! `flob attach`: the terminal interface on a session or a checkpoint.
 
-use std::{io::Write, sync::Arc};
+use std::{
+    io::Write,
+    sync::{Arc, OnceLock},
+};
 
 use clap::Args;
 use flob::tui;
 use flob_image::store::Store;
-use flob_session::{Client, Error, sessions, symbols::Symbols};
+use flob_session::{Client, Error, sessions};
 
 use crate::cli::{Context, source::symbols_of};
 
@@ -19,43 +22,55 @@ pub struct Attach {
     at: Option<String>,
 }
 
+/// A session to show: its name, and what connects to it.
+type Session = (String, tui::Connect);
+
 impl Attach {
     /// Opens it.
     pub fn run(self, context: &Context) -> Result<u8, Error> {
         if let Some(id) = self.at {
             return show(None, Some(id), false);
         }
-        let name = self.name.as_deref().or(context.session.as_deref());
-        let path = sessions::find(name)?;
-        show(Some(Client::connect_path(&path)?), None, true)
+        let path = sessions::find(self.name.as_deref().or(context.session.as_deref()))?;
+        let client = Client::connect_path(&path)?;
+        let name = client.info()?.name;
+        show(Some((name, Box::new(move || Ok(client)))), None, true)
     }
 }
 
-/// The terminal interface on the session of this name; `typed`: what is typed there is the program's input.
-pub fn open(name: &str, typed: bool) -> Result<u8, Error> {
-    let client = Client::connect(Some(name))?;
+/// The terminal interface on the session of this name, which `start` brings up meanwhile; `typed`: what is typed there is
+/// the program's input.
+pub fn open(
+    name: String,
+    typed: bool,
+    start: impl FnOnce() -> Result<(), Error> + Send + 'static,
+) -> Result<u8, Error> {
     if std::fs::OpenOptions::new().read(true).write(true).open("/dev/tty").is_err() {
-        let program = client.info()?.program;
+        start()?;
+        let program = Client::connect(Some(&name))?.info()?.program;
         eprintln!(
             "flob: {program} runs in session {name}; there is no terminal here for the interface: use 'flob ps', 'flob \
              tree' and the like, 'flob stop' to end it, or 'flob run --headless'"
         );
         return Ok(0);
     }
-    show(Some(client), None, typed)
+    let called = name.clone();
+    let connect = move || {
+        start()?;
+        Client::connect(Some(&called))
+    };
+    show(Some((name, Box::new(connect))), None, typed)
 }
 
-fn show(client: Option<Client>, checkpoint: Option<String>, typed_input: bool) -> Result<u8, Error> {
+fn show(session: Option<Session>, checkpoint: Option<String>, typed_input: bool) -> Result<u8, Error> {
     let store = Store::open_default()?;
-    let symbols = match (&client, &checkpoint) {
-        (Some(client), _) => symbols_of(&client.look(false)?, &store, client.info()?.elf),
-        (None, Some(id)) => symbols_of(store.load(id)?.environment(), &store, None),
-        (None, None) => Symbols::none(),
-    };
-    let insight: Arc<dyn tui::Insight> = Arc::new(tui::Symbolic::new(symbols));
+    if let Some(id) = &checkpoint {
+        store.load(id)?;
+    }
+    let (session, insight) = with_insight(session, store.clone());
     let library = tui::Library { store, insight: Arc::clone(&insight) };
     let summary = tui::run(tui::Options {
-        client,
+        session,
         checkpoint,
         store: Some(Arc::new(library)),
         insight,
@@ -68,4 +83,23 @@ fn show(client: Option<Client>, checkpoint: Option<String>, typed_input: bool) -
         eprintln!("{line}");
     }
     Ok(0)
+}
+
+/// Names come from the ELF of whatever runs or is opened; where it is, the hub says once there is one.
+fn with_insight(session: Option<Session>, store: Store) -> (Option<Session>, Arc<dyn tui::Insight>) {
+    let connected: Arc<OnceLock<Client>> = Arc::default();
+    let hub = Arc::clone(&connected);
+    let insight = tui::Symbolic::new(move |environment| {
+        let elf = hub.get().and_then(|client| client.info().ok()?.elf);
+        symbols_of(environment, &store, elf)
+    });
+    let session = session.map(|(name, connect)| -> Session {
+        let connect = move || {
+            let client = connect()?;
+            let _ = connected.set(client.clone());
+            Ok(client)
+        };
+        (name, Box::new(connect))
+    });
+    (session, Arc::new(insight))
 }

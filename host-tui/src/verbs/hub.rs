@@ -73,21 +73,26 @@ fn live(session: &Session) -> u8 {
     }
 }
 
-/// Starts a hub process and waits until its session is up; the session's name.
-pub fn start(run: &Run, context: &Context) -> Result<String, Error> {
-    // Found out here, so that the name is known and errors come before anything is started.
+/// What the session will be called: known before anything is started.
+pub fn name(run: &Run, context: &Context) -> Result<String, Error> {
     let name = match &context.session {
         Some(name) => name.clone(),
         None => sessions::free_name(&label(run))?,
     };
-    let ready = sessions::socket(&name)?.with_extension("ready");
+    sessions::socket(&name)?;
+    Ok(name)
+}
+
+/// Starts a hub process for a session of this name and waits until it is up.
+pub fn start(run: &Run, name: &str) -> Result<(), Error> {
+    let ready = sessions::socket(name)?.with_extension("ready");
     let _ = fs::remove_file(&ready);
     let io = |error| Error::io("starting the session", error);
     let listener = UnixListener::bind(&ready).map_err(io)?;
-    let started = spawn(run, &name, &ready).map_err(io).and_then(|child| wait(child, &listener));
+    let started = spawn(run, name, &ready).map_err(io).and_then(|child| wait(child, &listener));
     // It has served its purpose, or nobody will come.
     let _ = fs::remove_file(&ready);
-    started.map(|()| name)
+    started
 }
 
 fn label(run: &Run) -> String {

@@ -111,8 +111,11 @@ impl Run {
     }
 
     fn run_apart(self, context: &Context) -> Result<u8, Error> {
-        let name = hub::start(&self, context)?;
-        attach::open(&name, !redirected().input)
+        let name = hub::name(&self, context)?;
+        // What can be told without a guest is told before the screen is taken.
+        self.find_program(&Store::open_default()?)?;
+        flob_session::boot::qemu::find()?;
+        attach::open(name.clone(), !redirected().input, move || hub::start(&self, &name))
     }
 
     /// Everything that can be found out before a guest is started.

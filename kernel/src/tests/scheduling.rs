@@ -7,7 +7,7 @@ use flob_abi::{
 use super::program::*;
 use super::random::Random;
 use super::sim::{ROOT_SPACE, Sim};
-use crate::Event;
+use crate::{Event, Machine};
 
 fn talker(channel: usize) -> Program {
     let program = Program::new();
@@ -61,6 +61,27 @@ fn time_and_interrupts_wake_those_who_wait() {
     assert_eq!((sim.said(0), sim.said(3)), (&[1][..], &[1][..]));
     assert!(sim.said(2)[0] >= 2_000_000 && sim.said(2)[1] >= 5_000_000);
     assert!(!sim.kernel.machine().fire(3), "and masked when it has fired");
+}
+
+#[test]
+fn a_line_can_fire_only_while_somebody_waits_for_it() {
+    let mut sim = Sim::new();
+    let waiter = sim.spawn(5, Program::new().call(Call::InterruptWait, &[3]).say(3, 1).end());
+    sim.run_out();
+    sim.kernel.forget_derived();
+    assert!(!sim.kernel.machine().fire(3), "forgotten: an interrupt now would be lost");
+    sim.run_out();
+    assert!(sim.kernel.machine().fire(3), "and awaited again without anybody's help");
+    sim.kernel.machine().unmask_interrupt(3);
+    sim.stop(waiter);
+    let state = sim.stop(waiter);
+    assert_eq!(state.registers.rax, Call::InterruptWait as u64);
+    sim.resume(waiter);
+    sim.run_out();
+    assert!(sim.kernel.machine().fire(3));
+    sim.kernel.event(Event::Interrupt { line: 3 });
+    sim.run_out();
+    assert_eq!(sim.said(3), [1]);
 }
 
 #[test]

@@ -107,11 +107,13 @@ fn handle(kernel: &mut Kernel<Hardware>, event: Event) {
 
 #[cold]
 fn handle_and_forget(kernel: &mut Kernel<Hardware>, event: Event, moment: Moment) {
-    if moment == Moment::Before {
+    // An interrupt that was taken is for whoever waited then: lines without a waiter are masked.
+    let before = moment == Moment::Before && !matches!(event, Event::Interrupt { .. });
+    if before {
         kernel.forget_derived();
     }
     kernel.event(event);
-    if moment == Moment::After {
+    if !before {
         kernel.forget_derived();
     }
 }

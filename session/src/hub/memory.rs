@@ -32,6 +32,8 @@ impl Hub {
     }
 
     pub(super) fn look_uncached(&self, vectors: bool) -> Result<Environment, Failure> {
+        // The guest keeps only a few long answers at a time.
+        let _alone = lock(&self.looking);
         let record = self.link.long(Request::Look { vectors })?;
         parse_environment(&record)
     }

@@ -91,6 +91,8 @@ pub(crate) struct Hub {
     output: Output,
     /// At most one save or restore at a time.
     long_work: Mutex<()>,
+    /// At most one look at the environment at a time.
+    looking: Mutex<()>,
     save_ready: Mutex<Option<Sender<()>>>,
     store: Store,
     /// The program's ELF, to be kept with its checkpoints, and where it is.
@@ -166,6 +168,7 @@ impl Session {
             takes_typing: !config.standard.input,
             output: Output::new(config.standard.output),
             long_work: Mutex::new(()),
+            looking: Mutex::new(()),
             save_ready: Mutex::new(None),
             program: config.program_elf(),
             elf: config.elf.clone(),

@@ -167,6 +167,9 @@ pub fn trouble(state: &mut State, text: impl Into<String>) -> Vec<Ask> {
 /// Logs the `flob` command that does the same.
 pub fn log_command(state: &mut State, words: &[&str]) {
     let mut line = String::from("flob");
+    if let Some(session) = state.session.as_ref().filter(|_| state.several) {
+        line = format!("{line} -s {session}");
+    }
     for word in words.iter().filter(|word| !word.is_empty()) {
         line.push(' ');
         line.push_str(&quoted(word));

@@ -36,7 +36,7 @@ fn live_guest(state: &State) -> bool {
 }
 
 fn running(state: &State) -> bool {
-    guest(state) && !state.is_held()
+    guest(state) && !state.is_all_held() && state.ended.is_none()
 }
 
 fn held(state: &State) -> bool {
@@ -52,7 +52,7 @@ fn in_memory(state: &State) -> bool {
 }
 
 fn in_checkpoints(state: &State) -> bool {
-    state.tab == Tab::Checkpoints
+    state.tab == Tab::Checkpoints && state.selected_checkpoint().is_some()
 }
 
 fn can_open(state: &State) -> bool {
@@ -64,7 +64,7 @@ fn can_go_back(state: &State) -> bool {
 }
 
 fn can_edit(state: &State) -> bool {
-    state.tab == Tab::Memory || state.tab == Tab::Checkpoints || editing::field_under_cursor(state).is_some()
+    state.tab == Tab::Memory || in_checkpoints(state) || editing::field_under_cursor(state).is_some()
 }
 
 fn can_restore(state: &State) -> bool {
@@ -80,7 +80,7 @@ fn working(state: &State) -> bool {
 }
 
 fn console(state: &State) -> bool {
-    state.typed_input && live_guest(state)
+    state.typed_input && live_guest(state) && state.ended.is_none()
 }
 
 fn searched(state: &State) -> bool {
@@ -114,6 +114,33 @@ pub const COMMANDS: &[Command] = &[
     ),
     command("open", ENTER, "look closer; follow a link; open", "open", Move, can_open, navigate::open),
     command("back", BACK, "go back; leave an opened checkpoint", "back", Move, can_go_back, navigate::back),
+    command(
+        "edit",
+        &[Key::char('e')],
+        "edit the selected field, link or bytes",
+        "edit",
+        Edit,
+        can_edit,
+        editing::edit,
+    ),
+    command(
+        "apply",
+        &[Key::char('a')],
+        "show the pending edits and apply them",
+        "apply",
+        Edit,
+        pending,
+        editing::apply,
+    ),
+    command(
+        "drop",
+        &[Key::char('u')],
+        "take the last pending edit back",
+        "undo",
+        Edit,
+        pending,
+        editing::drop_last,
+    ),
     with(
         "[FLOB]",
         command(
@@ -189,33 +216,6 @@ pub const COMMANDS: &[Command] = &[
             always,
             editing::open_checkpoint,
         ),
-    ),
-    command(
-        "edit",
-        &[Key::char('e')],
-        "edit the selected field, link or bytes",
-        "edit",
-        Edit,
-        can_edit,
-        editing::edit,
-    ),
-    command(
-        "apply",
-        &[Key::char('a')],
-        "show the pending edits and apply them",
-        "apply",
-        Edit,
-        pending,
-        editing::apply,
-    ),
-    command(
-        "drop",
-        &[Key::char('u')],
-        "take the last pending edit back",
-        "undo",
-        Edit,
-        pending,
-        editing::drop_last,
     ),
     command(
         "drop all",

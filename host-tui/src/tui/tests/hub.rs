@@ -133,8 +133,8 @@ impl Bench {
         let (client, asked) = start();
         let (messages, inbox) = mpsc::channel();
         let cancel = Arc::new(AtomicBool::new(false));
-        let tools = Tools { client: Some(client), store: None, insight: insight(), messages, cancel };
-        Self { workers: Workers::start(&tools).expect("workers"), inbox, asked }
+        let tools = Tools { client: Some(Arc::default()), store: None, insight: insight(), messages, cancel };
+        Self { workers: Workers::start(&tools, Some(Box::new(move || Ok(client)))).expect("workers"), inbox, asked }
     }
 
     /// Waits for a message that fits; others are left out.

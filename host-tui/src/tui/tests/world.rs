@@ -120,7 +120,7 @@ impl Insight for Named {
         explained
     }
 
-    fn symbol(&self, name: &str) -> Option<u64> {
+    fn symbol(&self, _: &Environment, name: &str) -> Option<u64> {
         (name == "FORKS").then_some(0x42_0000)
     }
 }
@@ -141,7 +141,7 @@ pub fn insight() -> Arc<dyn Insight> {
         name(fork(number), "mutex", &label, &label);
     }
     names.push((SPACE, "space:philosophers".into(), "philosophers".into()));
-    Arc::new(Named { plain: Symbolic::new(Symbols::none()), names })
+    Arc::new(Named { plain: Symbolic::new(|_| Symbols::none()), names })
 }
 
 /// Memory that nobody can read.

@@ -51,19 +51,34 @@ pub fn draw_log(buffer: &mut Buffer, area: Rect, state: &State) {
     let height = usize::from(inner.height);
     let back = if full { state.log_back } else { 0 };
     let end = state.log.len().saturating_sub(back);
-    let start = end.saturating_sub(height);
-    rows::draw(buffer, inner, start..end, |index| {
-        state.log.get(index).map(|line| log_line(state, line)).unwrap_or_default()
-    });
+    // Each entry may take several lines; the last ones that fit are made.
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    for entry in state.log.get(..end).unwrap_or_default().iter().rev() {
+        lines.extend(log_lines(state, entry, usize::from(inner.width)).into_iter().rev());
+        if lines.len() >= height {
+            break;
+        }
+    }
+    lines.truncate(height);
+    lines.reverse();
+    rows::draw(buffer, inner, 0..lines.len(), |index| lines.get(index).cloned().unwrap_or_default());
 }
 
-fn log_line(state: &State, line: &Logged) -> Line<'static> {
+/// Columns before the text of an entry: when it was, and what kind it is.
+const LOG_INDENT: usize = 9;
+
+fn log_lines(state: &State, line: &Logged, width: usize) -> Vec<Line<'static>> {
     let seconds = line.at.as_secs();
     let (sign, style) = match line.kind {
         LogKind::Command => ("$ ", state.theme.title()),
         LogKind::Note => ("  ", Style::new()),
         LogKind::Trouble => ("! ", state.theme.trouble()),
     };
-    let time = span(format!("{:>3}:{:02} ", seconds / 60, seconds % 60), state.theme.dim());
-    Line::from(vec![time, Span::styled(format!("{sign}{}", line.text), style)])
+    let time = format!("{:>3}:{:02} ", seconds / 60, seconds % 60);
+    let texts = rows::wrap(&line.text, width.saturating_sub(LOG_INDENT).max(10));
+    let heads = std::iter::once((time, sign)).chain(std::iter::repeat((" ".repeat(7), "  ")));
+    let whole = heads.zip(texts).map(|((time, sign), text)| {
+        Line::from(vec![span(time, state.theme.dim()), Span::styled(format!("{sign}{text}"), style)])
+    });
+    whole.collect()
 }

@@ -12,7 +12,7 @@ use super::super::{
     edit::{Editor, Target},
     layout::has_detail,
     line,
-    state::{Focus, LogKind, Mode, State, Work},
+    state::{Focus, LogKind, Mode, Question, State, Work},
     text,
 };
 use super::rows::{self, span};
@@ -25,7 +25,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) -> Option<Position> 
     let work_width = u16::try_from(work.width()).unwrap_or(u16::MAX).min(area.width * 3 / 5);
     buffer.set_line(upper.right() - work_width, upper.y, &work, work_width);
     let told = Rect { width: upper.width - work_width, ..upper };
-    buffer.set_line(lower.x, lower.y, &key_line(state, lower.width), lower.width);
+    buffer.set_line(lower.x, lower.y, &keys(state, lower.width), lower.width);
     match &state.mode {
         Mode::Search(line) => typed(buffer, told, text::SEARCH_PROMPT, line),
         Mode::Command(line) => {
@@ -117,6 +117,29 @@ fn work_line(state: &State, work: &Work) -> Line<'static> {
         texts.push(text::pace(rate, left));
     }
     Line::from(span(texts.join(" "), state.theme.title()))
+}
+
+/// What keys do at the moment: the commands that make sense now, or what is typed or asked.
+fn keys(state: &State, width: u16) -> Line<'static> {
+    let text = match &state.mode {
+        Mode::Normal => return key_line(state, width),
+        Mode::Search(_) => text::SEARCH_KEYS,
+        Mode::Command(_) => text::COMMAND_KEYS,
+        Mode::Typing(_) => text::INPUT_KEYS,
+        Mode::Edit(_) => text::EDIT_KEYS,
+        Mode::Help(_) => text::HELP_KEYS,
+        Mode::Confirm(Question::Quit) => text::QUIT_KEYS,
+        Mode::Confirm(Question::Apply) => text::APPLY_LINE,
+        Mode::Confirm(_) => text::QUESTION_KEYS,
+    };
+    let mut line = Line::default();
+    for (index, key) in text.split("  ").enumerate() {
+        let (name, rest) = key.split_once(' ').unwrap_or((key, ""));
+        line.push_span(Span::raw(if index == 0 { "" } else { "  " }));
+        line.push_span(span(name, state.theme.key()));
+        line.push_span(Span::raw(format!(" {rest}")));
+    }
+    line
 }
 
 /// As many of the commands that make sense now as fit, from the same table as the help.

@@ -21,7 +21,8 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
     let focused = state.focus == Focus::List;
     let inner = rows::pane(buffer, area, Line::from(text::tab(Tab::Threads)), focused, state);
     let Some(snapshot) = state.shown() else {
-        buffer.set_stringn(inner.x, inner.y, text::NOTHING_YET, usize::from(inner.width), state.theme.dim());
+        let nothing = if state.has_guest() { text::STARTING } else { text::NOTHING_YET };
+        buffer.set_stringn(inner.x, inner.y, nothing, usize::from(inner.width), state.theme.dim());
         return;
     };
     let (head, foot) = (layout::head_lines(state), layout::foot_lines(state));

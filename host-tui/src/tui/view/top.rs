@@ -47,10 +47,8 @@ fn status(state: &State, with_name: bool) -> Line<'static> {
         line.push_span(span(text::checkpoint_title(id), theme.pending()));
         return line;
     }
-    if let Some(info) = state.info.as_ref().filter(|_| with_name) {
-        let name = if state.is_wide() { info.arguments.join(" ") } else { String::new() };
-        line.push_span(Span::raw(if name.is_empty() { info.program.clone() } else { name }));
-        line.push_span(Span::raw(" "));
+    if with_name {
+        line.push_span(Span::raw(format!("{} ", name(state))));
     }
     let (sign, word, style) = activity(state);
     line.push_span(span(format!("{sign} {word}"), style));
@@ -58,6 +56,18 @@ fn status(state: &State, with_name: bool) -> Line<'static> {
         line.push_span(span(format!(" {}", text::age(state.age())), theme.dim()));
     }
     line
+}
+
+/// The program, with its arguments if there is room; before that is known, the session.
+fn name(state: &State) -> String {
+    match &state.info {
+        Some(info) if state.is_wide() => {
+            let words = std::iter::once(&info.program).chain(&info.arguments);
+            words.map(String::as_str).collect::<Vec<_>>().join(" ")
+        }
+        Some(info) => info.program.clone(),
+        None => state.session.clone().unwrap_or_default(),
+    }
 }
 
 fn activity(state: &State) -> (&'static str, String, Style) {
@@ -70,7 +80,9 @@ fn activity(state: &State) -> (&'static str, String, Style) {
         (_, _, Some(Ended::Died(..))) => trouble(text::DIED),
         (_, _, Some(Ended::Exited(code))) => (signs.stopped, text::exit_word(*code), theme.title()),
         (_, LinkState::Connecting, _) => (signs.waiting, text::CONNECTING.to_owned(), theme.dim()),
-        _ if state.is_held() => (signs.stopped, text::HELD.to_owned(), theme.pending()),
+        _ if state.is_all_held() => (signs.stopped, text::HELD.to_owned(), theme.pending()),
+        _ if state.is_held() => (signs.stopped, text::PARTLY_HELD.to_owned(), theme.pending()),
+        _ if state.is_deadlocked() => trouble(text::DEADLOCKED),
         _ => (signs.running, text::RUNNING.to_owned(), theme.good()),
     }
 }
