@@ -61,9 +61,8 @@ fn name(stage: Stage) -> String {
         Stage::Running => "running".to_string(),
         Stage::Exception => "exception".to_string(),
         Stage::Call(number) if number & ipc::IPC != 0 && number < ipc::IPC << 1 => ipc_name(number),
-        Stage::Call(number) => {
-            Call::from_number(number).map_or_else(|| format!("call {number:#x}"), |call| call.name().to_string())
-        }
+        Stage::Call(number) => Call::from_number(number)
+            .map_or_else(|| format!("call {number:#x}"), |call| call.name().to_string()),
     }
 }
 

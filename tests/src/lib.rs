@@ -1,6 +1,5 @@
 //! What end-to-end tests share: a private world for each test (session folder, store, configuration), the real `flob`
 //! binary with a time limit, guests that are cleaned up whatever happens, seeds, and texts to count.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod guest;
 mod process;

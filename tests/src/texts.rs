@@ -30,7 +30,8 @@ impl Counts {
 
 /// A word as it is printed: control characters, which could change the terminal, as `\xNN`.
 fn printable(word: &[u8]) -> String {
-    let byte = |byte: &u8| if byte.is_ascii_control() { format!("\\x{byte:02x}").into_bytes() } else { vec![*byte] };
+    let byte =
+        |byte: &u8| if byte.is_ascii_control() { format!("\\x{byte:02x}").into_bytes() } else { vec![*byte] };
     String::from_utf8_lossy(&word.iter().flat_map(byte).collect::<Vec<u8>>()).into_owned()
 }
 

@@ -1,5 +1,6 @@
 //! Several clients of one session at once: each sees what the others do, and nobody stands in another's way.
 #![allow(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -9,7 +10,9 @@ use flob_tests::{Guest, World};
 /// Philosophers that will wait for each other for good, all with their left fork in hand.
 fn deadlock(world: &World) -> Guest<'_> {
     let guest = world.guest(&["philosophers", "3", "--meals", "2", "--deadlock", "--pace", "1"], None);
-    guest.wait_for_threads("nobody can eat", |threads| threads.iter().filter(|thread| thread["deadlock"] == 3).count() == 3);
+    guest.wait_for_threads("nobody can eat", |threads| {
+        threads.iter().filter(|thread| thread["deadlock"] == 3).count() == 3
+    });
     guest
 }
 
@@ -71,10 +74,12 @@ fn one_thread_can_be_held_while_the_others_eat() {
 fn what_one_client_writes_another_reads() {
     let world = World::new();
     let guest = deadlock(&world);
-    let read = || guest.json(&["peek", "--json", "LEFT_FORKS_TAKEN", "64"])["bytes"].as_str().unwrap().to_owned();
+    let read =
+        || guest.json(&["peek", "--json", "LEFT_FORKS_TAKEN", "64"])["bytes"].as_str().unwrap().to_owned();
     let before = read();
     assert_eq!(before.len(), 128);
-    let address = guest.json(&["peek", "--json", "LEFT_FORKS_TAKEN", "1"])["address"].as_str().unwrap().to_owned();
+    let address =
+        guest.json(&["peek", "--json", "LEFT_FORKS_TAKEN", "1"])["address"].as_str().unwrap().to_owned();
     guest.flob_ok(&["poke", "LEFT_FORKS_TAKEN", "de", "ad", "beef"]);
     let poked = read();
     assert_eq!((&poked[..8], &poked[8..]), ("deadbeef", &before[8..]));
@@ -90,7 +95,8 @@ fn what_one_client_writes_another_reads() {
 fn an_edit_is_seen_by_others_and_taken_back_by_a_second_one() {
     let world = World::new();
     let guest = deadlock(&world);
-    let priority = |guest: &Guest<'_>| guest.json(&["show", "--json", "PHILOSOPHERS[2]"])["state"]["priority"].clone();
+    let priority =
+        |guest: &Guest<'_>| guest.json(&["show", "--json", "PHILOSOPHERS[2]"])["state"]["priority"].clone();
     let before = priority(&guest);
     let said = guest.flob_ok(&["set", "PHILOSOPHERS[2]", "priority=7"]);
     assert_eq!(said.trim(), format!("thread:philosophers/PHILOSOPHERS[2] priority: {before} → 7"));
@@ -127,7 +133,8 @@ fn every_flob_of_the_tree_can_be_shown() {
     let clients: Vec<_> = names.iter().map(|name| world.start(&["show", "--json", name], None)).collect();
     for (name, client) in names.iter().zip(clients) {
         let shown = client.finish();
-        let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap_or_else(|_| panic!("{name}: {shown}"));
+        let shown: serde_json::Value =
+            serde_json::from_str(&shown.stdout).unwrap_or_else(|_| panic!("{name}: {shown}"));
         assert_eq!(shown["name"], name.as_str());
         assert!(name.starts_with(shown["kind"].as_str().unwrap()), "{shown}");
     }

@@ -1,5 +1,6 @@
 //! Philosophers that wait for each other for good, and the ways to help them: one fork is unlocked from outside.
 #![allow(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use flob_tests::{Finished, Guest, World};
 
@@ -50,12 +51,17 @@ fn why_and_tree_name_the_circle() {
     }
     let why = guest.json(&["why", "philosopher-1", "--json"]);
     assert!(says_so(why["why"].as_str().unwrap()), "{why:#}");
-    let circle: Vec<&str> = why["deadlock"].as_array().unwrap().iter().filter_map(|name| name.as_str()).collect();
+    let circle: Vec<&str> =
+        why["deadlock"].as_array().unwrap().iter().filter_map(|name| name.as_str()).collect();
     let names = [1, 2, 3, 4, 0].map(|seat| format!("thread:philosophers/PHILOSOPHERS[{seat}]"));
     assert_eq!(circle, names);
     assert_eq!(why["call"], "mutex_lock");
     let source = why["backtrace"].as_array().unwrap().iter();
-    assert!(source.filter_map(|frame| frame["file"].as_str()).any(|file| file.ends_with("philosophers/src/table.rs")));
+    assert!(
+        source
+            .filter_map(|frame| frame["file"].as_str())
+            .any(|file| file.ends_with("philosophers/src/table.rs"))
+    );
     // A checkpoint says the same, without any guest.
     let checkpoint = guest.save(&["stuck"]);
     guest.power_cut();
@@ -120,7 +126,8 @@ fn an_edited_checkpoint_takes_the_place_of_a_running_environment() {
     let world = World::new();
     let guest = deadlock(&world);
     guest.save(&["stuck"]);
-    let editor = world.script("editor", "sed -i 's/^locked = .*/locked = false/; s/^owner = .*/owner = \"null\"/' \"$1\"");
+    let editor = world
+        .script("editor", "sed -i 's/^locked = .*/locked = false/; s/^owner = .*/owner = \"null\"/' \"$1\"");
     let mut command = world.command(&["checkpoint", "edit", "stuck", "FORKS[0]", "--name", "cured"]);
     command.env("VISUAL", editor);
     let edited = flob_tests::Running::start(command, None).finish();

@@ -1,5 +1,6 @@
 //! Wrong input: one clear message, the documented exit code, and nothing lost.
 #![allow(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,10 @@ fn assert_says(finished: &Finished, code: i32, text: &str) {
     assert_eq!(finished.code, Some(code), "{finished}");
     assert_eq!(finished.stdout, "", "{finished}");
     assert_eq!(finished.stderr.lines().count(), 1, "{finished}");
-    assert!(finished.stderr.starts_with("flob: ") && finished.stderr.contains(text), "no {text:?} in {finished}");
+    assert!(
+        finished.stderr.starts_with("flob: ") && finished.stderr.contains(text),
+        "no {text:?} in {finished}"
+    );
 }
 
 fn no_panic(finished: &Finished) {
@@ -35,8 +39,13 @@ fn programs_that_are_none() {
 #[test]
 fn a_program_whose_file_was_cut_off_is_refused() {
     let world = World::new();
-    assert_eq!(world.flob(&["run", "--headless", "philosophers", "2", "--meals", "1", "--pace", "0"]).code, Some(0));
-    let [whole] = &files(&world.path("store").join("programs"))[..] else { panic!("the bundled program is kept") };
+    assert_eq!(
+        world.flob(&["run", "--headless", "philosophers", "2", "--meals", "1", "--pace", "0"]).code,
+        Some(0)
+    );
+    let [whole] = &files(&world.path("store").join("programs"))[..] else {
+        panic!("the bundled program is kept")
+    };
     let elf = std::fs::read(whole).unwrap();
     for size in [64, 600, elf.len() / 2, elf.len() - 1] {
         let file = world.file("cut", &elf[..size]);
@@ -47,13 +56,21 @@ fn a_program_whose_file_was_cut_off_is_refused() {
 #[test]
 fn arguments_that_are_wrong() {
     let world = World::new();
-    for arguments in [&["fly"][..], &["run"], &["run", "--memory", "1", "wordcount"], &["checkpoint", "save", "--when", "noon"]]
-    {
+    for arguments in [
+        &["fly"][..],
+        &["run"],
+        &["run", "--memory", "1", "wordcount"],
+        &["checkpoint", "save", "--when", "noon"],
+    ] {
         let finished = world.flob(arguments);
         assert_eq!((finished.code, finished.stdout.as_str()), (Some(120), ""), "{finished}");
         assert!(finished.stderr.starts_with("error: "), "{finished}");
     }
-    assert_says(&world.flob(&["-s", "a b", "run", "--headless", "wordcount"]), 120, "'a b' is no session name");
+    assert_says(
+        &world.flob(&["-s", "a b", "run", "--headless", "wordcount"]),
+        120,
+        "'a b' is no session name",
+    );
 }
 
 #[test]
@@ -67,7 +84,11 @@ fn an_emulator_that_is_missing_or_does_not_work() {
     assert_says(&run("/nonexistent/qemu"), 123, "FLOB_QEMU=/nonexistent/qemu was not found: install QEMU");
     let mut command = world.command(&["run", "--headless", "philosophers"]);
     command.env("PATH", world.path("config"));
-    assert_says(&Running::start(command, None).finish(), 123, "qemu-system-x86_64 was not found: install QEMU");
+    assert_says(
+        &Running::start(command, None).finish(),
+        123,
+        "qemu-system-x86_64 was not found: install QEMU",
+    );
     let broken = world.script("qemu", "echo the machine is on fire >&2\nexit 3");
     let finished = run(&broken);
     assert_eq!(finished.code, Some(124), "{finished}");
@@ -92,14 +113,22 @@ fn sessions_that_are_not_there_and_sessions_that_are_too_many() {
     let (first, second) = (start("2"), start("3"));
     assert_eq!((first.name.as_str(), second.name.as_str()), ("philosophers", "philosophers-2"));
     let several = world.flob(&["ps"]);
-    assert_says(&several, 120, "several sessions are running: philosophers, philosophers-2; choose one with -s NAME");
+    assert_says(
+        &several,
+        120,
+        "several sessions are running: philosophers, philosophers-2; choose one with -s NAME",
+    );
     let taken = world.flob(&["-s", "philosophers", "run", "--headless", "wordcount"]);
     assert_says(&taken, 123, "a session of this name is running");
     let mut command = world.command(&["ps"]);
     command.env("FLOB_SESSION", "philosophers-2");
     assert_eq!(Running::start(command, None).finish().code, Some(0));
     first.power_cut();
-    assert_says(&world.flob(&["-s", "philosophers", "ps"]), 121, "there is no session 'philosophers' (running: philosophers-2)");
+    assert_says(
+        &world.flob(&["-s", "philosophers", "ps"]),
+        121,
+        "there is no session 'philosophers' (running: philosophers-2)",
+    );
     world.flob_ok(&["ps"]);
     world.flob_ok(&["stop"]);
     assert_eq!(second.finish().code, Some(0));
@@ -115,8 +144,16 @@ fn flobs_fields_and_values_that_are_not_there() {
         (&["why", "FORKS[0]"], 121, "FORKS[0]"),
         (&["why", "nobody"], 121, "nobody"),
         (&["set", "FORKS[7]", "locked=false"], 121, "there is no flob 'FORKS[7]'"),
-        (&["set", "FORKS[0]", "colour=1"], 122, "a mutex has no field or link `colour`; it has flags, locked, owner"),
-        (&["set", "FORKS[0]", "locked=perhaps"], 122, "`perhaps` is no value for `locked`: expected true or false"),
+        (
+            &["set", "FORKS[0]", "colour=1"],
+            122,
+            "a mutex has no field or link `colour`; it has flags, locked, owner",
+        ),
+        (
+            &["set", "FORKS[0]", "locked=perhaps"],
+            122,
+            "`perhaps` is no value for `locked`: expected true or false",
+        ),
         (&["set", "FORKS[0]", "owner=nobody"], 122, "`nobody` is no value for `owner`"),
         (&["set", "FORKS[0]", "locked=false", "colour=1"], 122, "`colour`"),
         (&["set", "FORKS[0]", "locked"], 120, "'locked' is not FIELD=VALUE"),
@@ -129,7 +166,10 @@ fn flobs_fields_and_values_that_are_not_there() {
     }
     let ambiguous = guest.flob(&["show", "FORKS"]);
     assert_eq!((ambiguous.code, ambiguous.stdout.as_str()), (Some(120), ""), "{ambiguous}");
-    assert!(ambiguous.stderr.contains("'FORKS' could be any of") && ambiguous.stderr.contains("FORKS[2]"), "{ambiguous}");
+    assert!(
+        ambiguous.stderr.contains("'FORKS' could be any of") && ambiguous.stderr.contains("FORKS[2]"),
+        "{ambiguous}"
+    );
     assert_eq!(guest.json(&["show", "--json", "FORKS[0]"]), before, "nothing was changed");
 }
 
@@ -165,7 +205,9 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 fn stuck(world: &World) -> Guest<'_> {
     let text = world.file("input", &b"some words \n".repeat(2000));
     let guest = world.guest(&["philosophers", "3", "--deadlock", "--pace", "0"], Some(&text));
-    guest.wait_for_threads("nobody can eat", |threads| threads.iter().filter(|thread| thread["deadlock"] == 3).count() == 3);
+    guest.wait_for_threads("nobody can eat", |threads| {
+        threads.iter().filter(|thread| thread["deadlock"] == 3).count() == 3
+    });
     guest
 }
 
@@ -181,7 +223,8 @@ fn two_checkpoints() -> (World, [String; 2]) {
 /// Both checkpoints are listed; whether each one is found whole by `show`. What is damaged cannot be restored.
 fn soundness(world: &World, ids: &[String; 2]) -> [bool; 2] {
     let listed = world.json(&["checkpoint", "list", "--json"]);
-    let listed: Vec<&str> = listed.as_array().unwrap().iter().map(|listed| listed["id"].as_str().unwrap()).collect();
+    let listed: Vec<&str> =
+        listed.as_array().unwrap().iter().map(|listed| listed["id"].as_str().unwrap()).collect();
     assert!(ids.iter().all(|id| listed.contains(&id.as_str())), "{listed:?} misses one of {ids:?}");
     world.flob_ok(&["checkpoint", "list"]);
     ids.each_ref().map(|id| {
@@ -219,7 +262,8 @@ fn damage_anywhere_in_the_store_is_found_and_named_and_hurts_no_other_checkpoint
                 let sound = soundness(&world, &ids);
                 eprintln!("{} {what} at {cut} of {}: {sound:?}", path.display(), whole.len());
                 harmed = [harmed[0] | !sound[0], harmed[1] | !sound[1]];
-                let is_manifest = path.to_string_lossy().contains("manifest") || path.to_string_lossy().contains("checkpoint");
+                let is_manifest = path.to_string_lossy().contains("manifest")
+                    || path.to_string_lossy().contains("checkpoint");
                 assert!(!is_manifest || sound != [false, false], "a manifest is of one checkpoint");
             }
         }
@@ -235,7 +279,8 @@ fn edit(world: &World, sed: &str) -> Finished {
     let once = world.path("edited-once");
     std::fs::remove_file(&once).ok();
     let once = once.display();
-    let lines = format!("for file; do :; done\n[ -e {once} ] && exit 0\ntouch {once}\nsed -i '{sed}' \"$file\"");
+    let lines =
+        format!("for file; do :; done\n[ -e {once} ] && exit 0\ntouch {once}\nsed -i '{sed}' \"$file\"");
     command.env("EDITOR", world.script("editor", &lines));
     Running::start(command, None).finish()
 }
@@ -254,7 +299,10 @@ fn edited_texts_that_cannot_be_taken_over() {
     ] {
         let finished = edit(&world, sed);
         assert_eq!((finished.code, finished.stdout.as_str()), (Some(122), ""), "{sed}: {finished}");
-        assert!(finished.stderr.contains(text) && finished.stderr.contains("the text was given up"), "{sed}: {finished}");
+        assert!(
+            finished.stderr.contains(text) && finished.stderr.contains("the text was given up"),
+            "{sed}: {finished}"
+        );
     }
     let unchanged = edit(&world, "s/nothing/else/");
     assert_eq!((unchanged.code, unchanged.stdout.as_str()), (Some(0), ""), "{unchanged}");

@@ -126,8 +126,14 @@ fn a_worker_is_stopped_by_line_and_looked_at_stepped_and_finished() {
     ]);
     assert_has(&text, &["hit Breakpoint 1, wordcount::work::worker (number=", AFTER_A_CHUNK]);
     assert_has(&text, &["#1 ", "in wordcount::run::", "flob_runtime::thread::first_function", "$1 = "]);
-    assert_has(&text, &["$2 = true", "=> 0x", "$3 = ", "hit Temporary breakpoint 2, wordcount_core::count::count"]);
-    assert_has(&text, &["Value returned is", "Counts {lines: ", "$5 = true", "[Inferior 1 (process 1) detached]"]);
+    assert_has(
+        &text,
+        &["$2 = true", "=> 0x", "$3 = ", "hit Temporary breakpoint 2, wordcount_core::count::count"],
+    );
+    assert_has(
+        &text,
+        &["Value returned is", "Counts {lines: ", "$5 = true", "[Inferior 1 (process 1) detached]"],
+    );
     session.ends_well();
 }
 
@@ -199,7 +205,7 @@ fn gdb_attaches_by_port_again_and_again_and_ctrl_c_stops_the_program() {
     let first = session.gdb(&target, &["print $_thread", "detach"]).finish();
     assert_has(&first.stdout, &["$1 = 1", "detached]"]);
     let gdb = session.gdb(&target, &["echo ready\\n", "continue", "info threads", "detach"]);
-    gdb.wait_for_line("ready");
+    gdb.wait_for("ready");
     world.wait_until("gdb lets the program go", || session.session()["holders"].to_string() == "[]");
     interrupt(&gdb);
     let second = gdb.finish();
@@ -220,8 +226,20 @@ fn the_end_of_the_program_is_told_to_gdb() {
 fn a_thread_of_a_second_space_is_debugged_in_that_space() {
     let world = World::new();
     let session = wordcount(&world, &[]);
-    let commands =
-        ["-nx", "-batch", "-ex", "info threads", "-ex", "bt 12", "-ex", "x/1i $pc", "-ex", "print/x *(unsigned char*)0x401000", "-ex", "detach"];
+    let commands = [
+        "-nx",
+        "-batch",
+        "-ex",
+        "info threads",
+        "-ex",
+        "bt 12",
+        "-ex",
+        "x/1i $pc",
+        "-ex",
+        "print/x *(unsigned char*)0x401000",
+        "-ex",
+        "detach",
+    ];
     let arguments = [&["gdb", "--space", "TALLY_SPACE"][..], &commands].concat();
     world.wait_until("there is a second space", || session.guest.flob_ok(&["tree"]).contains("TALLY_THREAD"));
     let finished = session.guest.flob(&arguments);

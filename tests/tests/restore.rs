@@ -1,6 +1,7 @@
 //! Checkpoints at any moment: the guest and its hub are killed as by a power cut, and a fresh guest goes on from the
 //! checkpoint to the same result.
 #![allow(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,13 +11,11 @@ use flob_tests::{Guest, World, count, random_text, rounds, seed};
 use serde_json::Value;
 
 /// Bytes of the input that is counted.
-const BYTES: usize = 150_000;
+const BYTES: usize = 100_000;
 /// Bytes of an input that is not counted in this test's time: a search for a moment in it finds the program at work.
 const LONG: usize = 3_000_000;
 /// Milliseconds of pause after each chunk.
 const PACE: &str = "40";
-/// In about this many milliseconds the input is all counted.
-const SPAN: u64 = 600;
 
 /// A text to count and what is to be found.
 struct Task {
@@ -46,26 +45,28 @@ impl Task {
         assert_eq!(finished.stderr, "");
     }
 
-    /// Saves at a random moment of the program's life, then cuts the power; the checkpoint.
+    /// Cuts the power at a random moment of the program's life, just after a save; the checkpoint. The moment is one of its
+    /// progress, so that however fast the machine is all of the life comes to be tried.
     fn save_at_a_random_moment(&mut self) -> String {
-        let mut span = SPAN;
-        loop {
-            let moment = Duration::from_millis(self.random.u64(0..=span));
-            let guest = self.start();
-            std::thread::sleep(moment);
+        let target = self.random.u64(0..BYTES as u64);
+        let guest = self.start();
+        let mut last = None;
+        while last.as_ref().is_none_or(|checkpoint| given(&self.world, checkpoint) < target) {
+            std::thread::sleep(Duration::from_millis(self.random.u64(0..80)));
             let saved = guest.flob(&["checkpoint", "save"]);
-            if saved.code == Some(0) {
-                let checkpoint = saved.stdout.trim().to_owned();
-                eprintln!("saved after {moment:?}, {} of {BYTES} bytes", consumed(&self.world, &checkpoint));
-                let cut = guest.power_cut();
-                assert!(cut.stdout.is_empty() || cut.stdout == self.report, "{cut}");
-                return checkpoint;
+            if saved.code != Some(0) {
+                // It has come to its end.
+                let finished = guest.finish();
+                assert_eq!((finished.code, finished.stdout), (Some(0), self.report.clone()), "{saved}");
+                return last.unwrap_or_else(|| self.save_at_a_random_moment());
             }
-            // It has come to its end before.
-            let finished = guest.finish();
-            assert_eq!((finished.code, finished.stdout), (Some(0), self.report.clone()), "{saved}");
-            span -= span / 8;
+            last = Some(saved.stdout.trim().to_owned());
         }
+        let cut = guest.power_cut();
+        assert!(cut.stdout.is_empty() || cut.stdout == self.report, "{cut}");
+        let checkpoint = last.unwrap();
+        eprintln!("saved when it was given {} of {BYTES} bytes", given(&self.world, &checkpoint));
+        checkpoint
     }
 }
 
@@ -82,8 +83,9 @@ fn number(value: &Value) -> u64 {
     u64::from_str_radix(value.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
 }
 
-fn consumed(world: &World, checkpoint: &str) -> u64 {
-    position(world, checkpoint, "stdin")
+/// Bytes of input that the program has been given.
+fn given(world: &World, checkpoint: &str) -> u64 {
+    position(world, checkpoint, "stdin given")
 }
 
 #[test]
@@ -118,7 +120,7 @@ fn a_restored_run_can_be_saved_and_killed_and_restored_again() {
         }
         guest.power_cut();
         let next = next.stdout.trim().to_owned();
-        assert!(consumed(&task.world, &next) >= consumed(&task.world, &checkpoint));
+        assert!(given(&task.world, &next) >= given(&task.world, &checkpoint));
         checkpoint = next;
     }
     task.finish_from(&checkpoint, None);
@@ -128,13 +130,12 @@ fn a_restored_run_can_be_saved_and_killed_and_restored_again() {
 fn an_input_that_does_not_begin_with_what_the_program_was_given_is_refused() {
     let task = Task::new(BYTES);
     let guest = task.start();
-    let given = |checkpoint: &str| usize::try_from(position(&task.world, checkpoint, "stdin given")).unwrap();
     let mut checkpoint = guest.save(&[]);
-    while given(&checkpoint) == 0 {
+    while given(&task.world, &checkpoint) == 0 {
         checkpoint = guest.save(&[]);
     }
     guest.power_cut();
-    let given = given(&checkpoint);
+    let given = usize::try_from(given(&task.world, &checkpoint)).unwrap();
     let text = std::fs::read(&task.file).unwrap();
     let restore = |input: &[u8]| {
         let input = task.world.file("other", input);
@@ -193,7 +194,8 @@ fn output_goes_on_exactly_where_the_checkpoint_was_taken() {
         let after = world.flob(&["run", "--headless", "--restore", checkpoint]);
         assert_eq!(after.code, Some(0), "{after}");
         let all = before[..printed].to_owned() + &after.stdout;
-        for (philosopher, meal) in (0..4).flat_map(|philosopher| (1..=8).map(move |meal| (philosopher, meal))) {
+        for (philosopher, meal) in (0..4).flat_map(|philosopher| (1..=8).map(move |meal| (philosopher, meal)))
+        {
             let line = format!("philosopher {philosopher}: meal {meal}");
             assert_eq!(all.lines().filter(|other| *other == line).count(), 1, "{line} in\n{all}");
         }
@@ -205,7 +207,8 @@ fn output_goes_on_exactly_where_the_checkpoint_was_taken() {
 fn waits(world: &World, checkpoint: &str, on: &str, fits: impl Fn(u64) -> bool) -> bool {
     let shown = world.json(&["checkpoint", "show", "--json", checkpoint]);
     let flobs = shown["environment"]["flobs"].as_array().unwrap();
-    let kind_at = |place: &Value| flobs.iter().find(|flob| flob["place"] == *place).map(|flob| flob["kind"].clone());
+    let kind_at =
+        |place: &Value| flobs.iter().find(|flob| flob["place"] == *place).map(|flob| flob["kind"].clone());
     flobs.iter().filter(|flob| flob["kind"] == "thread").any(|thread| {
         let on_it = kind_at(&thread["links"]["waiting_for"]).is_some_and(|kind| kind == on);
         on_it && fits(number(&thread["state"]["registers.rax"]))
@@ -221,12 +224,16 @@ fn save_when_a_thread_waits_for(what: &str, is_so: impl Fn(&World, &str) -> bool
     let checkpoint = guest.save(&["--when", &format!("a thread waits for {what}")]);
     guest.power_cut();
     assert!(is_so(&task.world, &checkpoint), "{}", task.world.flob_ok(&["ps", "--at", &checkpoint]));
-    let given = usize::try_from(position(&task.world, &checkpoint, "stdin given")).unwrap();
+    let given = usize::try_from(given(&task.world, &checkpoint)).unwrap();
     let mut text = std::fs::read(&task.file).unwrap();
     text.truncate(given + 40_000);
     let file = task.world.file("shorter", &text);
     let finished = task.world.start(&["run", "--headless", "--restore", &checkpoint], Some(&file)).finish();
-    assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), count(&text).report().as_str()), "{finished}");
+    assert_eq!(
+        (finished.code, finished.stdout.as_str()),
+        (Some(0), count(&text).report().as_str()),
+        "{finished}"
+    );
 }
 
 #[test]
@@ -236,14 +243,18 @@ fn saved_while_a_thread_waits_for_a_mutex_it_goes_on() {
 
 #[test]
 fn saved_while_a_thread_waits_for_a_condition_it_goes_on() {
-    save_when_a_thread_waits_for("condition", |world, checkpoint| waits(world, checkpoint, "condition", |_| true));
+    save_when_a_thread_waits_for("condition", |world, checkpoint| {
+        waits(world, checkpoint, "condition", |_| true)
+    });
 }
 
 #[test]
 fn saved_while_a_thread_waits_to_send_it_goes_on() {
     let sends = |rax| rax & ipc::IPC != 0 && rax & ipc::SEND != 0;
     save_when_a_thread_waits_for("send", |world, checkpoint| {
-        waits(world, checkpoint, "port", sends) || waits(world, checkpoint, "thread", sends) || asks_outside(world, checkpoint)
+        waits(world, checkpoint, "port", sends)
+            || waits(world, checkpoint, "thread", sends)
+            || asks_outside(world, checkpoint)
     });
 }
 

@@ -48,7 +48,13 @@ impl Workload {
         assert_eq!(undisturbed.code, Some(0), "{undisturbed}");
         let disturbed = self.run(world, options);
         let logs = world.path("run/flob/disturbed.logs");
-        assert_eq!(disturbed.code, Some(0), "{disturbed}\nlogs were in {}\n{}", logs.display(), console(world));
+        assert_eq!(
+            disturbed.code,
+            Some(0),
+            "{disturbed}\nlogs were in {}\n{}",
+            logs.display(),
+            console(world)
+        );
         assert_eq!(self.said(&disturbed), self.said(&undisturbed), "{disturbed}");
         disturbed
     }
@@ -78,7 +84,8 @@ impl Workload {
 /// The kernel's early console of the disturbed run.
 fn console(world: &World) -> String {
     let path = world.path("run/flob/disturbed.logs/console.log");
-    std::fs::read(Path::new(&path)).map_or_else(|error| error.to_string(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
+    std::fs::read(Path::new(&path))
+        .map_or_else(|error| error.to_string(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The number in front of a word.
@@ -99,22 +106,22 @@ fn wordcount_does_not_notice_that_the_kernel_forgets() {
 
 #[test]
 fn philosophers_do_not_notice_that_threads_are_taken_out_and_put_back() {
-    philosophers().tortured("small", seed(), 1000);
+    philosophers().tortured("small", seed(), 300);
 }
 
 #[test]
 fn wordcount_does_not_notice_that_threads_are_taken_out_and_put_back() {
     let seed = seed();
-    wordcount(seed).tortured("small", seed, 1000);
+    wordcount(seed).tortured("small", seed, 300);
 }
 
 #[test]
 fn philosophers_do_not_notice_that_everything_is_destroyed_and_made_anew() {
-    philosophers().tortured("large", seed(), 100);
+    philosophers().tortured("large", seed(), 50);
 }
 
 #[test]
 fn wordcount_does_not_notice_that_everything_is_destroyed_and_made_anew() {
     let seed = seed();
-    wordcount(seed).tortured("large", seed, 100);
+    wordcount(seed).tortured("large", seed, 50);
 }

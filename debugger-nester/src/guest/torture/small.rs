@@ -214,8 +214,12 @@ fn scramble(
     let state = garbage(random);
     let links = (0..MAX_LINKS).map(|_| OwnedReference::new()).collect::<Result<Vec<_>, _>>()?;
     for (index, link) in links.iter().enumerate() {
-        let fitting: Vec<_> =
-            torture.small.targets.iter().filter(|(kind, _)| may_lead(FlobKind::Thread, index, *kind)).collect();
+        let fitting: Vec<_> = torture
+            .small
+            .targets
+            .iter()
+            .filter(|(kind, _)| may_lead(FlobKind::Thread, index, *kind))
+            .collect();
         match random.pick(&fitting) {
             Some((_, target)) if !random.chance(4) => target.at().copy_to(link.at())?,
             _ => {}
