@@ -36,7 +36,7 @@ pub struct Run {
     #[arg(long, requires = "restore")]
     pub force: bool,
     /// Main memory of the guest in MiB
-    #[arg(long, value_name = "MB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(64..=3072))]
+    #[arg(long, value_name = "MB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(128..=3072))]
     pub memory: u32,
     #[command(flatten)]
     disturb: Disturb,
