@@ -109,11 +109,7 @@ fn os_threads<G: Guest>(inferior: &mut Inferior<G>) -> Option<String> {
     let threads = why.environment.flobs.iter().filter(|flob| flob.state.kind() == FlobKind::Thread);
     let rows = threads.map(|thread| {
         let space = thread.links.first().map(|space| why.names.link(space)).unwrap_or_default();
-        [
-            ("space", space),
-            ("thread", why.names.flob(thread.place)),
-            ("state", activity(&why, thread.place)),
-        ]
+        [("space", space), ("thread", why.names.flob(thread.place)), ("state", activity(&why, thread.place))]
     });
     Some(osdata("threads", rows))
 }

@@ -73,7 +73,9 @@ fn check(name: &str, elf: &[u8]) -> Result<(), Error> {
         |offset: usize| elf.get(offset..offset + 2).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]));
     match (elf.get(..4), elf.get(4..6), half(16), half(18)) {
         (Some(b"\x7fELF"), Some([2, 1]), Some(2), Some(62)) if is_whole(elf) => Ok(()),
-        (Some(b"\x7fELF"), Some([2, 1]), Some(2), Some(62)) => bad("is cut off: parts that its headers name are missing"),
+        (Some(b"\x7fELF"), Some([2, 1]), Some(2), Some(62)) => {
+            bad("is cut off: parts that its headers name are missing")
+        }
         (Some(b"\x7fELF"), Some([2, 1]), Some(_), Some(62)) => bad(
             "is not linked statically to fixed addresses: a guest program links flob-runtime and its linker script",
         ),
@@ -89,7 +91,10 @@ fn is_whole(elf: &[u8]) -> bool {
         Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
     };
     let is_inside = |offset: Option<u64>, size: Option<u64>| {
-        offset.zip(size).and_then(|(offset, size)| offset.checked_add(size)).is_some_and(|end| end <= elf.len() as u64)
+        offset
+            .zip(size)
+            .and_then(|(offset, size)| offset.checked_add(size))
+            .is_some_and(|end| end <= elf.len() as u64)
     };
     // Where its offset, the size of an entry and the number of entries stand in the file's header.
     let table = |offset, size, count| {

@@ -1,6 +1,7 @@
 //! A terminal with the real binary in it: keys in, screen out.
 
 use std::io::{Read, Write};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -27,9 +28,29 @@ pub struct Screen {
 impl Screen {
     /// Starts `flob` in a terminal of this size.
     pub fn start(world: &World, arguments: &[&str], columns: u16, rows: u16) -> Self {
+        Self::start_command(&world.command(arguments), columns, rows)
+    }
+
+    /// Starts `flob` with its standard input from a file.
+    pub fn start_with_input(
+        world: &World,
+        arguments: &[&str],
+        input: &Path,
+        columns: u16,
+        rows: u16,
+    ) -> Self {
+        let flob = world.command(arguments);
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", r#"input=$1; shift; exec "$@" <"$input""#, "sh"]).arg(input);
+        shell.arg(flob.get_program()).args(flob.get_args());
+        world.environment(&mut shell);
+        Self::start_command(&shell, columns, rows)
+    }
+
+    /// Starts a command, with its environment.
+    pub fn start_command(plain: &std::process::Command, columns: u16, rows: u16) -> Self {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = NativePtySystem::default().openpty(size).unwrap();
-        let plain = world.command(arguments);
         let mut command = CommandBuilder::new(plain.get_program());
         command.args(plain.get_args());
         for (key, value) in plain.get_envs() {
@@ -68,6 +89,18 @@ impl Screen {
         self.shared.parser.lock().unwrap().screen().contents()
     }
 
+    /// Waits until the program's own screen is left; what stands on the terminal then.
+    pub fn wait_until_left(&self) -> String {
+        let deadline = Instant::now() + LIMIT;
+        let mut parser = self.shared.parser.lock().unwrap();
+        while parser.screen().alternate_screen() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "the screen was never left; it is\n{}", parser.screen().contents());
+            parser = self.shared.changed.wait_timeout(parser, left).unwrap().0;
+        }
+        parser.screen().contents()
+    }
+
     /// Whether the program shows its own screen rather than the shell's.
     pub fn is_alternate(&self) -> bool {
         self.shared.parser.lock().unwrap().screen().alternate_screen()
@@ -93,8 +126,18 @@ impl Screen {
         self.wait(text, |screen| screen.contains(text))
     }
 
+    /// The process in the terminal.
+    pub fn id(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
     /// Waits for the program's end; its exit code.
     pub fn finish(mut self) -> u32 {
+        self.end()
+    }
+
+    /// The same, but what is on the screen stays to be read.
+    pub fn end(&mut self) -> u32 {
         self.child.wait().unwrap().exit_code()
     }
 }

@@ -11,6 +11,10 @@ use serde_json::Value;
 /// A place in a worker that it comes to after each chunk, with `chunks_done` and `words_here` in scope.
 const AFTER_A_CHUNK: &str = "chunks_done += 1;";
 
+/// Chooses a worker that is not the one at the breakpoint. With long pauses it sleeps in a call.
+const ANOTHER_WORKER: &str =
+    "python gdb.execute('thread 4' if gdb.selected_thread().num == 3 else 'thread 3')";
+
 /// A `wordcount` that is up.
 struct Session<'world> {
     world: &'world World,
@@ -22,6 +26,12 @@ struct Session<'world> {
 fn wordcount<'world>(world: &'world World, arguments: &[&str]) -> Session<'world> {
     let text = random_text(&mut fastrand::Rng::with_seed(7), 1_000_000);
     start(world, arguments, "100", text)
+}
+
+/// One whose workers have mostly nothing to do.
+fn lazy_wordcount(world: &World) -> Session<'_> {
+    let text = random_text(&mut fastrand::Rng::with_seed(8), 150_000);
+    start(world, &[], "1000", text)
 }
 
 fn start<'world>(world: &'world World, arguments: &[&str], pace: &str, text: Vec<u8>) -> Session<'world> {
@@ -113,14 +123,15 @@ fn a_worker_is_stopped_by_line_and_looked_at_stepped_and_finished() {
         "print words_here > 0",
         "stepi",
         "x/2i $pc",
+        // Or another worker comes to it.
+        "delete",
         "next",
         "print chunks_done",
-        "delete",
         "tbreak wordcount_core::count::count",
         "continue",
-        "step",
         "finish",
         "print counts.words == $.words",
+        "step",
         "info threads",
         "detach",
     ]);
@@ -140,13 +151,12 @@ fn a_worker_is_stopped_by_line_and_looked_at_stepped_and_finished() {
 #[test]
 fn a_step_over_a_call_that_blocks_ends_when_the_call_does() {
     let world = World::new();
-    let session = wordcount(&world, &[]);
+    let session = lazy_wordcount(&world);
     let text = session.debug(&[
         "tbreak wordcount::work::add_up",
         "continue",
         "delete",
-        // Of the workers one stands at the breakpoint; the thread before it or behind it sleeps in a call.
-        "python other = [t for t in gdb.selected_inferior().threads() if t.name.startswith('worker') and t.num != gdb.selected_thread().num][0]; other.switch()",
+        ANOTHER_WORKER,
         "print/x $flob_call",
         "x/1i $pc",
         "print/x $pc",
@@ -162,12 +172,12 @@ fn a_step_over_a_call_that_blocks_ends_when_the_call_does() {
 #[test]
 fn a_step_off_a_breakpoint_at_a_call_that_blocks_does_not_hang() {
     let world = World::new();
-    let session = wordcount(&world, &[]);
+    let session = lazy_wordcount(&world);
     let text = session.debug(&[
         "tbreak wordcount::work::add_up",
         "continue",
         "delete",
-        "python other = [t for t in gdb.selected_inferior().threads() if t.name.startswith('worker') and t.num != gdb.selected_thread().num][0]; other.switch()",
+        ANOTHER_WORKER,
         "break *$pc",
         // Ends behind the call, or with another thread at the breakpoint.
         "stepi",

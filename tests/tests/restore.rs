@@ -21,17 +21,15 @@ const PACE: &str = "40";
 struct Task {
     world: World,
     file: PathBuf,
-    random: fastrand::Rng,
     report: String,
 }
 
 impl Task {
-    fn new(bytes: usize) -> Self {
-        let mut random = fastrand::Rng::with_seed(seed());
-        let text = random_text(&mut random, bytes);
+    fn new(random: &mut fastrand::Rng, bytes: usize) -> Self {
+        let text = random_text(random, bytes);
         let world = World::new();
         let file = world.file("input", &text);
-        Self { world, file, random, report: count(&text).report() }
+        Self { world, file, report: count(&text).report() }
     }
 
     fn start(&self) -> Guest<'_> {
@@ -47,18 +45,18 @@ impl Task {
 
     /// Cuts the power at a random moment of the program's life, just after a save; the checkpoint. The moment is one of its
     /// progress, so that however fast the machine is all of the life comes to be tried.
-    fn save_at_a_random_moment(&mut self) -> String {
-        let target = self.random.u64(0..BYTES as u64);
+    fn save_at_a_random_moment(&self, random: &mut fastrand::Rng) -> String {
+        let target = random.u64(0..BYTES as u64);
         let guest = self.start();
-        let mut last = None;
+        let mut last: Option<String> = None;
         while last.as_ref().is_none_or(|checkpoint| given(&self.world, checkpoint) < target) {
-            std::thread::sleep(Duration::from_millis(self.random.u64(0..80)));
+            std::thread::sleep(Duration::from_millis(random.u64(0..80)));
             let saved = guest.flob(&["checkpoint", "save"]);
             if saved.code != Some(0) {
                 // It has come to its end.
                 let finished = guest.finish();
                 assert_eq!((finished.code, finished.stdout), (Some(0), self.report.clone()), "{saved}");
-                return last.unwrap_or_else(|| self.save_at_a_random_moment());
+                return last.unwrap_or_else(|| self.save_at_a_random_moment(random));
             }
             last = Some(saved.stdout.trim().to_owned());
         }
@@ -90,26 +88,29 @@ fn given(world: &World, checkpoint: &str) -> u64 {
 
 #[test]
 fn saved_at_random_moments_and_killed_it_goes_on_with_the_file_given_again() {
-    let mut task = Task::new(BYTES);
+    let mut random = fastrand::Rng::with_seed(seed());
+    let task = Task::new(&mut random, BYTES);
     for _ in 0..rounds(20).div_ceil(2) {
-        let checkpoint = task.save_at_a_random_moment();
+        let checkpoint = task.save_at_a_random_moment(&mut random);
         task.finish_from(&checkpoint, Some(&task.file));
     }
 }
 
 #[test]
 fn saved_at_random_moments_and_killed_it_goes_on_without_the_file() {
-    let mut task = Task::new(BYTES);
+    let mut random = fastrand::Rng::with_seed(seed());
+    let task = Task::new(&mut random, BYTES);
     for _ in 0..rounds(20) / 2 {
-        let checkpoint = task.save_at_a_random_moment();
+        let checkpoint = task.save_at_a_random_moment(&mut random);
         task.finish_from(&checkpoint, None);
     }
 }
 
 #[test]
 fn a_restored_run_can_be_saved_and_killed_and_restored_again() {
-    let mut task = Task::new(BYTES);
-    let mut checkpoint = task.save_at_a_random_moment();
+    let mut random = fastrand::Rng::with_seed(seed());
+    let task = Task::new(&mut random, BYTES);
+    let mut checkpoint = task.save_at_a_random_moment(&mut random);
     for _ in 0..3 {
         let guest = task.world.guest(&["--restore", &checkpoint], Some(&task.file));
         let next = guest.flob(&["checkpoint", "save"]);
@@ -128,7 +129,8 @@ fn a_restored_run_can_be_saved_and_killed_and_restored_again() {
 
 #[test]
 fn an_input_that_does_not_begin_with_what_the_program_was_given_is_refused() {
-    let task = Task::new(BYTES);
+    let mut random = fastrand::Rng::with_seed(seed());
+    let task = Task::new(&mut random, BYTES);
     let guest = task.start();
     let mut checkpoint = guest.save(&[]);
     while given(&task.world, &checkpoint) == 0 {
@@ -162,7 +164,8 @@ fn an_input_that_does_not_begin_with_what_the_program_was_given_is_refused() {
 
 #[test]
 fn a_checkpoint_can_be_gone_back_to_in_the_same_guest() {
-    let task = Task::new(BYTES);
+    let mut random = fastrand::Rng::with_seed(seed());
+    let task = Task::new(&mut random, BYTES);
     let guest = task.start();
     let checkpoint = guest.save(&[]);
     guest.flob_ok(&["pause"]);
@@ -218,7 +221,8 @@ fn waits(world: &World, checkpoint: &str, on: &str, fits: impl Fn(u64) -> bool) 
 /// Lets the nester choose the moment, cuts the power, and in a fresh guest lets the run come to its end: that of a file which
 /// ends soon after what was consumed.
 fn save_when_a_thread_waits_for(what: &str, is_so: impl Fn(&World, &str) -> bool) {
-    let task = Task::new(LONG);
+    let mut random = fastrand::Rng::with_seed(seed());
+    let task = Task::new(&mut random, LONG);
     let guest = task.start();
     guest.wait_for_threads("the workers are there", |threads| threads.len() == 7);
     let checkpoint = guest.save(&["--when", &format!("a thread waits for {what}")]);

@@ -16,8 +16,8 @@ use zerocopy::FromBytes;
 use super::save;
 use super::state::{Nester, State};
 use super::step::{self, Purpose};
-use super::torture;
 use super::threads::{Seen, seize, stop_everything, translator, was_stopped};
+use super::torture;
 
 /// Asked about what the program does not handle.
 pub const KEEPER: &str = "keeper";

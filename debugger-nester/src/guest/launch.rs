@@ -44,7 +44,8 @@ fn options(arguments: Vec<String>) -> Result<Options, String> {
     let mut rest = arguments.into_iter().skip(1).peekable();
     while let Some(flag) = rest.next_if(|argument| argument.starts_with("--")) {
         if let Some(torture) = flag.strip_prefix("--torture=") {
-            let torture = Torture::parse(torture).ok_or("--torture=SIZE,SEED: 'small' or 'large' and a number")?;
+            let torture =
+                Torture::parse(torture).ok_or("--torture=SIZE,SEED: 'small' or 'large' and a number")?;
             options.torture = Some(torture);
             continue;
         }

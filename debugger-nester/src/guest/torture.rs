@@ -95,8 +95,10 @@ impl Torture {
         let Self { size, seed, rounds, steps, points, complaints, .. } = self;
         let size = if *size == Size::Small { "small" } else { "large" };
         let total = points.total();
-        let head =
-            format!("torture: {size}, seed {seed}: {total} points, {rounds} rounds, {steps} steps, {} complaints\n", complaints.len());
+        let head = format!(
+            "torture: {size}, seed {seed}: {total} points, {rounds} rounds, {steps} steps, {} complaints\n",
+            complaints.len()
+        );
         let complaints = complaints.iter().map(|complaint| format!("torture: complaint: {complaint}\n"));
         [head, points.table("torture: ")].into_iter().chain(complaints).collect()
     }

@@ -100,7 +100,16 @@ pub fn run(options: Options) -> Result<Summary, Error> {
     // The first frame stands before anything is asked of anybody.
     screen.draw(&state)?;
     let workers = Workers::start(&tools, connect)?;
-    let mut app = App { state, screen, input, workers, tools, start: Instant::now(), failed: None, panics: std::env::var_os("FLOB_TEST_PANIC").is_some() };
+    let mut app = App {
+        state,
+        screen,
+        input,
+        workers,
+        tools,
+        start: Instant::now(),
+        failed: None,
+        panics: std::env::var_os("FLOB_TEST_PANIC").is_some(),
+    };
     app.run(&inbox, options.checkpoint)?;
     let App { state, failed, .. } = app;
     if let Some(error) = failed {

@@ -6,8 +6,15 @@ use flob_image::Place;
 use flob_session::{LinkState, SessionInfo};
 
 use super::{
-    console::Console, edit::Edit, list::List, memory::MemoryView, snapshot::Snapshot, store::Saved,
-    theme::Theme, tree::FoldKey, waits::{Facts, Status},
+    console::Console,
+    edit::Edit,
+    list::List,
+    memory::MemoryView,
+    snapshot::Snapshot,
+    store::Saved,
+    theme::Theme,
+    tree::FoldKey,
+    waits::{Facts, Status},
 };
 
 pub use super::mode::{Mode, Question};

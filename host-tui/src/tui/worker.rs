@@ -94,7 +94,12 @@ impl Workers {
 }
 
 /// Connects, begins to look, and tells what the hub tells until it ends.
-fn follow(tools: &Tools, connect: Connect, slot: &OnceLock<Client>, look_asks: Receiver<()>) -> Result<(), Error> {
+fn follow(
+    tools: &Tools,
+    connect: Connect,
+    slot: &OnceLock<Client>,
+    look_asks: Receiver<()>,
+) -> Result<(), Error> {
     let client = connect()?;
     let _ = slot.set(client.clone());
     let events = client.subscribe()?;
@@ -231,7 +236,11 @@ fn open(tools: &Tools, id: &str) -> Result<(String, Arc<Snapshot>), Error> {
 /// Asks the hub for something long: its progress is told, and it can be cancelled.
 pub fn request(tools: &Tools, request: HubRequest) -> Result<HubReply, Error> {
     // Before the session is up, what is asked waits for it.
-    let client = tools.client.as_ref().map(|client| client.wait()).ok_or_else(|| Error::Guest(super::text::NO_SESSION.into()))?;
+    let client = tools
+        .client
+        .as_ref()
+        .map(|client| client.wait())
+        .ok_or_else(|| Error::Guest(super::text::NO_SESSION.into()))?;
     let pending = client.start(request)?;
     let mut cancelled = false;
     loop {

@@ -134,7 +134,11 @@ impl Bench {
         let (messages, inbox) = mpsc::channel();
         let cancel = Arc::new(AtomicBool::new(false));
         let tools = Tools { client: Some(Arc::default()), store: None, insight: insight(), messages, cancel };
-        Self { workers: Workers::start(&tools, Some(Box::new(move || Ok(client)))).expect("workers"), inbox, asked }
+        Self {
+            workers: Workers::start(&tools, Some(Box::new(move || Ok(client)))).expect("workers"),
+            inbox,
+            asked,
+        }
     }
 
     /// Waits for a message that fits; others are left out.

@@ -1,0 +1,214 @@
+//! The terminal interface on a real guest, in a terminal of the test: what a person sees and does.
+#![allow(missing_docs)]
+
+use std::process::Command;
+
+use flob_tests::{Screen, World, random_text, seed};
+
+const SIZES: [(u16, u16); 2] = [(80, 24), (200, 60)];
+const DEADLOCK: &[&str] = &["run", "philosophers", "4", "--deadlock", "--meals", "3"];
+const ENDLESS: &[&str] = &["run", "philosophers", "3", "--meals", "100000"];
+
+const ENTER: &str = "\r";
+const ESCAPE: &str = "\x1b";
+const END: &str = "\x1b[F";
+const F12: &str = "\x1b[24~";
+
+/// A session that stands in a deadlock, on screen.
+fn deadlock(world: &World, (columns, rows): (u16, u16)) -> Screen {
+    let screen = Screen::start(world, DEADLOCK, columns, rows);
+    screen.wait_for("DEADLOCK of 4: philosopher-0");
+    screen
+}
+
+fn pause(screen: &mut Screen) {
+    screen.keys("p");
+    screen.wait("that all is held", |text| text.contains("■ held"));
+}
+
+fn save(screen: &mut Screen) {
+    screen.keys("c");
+    screen.wait_for("saved checkpoint");
+}
+
+/// Sets a fork free by the keys of the detail pane; the question stands open.
+fn unlock_a_fork(screen: &mut Screen) {
+    screen.keys(":show FORKS[0]");
+    screen.keys(ENTER);
+    screen.wait("the fork's fields", |text| text.contains("owner") && text.contains("locked"));
+    screen.keys(END);
+    screen.keys("e");
+    screen.wait_for("locked = true");
+    screen.keys("\x7f\x7f\x7f\x7ffalse");
+    screen.wait_for("locked = false");
+    screen.keys(ENTER);
+    screen.wait_for("1 edit is pending");
+    screen.keys("a");
+    screen.wait("the edit in the question", |text| text.contains("locked: true → false"));
+}
+
+fn let_run(screen: &mut Screen) {
+    screen.keys("r");
+    screen.keys("4");
+    screen.wait_for("all 4 philosophers have had 3 meals");
+}
+
+fn stop(mut screen: Screen) {
+    screen.keys("q");
+    screen.wait_for("leave the session running");
+    screen.keys("s");
+    let left = screen.wait_until_left();
+    assert_eq!(screen.end(), 0, "{left}");
+}
+
+#[test]
+fn a_deadlock_is_named_edited_away_by_keys_and_the_meals_go_on() {
+    for size in SIZES {
+        let world = World::new();
+        let mut screen = deadlock(&world, size);
+        pause(&mut screen);
+        save(&mut screen);
+        unlock_a_fork(&mut screen);
+        screen.keys(ENTER);
+        screen.wait("that the edit is applied", |text| text.contains("applied"));
+        let_run(&mut screen);
+        stop(screen);
+    }
+}
+
+#[test]
+fn an_edited_checkpoint_is_restored_by_keys_and_the_meals_go_on() {
+    for size in SIZES {
+        let world = World::new();
+        let mut screen = deadlock(&world, size);
+        save(&mut screen);
+        screen.keys("5");
+        screen.wait_for("taken");
+        screen.keys(ENTER);
+        screen.wait("the opened checkpoint", |text| text.contains("edits are saved as a new checkpoint"));
+        unlock_a_fork(&mut screen);
+        screen.keys(ENTER);
+        screen.wait_for("saved the edited checkpoint as");
+        screen.keys("R");
+        screen.wait_for("Restore checkpoint");
+        screen.keys(ENTER);
+        screen.wait_for("restored; everything is held");
+        let_run(&mut screen);
+        stop(screen);
+    }
+}
+
+#[test]
+fn the_console_grows_while_nobody_touches_a_key() {
+    let world = World::new();
+    let mut screen = Screen::start(&world, ENDLESS, 80, 24);
+    screen.keys("4");
+    for meal in [1, 5, 12] {
+        screen.wait_for(&format!("philosopher 1: meal {meal}\n"));
+    }
+    stop(screen);
+}
+
+#[test]
+fn a_program_with_a_file_as_its_input_is_watched_and_its_output_stays_on_the_terminal() {
+    let world = World::new();
+    let text = random_text(&mut fastrand::Rng::with_seed(seed()), 60_000);
+    let input = world.file("input", &text);
+    let mut screen = Screen::start_with_input(&world, &["run", "wordcount", "--pace", "20"], &input, 200, 60);
+    screen.keys("2");
+    screen.wait_for("reader");
+    screen.wait_for("exited 0");
+    screen.keys("4");
+    let count = format!("{}", text.len());
+    screen.wait_for(&count);
+    screen.keys("q");
+    screen.wait_for("leave the session running");
+    screen.keys("s");
+    let left = screen.wait_until_left();
+    assert_eq!(screen.end(), 0);
+    assert!(left.contains(&count) && left.contains("exit code 0"), "{left}");
+}
+
+#[test]
+fn keys_are_answered_while_a_checkpoint_travels() {
+    let world = World::new();
+    let mut screen = Screen::start(&world, ENDLESS, 200, 60);
+    screen.wait_for("philosopher-1");
+    screen.keys("c");
+    screen.wait_for("save pages");
+    for (key, shown) in
+        [("?", "Moving about"), (ESCAPE, "flobs, "), (":nonsense\r", "there is no command 'nonsense'")]
+    {
+        screen.keys(key);
+        screen.wait_for(shown);
+    }
+    screen.keys("6");
+    screen.wait_for("saved checkpoint");
+    stop(screen);
+}
+
+#[test]
+fn a_screen_that_is_left_gives_the_terminal_back_and_the_session_runs_on() {
+    let world = World::new();
+    let mut screen = Screen::start(&world, ENDLESS, 80, 24);
+    screen.wait_for("running");
+    assert!(screen.is_alternate());
+    screen.keys("q");
+    screen.wait_for("leave the session running");
+    screen.keys("l");
+    let left = screen.wait("the farewell", |text| text.contains("runs on"));
+    assert!(!screen.is_alternate(), "{left}");
+    assert_eq!(screen.end(), 0);
+    assert_eq!(world.json(&["sessions", "--json"])[0]["state"], "running");
+    let mut again = Screen::start(&world, &["attach"], 80, 24);
+    again.wait_for("philosopher-1");
+    again.keys("q");
+    again.wait_for("leave the session running");
+    again.keys("c");
+    let left = again.wait("the farewell", |text| text.contains("is stopped; "));
+    assert!(!again.is_alternate(), "{left}");
+    assert_eq!(world.json(&["checkpoint", "list", "--json"]).as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn a_signal_gives_the_terminal_back() {
+    let world = World::new();
+    let mut screen = Screen::start(&world, ENDLESS, 80, 24);
+    screen.wait_for("running");
+    signal("TERM", screen.id());
+    let left = screen.wait("the farewell", |text| text.contains("runs on"));
+    assert!(!screen.is_alternate(), "{left}");
+    assert_eq!(screen.end(), 0);
+    world.flob_ok(&["stop"]);
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_and_harms_no_session() {
+    let world = World::new();
+    let mut command = world.command(ENDLESS);
+    command.env("FLOB_TEST_PANIC", "1");
+    let mut screen = Screen::start_command(&command, 80, 24);
+    screen.wait_for("running");
+    screen.keys(F12);
+    let left = screen.wait("the panic's report", |text| text.contains("a panic was asked for"));
+    assert!(!screen.is_alternate(), "{left}");
+    assert_eq!(screen.end(), 127);
+    assert_eq!(world.json(&["sessions", "--json"])[0]["state"], "running");
+    world.flob_ok(&["stop"]);
+}
+
+#[test]
+fn a_guest_that_is_killed_is_shown_as_gone() {
+    let world = World::new();
+    let screen = Screen::start(&world, ENDLESS, 80, 24);
+    screen.wait_for("▶ running");
+    screen.wait_for("philosopher-1");
+    let guest = world.json(&["sessions", "--json"])[0]["guest"].as_u64().expect("a process");
+    signal("KILL", u32::try_from(guest).expect("a process"));
+    screen.wait("that the guest has ended", |text| text.contains("ended"));
+}
+
+fn signal(name: &str, process: u32) {
+    let sent = Command::new("kill").args([format!("-{name}"), process.to_string()]).status();
+    assert!(sent.is_ok_and(|status| status.success()), "kill -{name} {process}");
+}
