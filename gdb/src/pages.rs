@@ -99,7 +99,7 @@ mod tests {
     fn fetch(asked: &mut Vec<(u64, u32)>) -> impl FnMut(u64, u32) -> Result<Vec<u8>, Error> {
         |start, count| {
             asked.push((start, count));
-            let end = (start + u64::from(count)).min(0x2400);
+            let end = start.saturating_add(count.into()).min(0x2400);
             if (0x1000..0x2400).contains(&start) {
                 Ok((start..end).map(|address| (address >> 4) as u8).collect())
             } else {

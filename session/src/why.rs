@@ -223,8 +223,10 @@ impl Stack<'_> {
 
     fn read(&mut self, address: u64) -> Option<u64> {
         if self.word(address).is_none() {
-            self.bytes = self.source.read(self.memory, address, Self::PIECE).ok()?;
-            self.start = address;
+            // A function's saved registers are read downwards: from the beginning of a piece on, they are all in it.
+            let within = if address.is_multiple_of(8) { address % u64::from(Self::PIECE) } else { 0 };
+            self.bytes = self.source.read(self.memory, address - within, Self::PIECE).ok()?;
+            self.start = address - within;
         }
         self.word(address)
     }

@@ -87,6 +87,8 @@ verbs! {
     Checkpoint: verbs::checkpoint::Checkpoint;
     /// End a session: its guest and its hub
     Stop: verbs::stop::Stop;
+    /// Measure what things cost, in real runs
+    Bench: verbs::bench::Bench;
     /// Check what flob needs on this machine
     Doctor: verbs::doctor::Doctor;
     #[command(hide = true)]

@@ -96,7 +96,11 @@ fn tell_deadlock(state: &mut State) {
 
 fn opened(state: &mut State, id: String, snapshot: Arc<Snapshot>) -> Vec<Ask> {
     let selected = navigate::selected_flob(state);
-    state.tell(LogKind::Note, text::opened(&id));
+    // What has just been saved is opened by itself: that it is saved says more.
+    let is_told = state.notice.as_ref().is_some_and(|(_, told)| *told == text::saved_edited(&id));
+    if !is_told {
+        state.tell(LogKind::Note, text::opened(&id));
+    }
     state.opened = Some((id, snapshot));
     if state.tab == Tab::Checkpoints {
         state.tab = Tab::Flobs;

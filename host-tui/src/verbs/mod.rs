@@ -1,6 +1,9 @@
 //! The verbs of the command line, a file each.
 
 pub mod attach;
+pub mod bench;
+pub mod bench_host;
+pub mod bench_terminal;
 pub mod boot_files;
 pub mod checkpoint;
 pub mod doctor;

@@ -204,7 +204,16 @@ fn a_deadlock_is_red_and_has_a_sign() {
 fn held_threads_are_said_to_be_held() {
     let mut desk = Desk::new(80, 24);
     desk.tell(Message::Info(info(&[Owner::User])));
-    assert!(desk.screen().contains("held"));
+    assert!(desk.screen().contains("partly held"), "the threads still run");
+    assert!(desk.screen().contains("resume") && desk.screen().contains("pause"));
+    let mut held = environment(true);
+    for flob in &mut held.flobs {
+        if let FlobState::Thread(thread) = &mut flob.state {
+            thread.flags = flob_abi::thread_flag::STOPPED;
+        }
+    }
+    desk.look(held);
+    assert!(desk.screen().contains("■ held"), "{}", desk.screen());
     assert!(desk.screen().contains("resume") && !desk.screen().contains("pause"));
 }
 

@@ -79,7 +79,7 @@ pub fn environment(deadlock: bool) -> Environment {
     flobs.sort_by_key(|flob| flob.place);
     Environment {
         program: "philosophers".into(),
-        arguments: vec!["philosophers".into(), "--deadlock".into()],
+        arguments: vec!["5".into(), "--deadlock".into()],
         size: 4 << 20,
         flobs,
         ..Environment::default()
