@@ -221,7 +221,8 @@ impl Thread {
             own_address: 0,
             rank: 0,
             handlers: Handlers::default(),
-            saved: SavedArea::default(),
+            // As `set_state` leaves it: what is exported and set again must be the same.
+            saved: SavedArea { rflags: crate::machine::INITIAL_RFLAGS, ..SavedArea::default() },
             exception: PendingException::default(),
             space: None,
             waiting_for: None,

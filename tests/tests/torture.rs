@@ -106,22 +106,22 @@ fn wordcount_does_not_notice_that_the_kernel_forgets() {
 
 #[test]
 fn philosophers_do_not_notice_that_threads_are_taken_out_and_put_back() {
-    philosophers().tortured("small", seed(), 300);
+    philosophers().tortured("small", seed(), 100);
 }
 
 #[test]
 fn wordcount_does_not_notice_that_threads_are_taken_out_and_put_back() {
     let seed = seed();
-    wordcount(seed).tortured("small", seed, 300);
+    wordcount(seed).tortured("small", seed, 100);
 }
 
 #[test]
 fn philosophers_do_not_notice_that_everything_is_destroyed_and_made_anew() {
-    philosophers().tortured("large", seed(), 50);
+    philosophers().tortured("large", seed(), 20);
 }
 
 #[test]
 fn wordcount_does_not_notice_that_everything_is_destroyed_and_made_anew() {
     let seed = seed();
-    wordcount(seed).tortured("large", seed, 50);
+    wordcount(seed).tortured("large", seed, 20);
 }

@@ -132,6 +132,19 @@ fn a_program_with_a_file_as_its_input_is_watched_and_its_output_stays_on_the_ter
 }
 
 #[test]
+fn what_is_typed_is_the_programs_input_and_control_d_ends_it() {
+    let world = World::new();
+    let mut screen = Screen::start(&world, &["run", "wordcount"], 80, 24);
+    screen.wait_for("reader");
+    screen.keys("ihello wide world\r");
+    screen.keys("\x04");
+    let text = screen.wait("the counts", |text| text.contains("words: 3") && text.contains("bytes: 17"));
+    assert!(text.contains("lines: 1"), "{text}");
+    screen.wait_for("exited 0");
+    stop(screen);
+}
+
+#[test]
 fn keys_are_answered_while_a_checkpoint_travels() {
     let world = World::new();
     let mut screen = Screen::start(&world, ENDLESS, 200, 60);

@@ -108,6 +108,7 @@ pub fn run(options: Options) -> Result<Summary, Error> {
         tools,
         start: Instant::now(),
         failed: None,
+        drawn: Instant::now(),
         panics: std::env::var_os("FLOB_TEST_PANIC").is_some(),
     };
     app.run(&inbox, options.checkpoint)?;
@@ -131,6 +132,8 @@ struct App {
     tools: Tools,
     start: Instant,
     failed: Option<Error>,
+    /// When the last drawing began.
+    drawn: Instant,
     /// For tests of what a panic leaves behind: F12 is one where `FLOB_TEST_PANIC` is set.
     panics: bool,
 }
@@ -141,7 +144,7 @@ impl App {
         if let Some(id) = checkpoint {
             self.workers.ask(Ask::Open(id));
         }
-        self.screen.draw(&self.state)?;
+        self.draw()?;
         while self.state.leave.is_none() {
             let tick = if self.state.work.is_some() { WORKING_TICK } else { TICK };
             match inbox.recv_timeout(tick) {
@@ -149,14 +152,19 @@ impl App {
                 Err(RecvTimeoutError::Timeout) => self.take(Message::Tick)?,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
-            self.screen.draw(&self.state)?;
+            self.draw()?;
         }
         Ok(())
     }
 
-    /// Takes a message and what else comes until the next drawing is due.
+    fn draw(&mut self) -> Result<(), Error> {
+        self.drawn = Instant::now();
+        self.screen.draw(&self.state)
+    }
+
+    /// Takes a message and what else comes until the next drawing is due: at once, if the last was long ago.
     fn take_all(&mut self, first: Message, inbox: &Receiver<Message>) -> Result<(), Error> {
-        let due = Instant::now() + FRAME;
+        let due = self.drawn + FRAME;
         self.take(first)?;
         while self.state.leave.is_none() {
             match inbox.recv_timeout(due.saturating_duration_since(Instant::now())) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use flob_link::Scope;
 use flob_session::Owner;
 
 use super::{
@@ -131,6 +132,7 @@ fn finished(state: &mut State, job: Job, result: Result<Outcome, String>) -> Vec
             return vec![Ask::Look];
         }
     };
+    know_holders(state, &job, &outcome);
     match (job, outcome) {
         (Job::Save { then_stop: true, .. }, Outcome::Checkpoint(id)) => {
             state.log.push(Logged { at: state.now, text: text::saved(&id), kind: LogKind::Note });
@@ -160,6 +162,19 @@ fn finished(state: &mut State, job: Job, result: Result<Outcome, String>) -> Vec
         _ => {}
     }
     vec![Ask::Look]
+}
+
+/// Who holds what after a job is known at once: keys that depend on it need not wait for the next look.
+fn know_holders(state: &mut State, job: &Job, outcome: &Outcome) {
+    let Some(info) = state.info.as_mut() else { return };
+    match (job, outcome) {
+        (Job::Restore { .. }, _) => info.holders = vec![Owner::User],
+        (Job::Pause(_), Outcome::Held(holders))
+        | (Job::Resume { scope: Scope::Environment, .. }, Outcome::Held(holders)) => {
+            info.holders.clone_from(holders)
+        }
+        _ => {}
+    }
 }
 
 /// A restore shows the live environment again.

@@ -14,7 +14,7 @@ use std::{
 use clap::Args;
 use flob_session::{
     Error,
-    hub::{Ending, Session},
+    hub::{Ending, Session, Standard},
     sessions,
 };
 use rustix::event::{PollFd, PollFlags, poll};
@@ -28,6 +28,12 @@ pub struct HubProcess {
     /// Where to say that the session is up
     #[arg(long)]
     ready: PathBuf,
+    /// Standard input is the program's; else what is typed is
+    #[arg(long)]
+    input: bool,
+    /// Standard output is the program's too
+    #[arg(long)]
+    output: bool,
     #[command(flatten)]
     run: Run,
 }
@@ -54,7 +60,9 @@ impl HubProcess {
     }
 
     fn start(&self, context: &Context) -> Result<Session, Error> {
-        let (config, servers) = self.run.prepare(context.session.as_deref(), redirected())?;
+        // Who started us knows: in place of a terminal we were given nothing to read and write.
+        let standard = Standard { input: self.input, output: self.output };
+        let (config, servers) = self.run.prepare(context.session.as_deref(), standard)?;
         let session = Session::start(config)?;
         servers.serve(session.socket())?;
         Ok(session)
@@ -107,6 +115,8 @@ fn spawn(run: &Run, name: &str, ready: &std::path::Path) -> std::io::Result<Chil
     Command::new(std::env::current_exe()?)
         .args(["--session", name, "hub", "--ready"])
         .arg(ready)
+        .args(standard.input.then_some("--input"))
+        .args(standard.output.then_some("--output"))
         .args(run.to_arguments())
         .stdin(stream(standard.input))
         .stdout(stream(standard.output))

@@ -42,6 +42,18 @@ fn pause_and_resume_hold_and_let_go_and_log_the_command() {
 }
 
 #[test]
+fn what_was_restored_can_be_let_run_before_the_next_look() {
+    let mut desk = Desk::new(80, 24);
+    desk.tell(Message::Info(info(&[])));
+    let job = Job::Restore { id: "5ca1ab1e".into(), force: false };
+    desk.tell(Message::Finished { job, result: Ok(Outcome::Checkpoint("5ca1ab1e".into())) });
+    desk.done();
+    desk.keys("r");
+    let resume = Ask::Do(Job::Resume { scope: Scope::Environment, force: false });
+    assert!(desk.done().contains(&resume));
+}
+
+#[test]
 fn resume_names_who_else_holds() {
     let mut desk = Desk::new(80, 24);
     let job = Job::Resume { scope: Scope::Environment, force: false };
