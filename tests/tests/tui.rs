@@ -116,7 +116,8 @@ fn a_program_with_a_file_as_its_input_is_watched_and_its_output_stays_on_the_ter
     let world = World::new();
     let text = random_text(&mut fastrand::Rng::with_seed(seed()), 60_000);
     let input = world.file("input", &text);
-    let mut screen = Screen::start_with_input(&world, &["run", "wordcount", "--pace", "20"], &input, 200, 60);
+    let mut screen =
+        Screen::start_with_input(&world, &["run", "wordcount", "--pace", "400"], &input, 200, 60);
     screen.keys("2");
     screen.wait_for("reader");
     screen.wait_for("exited 0");
@@ -126,9 +127,9 @@ fn a_program_with_a_file_as_its_input_is_watched_and_its_output_stays_on_the_ter
     screen.keys("q");
     screen.wait_for("leave the session running");
     screen.keys("s");
-    let left = screen.wait_until_left();
+    screen.wait_until_left();
     assert_eq!(screen.end(), 0);
-    assert!(left.contains(&count) && left.contains("exit code 0"), "{left}");
+    screen.wait("what the program left", |left| left.contains(&count) && left.contains("exit code 0"));
 }
 
 #[test]
