@@ -61,6 +61,11 @@ impl Row {
         }
     }
 
+    /// Whether there is anything to do with the row: others are only read.
+    pub fn is_selectable(&self) -> bool {
+        !matches!(self, Self::Sentence(_) | Self::Heading(_))
+    }
+
     /// What the selected row means, in a line.
     pub fn doc(&self) -> Option<&'static str> {
         match self {

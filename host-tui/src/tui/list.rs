@@ -37,6 +37,27 @@ impl List {
         self.settle(count, height);
     }
 
+    /// Like [`Self::go`], but rests only on the rows that can be selected: those between are passed over, in the direction of
+    /// the movement. Where the first such row is selected, what stands above it is shown too.
+    pub fn go_among(&mut self, movement: Move, rows: &[bool], height: usize) {
+        self.go(movement, rows.len(), height);
+        let forward = matches!(movement, Move::Down | Move::PageDown | Move::First);
+        self.settle_among(rows, height, forward);
+    }
+
+    /// Brings the selection to a row that can be selected: the next one forward or back, else the next the other way.
+    pub fn settle_among(&mut self, rows: &[bool], height: usize, forward: bool) {
+        self.settle(rows.len(), height);
+        let ahead = rows.iter().skip(self.selected).position(|good| *good).map(|by| self.selected + by);
+        let behind = rows.iter().take(self.selected + 1).rposition(|good| *good);
+        let (first, second) = if forward { (ahead, behind) } else { (behind, ahead) };
+        self.selected = first.or(second).unwrap_or(self.selected);
+        if !rows.iter().take(self.selected).any(|good| *good) {
+            self.offset = 0;
+        }
+        self.settle(rows.len(), height);
+    }
+
     /// Brings selection and offset back into a list that may have changed, so that the selection is visible.
     pub fn settle(&mut self, count: usize, height: usize) {
         let height = height.max(1);
@@ -72,6 +93,22 @@ mod tests {
                 prop_assert!(count == 0 || window.contains(&list.selected), "{list:?} of {count}, {height} high");
             }
         }
+    }
+
+    #[test]
+    fn rows_that_cannot_be_selected_are_passed_over() {
+        let rows = [false, true, false, false, true, false];
+        let mut list = List::default();
+        list.settle_among(&rows, 2, true);
+        assert_eq!(list, List { selected: 1, offset: 0 });
+        list.go_among(Move::Down, &rows, 2);
+        assert_eq!(list.selected, 4);
+        list.go_among(Move::Down, &rows, 2);
+        assert_eq!(list.selected, 4, "nothing behind it");
+        list.go_among(Move::Up, &rows, 2);
+        assert_eq!(list, List { selected: 1, offset: 0 }, "the heading above is shown");
+        list.settle_among(&[false, false], 2, true);
+        assert!(list.selected < 2);
     }
 
     #[test]

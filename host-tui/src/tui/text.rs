@@ -196,7 +196,7 @@ pub fn no_such_command(text: &str) -> String {
 
 /// A command that makes no sense now.
 pub fn not_now(name: &str) -> String {
-    format!("'{name}' is not possible here")
+    format!("'{name}' is not possible here; ? tells where")
 }
 
 /// No symbol or address.

@@ -31,8 +31,8 @@ pub fn settle(state: &mut State) {
         }
         state.detail.history.clear();
     }
-    let (count, height) = (detail_rows(state).len(), detail_height(state));
-    state.detail.list.settle(count, height);
+    let (rows, height) = (selectable_rows(state), detail_height(state));
+    state.detail.list.settle_among(&rows, height, true);
 }
 
 /// The flob selected in the list of the tab.
@@ -58,6 +58,11 @@ pub fn detail_rows(state: &State) -> Vec<detail::Row> {
         (Some(snapshot), Some(place)) => detail::rows(snapshot, place, &state.pending),
         _ => Vec::new(),
     }
+}
+
+/// For each row of the detail pane, whether the selection can rest there.
+pub fn selectable_rows(state: &State) -> Vec<bool> {
+    detail_rows(state).iter().map(detail::Row::is_selectable).collect()
 }
 
 /// The row of the tree that shows what was selected before comes back after the tree has changed.

@@ -12,8 +12,8 @@ use super::{looking, navigate};
 fn go(state: &mut State, movement: Move) -> Vec<Ask> {
     let height = list_height(state);
     if has_detail(state.tab) && state.focus == Focus::Detail {
-        let (count, height) = (navigate::detail_rows(state).len(), detail_height(state));
-        state.detail.list.go(movement, count, height);
+        let (rows, height) = (navigate::selectable_rows(state), detail_height(state));
+        state.detail.list.go_among(movement, &rows, height);
         return Vec::new();
     }
     match state.tab {
