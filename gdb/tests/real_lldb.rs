@@ -22,6 +22,8 @@ fn lldb(guest: &FakeGuest, commands: &[&str]) -> String {
         command.args(["-o", line]);
     }
     let output = command.stdin(Stdio::null()).output().expect("lldb and timeout are needed");
+    // What `timeout` says of a command that is not there.
+    assert_ne!(output.status.code(), Some(127), "lldb is missing: ./flob test installs it");
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     println!("{text}\npackets: {}", server.log.0.display());

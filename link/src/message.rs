@@ -14,7 +14,7 @@ use flob_image::{Link, Place};
 use serde::{Deserialize, Serialize};
 
 /// Version of the protocol; both sides must have the same.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Most bytes of a message.
 pub const MAX_FRAME: usize = 8192;
 /// Bytes of a chunk of a long answer; the last may be shorter.
@@ -371,6 +371,9 @@ pub enum Event {
     },
     /// A restore has replaced the environment.
     Restored,
+    /// Nothing of the program can run, and it waits for nothing outside: it stands still for good, unless somebody changes
+    /// it. Told once a standstill.
+    StandsStill,
 }
 
 /// Why a thread was stopped.

@@ -70,6 +70,11 @@ pub fn find(session: Option<&str>) -> Result<PathBuf, Error> {
     }
 }
 
+/// Whether a session answers at this socket; one that was left behind is removed.
+pub fn is_live(socket: &Path) -> bool {
+    live_name(socket).is_some()
+}
+
 /// A name that no session has: the program's, or that with a number.
 pub fn free_name(program: &str) -> Result<String, Error> {
     let stem: String = program.chars().filter(|letter| is_name_letter(*letter)).take(32).collect();

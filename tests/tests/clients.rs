@@ -29,6 +29,18 @@ fn many_clients_look_at_once_and_see_the_same() {
 }
 
 #[test]
+fn the_name_of_a_session_that_was_killed_is_free_again() {
+    let world = World::new();
+    let run = ["-s", "one", "run", "--headless", "--paused", "philosophers", "2"];
+    world.guest_of(world.start(&run, None)).power_cut();
+    let guest = world.guest_of(world.start(&run, None));
+    assert_eq!(guest.name, "one");
+    let second = world.flob(&run);
+    assert_eq!(second.code, Some(123), "{second}");
+    assert!(second.stderr.contains("a session of this name is running"), "{second}");
+}
+
+#[test]
 fn what_is_paused_stands_still_until_it_is_resumed() {
     let world = World::new();
     let guest = world.guest(&["philosophers", "3", "--meals", "200", "--pace", "1"], None);

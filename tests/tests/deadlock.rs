@@ -72,6 +72,25 @@ fn why_and_tree_name_the_circle() {
 }
 
 #[test]
+fn it_is_saved_by_itself_once() {
+    let world = World::new();
+    let guest = deadlock(&world);
+    let checkpoints = || world.json(&["checkpoint", "list", "--json"]).as_array().unwrap().clone();
+    world.wait_until("the deadlock is saved", || !checkpoints().is_empty());
+    let id = checkpoints()[0]["id"].as_str().unwrap().to_owned();
+    assert!(world.flob_ok(&["why", "--at", &id, "philosopher-0"]).contains("deadlock of 5"));
+    // To look, and even to save it again, changes nothing: it is the same standstill.
+    guest.flob_ok(&["tree"]);
+    guest.save(&[]);
+    guest.flob_ok(&["set", "FORKS[2]", "locked=false", "owner=null"]);
+    let finished = guest.finish();
+    assert!(finished.stderr.contains("deadlock of 5"), "{finished}");
+    assert!(finished.stderr.contains(&format!("saved as checkpoint {id}")), "{finished}");
+    assert_eq!(checkpoints().len(), 2, "{finished}");
+    all_have_eaten(&finished, 2);
+}
+
+#[test]
 fn it_stands_still() {
     let world = World::new();
     let guest = deadlock(&world);

@@ -86,6 +86,7 @@ pub fn run(arguments: Vec<String>) -> Result<(), String> {
     if !options.restore && !options.paused {
         let environment = Arc::clone(&nester.lock().environment);
         environment.start().map_err(kernel)?;
+        watcher::stirred(&mut nester.lock());
     }
     Ok(())
 }
@@ -129,6 +130,7 @@ fn state(ceiling: u32) -> Result<State, Status> {
         },
         held: BTreeSet::new(),
         stepping: Stepping::default(),
+        watch: watcher::Watch::default(),
         breakpoints: Breakpoints::default(),
         save: None,
         search: None,

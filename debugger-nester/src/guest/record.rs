@@ -14,12 +14,12 @@ use flob_runtime::{
 use super::exceptions::DEBUG;
 use super::failure::{Outcome, failure};
 use super::state::{Nester, ParkedCall, State};
-use super::step;
+use super::{save, step};
 
 /// For whom the record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum View {
-    /// To be looked at: threads that the debugger has stopped are stopped.
+    /// To be looked at: threads that the debugger holds are stopped.
     Live,
     /// To be stored: as if there were no debugger.
     Image,
@@ -56,8 +56,10 @@ pub fn environment(nester: &Nester, state: &State, groups: u64, view: View) -> R
     };
     borders.retain(|border| is_connected(&record, border.client));
     record.borders = borders;
+    let_go_in(&mut record, &stopped_in_passing(state));
     if view == View::Image {
-        take_marks_off(state, &mut record);
+        let_go_in(&mut record, &state.held.iter().copied().collect::<Vec<_>>());
+        take_steps_off(state, &mut record);
     }
     Ok(record)
 }
@@ -76,15 +78,24 @@ fn is_connected(record: &Environment, client: Place) -> bool {
     matches!(link, Some(Link::External(_)))
 }
 
-/// Threads are stopped by the program itself or not at all, and no step is under way.
-fn take_marks_off(state: &State, record: &mut Environment) {
+/// Threads that nobody holds, and that stand only while something is done: these look as if they ran.
+fn stopped_in_passing(state: &State) -> Vec<Place> {
     let save = state.save.iter().flat_map(|save| save.stopped.iter().chain(&save.paused));
-    let stopped: Vec<Place> = state.held.iter().chain(save).copied().collect();
-    for place in stopped {
-        if let Some(FlobState::Thread(thread)) = record.flob_mut(place).map(|flob| &mut flob.state) {
+    let search = state.search.iter().flat_map(save::Search::keeps);
+    let all = save.copied().chain(search).chain(step::paused(state));
+    all.filter(|place| !state.held.contains(place)).collect()
+}
+
+fn let_go_in(record: &mut Environment, threads: &[Place]) {
+    for place in threads {
+        if let Some(FlobState::Thread(thread)) = record.flob_mut(*place).map(|flob| &mut flob.state) {
             thread.flags &= !thread_flag::STOPPED;
         }
     }
+}
+
+/// As if no step were under way.
+fn take_steps_off(state: &State, record: &mut Environment) {
     for place in step::stepped(state) {
         if let Some(FlobState::Thread(thread)) = record.flob_mut(place).map(|flob| &mut flob.state) {
             thread.registers.rflags &= !step::TRAP_FLAG;

@@ -25,7 +25,7 @@ use flob_runtime::{
 use super::exceptions::Verdict;
 use super::failure::{Outcome, failure, refused};
 use super::state::{Nester, State};
-use super::{record, services, step, threads};
+use super::{record, services, step, threads, watcher};
 
 /// Steps between two looks at all threads.
 const LOOK_EVERY: u32 = 8;
@@ -109,6 +109,7 @@ pub fn end(nester: &Nester, state: &mut State) -> Outcome<Reply> {
     let stopped: Vec<_> = save.stopped.into_iter().filter(|place| !state.held.contains(place)).collect();
     release(&state.environment, &stopped).map_err(refused)?;
     threads::let_go(nester, state, save.paused).map_err(refused)?;
+    watcher::look_again(state);
     services::retry_parked(nester, state);
     nester.sleepers.broadcast();
     Ok(Reply::Done)
@@ -187,8 +188,8 @@ fn waits_for_requests(environment: &Environment, place: Place) -> Result<bool, S
 
 impl Search {
     /// The threads that it keeps stopped.
-    fn kept(self) -> impl Iterator<Item = Place> {
-        self.servers.into_iter().chain(self.withheld.map(|(place, _)| place))
+    pub fn keeps(&self) -> impl Iterator<Item = Place> {
+        self.servers.iter().copied().chain(self.withheld.map(|(place, _)| place))
     }
 }
 
@@ -197,9 +198,10 @@ pub fn give_up_search(state: &mut State) {
     if let Some(search) = state.search.take()
         && let Ok(mut stopped) = stop(state)
     {
-        stopped.extend(search.kept());
+        stopped.extend(search.keeps());
         clean(state, &stopped);
         let _ = release(&state.environment, &stopped);
+        watcher::look_again(state);
     }
 }
 
@@ -213,9 +215,9 @@ fn clean(state: &State, stopped: &[Place]) {
 
 /// The moment has come: everything stands still until `SaveEnd`.
 fn found(nester: &Nester, state: &mut State) -> Result<(), Status> {
-    let kept = state.search.take().into_iter().flat_map(Search::kept);
+    let search = state.search.take();
     let mut stopped = stop(state)?;
-    stopped.extend(kept);
+    stopped.extend(search.iter().flat_map(Search::keeps));
     clean(state, &stopped);
     state.save = Some(Save { stopped, paused: Vec::new() });
     state.tell(nester, Event::SaveReady);

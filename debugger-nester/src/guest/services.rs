@@ -20,7 +20,7 @@ use flob_runtime::{
 use serde::Serialize;
 
 use super::state::{LastAnswer, Nester, ParkedCall, ReadyAnswer, State};
-use super::{save, threads, torture};
+use super::{save, threads, torture, watcher};
 
 /// Name of the parent port.
 pub const PARENT: &str = "parent";
@@ -54,6 +54,7 @@ pub fn serve(nester: &Nester, clerk: Clerk) {
 }
 
 fn handle(nester: &Nester, state: &mut State, request: &Request<'_>) -> Reply {
+    watcher::stirred(state);
     let holds_back = save::request_came(nester, state, request.service);
     let attempt =
         if holds_back { Attempt::Wait } else { attempt(nester, state, request.service, request.bytes) };
@@ -227,6 +228,9 @@ pub fn retry_parked(nester: &Nester, state: &mut State) {
         }
     }
     state.parked.append(&mut waiting);
+    if !state.ready.is_empty() {
+        watcher::stirred(state);
+    }
     nester.deliver.signal();
     announce_input(nester, state);
 }

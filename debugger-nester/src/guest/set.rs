@@ -13,6 +13,7 @@ use super::failure::{Outcome, failure, refused};
 use super::state::{Nester, State};
 use super::step;
 use super::threads::{seize, was_stopped};
+use super::watcher;
 
 /// Where the low byte of a thread's flags is in its state.
 const FLAGS: usize = core::mem::offset_of!(ThreadState, flags);
@@ -39,6 +40,7 @@ pub fn set(nester: &Nester, state: &mut State, place: Place, hash: u64, change: 
         }
         _ => set_plain(state, kind, place, hash, change, &references)?,
     }
+    watcher::stirred(state);
     Ok(Reply::Done)
 }
 

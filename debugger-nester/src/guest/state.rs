@@ -28,6 +28,7 @@ use super::{
     save::{Save, Search},
     step::Stepping,
     torture::Torture,
+    watcher::Watch,
 };
 
 /// What the threads of the nester share.
@@ -178,6 +179,7 @@ pub struct State {
     /// Threads that the debugger has stopped.
     pub held: BTreeSet<Place>,
     pub stepping: Stepping,
+    pub watch: Watch,
     pub breakpoints: Breakpoints,
     pub save: Option<Save>,
     /// The search for the moment that a save waits for.

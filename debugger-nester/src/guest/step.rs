@@ -20,6 +20,7 @@ use zerocopy::IntoBytes;
 
 use super::state::{Nester, State};
 use super::threads::{Seen, seize, translator};
+use super::watcher;
 
 /// RFLAGS.TF.
 pub const TRAP_FLAG: u64 = 1 << 8;
@@ -132,7 +133,7 @@ pub fn begin_at(
             let _ = state.environment.memory().write(breakpoint, &[byte]);
         }
         state.stepping.job = Some(Job { thread: place, breakpoint, paused });
-        state.own.watcher.resume(false)?;
+        watcher::look_again(state);
     }
     state.stepping.steps.insert(place, purpose);
     set_trap(&state.environment, place, true)?;
@@ -174,7 +175,7 @@ pub fn cancel_job(state: &mut State) -> Vec<Place> {
     if state.breakpoints.original(job.breakpoint).is_some() {
         let _ = state.environment.memory().write(job.breakpoint, &[INT3]);
     }
-    let _ = state.own.watcher.stop();
+    watcher::rest(state);
     let mut paused = job.paused;
     // Whoever waits for its step stands at its breakpoint still.
     paused.extend(state.stepping.queue.drain(..).map(|(place, _)| place));
@@ -186,6 +187,7 @@ pub fn end_job(nester: &Nester, state: &mut State) -> Result<(), Status> {
     let queue: Vec<_> = state.stepping.queue.drain(..).collect();
     let paused = cancel_job(state);
     release(&state.environment, &paused)?;
+    watcher::look_again(state);
     queue.into_iter().try_for_each(|(place, purpose)| begin(nester, state, place, purpose))
 }
 
@@ -201,10 +203,20 @@ pub fn pause_instead(state: &mut State, places: &[Place]) -> bool {
     true
 }
 
+/// Whether any step is under way.
+pub fn is_on(state: &State) -> bool {
+    state.stepping.job.is_some() || !state.stepping.steps.is_empty()
+}
+
 /// Whether the thread is stopped only for the duration of the job.
 pub fn is_paused(state: &State, place: Place) -> bool {
-    state.stepping.job.as_ref().is_some_and(|job| job.paused.contains(&place))
-        || state.stepping.queue.iter().any(|(queued, _)| *queued == place)
+    paused(state).any(|paused| paused == place)
+}
+
+/// The threads that are stopped only for the duration of the job.
+pub fn paused(state: &State) -> impl Iterator<Item = Place> {
+    let job = state.stepping.job.iter().flat_map(|job| &job.paused);
+    job.chain(state.stepping.queue.iter().map(|(queued, _)| queued)).copied()
 }
 
 /// The job does not let this thread go at its end.
@@ -244,6 +256,6 @@ pub fn stepped(state: &State) -> Vec<Place> {
 
 /// Forgets all steps: the environment they belong to is gone.
 pub fn forget_all(state: &mut State) {
-    let _ = state.own.watcher.stop();
+    watcher::rest(state);
     state.stepping = Stepping::default();
 }

@@ -15,6 +15,7 @@ use flob_runtime::{
 use super::failure::{Outcome, failure, refused};
 use super::state::{Nester, State};
 use super::step::{self, Purpose};
+use super::watcher;
 
 /// The groups of a thread's state that fit before its vectors.
 pub const HEAD: u64 = group::ALL & !group::VECTORS;
@@ -146,5 +147,8 @@ pub fn let_go(nester: &Nester, state: &mut State, places: Vec<Place>) -> Result<
         free.clear();
     }
     release(&state.environment, &free)?;
+    if !free.is_empty() {
+        watcher::stirred(state);
+    }
     at_breakpoint.into_iter().try_for_each(|place| step::begin(nester, state, place, Purpose::Continue))
 }

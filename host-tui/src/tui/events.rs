@@ -65,7 +65,7 @@ fn guest_event(state: &mut State, event: Event) -> Vec<Ask> {
             state.console.rewind();
             state.ended = None;
         }
-        Event::SaveReady | Event::InputWanted { .. } => return Vec::new(),
+        Event::SaveReady | Event::StandsStill | Event::InputWanted { .. } => return Vec::new(),
     }
     vec![Ask::Look]
 }

@@ -19,7 +19,10 @@ use flob_session::{
 };
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::run::{self, Run, redirected};
+use super::{
+    black_box,
+    run::{Run, redirected},
+};
 use crate::cli::Context;
 
 /// Arguments of the hub.
@@ -74,7 +77,8 @@ fn live(session: &Session) -> u8 {
     loop {
         match session.wait() {
             Ending::Exited(_) => {}
-            Ending::Died { .. } => run::keep_the_dead(session),
+            Ending::StandsStill => black_box::keep_the_stuck(session),
+            Ending::Died { .. } => black_box::keep_the_dead(session),
             Ending::Shutdown => return 0,
             Ending::Failed(error) => return error.exit_code(),
         }

@@ -4,6 +4,7 @@ pub mod attach;
 pub mod bench;
 pub mod bench_host;
 pub mod bench_terminal;
+pub mod black_box;
 pub mod boot_files;
 pub mod checkpoint;
 pub mod doctor;

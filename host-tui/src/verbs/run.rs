@@ -11,7 +11,7 @@ use flob_session::{
     sessions, symbols,
 };
 
-use super::{attach, gdb_server, hub};
+use super::{attach, black_box, gdb_server, hub};
 use crate::{
     cli::Context,
     guest::{self, Program},
@@ -98,14 +98,17 @@ impl Run {
         let (config, servers) = self.prepare(context.session.as_deref(), standard)?;
         let session = Session::start(config)?;
         servers.serve(session.socket())?;
-        match session.wait() {
-            Ending::Exited(code) => Ok(exit_code(code)),
-            Ending::Shutdown => Ok(0),
-            Ending::Failed(error) => Err(error),
-            Ending::Died { code, sentence } => {
-                eprintln!("flob: {sentence}");
-                keep_the_dead(&session);
-                Ok(128_u8.saturating_add(u8::try_from(code).unwrap_or(u8::MAX)))
+        loop {
+            match session.wait() {
+                Ending::Exited(code) => return Ok(exit_code(code)),
+                Ending::Shutdown => return Ok(0),
+                Ending::Failed(error) => return Err(error),
+                Ending::StandsStill => black_box::keep_the_stuck(&session),
+                Ending::Died { code, sentence } => {
+                    eprintln!("flob: {sentence}");
+                    black_box::keep_the_dead(&session);
+                    return Ok(128_u8.saturating_add(u8::try_from(code).unwrap_or(u8::MAX)));
+                }
             }
         }
     }
@@ -203,14 +206,6 @@ impl Run {
 /// A process's exit code has eight bits.
 pub fn exit_code(code: i32) -> u8 {
     (code & 0xff) as u8
-}
-
-/// Saves a checkpoint of a program that died, and says how to open it.
-pub fn keep_the_dead(session: &Session) {
-    match session.save(None) {
-        Ok(id) => eprintln!("flob: saved as checkpoint {id}: look into it with 'flob ps --at {id}'"),
-        Err(error) => eprintln!("flob: it could not be saved: {error}"),
-    }
 }
 
 /// Where symbols come from: the program's file, or for a bundled one the store's copy.

@@ -80,7 +80,7 @@ fn read_all(mut stream: UnixStream, hub: &Arc<Hub>, connection: &Arc<Connection>
             HubRequest::Cancel { number } => {
                 if let Some(cancelled) = lock(&connection.long).get(&number) {
                     cancelled.store(true, Ordering::Relaxed);
-                    hub.wake_save();
+                    hub.wake_long_work();
                 }
                 connection.answer(message.number, Ok(HubReply::Done));
             }

@@ -9,6 +9,7 @@ mod control;
 mod fanout;
 mod holds;
 mod input;
+mod long_work;
 mod memory;
 mod notices;
 mod output;
@@ -47,6 +48,7 @@ use cache::Cache;
 use fanout::Fanout;
 use holds::{Holds, Member};
 use input::Input;
+use long_work::LongWork;
 use output::Output;
 
 /// A guest that has not said hello after this long is not coming up.
@@ -64,6 +66,8 @@ pub enum Ending {
         #[expect(missing_docs, reason = "see above")]
         sentence: String,
     },
+    /// Nothing of the program can run, and it waits for nothing outside: a deadlock, or threads that sleep for good.
+    StandsStill,
     /// A client asked for the end.
     Shutdown,
     /// The guest is gone or does not fit.
@@ -89,8 +93,7 @@ pub(crate) struct Hub {
     input: Arc<Input>,
     takes_typing: bool,
     output: Output,
-    /// At most one save or restore at a time.
-    long_work: Mutex<()>,
+    long_work: LongWork,
     /// At most one look at the environment at a time.
     looking: Mutex<()>,
     save_ready: Mutex<Option<Sender<()>>>,
@@ -167,7 +170,7 @@ impl Session {
             input,
             takes_typing: !config.standard.input,
             output: Output::new(config.standard.output),
-            long_work: Mutex::new(()),
+            long_work: LongWork::default(),
             looking: Mutex::new(()),
             save_ready: Mutex::new(None),
             program: config.program_elf(),
@@ -320,6 +323,8 @@ fn make_folder(config: &Config) -> Result<PathBuf, Error> {
 
 fn listen(socket: &std::path::Path) -> Result<UnixListener, Error> {
     let taken = |_| Error::Environment(format!("a session of this name is running: {}", socket.display()));
+    // What a hub that was killed has left is in nobody's way.
+    let _ = sessions::is_live(socket);
     let listener = UnixListener::bind(socket).map_err(taken)?;
     fs::set_permissions(socket, fs::Permissions::from_mode(0o600))
         .map_err(|error| Error::io("protecting the session's socket", error))?;

@@ -51,7 +51,7 @@ impl Hub {
                 }
             }
             Event::Exited { code } => lock(&self.info).progress.exit = Some(*code),
-            Event::Restored => {}
+            Event::Restored | Event::StandsStill => {}
         }
         let ending = self.ending_of(&event);
         if !matches!(event, Event::Output { .. } | Event::InputWanted { .. }) {
@@ -69,6 +69,7 @@ impl Hub {
             Event::Died { thread, code, detail, address } => {
                 Some(Ending::Died { code: *code, sentence: death(*thread, *code, *detail, *address) })
             }
+            Event::StandsStill => Some(Ending::StandsStill),
             _ => None,
         }
     }

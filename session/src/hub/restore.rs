@@ -78,7 +78,7 @@ impl Hub {
         cancelled: &AtomicBool,
         progress: ProgressTo<'_>,
     ) -> Result<String, Failure> {
-        let _alone = self.start_long_work()?;
+        let _alone = self.long_work.begin(cancelled, progress)?;
         let prepared = prepare(&self.store, given, force)?;
         let spool = prepared.spool()?;
         self.send_checkpoint(&prepared, force, cancelled, progress)?;

@@ -28,7 +28,7 @@ impl Hub {
         cancelled: &AtomicBool,
         progress: ProgressTo<'_>,
     ) -> Result<String, Failure> {
-        let _alone = self.start_long_work()?;
+        let _alone = self.long_work.begin(cancelled, progress)?;
         let parent = lock(&self.info).checkpoint.clone();
         // A parent that was removed meanwhile is no reason not to save.
         let mut builder = match self.store.begin(parent.as_deref()) {
@@ -47,16 +47,9 @@ impl Hub {
         Ok(id)
     }
 
-    /// One save or restore at a time.
-    pub(super) fn start_long_work(&self) -> Result<std::sync::MutexGuard<'_, ()>, Failure> {
-        self.long_work.try_lock().map_err(|_| Failure {
-            kind: FailureKind::State,
-            text: "another save or restore is under way in this session".into(),
-        })
-    }
-
-    /// A save that waits for its moment looks again whether it was cancelled.
-    pub(super) fn wake_save(&self) {
+    /// Something was cancelled: those who wait for their turn or their moment look whether it was they.
+    pub(super) fn wake_long_work(&self) {
+        self.long_work.look_again();
         if let Some(waiting) = &*lock(&self.save_ready) {
             // It may just have ended.
             let _ = waiting.send(());

@@ -31,7 +31,7 @@ fn the_tree_shows_every_flob_with_its_state() {
 #[test]
 fn the_detail_shows_links_fields_and_who_leads_here() {
     both("detail", |desk| {
-        desk.keys(":show FORKS[2]<Enter>");
+        desk.keys(":show FORKS[2]<Enter><Up>");
     });
 }
 
