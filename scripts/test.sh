@@ -16,6 +16,8 @@ while [ $# -gt 0 ]; do
         --quick) mode=quick ;;
         --soak) mode=soak; export FLOB_ROUNDS=${FLOB_ROUNDS:-1000} ;;
         --repeat) repeat=${2:?--repeat needs a number}; mode=repeat; shift ;;
+        -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        -*) echo "flob test: there is no option '$1'; --help lists them" >&2; exit 120 ;;
         *) name=$1 ;;
     esac
     shift

@@ -61,6 +61,26 @@ fn what_is_paused_stands_still_until_it_is_resumed() {
 }
 
 #[test]
+fn what_is_paused_while_a_checkpoint_travels_stands_still_after_it() {
+    let mut random = fastrand::Rng::with_seed(flob_tests::seed());
+    let world = World::new();
+    let guest = world.guest(&["philosophers", "3", "--meals", "10000", "--pace", "1"], None);
+    guest.hub.wait_for("meal 2");
+    for _ in 0..flob_tests::rounds(4) {
+        let save = world.start(&["checkpoint", "save"], None);
+        std::thread::sleep(std::time::Duration::from_millis(random.u64(0..400)));
+        guest.flob_ok(&["pause"]);
+        let saved = save.finish();
+        assert_eq!(saved.code, Some(0), "{saved}");
+        let threads = guest.json(&["ps", "--json"]);
+        assert!(threads.as_array().unwrap().iter().all(|thread| thread["state"] != "runs"), "{threads:#}");
+        let before = guest.flob_ok(&["tree", "--json"]);
+        assert_eq!(guest.flob_ok(&["tree", "--json"]), before);
+        guest.flob_ok(&["resume"]);
+    }
+}
+
+#[test]
 fn one_thread_can_be_held_while_the_others_eat() {
     let world = World::new();
     let guest = world.guest(&["--paused", "philosophers", "3", "--meals", "3", "--pace", "400"], None);

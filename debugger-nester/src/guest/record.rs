@@ -80,9 +80,8 @@ fn is_connected(record: &Environment, client: Place) -> bool {
 
 /// Threads that nobody holds, and that stand only while something is done: these look as if they ran.
 fn stopped_in_passing(state: &State) -> Vec<Place> {
-    let save = state.save.iter().flat_map(|save| save.stopped.iter().chain(&save.paused));
     let search = state.search.iter().flat_map(save::Search::keeps);
-    let all = save.copied().chain(search).chain(step::paused(state));
+    let all = save::stopped(state).chain(search).chain(step::paused(state));
     all.filter(|place| !state.held.contains(place)).collect()
 }
 

@@ -106,13 +106,20 @@ fn stop(state: &mut State) -> Result<Vec<Place>, Status> {
 pub fn end(nester: &Nester, state: &mut State) -> Outcome<Reply> {
     give_up_search(state);
     let Some(save) = state.save.take() else { return Ok(Reply::Done) };
-    let stopped: Vec<_> = save.stopped.into_iter().filter(|place| !state.held.contains(place)).collect();
+    // Who has been held meanwhile stays so.
+    let free = |places: Vec<Place>| places.into_iter().filter(|place| !state.held.contains(place)).collect();
+    let (stopped, paused): (Vec<_>, Vec<_>) = (free(save.stopped), free(save.paused));
     release(&state.environment, &stopped).map_err(refused)?;
-    threads::let_go(nester, state, save.paused).map_err(refused)?;
+    threads::let_go(nester, state, paused).map_err(refused)?;
     watcher::look_again(state);
     services::retry_parked(nester, state);
     nester.sleepers.broadcast();
     Ok(Reply::Done)
+}
+
+/// The threads that stand only as long as the save is on.
+pub fn stopped(state: &State) -> impl Iterator<Item = Place> {
+    state.save.iter().flat_map(|save| save.stopped.iter().chain(&save.paused)).copied()
 }
 
 /// `SavePages`.

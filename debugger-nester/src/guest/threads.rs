@@ -13,6 +13,7 @@ use flob_runtime::{
 };
 
 use super::failure::{Outcome, failure, refused};
+use super::save;
 use super::state::{Nester, State};
 use super::step::{self, Purpose};
 use super::watcher;
@@ -57,6 +58,7 @@ pub fn translator(nester: &Nester, state: &State) -> Result<Translator, Status> 
 pub fn stop_everything(state: &mut State) {
     let paused = step::cancel_job(state);
     state.held.extend(paused);
+    state.held.extend(save::stopped(state).collect::<Vec<_>>());
     if let Ok(stopped) = stop_all(&state.environment) {
         for place in stopped {
             step::forget(state, place);
@@ -83,7 +85,7 @@ pub fn stop(state: &mut State, scope: Scope) -> Outcome<u32> {
 fn hold(state: &mut State, place: Place) -> Outcome<()> {
     let seen = seize(&state.environment, place).map_err(refused)?;
     let seen = seen.ok_or_else(|| failure(FailureKind::NotFound, "there is no thread at this place"))?;
-    let is_paused = step::is_paused(state, place);
+    let is_paused = step::is_paused(state, place) || save::stopped(state).any(|stopped| stopped == place);
     if !was_stopped(&seen) || is_paused {
         step::forget(state, place);
         step::unpause(state, place);

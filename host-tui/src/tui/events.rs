@@ -33,7 +33,7 @@ pub fn hub_event(state: &mut State, event: HubEvent) -> Vec<Ask> {
         HubEvent::Saved(id) => {
             // A save of our own tells about itself when it has ended.
             if state.work.is_none() {
-                state.tell(LogKind::Note, text::saved(&id));
+                state.tell(LogKind::Note, text::saved_elsewhere(&id));
             }
             if let Some(info) = state.info.as_mut() {
                 info.checkpoint = Some(id);

@@ -184,6 +184,11 @@ pub fn restore_question(id: &str) -> String {
     format!("Restore checkpoint {id}? What the program has done since is lost unless it is saved.")
 }
 
+/// A checkpoint that this screen has not asked for: the black box's, or another client's.
+pub fn saved_elsewhere(id: &str) -> String {
+    format!("checkpoint {id} was saved: 5 lists it")
+}
+
 /// Asks whether to remove.
 pub fn remove_question(id: &str) -> String {
     format!("Remove checkpoint {id}?")
