@@ -114,10 +114,11 @@ fn the_console_grows_while_nobody_touches_a_key() {
 #[test]
 fn a_program_with_a_file_as_its_input_is_watched_and_its_output_stays_on_the_terminal() {
     let world = World::new();
-    let text = random_text(&mut fastrand::Rng::with_seed(seed()), 60_000);
+    let text = random_text(&mut fastrand::Rng::with_seed(seed()), 40_000);
     let input = world.file("input", &text);
+    // A life that is long enough to be seen on a busy machine.
     let mut screen =
-        Screen::start_with_input(&world, &["run", "wordcount", "--pace", "400"], &input, 200, 60);
+        Screen::start_with_input(&world, &["run", "wordcount", "--pace", "2000"], &input, 200, 60);
     screen.keys("2");
     screen.wait_for("reader");
     screen.wait_for("exited 0");
