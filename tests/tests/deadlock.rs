@@ -141,6 +141,55 @@ fn a_fork_unlocked_in_a_checkpoint_lets_the_meals_go_on_after_its_restore() {
 }
 
 #[test]
+fn an_edit_on_the_command_line_and_what_differs_by_it() {
+    let world = World::new();
+    let guest = deadlock(&world);
+    guest.save(&["stuck"]);
+    let before = guest.flob_ok(&["peek", "LEFT_FORKS_TAKEN", "--json"]);
+    guest.power_cut();
+    let sets = ["FORKS[3].locked=false", "FORKS[3].owner=null", "philosophers/PHILOSOPHERS[3].priority=9"];
+    let sets = sets.iter().flat_map(|set| ["--set", *set]);
+    let edit: Vec<&str> =
+        ["checkpoint", "edit", "stuck", "--name", "cured"].into_iter().chain(sets).collect();
+    let edited = world.flob(&edit);
+    assert_eq!(edited.code, Some(0), "{edited}");
+    let differs = world.flob_ok(&["checkpoint", "diff", "stuck", "cured"]);
+    let lines: Vec<&str> = differs.lines().collect();
+    assert_eq!(lines.len(), 3, "{differs}");
+    assert!(differs.contains("mutex:philosophers/FORKS[3] locked: true → false"), "{differs}");
+    assert!(differs.contains("thread:philosophers/PHILOSOPHERS[3] priority: "), "{differs}");
+    let json = world.json(&["checkpoint", "diff", "stuck", "cured", "--json"]);
+    assert_eq!(json["changed"].as_array().unwrap().len(), 2, "{json:#}");
+    assert_eq!((&json["memory"], &json["clock"]), (&serde_json::json!([]), &"0".into()), "{json:#}");
+    let at =
+        serde_json::from_str::<serde_json::Value>(&before).unwrap()["address"].as_str().unwrap().to_owned();
+    let poked =
+        world.flob(&["checkpoint", "edit", "cured", "--name", "poked", "--poke", &format!("{at}=a5a5")]);
+    assert_eq!(poked.code, Some(0), "{poked}");
+    let peeked = world.json(&["peek", "--at", "poked", &at, "2", "--json"]);
+    assert_eq!(peeked["bytes"], "a5a5");
+    let differs = world.json(&["checkpoint", "diff", "cured", "poked", "--json"]);
+    assert_eq!(differs["memory"][0]["bytes"], 2, "{differs:#}");
+    assert_eq!(differs["memory"][0]["address"], at.as_str(), "{differs:#}");
+    assert!(world.flob_ok(&["checkpoint", "verify"]).lines().all(|line| line.ends_with("sound")));
+    assert!(world.flob_ok(&["checkpoint", "gc"]).contains("freed"));
+    let wrong = [
+        (vec!["--set", "FORKS[1].nothing=1"], 121),
+        (vec!["--set", "NOBODY.locked=1"], 121),
+        (vec!["--set", "FORKS[1].locked=maybe"], 122),
+        (vec!["--set", "FORKS[1]"], 120),
+        (vec!["--poke", "0x1=00"], 121),
+        (vec!["--poke", "LEFT_FORKS_TAKEN=xyz"], 120),
+    ];
+    for (arguments, code) in wrong {
+        let said = world.flob(&[&["checkpoint", "edit", "stuck"][..], &arguments[..]].concat());
+        assert_eq!((said.code, said.stderr.lines().count()), (Some(code), 1), "{arguments:?}: {said}");
+    }
+    let cured = world.flob(&["run", "--headless", "--restore", "cured"]);
+    all_have_eaten(&cured, 3);
+}
+
+#[test]
 fn an_edited_checkpoint_takes_the_place_of_a_running_environment() {
     let world = World::new();
     let guest = deadlock(&world);

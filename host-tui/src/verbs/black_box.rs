@@ -12,13 +12,10 @@ pub fn keep_the_dead(session: &Session) {
 
 /// Nothing of the program runs any more: if threads wait for each other in a circle, says so and saves that.
 pub fn keep_the_stuck(session: &Session) {
-    match deadlock(session) {
-        Ok(Some(sentence)) => {
-            eprintln!("flob: {sentence}");
-            keep(session);
-        }
-        // Threads that sleep for good may be meant to; and who cannot be looked at cannot be saved either.
-        Ok(None) | Err(_) => {}
+    // Threads that sleep for good may be meant to; and who cannot be looked at cannot be saved either.
+    if let Ok(Some(sentence)) = deadlock(session) {
+        eprintln!("flob: {sentence}");
+        keep(session);
     }
 }
 

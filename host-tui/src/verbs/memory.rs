@@ -52,7 +52,7 @@ struct Address {
 
 impl Address {
     fn find(&self, view: &View) -> Result<(Memory, u64), Error> {
-        Ok((self.memory(view)?, self.number(view)?))
+        Ok((self.memory(view)?, address(view, &self.address)?))
     }
 
     fn memory(&self, view: &View) -> Result<Memory, Error> {
@@ -66,14 +66,14 @@ impl Address {
         };
         space.map(Memory::Space).ok_or_else(|| Error::NotFound("the program has no space".into()))
     }
+}
 
-    fn number(&self, view: &View) -> Result<u64, Error> {
-        let text = &self.address;
-        let hexadecimal = text.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        let symbol = || view.symbols.named(text).next().map(|symbol| symbol.address);
-        let found = hexadecimal.or_else(|| text.parse().ok()).or_else(symbol);
-        found.ok_or_else(|| Error::NotFound(format!("'{text}' is neither an address nor a symbol")))
-    }
+/// The address that a number or a symbol's name means.
+pub fn address(view: &View, text: &str) -> Result<u64, Error> {
+    let hexadecimal = text.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    let symbol = || view.symbols.named(text).next().map(|symbol| symbol.address);
+    let found = hexadecimal.or_else(|| text.parse().ok()).or_else(symbol);
+    found.ok_or_else(|| Error::NotFound(format!("'{text}' is neither an address nor a symbol")))
 }
 
 impl Peek {
@@ -108,7 +108,8 @@ impl Poke {
     }
 }
 
-fn parse_bytes(text: &str) -> Result<Vec<u8>, Error> {
+/// Bytes that are written in hexadecimal.
+pub fn parse_bytes(text: &str) -> Result<Vec<u8>, Error> {
     let digits: Option<Vec<u8>> =
         text.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
     let digits = digits.filter(|digits| digits.len() % 2 == 0);

@@ -44,7 +44,8 @@ impl Set {
     }
 }
 
-fn apply(view: &View, flob: &mut Flob, change: &str) -> Result<(), Error> {
+/// Makes the change `FIELD=VALUE` of a flob.
+pub fn apply(view: &View, flob: &mut Flob, change: &str) -> Result<(), Error> {
     let (name, value) =
         change.split_once('=').ok_or_else(|| Error::Usage(format!("'{change}' is not FIELD=VALUE")))?;
     let (name, value) = (name.trim(), value.trim());

@@ -1,17 +1,21 @@
-//! `flob checkpoint edit`: the flobs named, in `$EDITOR`; what comes back is checked and saved as a new checkpoint.
+//! `flob checkpoint edit`: the flobs named, in `$EDITOR`, or by edits on the command line; what comes of it is checked and saved as a new checkpoint.
 
 use std::{env, fs, path::Path, process::Command};
 
 use clap::Args;
 use flob_image::{
-    Environment, Place,
+    Environment, Place, diff,
     store::Store,
-    text::{self, Change, TextError},
+    text::{self, TextError},
     verify,
 };
-use flob_session::{Error, Source, Stored, names::Names};
+use flob_session::{Error, names::Names};
 
-use crate::cli::{print, source::symbols_of};
+use super::{diff::flob_lines, direct::Direct};
+use crate::cli::{
+    Context, print,
+    source::{Look, View},
+};
 
 /// Flobs that are opened without being named.
 const SMALL: usize = 40;
@@ -22,7 +26,10 @@ pub struct Edit {
     /// Its id, the beginning of that, or its name
     id: String,
     /// The flobs to edit; all of them in a small environment if left out
+    #[arg(conflicts_with_all = ["set", "poke"])]
     flobs: Vec<String>,
+    #[command(flatten)]
+    direct: Direct,
     /// A name for the new checkpoint
     #[arg(long)]
     name: Option<String>,
@@ -30,26 +37,34 @@ pub struct Edit {
 
 impl Edit {
     /// Edits; prints the new checkpoint's id.
-    pub fn run(self) -> Result<u8, Error> {
+    pub fn run(self, context: &Context) -> Result<u8, Error> {
         let store = Store::open_default()?;
-        let mut stored = Stored::open(&store, &self.id)?;
-        let environment = stored.environment(true)?;
-        let names = Names::new(&environment, &symbols_of(&environment, &store, None));
-        let places = self.places(&environment, &names)?;
-        let text = text::to_text(&environment, Some(&places), &|place| names.flob(place));
-        let (edited, changes) = edit(&environment, &text)?;
-        if changes.is_empty() {
+        let view = Look { at: Some(self.id.clone()), json: false }.open(context, true)?;
+        let checkpoint = store.load(&self.id)?;
+        let (edited, pages) = if self.direct.is_empty() {
+            (self.in_editor(&view)?, Vec::new())
+        } else {
+            (self.direct.environment(&view)?, self.direct.pages(&view, &checkpoint)?)
+        };
+        let changes = diff::diff(&view.environment, &edited).changed;
+        if changes.is_empty() && pages.is_empty() {
             eprintln!("flob: nothing was changed; no new checkpoint");
             return Ok(0);
         }
-        for change in &changes {
-            eprintln!("{} {}: {} → {}", names.flob(change.place), change.name, change.before, change.after);
+        for line in changes.iter().flat_map(|change| flob_lines(&view, &view, change)) {
+            eprintln!("{line}");
         }
         for finding in verify::verify(&edited) {
             eprintln!("{finding}");
         }
-        print::line(&store.save_edited(stored.checkpoint(), &edited, self.name, &[])?)?;
+        print::line(&store.save_edited(&checkpoint, &edited, self.name, &pages)?)?;
         Ok(0)
+    }
+
+    fn in_editor(&self, view: &View) -> Result<Environment, Error> {
+        let places = self.places(&view.environment, &view.names)?;
+        let text = text::to_text(&view.environment, Some(&places), &|place| view.names.flob(place));
+        edit(&view.environment, &text)
     }
 
     fn places(&self, environment: &Environment, names: &Names) -> Result<Vec<Place>, Error> {
@@ -68,7 +83,7 @@ impl Edit {
 }
 
 /// Lets the editor have the text until it parses, or comes back unchanged after an error.
-fn edit(environment: &Environment, text: &str) -> Result<(Environment, Vec<Change>), Error> {
+fn edit(environment: &Environment, text: &str) -> Result<Environment, Error> {
     let io = |error| Error::io("keeping the text for the editor", error);
     let file = tempfile::Builder::new().prefix("flob-").suffix(".toml").tempfile().map_err(io)?;
     fs::write(file.path(), text).map_err(io)?;
@@ -83,7 +98,7 @@ fn edit(environment: &Environment, text: &str) -> Result<(Environment, Vec<Chang
         }
         let mut edited = environment.clone();
         match text::apply_text(&mut edited, &text) {
-            Ok(changes) => return Ok((edited, changes)),
+            Ok(_) => return Ok(edited),
             Err(error) => {
                 eprintln!("flob: {error}");
                 last = Some((text, error));

@@ -1,11 +1,15 @@
 //! `flob checkpoint`: the store, a file a verb.
 
+mod diff;
+mod direct;
 mod edit;
+mod gc;
 mod list;
 mod restore;
 mod rm;
 mod save;
 mod show;
+mod verify;
 
 use std::io::IsTerminal;
 
@@ -29,12 +33,18 @@ enum Verb {
     List(list::List),
     /// Show what a checkpoint holds, and whether it is sound
     Show(show::Show),
-    /// Edit flobs of a checkpoint in $EDITOR; what comes back is a new checkpoint
+    /// Show what changed from one checkpoint to another: flobs, fields, links, memory
+    Diff(diff::Diff),
+    /// Verify checkpoints: every byte, and whether they can be restored
+    Verify(verify::Verify),
+    /// Edit a checkpoint in $EDITOR, or by --set and --poke; what comes of it is a new checkpoint
     Edit(edit::Edit),
     /// Put a checkpoint in the place of the session's environment, paused
     Restore(restore::Restore),
     /// Remove checkpoints
     Rm(rm::Rm),
+    /// Free what no checkpoint needs
+    Gc(gc::Gc),
 }
 
 impl Checkpoint {
@@ -44,9 +54,12 @@ impl Checkpoint {
             Verb::Save(verb) => verb.run(context),
             Verb::List(verb) => verb.run(),
             Verb::Show(verb) => verb.run(),
-            Verb::Edit(verb) => verb.run(),
+            Verb::Diff(verb) => verb.run(context),
+            Verb::Verify(verb) => verb.run(),
+            Verb::Edit(verb) => verb.run(context),
             Verb::Restore(verb) => verb.run(context),
             Verb::Rm(verb) => verb.run(),
+            Verb::Gc(verb) => verb.run(),
         }
     }
 }

@@ -1,0 +1,67 @@
+//! `flob checkpoint verify`: every byte against its checksum, and what is odd about what they say, by code.
+
+use clap::Args;
+use flob_image::{
+    store::Store,
+    verify::{self, Severity},
+};
+use flob_session::Error;
+use serde_json::json;
+
+use crate::cli::print;
+
+/// Arguments of `checkpoint verify`.
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// Ids, beginnings of ids, or names; all if left out
+    ids: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Verify {
+    /// Verifies them all before the first damage, or oddity that forbids a restore, becomes the error.
+    pub fn run(self) -> Result<u8, Error> {
+        let store = Store::open_default()?;
+        let ids = if self.ids.is_empty() {
+            store.list()?.into_iter().map(|listed| listed.id).collect()
+        } else {
+            self.ids
+        };
+        let mut worst = None;
+        let mut all = Vec::new();
+        for id in &ids {
+            let (findings, error) = verify_one(&store, id);
+            all.push(json!({
+                "id": id,
+                "findings": findings,
+                "damage": error.as_ref().map(ToString::to_string),
+            }));
+            if !self.json {
+                print::line(&format!("{id}: {}", if error.is_some() { "bad" } else { "sound" }))?;
+                findings.iter().try_for_each(|finding| print::line(&format!("  {finding}")))?;
+            }
+            worst = worst.or(error);
+        }
+        if self.json {
+            print::json(&all.into())?;
+        }
+        worst.map_or(Ok(0), Err)
+    }
+}
+
+/// What is odd about a checkpoint, and why it cannot be restored, if so.
+fn verify_one(store: &Store, id: &str) -> (Vec<String>, Option<Error>) {
+    let checkpoint = match store.load(id) {
+        Ok(checkpoint) => checkpoint,
+        Err(error) => return (Vec::new(), Some(error.into())),
+    };
+    let findings = verify::verify(checkpoint.environment());
+    let damage = checkpoint.check().into_iter().next().map(Error::from);
+    let forbids = findings.iter().find(|finding| finding.severity() == Severity::Error);
+    let forbids = forbids.map(|finding| {
+        Error::BadInput(format!("checkpoint {id} cannot be restored as it stands (--force tries): {finding}"))
+    });
+    (findings.iter().map(ToString::to_string).collect(), damage.or(forbids))
+}
