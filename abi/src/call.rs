@@ -67,6 +67,17 @@ calls! {
     ThreadGetServer = 0x28, "thread_get_server";
     /// `thread_set_server(rdi reference)`: takes a parked connection up; one at hand is broken.
     ThreadSetServer = 0x29, "thread_set_server";
+    /// `thread_get_client(rdi reference)` → rsi 1 if the caller is the sender: parks the client end of the connection
+    /// in a reference; the server waits.
+    ThreadGetClient = 0x2a, "thread_get_client";
+    /// `thread_set_client(rdi reference, rsi 1 for the sender)`: takes a parked client end up; one at hand is broken.
+    ThreadSetClient = 0x2b, "thread_set_client";
+    /// `thread_interrupt(rdi thread)`: posts an `Interrupt` exception; never on oneself.
+    ThreadInterrupt = 0x2c, "thread_interrupt";
+    /// Exceptions go to the caller's own handlers first; asynchronous ones that were deferred come now.
+    ThreadEnableExceptions = 0x2d, "thread_enable_exceptions";
+    /// Asynchronous exceptions are deferred, synchronous ones go to the keeper.
+    ThreadDisableExceptions = 0x2e, "thread_disable_exceptions";
 
     #[allow(missing_docs)] RegionCreate = 0x30, "region_create";
     #[allow(missing_docs)] RegionDestroy = 0x31, "region_destroy";
@@ -138,6 +149,15 @@ calls! {
     ReferenceHash = 0x96, "reference_hash";
     /// `reference_locate(rdi reference, rsi region)` → rdi offset of the target in the region, or `NotFound`.
     ReferenceLocate = 0x97, "reference_locate";
+
+    /// `thread_get_handlers(rdi buffer)`: the caller's own [`crate::Handlers`].
+    ThreadGetHandlers = 0xa0, "thread_get_handlers";
+    /// `thread_set_handlers(rdi buffer)`.
+    ThreadSetHandlers = 0xa1, "thread_set_handlers";
+    /// `thread_get_saved_state(rdi buffer)`: the caller's own [`crate::SavedArea`].
+    ThreadGetSavedState = 0xa2, "thread_get_saved_state";
+    /// `thread_set_saved_state(rdi buffer)`.
+    ThreadSetSavedState = 0xa3, "thread_set_saved_state";
 }
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};

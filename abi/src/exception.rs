@@ -67,6 +67,14 @@ impl ExceptionCode {
     pub const fn is_debug(self) -> bool {
         matches!(self, Self::Debug | Self::Breakpoint)
     }
+
+    /// Posted by somebody else; deferred until the thread can take it. Nobody but its own handler is asked.
+    pub const ASYNCHRONOUS: [Self; 3] = [Self::Interrupt, Self::ClientAlert, Self::ServerAlert];
+
+    /// Its bit in `PendingException::deferred`.
+    pub const fn bit(self) -> u32 {
+        1 << self as u32
+    }
 }
 
 codes! {

@@ -41,7 +41,7 @@ pub mod group {
     pub const DEBUG: u64 = 1 << 7;
     /// Thread: vector state. Without it the buffer need only reach up to [`ThreadState::vectors`].
     pub const VECTORS: u64 = 1 << 8;
-    /// Thread: direction of its client connection.
+    /// Thread: direction of its client connection, and how many ends it has parked.
     pub const DIRECTION: u64 = 1 << 9;
     /// Everything.
     pub const ALL: u64 = (1 << 10) - 1;
@@ -279,7 +279,7 @@ state_struct! {
         offset: u64,
         /// Protection bits.
         access: u32,
-        /// Asynchronous exceptions that wait until exceptions are enabled: bit *n* for code *n*.
+        /// Asynchronous exceptions that wait until exceptions are enabled and there is a handler: bit *n* for code *n*.
         deferred: u32,
     }
 }
@@ -310,8 +310,12 @@ state_struct! {
         saved: SavedArea,
         /// Pending and deferred exceptions.
         exception: PendingException,
-        /// Always 0; aligns what follows.
-        reserved: u64,
+        /// Client ends of connections that it has parked: while there are any, a server that names it is not told that
+        /// it has left. (Group DIRECTION.)
+        parked_client_ends: u32,
+        /// Server ends that it has parked: whoever takes its client end up finds out by that whether the server still
+        /// has the other one. (Group DIRECTION.)
+        parked_server_ends: u32,
         /// FXSAVE image.
         vectors: [u8; VECTORS_SIZE],
     }

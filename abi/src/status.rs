@@ -34,7 +34,8 @@ statuses! {
     NotFound = 5, "not found";
     /// References compared lead to different flobs.
     Different = 6, "different";
-    /// `timer_wait`, `interrupt_wait`: ended by `thread_interrupt`.
+    /// For handlers of `thread_interrupt` that end the interrupted call instead of letting it run again: they set it in
+    /// the saved area. The kernel itself restarts every call.
     Interrupted = 7, "interrupted";
     /// Connect: the reference names no port that exists.
     ConnectInvalidDestination = 16, "invalid destination";

@@ -56,11 +56,16 @@ impl<M: Machine> Kernel<M> {
     fn signal_sleeper(&mut self, sleeper: ThreadId, condition: FlobId) -> bool {
         let fits = self.stage_fits(sleeper, condition);
         if fits {
-            let registers = &mut self.thread_mut(sleeper).context.registers;
-            registers.rax = Call::MutexLock as u64;
-            registers.rdi = registers.rsi;
+            self.begin_lock(sleeper);
         }
         self.wake(sleeper);
         fits
+    }
+
+    /// The last stage of `condition_wait`: to lock the mutex.
+    pub(crate) fn begin_lock(&mut self, sleeper: ThreadId) {
+        let registers = &mut self.thread_mut(sleeper).context.registers;
+        registers.rax = Call::MutexLock as u64;
+        registers.rdi = registers.rsi;
     }
 }

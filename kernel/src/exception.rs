@@ -26,6 +26,8 @@ enum Whom {
     Nobody { space: FlobId },
     /// Nobody: what was missing is there by now.
     Over,
+    /// The thread itself, once it can: the exception is asynchronous.
+    Later,
 }
 
 impl<M: Machine> Kernel<M> {
@@ -109,6 +111,11 @@ impl<M: Machine> Kernel<M> {
             Some(Whom::Port(port)) => self.ask(thread, port),
             Some(Whom::Handler(handler)) => self.enter_handler(thread, handler),
             Some(Whom::Nobody { space }) => self.wait(thread, space),
+            Some(Whom::Later) => {
+                let exception = &mut self.thread_mut(thread).exception;
+                exception.deferred |= 1_u32.unbounded_shl(exception.code) & crate::asynchronous::DEFERRABLE;
+                self.end_exception(thread);
+            }
             None => {}
         }
     }
@@ -137,6 +144,9 @@ impl<M: Machine> Kernel<M> {
         if let Some(handler) = self.handler(thread, code) {
             return Some(Whom::Handler(handler));
         }
+        if ExceptionCode::ASYNCHRONOUS.contains(&code) {
+            return Some(Whom::Later);
+        }
         Some(self.live(keeper).map_or(Whom::Nobody { space }, Whom::Port))
     }
 
@@ -155,10 +165,11 @@ impl<M: Machine> Kernel<M> {
             // Only what is executed again may pass a breakpoint.
             self.thread_mut(thread).context.registers.rflags = rflags;
         }
+        self.take_deferred(thread);
     }
 
     /// The thread's own handler for an exception, if it has one and wants it.
-    fn handler(&self, thread: ThreadId, code: ExceptionCode) -> Option<u64> {
+    pub(crate) fn handler(&self, thread: ThreadId, code: ExceptionCode) -> Option<u64> {
         let record = self.thread(thread);
         let handler = match code {
             ExceptionCode::Interrupt => record.handlers.interrupt,
@@ -209,7 +220,7 @@ impl<M: Machine> Kernel<M> {
         (registers.rsi, registers.rdi, registers.r11) = (saved.rsi, saved.rdi, saved.r11);
         registers.rip = saved.rip;
         registers.rflags = crate::thread::settable_rflags(saved.rflags);
-        record.flags |= thread_flag::EXCEPTIONS_ENABLED;
+        self.enable_exceptions(thread);
     }
 
     /// A server answers the exception it holds: it ends, if the number fits; a denial may be lifted. False if this answers

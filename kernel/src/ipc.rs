@@ -148,13 +148,17 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The live peer; or how the step ends without one. A server that lives but does not name its client has parked the
-    /// connection: the client waits for it. A client that does not name its server has left.
+    /// connection: the client waits for it. A client that does not name its server has left, unless it has parked ends.
     fn peer_or(&self, thread: ThreadId, side: Side) -> Result<ThreadId, StepDone> {
         if let Some(peer) = self.peer(thread, side) {
             return Ok(peer);
         }
         match self.named_peer(thread, side) {
-            Some(peer) if peer != thread && side == Side::Client => Err(StepDone::Wait(peer.into())),
+            Some(peer)
+                if peer != thread && (side == Side::Client || self.thread(peer).parked_client_ends > 0) =>
+            {
+                Err(StepDone::Wait(peer.into()))
+            }
             _ => Err(StepDone::Finish(
                 self.disconnect_status(thread, side).unwrap_or(Status::ReceiveDisconnected),
             )),

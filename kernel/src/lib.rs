@@ -15,6 +15,7 @@ extern crate alloc;
 extern crate std;
 
 mod arena;
+mod asynchronous;
 mod boot;
 mod condition;
 mod device;
@@ -28,7 +29,9 @@ mod lookup;
 pub mod machine;
 mod mapping;
 mod mutex;
+mod oneself;
 mod outcome;
+mod parking;
 mod port;
 mod record;
 mod reference;

@@ -200,6 +200,8 @@ pub(crate) struct Thread {
     pub server_peer: Option<FlobId>,
     pub idempotent_client: Option<FlobId>,
     pub idempotent_server: Option<FlobId>,
+    pub parked_client_ends: u32,
+    pub parked_server_ends: u32,
     /// The region whose keeper has this thread's exception in its hands, and so may lift a denial of that region and
     /// of no other. Derived: without it a lift is a mere retry.
     pub lift: Option<FlobId>,
@@ -230,6 +232,8 @@ impl Thread {
             server_peer: None,
             idempotent_client: None,
             idempotent_server: None,
+            parked_client_ends: 0,
+            parked_server_ends: 0,
             lift: None,
             queue: Queue::None,
             node: Node::ALONE,

@@ -127,6 +127,9 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn move_flob(&mut self, thread: ThreadId, args: Args, kind: FlobKind) -> Outcome {
         let space = self.own_space(thread)?;
         let id = self.find(space, args.rdi, kind, Protection::WRITE)?;
+        if id == thread.into() {
+            return Trap::misuse(Misuse::CurrentThread, args.rdi);
+        }
         let to = self.place_at(space, args.rsi, kind, Protection::WRITE)?;
         let Some(from) = self.place_of(id) else { return Trap::misuse(Misuse::NoFlob, args.rdi) };
         if to == from {

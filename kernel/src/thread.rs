@@ -1,15 +1,13 @@
-//! Threads: their state as it is exported and set, stopping, and calls about oneself.
+//! Threads: their state as it is exported and set, and stopping.
 
 use flob_abi::memory::{USER_END, is_canonical};
 use flob_abi::{
-    DebugRegisters, ExceptionCode, FlobKind, MAX_PRIORITY, Misuse, Protection, Registers, Status,
-    ThreadState, group, thread_flag,
+    DebugRegisters, ExceptionCode, MAX_PRIORITY, Registers, Status, ThreadState, group, thread_flag,
 };
 
 use crate::ipc::Side;
 use crate::kernel::Kernel;
 use crate::machine::{INITIAL_RFLAGS, Machine};
-use crate::outcome::{Args, Done, Outcome, SUCCESS, Trap};
 use crate::record::{FlobId, Queue, ThreadId};
 use crate::state::NewLinks;
 
@@ -46,7 +44,8 @@ impl<M: Machine> Kernel<M> {
             handlers: thread.handlers,
             saved: thread.saved,
             exception: thread.exception,
-            reserved: 0,
+            parked_client_ends: thread.parked_client_ends,
+            parked_server_ends: thread.parked_server_ends,
             vectors: thread.context.vectors,
         }
     }
@@ -135,12 +134,14 @@ impl<M: Machine> Kernel<M> {
 
     fn apply_groups(&mut self, id: ThreadId, state: &ThreadState, mask: u64) {
         let thread = self.thread_mut(id);
-        let mut copy_flags = |bits: u32| thread.flags = thread.flags & !bits | state.flags & bits;
+        let flags = |old: u32, bits: u32| old & !bits | state.flags & bits;
         if mask & group::CONTROL != 0 {
-            copy_flags(thread_flag::STOPPED | thread_flag::EXCEPTIONS_ENABLED);
+            thread.flags = flags(thread.flags, thread_flag::STOPPED | thread_flag::EXCEPTIONS_ENABLED);
         }
         if mask & group::DIRECTION != 0 {
-            copy_flags(thread_flag::CLIENT_SENDS);
+            thread.flags = flags(thread.flags, thread_flag::CLIENT_SENDS);
+            thread.parked_client_ends = state.parked_client_ends;
+            thread.parked_server_ends = state.parked_server_ends;
         }
         if mask & group::REGISTERS != 0 {
             let rflags = settable_rflags(state.registers.rflags);
@@ -161,6 +162,7 @@ impl<M: Machine> Kernel<M> {
         }
         if mask & group::EXCEPTION != 0 {
             thread.exception = state.exception;
+            thread.exception.deferred &= crate::asynchronous::DEFERRABLE;
         }
         if mask & group::DEBUG != 0 {
             thread.context.debug = DebugRegisters {
@@ -191,59 +193,6 @@ impl<M: Machine> Kernel<M> {
         }
         self.pass_on(woken);
     }
-
-    /// `thread_self`.
-    pub(crate) fn thread_self(&mut self, thread: ThreadId, _: Args) -> Outcome {
-        let record = self.thread_mut(thread);
-        record.context.registers.rdi = record.own_address;
-        SUCCESS
-    }
-
-    /// `thread_return_from_exception`.
-    pub(crate) fn thread_return_from_exception(&mut self, thread: ThreadId, _: Args) -> Outcome {
-        self.return_from_exception(thread);
-        Ok(Done::Kept)
-    }
-
-    /// `thread_get_server`: parks the server end of the connection in a reference.
-    pub(crate) fn thread_get_server(&mut self, thread: ThreadId, args: Args) -> Outcome {
-        let space = self.own_space(thread)?;
-        let id = self.find(space, args.rdi, FlobKind::Reference, Protection::WRITE)?;
-        let link = self.peer(thread, Side::Server).map(FlobId::from);
-        *self.peer_link(thread, Side::Server) = None;
-        if let Some(reference) = self.reference_mut(id) {
-            reference.target = link;
-        }
-        SUCCESS
-    }
-
-    /// `thread_set_server`: takes a parked connection up; one at hand is broken.
-    pub(crate) fn thread_set_server(&mut self, thread: ThreadId, args: Args) -> Outcome {
-        let space = self.own_space(thread)?;
-        let target = self.find_target(space, args.rdi)?;
-        if target.is_some_and(|target| target.as_thread().is_none()) {
-            return Trap::misuse(Misuse::WrongReference, args.rdi);
-        }
-        self.set_peer(thread, Side::Server, Some(target));
-        if let Some(client) = target.and_then(FlobId::as_thread) {
-            self.adopt(client, thread);
-        }
-        SUCCESS
-    }
-
-    /// A client whose connection another thread had parked belongs to this server from now on.
-    fn adopt(&mut self, client: ThreadId, server: ThreadId) {
-        let Some(old) = self.live_thread(self.thread(client).client_peer) else { return };
-        if old == server || self.peer(client, Side::Client).is_some() {
-            return;
-        }
-        *self.peer_link(client, Side::Client) = Some(server.into());
-        let waits =
-            self.thread(client).waiting_for == Some(old.into()) && !self.thread(client).has_exception();
-        if waits && self.disconnect_status(client, Side::Client).is_some() {
-            self.wait(client, server.into());
-        }
-    }
 }
 
 /// What becomes of a thread's rank when its state is set.
@@ -258,14 +207,12 @@ enum Rank {
 fn is_valid(state: &ThreadState, mask: u64) -> bool {
     let has = |group: u64| mask & group != 0;
     let registers = &state.registers;
-    let handlers = &state.handlers;
     let canonical = |addresses: &[u64]| addresses.iter().all(|address| is_canonical(*address));
     mask & !group::ALL == 0
         && (!has(group::CONTROL | group::DIRECTION) || state.flags & !thread_flag::ALL == 0)
         && (!has(group::SCHEDULING) || state.priority <= MAX_PRIORITY)
         && (!has(group::REGISTERS) || canonical(&[registers.rip, registers.fs_base, registers.gs_base]))
-        && (!has(group::HANDLERS)
-            || canonical(&[handlers.trap, handlers.interrupt, handlers.client_alert, handlers.server_alert]))
+        && (!has(group::HANDLERS) || crate::oneself::are_canonical(&state.handlers))
         && (!has(group::SAVED) || is_canonical(state.saved.rip))
         && (!has(group::EXCEPTION)
             || state.exception.code == 0

@@ -188,6 +188,7 @@ impl<M: Machine> Kernel<M> {
             self.thread_mut(thread).waiting_for = None;
             self.dispatch_exception(thread);
         }
+        self.take_deferred(thread);
         self.make_ready(thread);
     }
 

@@ -101,6 +101,20 @@ fn links_address(links: &[u64]) -> u64 {
     if links.is_empty() { 0 } else { links.as_ptr().expose_provenance() as u64 }
 }
 
+/// A call that fills a struct of the caller's own: get_handlers, get_saved_state.
+pub fn get_own<S: FromBytes + IntoBytes>(call: Call) -> Result<S, Status> {
+    let mut value = S::new_zeroed();
+    let buffer = value.as_mut_bytes().as_mut_ptr().expose_provenance() as u64;
+    // SAFETY: these calls write one struct of the type that the caller asks for, into a buffer of ours.
+    unsafe { enter(u64::from(call as u32), [buffer, 0, 0, 0, 0, 0]) }.result()?;
+    Ok(value)
+}
+
+/// A call that reads a struct of the caller's own: set_handlers, set_saved_state.
+pub fn set_own<S: IntoBytes + Immutable>(call: Call, value: &S) -> Result<(), Status> {
+    plain(u64::from(call as u32), value.as_bytes().as_ptr().expose_provenance() as u64, 0).result()
+}
+
 /// `region_search` from `offset` over `size` bytes. Returns how many entries were filled and the range that is left.
 pub fn region_search(
     region: u64,

@@ -7,6 +7,7 @@
 extern crate alloc;
 
 pub mod call;
+pub mod exception;
 pub mod flob;
 pub mod heap;
 pub mod ipc;

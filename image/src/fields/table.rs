@@ -286,7 +286,22 @@ pub(super) const THREAD: &[Field] = &[
     at!(ThreadState, exception.offset, 8, group::EXCEPTION, Hex, "In the region whose keeper is asked"),
     at!(ThreadState, exception.access, 4, group::EXCEPTION, Protection, "The access that failed"),
     at!(ThreadState, exception.deferred, 4, group::EXCEPTION, Hex, "Exceptions that wait: bit n for code n"),
-    fixed("reserved", offset_of!(ThreadState, reserved), 8, 0, "Always 0"),
+    at!(
+        ThreadState,
+        parked_client_ends,
+        4,
+        group::DIRECTION,
+        Decimal,
+        "Client ends of connections that it parked"
+    ),
+    at!(
+        ThreadState,
+        parked_server_ends,
+        4,
+        group::DIRECTION,
+        Decimal,
+        "Server ends of connections that it parked"
+    ),
     vector!("fcw", 0, 2, Hex, "x87 control word"),
     vector!("fsw", 2, 2, Hex, "x87 status word"),
     vector!("ftw", 4, 1, Hex, "x87 registers in use, a bit each"),

@@ -121,13 +121,19 @@ const PAIRS: [(usize, usize, &str); 4] = [
     (thread_link::IDEMPOTENT_SERVER, thread_link::IDEMPOTENT_CLIENT, "idempotent_server"),
 ];
 
+/// Whether a thread is away from connections in which it is the client.
+fn has_parked(client: &Flob) -> bool {
+    matches!(&client.state, State::Thread(state) if state.parked_client_ends > 0)
+}
+
 fn connections(environment: &Environment, flob: &Flob, findings: &mut Vec<Finding>) {
     for (own, peers, link_name) in PAIRS {
         let Link::Flob(place) = link(flob, own) else { continue };
         let Some(peer) = environment.flob(*place) else { continue };
         let answered = link(peer, peers) == &Link::Flob(flob.place);
         // A server may have parked its end in a reference to the client.
-        let parked = own == thread_link::CLIENT_PEER && is_parked(environment, flob.place);
+        let parked = own == thread_link::CLIENT_PEER && is_parked(environment, flob.place)
+            || own == thread_link::SERVER_PEER && has_parked(peer);
         if peer.state.kind() == FlobKind::Thread && !answered && !parked {
             let text = format!(
                 "`{link_name}` of the {} leads to the {}, which knows nothing of it",

@@ -147,6 +147,11 @@ impl Sim {
         assert_eq!(self.set_state(thread, &state, group::CONTROL, &[]), Status::Success);
     }
 
+    /// Lets a stopped thread go on with the flags that a state has.
+    pub fn resume_as(&mut self, thread: u64, state: &ThreadState) {
+        assert_eq!(self.set_state(thread, state, group::CONTROL, &[]), Status::Success);
+    }
+
     /// The same flob behind both references?
     pub fn same(&mut self, one: u64, other: u64) -> bool {
         self.call(Call::ReferenceCompare, &[one, other]) == Status::Success

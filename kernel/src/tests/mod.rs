@@ -10,10 +10,12 @@ mod sim;
 mod talk;
 mod workload;
 
+mod asynchronous;
 mod conditions;
 mod connections;
 mod exceptions;
 mod mutex;
+mod oneself;
 mod parking;
 mod regions;
 mod scheduling;

@@ -59,6 +59,18 @@ fn a_request_goes_to_another_server_when_the_woken_one_loses_its_space() {
 }
 
 #[test]
+fn a_request_goes_to_another_server_when_the_woken_one_is_interrupted() {
+    disturb_woken_server(|sim, server| {
+        let handler = sim.load(Program::new().end());
+        let mut state = sim.stop(server);
+        state.handlers.interrupt = handler;
+        state.flags = thread_flag::EXCEPTIONS_ENABLED;
+        sim.set_state(server, &state, group::HANDLERS | group::CONTROL, &[]);
+        sim.ok(Call::ThreadInterrupt, &[server]);
+    });
+}
+
+#[test]
 fn servers_without_a_space_get_no_requests() {
     let mut sim = Sim::new();
     let (set, port) = sim.make_port(1);

@@ -79,6 +79,11 @@ impl Sim {
         assert_eq!(self.kernel.current, Some(driver));
     }
 
+    /// Where the driver's own flob is.
+    pub fn driver_address(&mut self) -> u64 {
+        self.kernel.thread(self.driver).own_address
+    }
+
     pub fn registers(&mut self, thread: ThreadId) -> &mut Registers {
         &mut self.kernel.thread_mut(thread).context.registers
     }

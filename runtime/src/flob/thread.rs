@@ -53,6 +53,11 @@ impl FlobAt<Thread> {
         Ok(state.flags & thread_flag::STOPPED != 0)
     }
 
+    /// `thread_interrupt`: posts an `Interrupt` exception to it; not to the caller itself.
+    pub fn interrupt(self) -> Result<(), Status> {
+        call::run(Call::ThreadInterrupt, self.address(), 0)
+    }
+
     /// Lets it run. Exceptions are enabled if `exceptions_enabled` says so (the two flags are one group).
     pub fn resume(self, exceptions_enabled: bool) -> Result<(), Status> {
         let flags = if exceptions_enabled { thread_flag::EXCEPTIONS_ENABLED } else { 0 };
@@ -68,6 +73,19 @@ pub fn park_connection(reference: FlobAt<Reference>) -> Result<(), Status> {
 /// `thread_set_server`: takes a parked connection up.
 pub fn take_connection(reference: FlobAt<Reference>) -> Result<(), Status> {
     call::run(Call::ThreadSetServer, reference.address(), 0)
+}
+
+/// `thread_get_client`: parks the client end of the caller's connection in `reference`; the server waits. Returns whether
+/// the caller is the sender, for [`take_client_end`].
+pub fn park_client_end(reference: FlobAt<Reference>) -> Result<bool, Status> {
+    let outcome = call::plain(u64::from(Call::ThreadGetClient as u32), reference.address(), 0);
+    let [_, sends, ..] = outcome.values;
+    outcome.result().map(|()| sends != 0)
+}
+
+/// `thread_set_client`: takes a parked client end up, as the sender or the receiver that it was.
+pub fn take_client_end(reference: FlobAt<Reference>, sends: bool) -> Result<(), Status> {
+    call::run(Call::ThreadSetClient, reference.address(), u64::from(sends))
 }
 
 /// `thread_self`: the caller's own flob.
