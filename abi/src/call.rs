@@ -87,12 +87,16 @@ calls! {
     #[allow(missing_docs)] RegionSetState = 0x35, "region_set_state";
     /// `region_search(rdi region, rsi offset, rdx size, r10 array, r8 entries)` → rsi, rdx, r10, r8 what is left.
     RegionSearch = 0x36, "region_search";
+    /// `region_protect(rdi region, rsi protection)`: what importers may do at most, from now on.
+    RegionProtect = 0x37, "region_protect";
 
     #[allow(missing_docs)] MappingCreate = 0x40, "mapping_create";
     #[allow(missing_docs)] MappingDestroy = 0x41, "mapping_destroy";
     #[allow(missing_docs)] MappingMove = 0x42, "mapping_move";
     #[allow(missing_docs)] MappingGetState = 0x44, "mapping_get_state";
     #[allow(missing_docs)] MappingSetState = 0x45, "mapping_set_state";
+    /// `mapping_protect(rdi mapping, rsi protection)`: what is allowed through it, from now on.
+    MappingProtect = 0x46, "mapping_protect";
 
     #[allow(missing_docs)] PortCreate = 0x50, "port_create";
     #[allow(missing_docs)] PortDestroy = 0x51, "port_destroy";
@@ -149,6 +153,8 @@ calls! {
     ReferenceHash = 0x96, "reference_hash";
     /// `reference_locate(rdi reference, rsi region)` → rdi offset of the target in the region, or `NotFound`.
     ReferenceLocate = 0x97, "reference_locate";
+    /// `reference_check(rdi reference)` → `NullReference` if it names nothing, or something that is gone.
+    ReferenceCheck = 0x98, "reference_check";
 
     /// `thread_get_handlers(rdi buffer)`: the caller's own [`crate::Handlers`].
     ThreadGetHandlers = 0xa0, "thread_get_handlers";

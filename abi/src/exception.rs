@@ -108,6 +108,8 @@ codes! {
         InvalidAddress = 13, "invalid address";
         /// A device that the space was not granted.
         NotGranted = 14, "not granted";
+        /// Protection bits that do not exist.
+        InvalidProtection = 15, "invalid protection";
     }
 }
 

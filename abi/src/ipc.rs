@@ -1,21 +1,38 @@
 //! IPC calls are *sets of steps*: the call number says which steps are left, and each step that is done takes its
 //! bit out of `rax`. So every combination is one mechanism, and the registers of a blocked thread say exactly
-//! what is left of its call (the *stage*).
+//! what is left of its call (the *stage*). The combinations that have names are in [`named`].
 //!
 //! | register | in | while it runs and on return |
 //! |---|---|---|
-//! | rdi | client, CONNECT: address of a reference to the port; server, WAIT: address of the port set | after WAIT: alias of the port |
+//! | rdi | client, CONNECT, ONE_WAY, CALL: address of a reference to the port; server, WAIT: address of the port set | after WAIT: alias of the port |
 //! | rsi, rdx | send buffer and bytes | what is left |
 //! | r10, r8 | array of addresses of reference flobs to send and how many | what is left |
 //! | r9, rbx | receive buffer and bytes of room | what is left |
 //! | r12, r13 | array of addresses of reference flobs to receive into and how many | what is left |
-//! | r14, r15 | reserved for scatter tables: 0 | |
+//! | r14, r15 | tables of further send and receive buffers ([`table`]), 0 for none | what is left |
 //! | rbp | after WAIT: the [`Flavour`] | |
 //!
-//! Steps are done in this order: REPLY, CONNECT, ACKNOWLEDGE, SEND, OVER, DISCONNECT, WAIT, RECEIVE.
+//! Steps are done in this order: REPLY, CONNECT, ACKNOWLEDGE, SEND, OVER, DISCONNECT, WAIT, RECEIVE. ONE_WAY, CALL and
+//! ALERT stand alone.
+//!
+//! **The short form** ([`SHORT`] in the call number): a message is the eight words in rsi, rdx, r10, r8, r9, rbx, r12
+//! and r13, in this order, on both ways: what is received overwrites what was sent. `r14` is 0 before and says
+//! afterwards how many bytes have come. No memory is touched, unless the other end uses the long form: that one
+//! receives the words as 64 bytes, all or none, and of what it sends the first 64 bytes become words.
+//!
+//! **Requests without a connection** (one-way, idempotent, exceptions) are delivered whole, at once; what is beyond the
+//! receiver's room, [`MAX_REQUEST`] bytes, [`MAX_REQUEST_REFERENCES`] references or [`MAX_REQUEST_BUFFERS`] buffers is
+//! silently left out. Only a connection carries messages of any length.
+
+mod named;
+
+pub use named::*;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The bit that makes a call number a set of IPC steps.
 pub const IPC: u64 = 0x1000;
+/// The caller uses the short form: words in registers.
+pub const SHORT: u64 = 0x2000;
 /// The caller acts as the server end of its connection (else as the client end).
 pub const SERVER: u64 = 1 << 0;
 /// Server: answer the idempotent request (for an exception: an [`crate::ExceptionReply`]).
@@ -34,17 +51,67 @@ pub const DISCONNECT: u64 = 1 << 6;
 pub const WAIT: u64 = 1 << 7;
 /// Receive until the peer says over, the room is full or the connection ends.
 pub const RECEIVE: u64 = 1 << 8;
+/// Client: send a request at most once, without an answer; done when a server has it.
+pub const ONE_WAY: u64 = 1 << 9;
+/// Client: put an idempotent request and wait for its reply; put again whenever that may have been lost.
+pub const CALL: u64 = 1 << 10;
+/// Send an asynchronous exception to the peer of the connection.
+pub const ALERT: u64 = 1 << 11;
 /// All step bits.
-pub const STEPS: u64 = 0x1ff;
+pub const STEPS: u64 = 0xfff;
 
-/// The standard client call: request and reply.
-pub const CLIENT_CALL: u64 = IPC | CONNECT | SEND | OVER | RECEIVE;
-/// The standard server loop: take the direction, send the reply, wait for and receive the next request.
-pub const SERVER_ANSWER: u64 = IPC | SERVER | ACKNOWLEDGE | SEND | WAIT | RECEIVE;
-/// The server's first wait.
-pub const SERVER_WAIT: u64 = IPC | SERVER | WAIT | RECEIVE;
-/// The keeper's loop: answer an exception and wait for the next request of any flavour.
-pub const SERVER_REPLY: u64 = IPC | SERVER | REPLY | WAIT | RECEIVE;
+/// Most bytes of a request, or its reply, without a connection.
+pub const MAX_REQUEST: usize = 4096;
+/// Most references of such a request or reply.
+pub const MAX_REQUEST_REFERENCES: usize = 4;
+/// Most buffers that such a request or reply is gathered from, or scattered to.
+pub const MAX_REQUEST_BUFFERS: usize = 16;
+/// Words of a message in the short form.
+pub const SHORT_WORDS: usize = 8;
+/// Bytes of a message in the short form.
+pub const SHORT_BYTES: usize = 8 * SHORT_WORDS;
+
+/// An entry of a table of buffers. 16 bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Buffer {
+    /// Where it begins.
+    pub address: u64,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+/// Bits of an address in `r14` and `r15`; the rest is the number of entries.
+const TABLE_SHIFT: u32 = 48;
+
+/// What goes into `r14` or `r15`: the address of an array of [`Buffer`]s, used one after the other once the first buffer
+/// is used up, and how many there are (at most 65535).
+pub const fn table(address: u64, entries: u16) -> u64 {
+    address & ((1 << TABLE_SHIFT) - 1) | (entries as u64) << TABLE_SHIFT
+}
+
+/// The address of the next entry in `r14` or `r15`.
+pub const fn table_address(table: u64) -> u64 {
+    table & ((1 << TABLE_SHIFT) - 1)
+}
+
+/// How many entries are left in `r14` or `r15`.
+pub const fn table_entries(table: u64) -> u64 {
+    table >> TABLE_SHIFT
+}
+
+/// The same table without its first entries.
+pub const fn table_behind(table: u64, entries: u64) -> u64 {
+    let left = table_entries(table).saturating_sub(entries);
+    let address = table_address(table).wrapping_add(entries.wrapping_mul(16));
+    address & ((1 << TABLE_SHIFT) - 1) | left << TABLE_SHIFT
+}
+
+/// The first of the steps left of an IPC call.
+pub const fn next_step(call: u64) -> Option<u64> {
+    let steps = call & STEPS & !SERVER;
+    if call & IPC == 0 || steps == 0 { None } else { Some(steps & steps.wrapping_neg()) }
+}
 
 /// How a request came to a server; in `rbp` after WAIT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,19 +138,23 @@ impl Flavour {
 }
 
 /// Whether a set of steps means anything: at least one step, client steps for the client, server steps for the
-/// server, no reply together with an acknowledge or send.
+/// server, no reply together with an acknowledge or send, nothing beside what stands alone.
 pub const fn is_valid(call: u64) -> bool {
     let steps = call & STEPS;
     let server = steps & SERVER != 0;
-    let only_steps = call & !(IPC | STEPS) == 0 && call & IPC != 0;
+    let only_steps = call & !(IPC | SHORT | STEPS) == 0 && call & IPC != 0;
     let some_step = steps & !SERVER != 0;
-    let right_side = if server { steps & CONNECT == 0 } else { steps & (REPLY | WAIT) == 0 };
+    let right_side =
+        if server { steps & (CONNECT | ONE_WAY | CALL) == 0 } else { steps & (REPLY | WAIT) == 0 };
     let reply_alone = steps & REPLY == 0 || steps & (ACKNOWLEDGE | SEND | OVER) == 0;
     let connects_as_sender = steps & CONNECT == 0 || steps & ACKNOWLEDGE == 0;
     let receives_from_somebody = steps & DISCONNECT == 0 || steps & RECEIVE == 0 || steps & WAIT != 0;
     let turned_before_receive =
         steps & RECEIVE == 0 || steps & (WAIT | OVER) != 0 || steps & (SEND | ACKNOWLEDGE | CONNECT) == 0;
+    let alone = steps & (ONE_WAY | CALL | ALERT);
+    let stands_alone = alone == 0 || steps & !SERVER == alone && alone & (alone - 1) == 0;
     only_steps
+        && stands_alone
         && some_step
         && right_side
         && reply_alone

@@ -37,7 +37,9 @@ statuses! {
     /// For handlers of `thread_interrupt` that end the interrupted call instead of letting it run again: they set it in
     /// the saved area. The kernel itself restarts every call.
     Interrupted = 7, "interrupted";
-    /// Connect: the reference names no port that exists.
+    /// `reference_check`: the reference names nothing, or a flob that was destroyed.
+    NullReference = 8, "null reference";
+    /// Connect, one-way send, idempotent call: the reference names no port that exists.
     ConnectInvalidDestination = 16, "invalid destination";
     /// Send: the connection ended before everything was taken.
     SendDisconnected = 17, "send: disconnected";
@@ -51,6 +53,8 @@ statuses! {
     ReceiveMoreData = 21, "receive: more data";
     /// Receive: the reference list is full and there are more.
     ReceiveMoreReferences = 22, "receive: more references";
+    /// Alert: nobody is at the other end; the connection ended, or is parked there.
+    AlertDisconnected = 23, "alert: disconnected";
 }
 
 impl Status {

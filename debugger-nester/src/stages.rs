@@ -45,7 +45,8 @@ impl Points {
 }
 
 /// Steps of an IPC call, as they are done.
-const STEPS: [(u64, &str); 8] = [
+const STEPS: [(u64, &str); 12] = [
+    (ipc::SHORT, "short"),
     (ipc::REPLY, "reply"),
     (ipc::CONNECT, "connect"),
     (ipc::ACKNOWLEDGE, "acknowledge"),
@@ -54,13 +55,16 @@ const STEPS: [(u64, &str); 8] = [
     (ipc::DISCONNECT, "disconnect"),
     (ipc::WAIT, "wait"),
     (ipc::RECEIVE, "receive"),
+    (ipc::ONE_WAY, "one-way"),
+    (ipc::CALL, "call"),
+    (ipc::ALERT, "alert"),
 ];
 
 fn name(stage: Stage) -> String {
     match stage {
         Stage::Running => "running".to_string(),
         Stage::Exception => "exception".to_string(),
-        Stage::Call(number) if number & ipc::IPC != 0 && number < ipc::IPC << 1 => ipc_name(number),
+        Stage::Call(number) if number & ipc::IPC != 0 && number < ipc::SHORT << 1 => ipc_name(number),
         Stage::Call(number) => Call::from_number(number)
             .map_or_else(|| format!("call {number:#x}"), |call| call.name().to_string()),
     }

@@ -81,6 +81,8 @@ impl<M: Machine> Kernel<M> {
             Call::ThreadGetSavedState => self.thread_get_saved_state(thread, args),
             Call::ThreadSetSavedState => self.thread_set_saved_state(thread, args),
             Call::RegionSearch => self.region_search(thread, args),
+            Call::RegionProtect => self.region_protect(thread, args),
+            Call::MappingProtect => self.mapping_protect(thread, args),
             Call::MutexLock => self.mutex_lock(thread, args),
             Call::MutexTryLock => self.mutex_trylock(thread, args),
             Call::MutexUnlock => self.mutex_unlock(thread, args),
@@ -93,6 +95,7 @@ impl<M: Machine> Kernel<M> {
             Call::ReferenceType => self.reference_type(thread, args),
             Call::ReferenceHash => self.reference_hash(thread, args),
             Call::ReferenceLocate => self.reference_locate(thread, args),
+            Call::ReferenceCheck => self.reference_check(thread, args),
             _ => Trap::misuse(Misuse::UnknownCall, u64::from(number)),
         }
     }

@@ -63,7 +63,9 @@ impl<M: Machine> Kernel<M> {
                 ipc::OVER => self.step_over(thread, side),
                 ipc::DISCONNECT => self.step_disconnect(thread, side),
                 ipc::WAIT => self.step_wait(thread),
-                _ => self.step_receive(thread, side),
+                ipc::RECEIVE => self.step_receive(thread, side),
+                ipc::ALERT => Ok(self.step_alert(thread, side)),
+                _ => self.step_request(thread),
             }?;
             match done {
                 StepDone::Next => self.thread_mut(thread).context.registers.rax &= !step,
@@ -197,15 +199,6 @@ impl<M: Machine> Kernel<M> {
         Ok(StepDone::Next)
     }
 
-    /// Nobody wants the rest of a message.
-    fn drop_message(&mut self, sender: ThreadId) {
-        let registers = &mut self.thread_mut(sender).context.registers;
-        registers.rsi = registers.rsi.wrapping_add(registers.rdx);
-        registers.r10 = registers.r10.wrapping_add(registers.r8.wrapping_mul(8));
-        registers.rdx = 0;
-        registers.r8 = 0;
-    }
-
     /// SEND: until the peer has taken everything.
     fn step_send(&mut self, thread: ThreadId, side: Side) -> Result<StepDone, Trap> {
         let peer = match self.peer_or(thread, side) {
@@ -217,6 +210,7 @@ impl<M: Machine> Kernel<M> {
         }
         if self.waits_in(peer, side.other(), thread, ipc::ACKNOWLEDGE) {
             self.drop_message(thread);
+            return Ok(StepDone::Next);
         }
         if self.waits_in(peer, side.other(), thread, ipc::RECEIVE) {
             return match self.transfer(thread, peer, thread)? {
@@ -229,12 +223,8 @@ impl<M: Machine> Kernel<M> {
                 Moved::PeerFault => Ok(StepDone::Wait(peer.into())),
             };
         }
-        let registers = &self.thread(thread).context.registers;
-        if registers.rdx == 0 && registers.r8 == 0 {
-            Ok(StepDone::Next)
-        } else {
-            Ok(StepDone::Wait(peer.into()))
-        }
+        let more = crate::short::has_more(&self.thread(thread).context.registers);
+        Ok(if more { StepDone::Wait(peer.into()) } else { StepDone::Next })
     }
 
     /// OVER: the sender becomes the receiver once the peer acknowledges. A peer that receives has the whole message now.

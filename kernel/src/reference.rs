@@ -30,6 +30,15 @@ impl<M: Machine> Kernel<M> {
         if one == other { SUCCESS } else { status(Status::Different) }
     }
 
+    /// `reference_check`.
+    pub(crate) fn reference_check(&mut self, thread: ThreadId, args: Args) -> Outcome {
+        let space = self.own_space(thread)?;
+        match self.find_target(space, args.rdi)? {
+            Some(_) => SUCCESS,
+            None => status(Status::NullReference),
+        }
+    }
+
     /// `reference_type`.
     pub(crate) fn reference_type(&mut self, thread: ThreadId, args: Args) -> Outcome {
         let space = self.own_space(thread)?;

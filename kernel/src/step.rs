@@ -1,9 +1,6 @@
-//! Steps of IPC calls that concern who talks to whom: connect, wait, reply, disconnect. See [`flob_abi::ipc`].
+//! Steps of IPC calls that concern who talks to whom: connect, wait, disconnect, alert. See [`flob_abi::ipc`].
 
-use flob_abi::{
-    ExceptionMessage, ExceptionReply, FlobKind, Protection, Status, ipc, ipc::Flavour, thread_flag,
-};
-use zerocopy::IntoBytes;
+use flob_abi::{ExceptionCode, FlobKind, Protection, Status, ipc, ipc::Flavour, thread_flag};
 
 use crate::ipc::{Side, StepDone};
 use crate::kernel::Kernel;
@@ -13,14 +10,21 @@ use crate::outcome::Trap;
 use crate::record::{FlobId, Object, ThreadId};
 use crate::wait::next_step;
 
+impl Side {
+    /// The exception by which this end of a connection is alerted.
+    fn alert(self) -> ExceptionCode {
+        match self {
+            Self::Client => ExceptionCode::ClientAlert,
+            Self::Server => ExceptionCode::ServerAlert,
+        }
+    }
+}
+
 impl<M: Machine> Kernel<M> {
     /// CONNECT: to a server that waits, or wait for one.
     pub(crate) fn step_connect(&mut self, client: ThreadId) -> Result<StepDone, Trap> {
         self.disconnect(client, Side::Client);
-        let space = self.own_space(client)?;
-        let reference = self.thread(client).context.registers.rdi;
-        let target = self.find_target(space, reference)?;
-        let Some(port) = target.filter(|id| self.kind_of(*id) == Some(FlobKind::Port)) else {
+        let Some(port) = self.destination(client)? else {
             return Ok(StepDone::Finish(Status::ConnectInvalidDestination));
         };
         let Some(server) = self.waiting_server(port) else { return Ok(StepDone::Wait(port)) };
@@ -81,11 +85,12 @@ impl<M: Machine> Kernel<M> {
         let address = self.thread(server).context.registers.rdi;
         let set = self.find(space, address, FlobKind::PortSet, Protection::WRITE)?;
         let Some((client, port)) = self.first_client(set) else { return Ok(StepDone::Wait(set)) };
-        let done = if self.thread(client).has_exception() {
-            self.deliver_exception(server, client, port)
-        } else {
-            self.connect(client, server, port);
-            Ok(StepDone::Next)
+        let done = match self.flavour(client) {
+            Flavour::Reliable => {
+                self.connect(client, server, port);
+                Ok(StepDone::Next)
+            }
+            flavour => self.deliver(server, client, port, flavour),
         };
         // There may be more requests than wake-ups; and if this server cannot take its request, another one may.
         self.pass_on(Some(set));
@@ -113,107 +118,26 @@ impl<M: Machine> Kernel<M> {
         first
     }
 
-    /// The server receives a thread's exception as an idempotent request.
-    fn deliver_exception(
-        &mut self,
-        server: ThreadId,
-        client: ThreadId,
-        port: FlobId,
-    ) -> Result<StepDone, Trap> {
-        let exception = self.thread(client).exception;
-        let message = ExceptionMessage {
-            number: exception.number,
-            code: exception.code,
-            detail: exception.detail,
-            address: exception.address,
-            offset: exception.offset,
-            access: exception.access,
-            reserved: 0,
-        };
-        let space = self.own_space(server)?;
-        let registers = self.thread(server).context.registers;
-        let wanted = registers.rax & ipc::RECEIVE != 0;
-        let len = if wanted { message.as_bytes().len().min(registers.rbx as usize) } else { 0 };
-        let buffer = self.user_buffer(space, registers.r9, len, Protection::WRITE);
-        let buffer = if len == 0 { None } else { Some(buffer?) };
-        let reference = match wanted && registers.r13 > 0 {
-            true => {
-                let address = self.read_user(space, registers.r12)?;
-                Some(self.find(space, address, FlobKind::Reference, Protection::WRITE)?)
+    /// ALERT: an asynchronous exception for the peer.
+    pub(crate) fn step_alert(&mut self, thread: ThreadId, side: Side) -> StepDone {
+        match self.peer(thread, side) {
+            Some(peer) => {
+                self.post(peer, side.other().alert());
+                StepDone::Next
             }
-            false => None,
-        };
-        if let Some(buffer) = buffer {
-            self.write_buffer(buffer, message.as_bytes().get(..len).unwrap_or_default());
-        }
-        if let Some(reference) = reference.and_then(|id| self.reference_mut(id)) {
-            reference.target = Some(client.into());
-        }
-        let alias = self.port(port).map_or(0, |port| port.alias);
-        self.leave_queue(client);
-        let lift = self.denied_by(client, port);
-        let record = self.thread_mut(client);
-        record.idempotent_server = Some(server.into());
-        record.lift = lift;
-        self.wait(client, server.into());
-        let record = self.thread_mut(server);
-        record.idempotent_client = Some(client.into());
-        let registers = &mut record.context.registers;
-        registers.r9 = registers.r9.wrapping_add(len as u64);
-        registers.rbx = registers.rbx.wrapping_sub(len as u64);
-        if reference.is_some() {
-            registers.r12 = registers.r12.wrapping_add(8);
-            registers.r13 = registers.r13.wrapping_sub(1);
-        }
-        registers.rdi = alias;
-        registers.rbp = Flavour::Idempotent as u64;
-        Ok(StepDone::Finish(Status::Success))
-    }
-
-    /// A request that is not going to be answered is put again by its client.
-    pub(crate) fn drop_idempotent_client(&mut self, server: ThreadId) {
-        let client = self.thread(server).idempotent_client;
-        self.thread_mut(server).idempotent_client = None;
-        let Some(client) = self.live_thread(client) else { return };
-        if self.thread(client).idempotent_server != Some(server.into()) {
-            return;
-        }
-        self.ask_again(client, server);
-    }
-
-    /// A client whose request this server has dropped puts it again.
-    fn ask_again(&mut self, client: ThreadId, server: ThreadId) {
-        self.thread_mut(client).idempotent_server = None;
-        if self.thread(client).waiting_for == Some(server.into()) {
-            self.leave_queue(client);
-            self.thread_mut(client).waiting_for = None;
-            if self.thread(client).has_exception() && !self.thread(client).is_stopped() {
-                self.dispatch_exception(client);
-            }
+            None => StepDone::Finish(Status::AlertDisconnected),
         }
     }
 
-    /// REPLY: answers the idempotent request at hand, if there still is one.
-    pub(crate) fn step_reply(&mut self, server: ThreadId) -> Result<StepDone, Trap> {
-        let client = self.live_thread(self.thread(server).idempotent_client);
-        if let Some(client) = client {
-            let space = self.own_space(server)?;
-            let registers = self.thread(server).context.registers;
-            let mut reply = ExceptionReply::default();
-            let len = size_of::<ExceptionReply>().min(registers.rdx as usize);
-            if len > 0 {
-                let buffer = self.user_buffer(space, registers.rsi, len, Protection::READ)?;
-                self.read_buffer(buffer, reply.as_mut_bytes().get_mut(..len).unwrap_or_default());
-            }
-            self.thread_mut(server).idempotent_client = None;
-            if self.thread(client).idempotent_server == Some(server.into()) {
-                let answered = self.answer_exception(client, reply);
-                if !answered {
-                    self.ask_again(client, server);
-                }
+    /// A thread that is destroyed ends its connections, and its peers are alerted.
+    pub(crate) fn break_connections(&mut self, thread: ThreadId) {
+        for side in [Side::Client, Side::Server] {
+            let peer = self.peer(thread, side);
+            self.disconnect(thread, side);
+            if let Some(peer) = peer {
+                self.post(peer, side.other().alert());
             }
         }
-        Ok(StepDone::Next)
     }
 
     /// DISCONNECT.

@@ -184,8 +184,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn detach_thread(&mut self, id: FlobId) {
         let Some(id) = id.as_thread() else { return };
         let woken = self.woken_for(id);
-        self.disconnect(id, Side::Client);
-        self.disconnect(id, Side::Server);
+        self.break_connections(id);
         self.drop_idempotent_client(id);
         self.leave_queue(id);
         if self.current == Some(id) {

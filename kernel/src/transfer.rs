@@ -1,15 +1,17 @@
 //! Moving a message between two connected threads that stand at SEND and RECEIVE. Both threads' registers advance as it
 //! moves, so it can be left off and taken up after any page.
 
-use flob_abi::{ExceptionCode, FlobKind, PAGE_SIZE, Protection, Registers, Status};
+use flob_abi::{PAGE_SIZE, Protection, Registers, Status};
 
 use crate::kernel::Kernel;
 use crate::machine::Machine;
+use crate::message::{Cursor, is_short};
 use crate::outcome::Trap;
 use crate::record::ThreadId;
+use crate::short::has_more;
 use crate::user::Spot;
 
-/// Pages and references moved in one kernel entry at most.
+/// Pages, references and buffers of tables that one kernel entry goes through at most.
 const PARTS: usize = 8;
 
 /// How far a transfer came.
@@ -25,9 +27,9 @@ pub(crate) enum Moved {
 }
 
 /// Whose memory a trap is about.
-struct Blame {
-    thread: ThreadId,
-    trap: Trap,
+pub(crate) struct Blame {
+    pub thread: ThreadId,
+    pub trap: Trap,
 }
 
 impl<M: Machine> Kernel<M> {
@@ -52,36 +54,53 @@ impl<M: Machine> Kernel<M> {
         Ok(Moved::Some)
     }
 
-    /// A blocked thread's buffer is not there, or no buffer: it takes the exception itself.
-    fn peer_trap(&mut self, peer: ThreadId, trap: Trap) {
-        match trap {
-            Trap::Fault { address, access } => self.raise(peer, ExceptionCode::PageFault, 0, address, access),
-            Trap::Misuse { misuse, address } => {
-                self.raise(peer, ExceptionCode::Misuse, misuse as u32, address, Protection::NONE);
-            }
-            Trap::NoSpace => self.wake(peer),
-        }
-    }
-
-    /// One piece within a page on both sides, or one reference. `None`: there may be more.
+    /// One piece within a page on both sides, one reference, or the next buffer of a table. `None`: there may be more.
     fn transfer_part(&mut self, sender: ThreadId, receiver: ThreadId) -> Result<Option<Moved>, Blame> {
         let from = self.thread(sender).context.registers;
         let to = self.thread(receiver).context.registers;
+        if is_short(&from) || is_short(&to) {
+            return self.transfer_short(sender, receiver, &from, &to);
+        }
         if from.rdx > 0 {
             if to.rbx == 0 {
-                return Ok(Some(Moved::Full(Status::ReceiveMoreData)));
+                let more = self.advance_receiver(receiver, &to)?;
+                return Ok((!more).then_some(Moved::Full(Status::ReceiveMoreData)));
             }
             self.transfer_bytes(sender, receiver, &from, &to)?;
+        } else if self.advance_sender(sender, &from)? {
+            return Ok(None);
         } else if from.r8 > 0 {
             if to.r13 == 0 {
                 return Ok(Some(Moved::Full(Status::ReceiveMoreReferences)));
             }
             self.transfer_reference(sender, receiver, &from, &to)?;
-        } else {
-            return Ok(Some(Moved::All));
         }
-        let left = &self.thread(sender).context.registers;
-        Ok((left.rdx == 0 && left.r8 == 0).then_some(Moved::All))
+        let more = has_more(&self.thread(sender).context.registers);
+        Ok((!more).then_some(Moved::All))
+    }
+
+    /// The sender's next buffer, if it has a table of them.
+    fn advance_sender(&mut self, sender: ThreadId, from: &Registers) -> Result<bool, Blame> {
+        let mut cursor = Cursor::of_sender(from);
+        let more = self.advance(sender, &mut cursor)?;
+        let registers = &mut self.thread_mut(sender).context.registers;
+        (registers.rsi, registers.rdx, registers.r14) = (cursor.at, cursor.left, cursor.table);
+        Ok(more)
+    }
+
+    /// The receiver's next buffer, if it has a table of them.
+    fn advance_receiver(&mut self, receiver: ThreadId, to: &Registers) -> Result<bool, Blame> {
+        let mut cursor = Cursor::of_receiver(to);
+        let more = self.advance(receiver, &mut cursor)?;
+        let registers = &mut self.thread_mut(receiver).context.registers;
+        (registers.r9, registers.rbx, registers.r15) = (cursor.at, cursor.left, cursor.table);
+        Ok(more)
+    }
+
+    fn advance(&mut self, thread: ThreadId, cursor: &mut Cursor) -> Result<bool, Blame> {
+        let blame = |trap| Blame { thread, trap };
+        let space = self.own_space(thread).map_err(blame)?;
+        self.next_buffer(space, cursor).map_err(blame)
     }
 
     fn spot_of(&mut self, thread: ThreadId, address: u64, access: Protection) -> Result<Spot, Blame> {
@@ -129,19 +148,8 @@ impl<M: Machine> Kernel<M> {
         from: &Registers,
         to: &Registers,
     ) -> Result<(), Blame> {
-        let target = {
-            let blame = |trap| Blame { thread: sender, trap };
-            let space = self.own_space(sender).map_err(blame)?;
-            let address = self.read_user(space, from.r10).map_err(blame)?;
-            self.find_target(space, address).map_err(blame)?
-        };
-        let blame = |trap| Blame { thread: receiver, trap };
-        let space = self.own_space(receiver).map_err(blame)?;
-        let address = self.read_user(space, to.r12).map_err(blame)?;
-        let into = self.find(space, address, FlobKind::Reference, Protection::WRITE).map_err(blame)?;
-        if let Some(reference) = self.reference_mut(into) {
-            reference.target = target;
-        }
+        let target = self.sent_reference(sender, from.r10)?;
+        self.receive_reference(receiver, to.r12, target)?;
         let from = &mut self.thread_mut(sender).context.registers;
         from.r10 = from.r10.wrapping_add(8);
         from.r8 = from.r8.saturating_sub(1);

@@ -14,6 +14,8 @@ const CALL_SIZE: u64 = 2;
 /// RFLAGS.RF: the next instruction meets no instruction breakpoint. Set where a call is executed again, so that a
 /// breakpoint on it fires once.
 pub(crate) const RESUME_FLAG: u64 = 1 << 16;
+/// Steps that wait for the thread at the other end.
+const WITH_PEER: u64 = ipc::ACKNOWLEDGE | ipc::SEND | ipc::OVER | ipc::RECEIVE | ipc::CALL;
 /// How far imported ranks can be from the first one on either side. Their tickets are twice that behind all others, so that
 /// the ranks of one import are never near those of the one before.
 const IMPORT_REACH: u64 = 1 << 32;
@@ -161,10 +163,11 @@ impl<M: Machine> Kernel<M> {
         match kind {
             FlobKind::Mutex => call == Call::MutexLock as u64,
             FlobKind::Condition => call == Call::ConditionSleep as u64,
-            FlobKind::Port => next_step(call) == Some(ipc::CONNECT),
+            FlobKind::Port => {
+                next_step(call).is_some_and(|step| step & (ipc::CONNECT | ipc::ONE_WAY | ipc::CALL) != 0)
+            }
             FlobKind::PortSet => next_step(call) == Some(ipc::WAIT),
-            FlobKind::Thread => next_step(call)
-                .is_some_and(|step| step & (ipc::ACKNOWLEDGE | ipc::SEND | ipc::OVER | ipc::RECEIVE) != 0),
+            FlobKind::Thread => next_step(call).is_some_and(|step| step & WITH_PEER != 0),
             _ => false,
         }
     }
@@ -174,7 +177,8 @@ impl<M: Machine> Kernel<M> {
         self.leave_queue(thread);
         let stopped = self.thread(thread).is_stopped();
         if let Some(on) = self.thread(thread).waiting_for {
-            if !self.exists(on) {
+            let lost = !stopped && on.as_thread().is_some() && self.is_lost_call(thread);
+            if !self.exists(on) || lost {
                 self.thread_mut(thread).waiting_for = None;
             } else if self.stage_fits(thread, on) {
                 self.enqueue_waiter(thread, on);
@@ -190,6 +194,11 @@ impl<M: Machine> Kernel<M> {
         }
         self.take_deferred(thread);
         self.make_ready(thread);
+    }
+
+    /// Whether a thread waits for the reply to an idempotent call that nobody has in his hands: it must put it again.
+    fn is_lost_call(&self, thread: ThreadId) -> bool {
+        !self.thread(thread).has_exception() && self.is_in_call(thread) && !self.is_being_served(thread)
     }
 
     /// What a new waiter waits for may have happened already.
@@ -237,8 +246,4 @@ impl<M: Machine> Kernel<M> {
     }
 }
 
-/// The first of the steps left of an IPC call.
-pub(crate) const fn next_step(call: u64) -> Option<u64> {
-    let steps = call & ipc::STEPS & !ipc::SERVER;
-    if call & ipc::IPC == 0 || steps == 0 { None } else { Some(1 << steps.trailing_zeros()) }
-}
+pub(crate) use ipc::next_step;

@@ -96,19 +96,13 @@ fn wait(environment: &Environment, flob: &Flob, state: &ThreadState, findings: &
 
 /// Whether a thread with this call in `rax` can wait for a flob of this kind.
 pub(crate) fn stage_fits(call: u64, kind: FlobKind) -> bool {
-    let step = if ipc::is_valid(call) {
-        // Steps are done in the order of their bits.
-        let steps = call & ipc::STEPS & !ipc::SERVER;
-        steps & steps.wrapping_neg()
-    } else {
-        0
-    };
+    let step = if ipc::is_valid(call) { ipc::next_step(call).unwrap_or(0) } else { 0 };
     match kind {
         FlobKind::Mutex => call == Call::MutexLock as u64,
         FlobKind::Condition => call == Call::ConditionSleep as u64,
-        FlobKind::Port => step == ipc::CONNECT,
+        FlobKind::Port => step & (ipc::CONNECT | ipc::ONE_WAY | ipc::CALL) != 0,
         FlobKind::PortSet => step == ipc::WAIT,
-        FlobKind::Thread => step & (ipc::ACKNOWLEDGE | ipc::SEND | ipc::OVER | ipc::RECEIVE) != 0,
+        FlobKind::Thread => step & (ipc::ACKNOWLEDGE | ipc::SEND | ipc::OVER | ipc::RECEIVE | ipc::CALL) != 0,
         _ => false,
     }
 }

@@ -130,7 +130,8 @@ impl Garbage {
         match self.random.below(10) {
             0 => self.random.next(),
             1..=4 => {
-                let call = ipc::IPC | self.random.below(ipc::STEPS + 1);
+                let form = self.random.below(2) * ipc::SHORT;
+                let call = ipc::IPC | form | self.random.below(ipc::STEPS + 1);
                 if ipc::is_valid(call) { call } else { ipc::SERVER_WAIT }
             }
             _ => self.random.pick(Call::ALL) as u64,
@@ -142,6 +143,11 @@ impl Garbage {
         let mut registers = Registers { rip, ..Registers::default() };
         for reg in [Rbx, Rdx, Rsi, Rdi, R8, R9, R10, R12, R13] {
             *reg.of(&mut registers) = self.word(AT);
+        }
+        for reg in [R14, R15] {
+            let address = self.word(AT);
+            *reg.of(&mut registers) =
+                if self.random.chance(2) { 0 } else { ipc::table(address, self.random.below(5) as u16) };
         }
         registers.rax = self.number();
         registers.rflags = if self.random.chance(8) { self.random.next() } else { 0 };

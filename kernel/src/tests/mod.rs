@@ -10,16 +10,21 @@ mod sim;
 mod talk;
 mod workload;
 
+mod alerts;
 mod asynchronous;
 mod conditions;
 mod connections;
 mod exceptions;
+mod forms;
 mod mutex;
 mod oneself;
 mod parking;
+mod protect;
 mod regions;
+mod requests;
 mod scheduling;
 mod servers;
+mod talkers;
 
 mod disturbed;
 mod garbage;

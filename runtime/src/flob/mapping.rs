@@ -1,8 +1,9 @@
 //! Mappings.
 
-use flob_abi::{MappingState, Protection, Status};
+use flob_abi::{Call, MappingState, Protection, Status};
 
 use super::{FlobAt, Links, Reference, storage};
+use crate::call;
 
 storage! {
     /// Memory for a mapping flob. Links: region, space.
@@ -21,5 +22,10 @@ impl FlobAt<Mapping> {
         self.create()?;
         let state = MappingState { hash: 0, offset, start, size, protection: protection.0, reserved: 0 };
         self.set_state(&state, &Links::of(&[region, space]))
+    }
+
+    /// `mapping_protect`: what is allowed through it, from now on.
+    pub fn protect(self, protection: Protection) -> Result<(), Status> {
+        call::run(Call::MappingProtect, self.address(), u64::from(protection.0))
     }
 }

@@ -43,9 +43,14 @@ impl FlobAt<Reference> {
         Ok(offset)
     }
 
+    /// `reference_check`: `NullReference` if it names nothing, or something that is gone.
+    pub fn check(self) -> Result<(), Status> {
+        call::run(Call::ReferenceCheck, self.address(), 0)
+    }
+
     /// Whether it names nothing.
     pub fn is_null(self) -> bool {
-        self.target_kind().is_none()
+        self.check().is_err()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Regions: exported ranges of a space.
 
 use flob_abi::call::Found;
-use flob_abi::{Protection, RegionState, Status};
+use flob_abi::{Call, Protection, RegionState, Status};
 
 use super::{FlobAt, Links, Referable, Reference, storage};
 use crate::call;
@@ -24,6 +24,11 @@ impl FlobAt<Region> {
         self.create()?;
         let state = RegionState { hash: 0, start, size, protection: protection.0, reserved: 0 };
         self.set_state(&state, &Links::of(&[space]))
+    }
+
+    /// `region_protect`: what importers may do at most, from now on.
+    pub fn protect(self, protection: Protection) -> Result<(), Status> {
+        call::run(Call::RegionProtect, self.address(), u64::from(protection.0))
     }
 
     /// `region_search`: one round over `size` bytes from `offset` on; fills `found`.

@@ -1,0 +1,204 @@
+//! Requests without a connection: one-way messages, idempotent calls, and exceptions, which are idempotent calls that the
+//! kernel makes for a thread. The client waits at a port until a server of its set takes the request, whole; an idempotent
+//! one then waits for the server's reply. Whatever happens to the server, the request is put again.
+
+use flob_abi::{
+    ExceptionCode, ExceptionMessage, ExceptionReply, FlobKind, Protection, Status, ipc, ipc::Flavour,
+};
+use zerocopy::IntoBytes;
+
+use crate::ipc::StepDone;
+use crate::kernel::Kernel;
+use crate::machine::Machine;
+use crate::message::{Payload, is_short};
+use crate::outcome::Trap;
+use crate::record::{FlobId, ThreadId};
+use crate::transfer::Blame;
+use crate::wait::next_step;
+
+impl<M: Machine> Kernel<M> {
+    /// ONE_WAY and CALL: put the request at the port. A call that runs again puts its request again.
+    pub(crate) fn step_request(&mut self, client: ThreadId) -> Result<StepDone, Trap> {
+        self.thread_mut(client).idempotent_server = None;
+        let Some(port) = self.destination(client)? else {
+            return Ok(StepDone::Finish(Status::ConnectInvalidDestination));
+        };
+        self.notify_servers(port);
+        Ok(StepDone::Wait(port))
+    }
+
+    /// The port that a client's call is for.
+    pub(crate) fn destination(&mut self, client: ThreadId) -> Result<Option<FlobId>, Trap> {
+        let space = self.own_space(client)?;
+        let reference = self.thread(client).context.registers.rdi;
+        let target = self.find_target(space, reference)?;
+        Ok(target.filter(|id| self.kind_of(*id) == Some(FlobKind::Port)))
+    }
+
+    /// How the request with which a client waits at a port comes to a server.
+    pub(crate) fn flavour(&self, client: ThreadId) -> Flavour {
+        if self.thread(client).has_exception() {
+            return Flavour::Idempotent;
+        }
+        match next_step(self.thread(client).context.registers.rax) {
+            Some(ipc::ONE_WAY) => Flavour::OneWay,
+            Some(ipc::CALL) => Flavour::Idempotent,
+            _ => Flavour::Reliable,
+        }
+    }
+
+    /// The server takes a request that needs no connection.
+    pub(crate) fn deliver(
+        &mut self,
+        server: ThreadId,
+        client: ThreadId,
+        port: FlobId,
+        flavour: Flavour,
+    ) -> Result<StepDone, Trap> {
+        if self.thread(server).context.registers.rax & ipc::RECEIVE != 0 {
+            match self.carry_request(client, server) {
+                Ok(()) => {}
+                Err(Blame { thread, trap }) if thread == server => return Err(trap),
+                Err(Blame { trap, .. }) => {
+                    // The client's own memory: it has the exception, and others their turn.
+                    self.peer_trap(client, trap);
+                    return Ok(StepDone::Again);
+                }
+            }
+        }
+        let alias = self.port(port).map_or(0, |port| port.alias);
+        let registers = &mut self.thread_mut(server).context.registers;
+        registers.rdi = alias;
+        registers.rbp = flavour as u64;
+        if flavour == Flavour::OneWay {
+            self.drop_message(client);
+            self.complete(client, Status::Success);
+        } else {
+            self.hold(server, client, port);
+        }
+        Ok(StepDone::Finish(Status::Success))
+    }
+
+    fn carry_request(&mut self, client: ThreadId, server: ThreadId) -> Result<(), Blame> {
+        if !self.thread(client).has_exception() {
+            return self.carry(client, &Payload::Own, server);
+        }
+        let exception = self.thread(client).exception;
+        let message = ExceptionMessage {
+            number: exception.number,
+            code: exception.code,
+            detail: exception.detail,
+            address: exception.address,
+            offset: exception.offset,
+            access: exception.access,
+            reserved: 0,
+        };
+        self.carry(client, &Payload::Exception(message.as_bytes()), server)
+    }
+
+    /// The client's request is in the server's hands: it waits for the reply.
+    fn hold(&mut self, server: ThreadId, client: ThreadId, port: FlobId) {
+        self.leave_queue(client);
+        let lift = self.denied_by(client, port);
+        let record = self.thread_mut(client);
+        record.idempotent_server = Some(server.into());
+        record.lift = lift;
+        self.wait(client, server.into());
+        self.thread_mut(server).idempotent_client = Some(client.into());
+    }
+
+    /// A request that is not going to be answered is put again by its client.
+    pub(crate) fn drop_idempotent_client(&mut self, server: ThreadId) {
+        let client = self.thread(server).idempotent_client;
+        self.thread_mut(server).idempotent_client = None;
+        let Some(client) = self.live_thread(client) else { return };
+        if self.thread(client).idempotent_server == Some(server.into()) {
+            self.ask_again(client, server);
+        }
+    }
+
+    /// A client whose request this server has dropped puts it again.
+    fn ask_again(&mut self, client: ThreadId, server: ThreadId) {
+        self.thread_mut(client).idempotent_server = None;
+        if self.thread(client).waiting_for != Some(server.into()) {
+            return;
+        }
+        if !self.thread(client).has_exception() {
+            if self.is_in_call(client) {
+                self.wake(client);
+            }
+            return;
+        }
+        self.leave_queue(client);
+        self.thread_mut(client).waiting_for = None;
+        if !self.thread(client).is_stopped() {
+            self.dispatch_exception(client);
+        }
+    }
+
+    /// Whether a thread stands at an idempotent call.
+    pub(crate) fn is_in_call(&self, client: ThreadId) -> bool {
+        next_step(self.thread(client).context.registers.rax) == Some(ipc::CALL)
+    }
+
+    /// REPLY: answers the idempotent request at hand, if there still is one.
+    pub(crate) fn step_reply(&mut self, server: ThreadId) -> Result<StepDone, Trap> {
+        let client = self.live_thread(self.thread(server).idempotent_client);
+        let client = client.filter(|client| self.thread(*client).idempotent_server == Some(server.into()));
+        if let Some(client) = client {
+            self.reply_to(client, server)?;
+        }
+        self.thread_mut(server).idempotent_client = None;
+        self.drop_message(server);
+        Ok(StepDone::Next)
+    }
+
+    fn reply_to(&mut self, client: ThreadId, server: ThreadId) -> Result<(), Trap> {
+        if self.thread(client).has_exception() {
+            let mut reply = ExceptionReply::default();
+            self.read_own(server, reply.as_mut_bytes())?;
+            if !self.answer_exception(client, reply) {
+                self.ask_again(client, server);
+            }
+        } else if self.is_in_call(client) && self.thread(client).waiting_for == Some(server.into()) {
+            match self.carry(server, &Payload::Own, client) {
+                Ok(()) => self.end_call(client),
+                Err(Blame { thread, trap }) if thread == server => return Err(trap),
+                // The reply is lost; the client asks again when it can.
+                Err(Blame { trap, .. }) => self.peer_trap(client, trap),
+            }
+        }
+        Ok(())
+    }
+
+    /// An idempotent call has its reply.
+    fn end_call(&mut self, client: ThreadId) {
+        self.drop_message(client);
+        self.thread_mut(client).idempotent_server = None;
+        self.complete(client, Status::Success);
+    }
+
+    /// Nothing is left to send of a thread's message.
+    pub(crate) fn drop_message(&mut self, sender: ThreadId) {
+        let registers = &mut self.thread_mut(sender).context.registers;
+        if is_short(registers) {
+            return;
+        }
+        registers.rsi = registers.rsi.wrapping_add(registers.rdx);
+        registers.r10 = registers.r10.wrapping_add(registers.r8.wrapping_mul(8));
+        registers.r14 = ipc::table_behind(registers.r14, ipc::table_entries(registers.r14));
+        registers.rdx = 0;
+        registers.r8 = 0;
+    }
+
+    /// A blocked thread's buffer is not there, or no buffer: it takes the exception itself.
+    pub(crate) fn peer_trap(&mut self, peer: ThreadId, trap: Trap) {
+        match trap {
+            Trap::Fault { address, access } => self.raise(peer, ExceptionCode::PageFault, 0, address, access),
+            Trap::Misuse { misuse, address } => {
+                self.raise(peer, ExceptionCode::Misuse, misuse as u32, address, Protection::NONE);
+            }
+            Trap::NoSpace => self.wake(peer),
+        }
+    }
+}
