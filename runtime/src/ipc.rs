@@ -64,6 +64,7 @@ pub fn call(
             send_references: Addresses::of(references).as_slice(),
             receive: reply,
             receive_references: Addresses::of(reply_references).as_slice(),
+            ..Transfer::default()
         },
     );
     let received = Received { bytes: outcome.received, references: outcome.received_references };
@@ -152,6 +153,7 @@ pub fn answer_and_wait(
                 send_references: Addresses::of(send_references).as_slice(),
                 receive: &mut *receive,
                 receive_references: receive_references.as_slice(),
+                ..Transfer::default()
             },
         );
         match outcome.status {
