@@ -44,6 +44,8 @@ calls! {
     KernelLog = 0x03, "kernel_log";
     /// `machine_exit(rdi status)`: ends the machine (emulator only); needs all port grants of the exit device.
     MachineExit = 0x04, "machine_exit";
+    /// → rdi number of an epoch: every write from now on is at least of this epoch.
+    EpochBegin = 0x05, "epoch_begin";
 
     #[allow(missing_docs)] SpaceCreate = 0x10, "space_create";
     #[allow(missing_docs)] SpaceDestroy = 0x11, "space_destroy";
@@ -89,6 +91,9 @@ calls! {
     RegionSearch = 0x36, "region_search";
     /// `region_protect(rdi region, rsi protection)`: what importers may do at most, from now on.
     RegionProtect = 0x37, "region_protect";
+    /// `region_dirty(rdi region, rsi offset, rdx size, r10 array, r8 entries, r9 since)`: the pages written since that
+    /// epoch → rsi, rdx, r10, r8 what is left.
+    RegionDirty = 0x38, "region_dirty";
 
     #[allow(missing_docs)] MappingCreate = 0x40, "mapping_create";
     #[allow(missing_docs)] MappingDestroy = 0x41, "mapping_destroy";
@@ -167,6 +172,16 @@ calls! {
 }
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// What `region_dirty` reports: pages in a row. 16 bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Dirty {
+    /// Offset of the first page in the region.
+    pub offset: u64,
+    /// Bytes; whole pages.
+    pub size: u64,
+}
 
 /// What `region_search` reports: 16 bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]

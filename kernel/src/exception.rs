@@ -2,12 +2,10 @@
 //! waits, with its waiting-for link, for a port, for the thread that serves it, or, where there is no keeper, for
 //! the space whose keeper is missing.
 
-use flob_abi::{
-    ExceptionCode, ExceptionReply, PAGE_SIZE, Protection, SavedArea, exception::reply_action, thread_flag,
-};
+use flob_abi::{ExceptionCode, ExceptionReply, Protection, SavedArea, exception::reply_action, thread_flag};
 
 use crate::kernel::Kernel;
-use crate::machine::{Caching, Machine, Page, SpaceKey};
+use crate::machine::Machine;
 use crate::record::{FlobId, Queue, ThreadId};
 use crate::resolve::Miss;
 
@@ -37,15 +35,7 @@ impl<M: Machine> Kernel<M> {
         if address < flob_abi::memory::USER_END
             && let Ok(found) = self.resolve(space, address, access, None)
         {
-            let key = SpaceKey(space.0.index);
-            self.machine.install(
-                key,
-                Page(address / PAGE_SIZE),
-                found.frame,
-                found.access,
-                Caching::WriteBack,
-            );
-            return;
+            return self.enter_translation(space, address, found, found.access, access);
         }
         self.raise(thread, ExceptionCode::PageFault, 0, address, access);
     }
@@ -263,9 +253,8 @@ impl<M: Machine> Kernel<M> {
             return;
         }
         if let Ok(found) = self.resolve(space, address, access, Some(region)) {
-            let key = SpaceKey(space.0.index);
             let granted = access.or(Protection::READ).and(found.access);
-            self.machine.install(key, Page(address / PAGE_SIZE), found.frame, granted, Caching::WriteBack);
+            self.enter_translation(space, address, found, granted, granted);
         }
     }
 }

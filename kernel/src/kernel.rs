@@ -37,6 +37,7 @@ pub struct Kernel<M> {
     /// The ticket and the rank that imported ranks count from, while none of the imported threads has run.
     pub(crate) import_base: Option<(u64, u64)>,
     pub(crate) next_hash: u64,
+    pub(crate) epochs: crate::dirty::Epochs,
     /// What a stale thread id reads and writes.
     void: Thread,
 }
@@ -46,15 +47,17 @@ impl<M: Machine> Kernel<M> {
     pub const fn pool_bytes(frames: usize, end: usize) -> usize {
         frames * Arena::<Thread>::SLOT_SIZE
             + frames * GRANULES * Arena::<Object>::SLOT_SIZE
-            + end * GRANULES * size_of::<u32>()
+            + end * (GRANULES * size_of::<u32>() + crate::dirty::Epochs::FRAME_SIZE)
     }
 
     /// A kernel with nothing in it. `window` is the range of frames that the first space will see: the pools are
     /// made for all of them full of flobs, here and never again.
     pub fn new(machine: M, window: core::ops::Range<Frame>) -> Self {
         let frames = window.end.0.saturating_sub(window.start.0) as usize;
+        let epochs = crate::dirty::Epochs::new(machine.run_number(), window.end.0 as usize);
         Self {
             machine,
+            epochs,
             threads: Arena::with_capacity(frames),
             objects: Arena::with_capacity(frames * GRANULES),
             granules: vec![0; window.end.0 as usize * GRANULES],

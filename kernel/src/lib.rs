@@ -19,6 +19,7 @@ mod asynchronous;
 mod boot;
 mod condition;
 mod device;
+mod dirty;
 mod dispatch;
 mod exception;
 mod flush;

@@ -92,6 +92,9 @@ pub trait Machine {
     /// Drops all translations of all spaces.
     fn forget_all(&mut self);
 
+    /// Differs from one boot to the next, as far as can be had.
+    fn run_number(&self) -> u32;
+
     /// Nanoseconds since boot; never goes back.
     fn now(&self) -> u64;
 

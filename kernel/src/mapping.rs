@@ -61,7 +61,11 @@ impl<M: Machine> Kernel<M> {
                 return Status::InvalidState;
             }
         }
-        self.detach_mapping(id);
+        let place =
+            |mapping: &Mapping| (mapping.offset, mapping.start, mapping.size, mapping.region, mapping.space);
+        let before = self.mapping(id).map(place);
+        self.flush_mapping(id);
+        self.unlink_mapping(id);
         let [region, space, ..] = links;
         if let Some(mapping) = self.mapping_mut(id) {
             if let Some(state) = state {
@@ -74,6 +78,11 @@ impl<M: Machine> Kernel<M> {
             mapping.space = space.unwrap_or(mapping.space);
         }
         self.link_mapping(id);
+        let after = self.mapping(id).map(place);
+        if after != before {
+            self.note_remapped(before.and_then(|(.., space)| space));
+            self.note_remapped(after.and_then(|(.., space)| space));
+        }
         // It may hide another mapping now.
         self.flush_mapping(id);
         Status::Success
@@ -82,6 +91,7 @@ impl<M: Machine> Kernel<M> {
     /// Forgets what is derived from a mapping and takes it out of its lists.
     pub(crate) fn detach_mapping(&mut self, id: FlobId) {
         self.flush_mapping(id);
+        self.note_remapped(self.mapping(id).and_then(|mapping| mapping.space));
         self.unlink_mapping(id);
     }
 

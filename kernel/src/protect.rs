@@ -14,20 +14,20 @@ const NO_LINKS: NewLinks = [None; flob_abi::flob::MAX_LINKS];
 impl<M: Machine> Kernel<M> {
     /// `region_protect`.
     pub(crate) fn region_protect(&mut self, thread: ThreadId, args: Args) -> Outcome {
-        let (id, protection) = self.to_protect(thread, args, FlobKind::Region)?;
+        let (id, protection) = self.protected(thread, args, FlobKind::Region)?;
         let state = self.region(id).map(|region| RegionState { protection, ..region.state(0) });
         Ok(Done::Status(self.set_region(id, state, NO_LINKS)))
     }
 
     /// `mapping_protect`.
     pub(crate) fn mapping_protect(&mut self, thread: ThreadId, args: Args) -> Outcome {
-        let (id, protection) = self.to_protect(thread, args, FlobKind::Mapping)?;
+        let (id, protection) = self.protected(thread, args, FlobKind::Mapping)?;
         let state = self.mapping(id).map(|mapping| MappingState { protection, ..mapping.state(0) });
         Ok(Done::Status(self.set_mapping(id, state, NO_LINKS)))
     }
 
     /// The flob and the protection bits that the arguments name.
-    fn to_protect(&mut self, thread: ThreadId, args: Args, kind: FlobKind) -> Result<(FlobId, u32), Trap> {
+    fn protected(&mut self, thread: ThreadId, args: Args, kind: FlobKind) -> Result<(FlobId, u32), Trap> {
         let space = self.own_space(thread)?;
         let id = self.find(space, args.rdi, kind, Protection::WRITE)?;
         match u32::try_from(args.rsi) {

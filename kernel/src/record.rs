@@ -96,6 +96,8 @@ pub(crate) struct Space {
     pub ports: [PortRange; PORT_RANGES],
     pub keeper: Option<FlobId>,
     pub debug_port: Option<FlobId>,
+    /// The epoch in which its mappings last changed.
+    pub remapped: u64,
     /// Mappings into it, ascending by start.
     pub mappings: List,
     /// Regions of it.
@@ -111,6 +113,7 @@ impl Default for Space {
             ports: [PortRange::default(); PORT_RANGES],
             keeper: None,
             debug_port: None,
+            remapped: 0,
             mappings: List::EMPTY,
             regions: List::EMPTY,
         }
@@ -124,6 +127,8 @@ pub(crate) struct Region {
     pub protection: Protection,
     pub space: Option<FlobId>,
     pub keeper: Option<FlobId>,
+    /// The epoch in which its place last changed.
+    pub moved: u64,
     /// Mappings of it.
     pub mappings: List,
     pub in_space: Node,

@@ -15,6 +15,7 @@ pub(crate) const EMPTY: Region = Region {
     protection: Protection::NONE,
     space: None,
     keeper: None,
+    moved: 0,
     mappings: List::EMPTY,
     in_space: Node::ALONE,
 };
@@ -49,6 +50,8 @@ impl<M: Machine> Kernel<M> {
         }
         self.flush_region(id);
         self.unlink_region(id);
+        let place = |region: &Region| (region.start, region.size, region.space);
+        let before = self.region(id).map(place);
         let [space, keeper, ..] = links;
         if let Some(region) = self.region_mut(id) {
             if let Some(state) = state {
@@ -60,6 +63,9 @@ impl<M: Machine> Kernel<M> {
             region.keeper = keeper.unwrap_or(region.keeper);
         }
         self.link_region(id);
+        if self.region(id).map(place) != before {
+            self.note_moved(id);
+        }
         Status::Success
     }
 

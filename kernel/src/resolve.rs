@@ -82,7 +82,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The mapping that covers an address of a space; of several the one that starts lowest.
-    fn mapping_at(&self, space: FlobId, address: u64) -> Option<&Mapping> {
+    pub(crate) fn mapping_at(&self, space: FlobId, address: u64) -> Option<&Mapping> {
         match &self.objects.at(self.mapping_index(space, address)?)?.body {
             Body::Mapping(mapping) => Some(mapping),
             _ => None,

@@ -39,6 +39,8 @@ pub struct Simulated {
     translations: VecDeque<Translation>,
     now: u64,
     unmasked: BTreeSet<u8>,
+    /// Which run of the machine this is.
+    pub run: u32,
     /// What was written to the early console.
     pub log: Vec<u8>,
     /// The status with which the machine was ended.
@@ -53,6 +55,7 @@ impl Simulated {
             translations: VecDeque::new(),
             now: 0,
             unmasked: BTreeSet::new(),
+            run: 1,
             log: Vec::new(),
             ended: None,
         }
@@ -123,6 +126,10 @@ impl Machine for Simulated {
 
     fn forget_all(&mut self) {
         self.translations.clear();
+    }
+
+    fn run_number(&self) -> u32 {
+        self.run
     }
 
     fn now(&self) -> u64 {

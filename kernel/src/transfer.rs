@@ -132,6 +132,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Within one frame the ranges may overlap (a message to oneself through two addresses): go over a buffer then.
     fn copy(&mut self, source: Spot, target: Spot, len: usize) {
+        self.epochs.mark(target.0);
         if source.0 != target.0 {
             self.machine.copy(source, target, len);
         } else if let Some(memory) = self.machine.frame_mut(source.0)

@@ -80,6 +80,7 @@ impl<M: Machine> Kernel<M> {
         let mut rest = bytes;
         for ((frame, offset), len) in buffer.parts {
             let (now, later) = rest.split_at(len.min(rest.len()));
+            self.epochs.mark(frame);
             let memory = self.machine.frame_mut(frame);
             if let Some(to) = memory.and_then(|memory| memory.get_mut(offset..offset + now.len())) {
                 to.copy_from_slice(now);

@@ -7,7 +7,7 @@
 use core::arch::{asm, naked_asm};
 use core::marker::PhantomData;
 
-use flob_abi::call::Found;
+use flob_abi::call::{Dirty, Found};
 use flob_abi::ipc::{self as steps, Buffer, SHORT_WORDS};
 use flob_abi::{Call, Status};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -133,6 +133,32 @@ pub fn region_search(
     outcome.result()?;
     let [_, offset_left, size_left, _, room_left, _] = outcome.values;
     Ok((room.saturating_sub(room_left as usize), offset_left, size_left))
+}
+
+/// `region_dirty` from `offset` over `size` bytes. Returns how many entries were filled and the range that is left.
+pub fn region_dirty(
+    region: u64,
+    offset: u64,
+    size: u64,
+    found: &mut [Dirty],
+    since: u64,
+) -> Result<(usize, u64, u64), Status> {
+    let room = found.len();
+    let buffer = found.as_mut_ptr().expose_provenance() as u64;
+    // SAFETY: the array is ours and its room is given.
+    let outcome = unsafe {
+        enter(u64::from(Call::RegionDirty as u32), [region, offset, size, buffer, room as u64, since])
+    };
+    outcome.result()?;
+    let [_, offset_left, size_left, _, room_left, _] = outcome.values;
+    Ok((room.saturating_sub(room_left as usize), offset_left, size_left))
+}
+
+/// `epoch_begin`: every write from now on is at least of the epoch that is returned, for [`region_dirty`].
+pub fn epoch_begin() -> Result<u64, Status> {
+    let outcome = plain(u64::from(Call::EpochBegin as u32), 0, 0);
+    let [epoch, ..] = outcome.values;
+    outcome.result().map(|()| epoch)
 }
 
 /// Most bytes that `kernel_log` takes at once.

@@ -14,6 +14,7 @@ mod alerts;
 mod asynchronous;
 mod conditions;
 mod connections;
+mod dirty;
 mod exceptions;
 mod forms;
 mod mutex;

@@ -161,6 +161,10 @@ impl Machine for Hardware {
         self.tables.forget_all();
     }
 
+    fn run_number(&self) -> u32 {
+        cpu::time_stamp() as u32
+    }
+
     fn now(&self) -> u64 {
         self.clock.now()
     }

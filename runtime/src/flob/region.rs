@@ -1,6 +1,6 @@
 //! Regions: exported ranges of a space.
 
-use flob_abi::call::Found;
+use flob_abi::call::{Dirty, Found};
 use flob_abi::{Call, Protection, RegionState, Status};
 
 use super::{FlobAt, Links, Referable, Reference, storage};
@@ -26,6 +26,13 @@ impl FlobAt<Region> {
         self.set_state(&state, &Links::of(&[space]))
     }
 
+    /// `region_dirty`: one round over `size` bytes from `offset` on; fills `found` with the pages written since an epoch
+    /// ([`call::epoch_begin`]).
+    pub fn dirty(self, offset: u64, size: u64, found: &mut [Dirty], since: u64) -> Result<Search, Status> {
+        let (count, offset, size) = call::region_dirty(self.address(), offset, size, found, since)?;
+        Ok(Search { count, offset, size })
+    }
+
     /// `region_protect`: what importers may do at most, from now on.
     pub fn protect(self, protection: Protection) -> Result<(), Status> {
         call::run(Call::RegionProtect, self.address(), u64::from(protection.0))
@@ -38,7 +45,7 @@ impl FlobAt<Region> {
     }
 }
 
-/// What a round of `region_search` did.
+/// What a round of `region_search` or `region_dirty` did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Search {
     /// Entries filled.

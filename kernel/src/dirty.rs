@@ -1,0 +1,204 @@
+//! Which pages were written since when. Each frame knows the epoch of its last write. A translation allows writing only
+//! once its frame is marked for the present epoch, so a new epoch need only drop all translations: no page is walked.
+//! What a region shows changes with mappings too: a space knows when its mappings last changed, a region when it did.
+//!
+//! Epochs are of one run of the kernel: a number from elsewhere, as in a restored program, finds everything dirty.
+
+use flob_abi::{FlobKind, Misuse, PAGE_SIZE, Protection, Status, call::Dirty, memory::MAX_LEVELS};
+use zerocopy::IntoBytes;
+
+use crate::kernel::Kernel;
+use crate::machine::{Caching, Frame, Machine, Page, SpaceKey};
+use crate::outcome::{Args, Done, Outcome, SUCCESS, Trap, status};
+use crate::record::{FlobId, ThreadId};
+use crate::resolve::Resolved;
+
+/// Pages looked at in one kernel entry.
+const PAGES: usize = 32;
+/// An epoch lasts at least this long, in nanoseconds: who begins one after the other cannot slow all others down.
+const SHORTEST: u64 = 1_000_000;
+/// Bits of an epoch that count; the rest says which run of the kernel it is of.
+const RUN_SHIFT: u32 = 32;
+
+/// The epochs.
+pub(crate) struct Epochs {
+    now: u64,
+    begun_at: u64,
+    /// The epoch in which each frame was last written.
+    written: alloc::vec::Vec<u64>,
+}
+
+impl Epochs {
+    /// Bytes for each frame.
+    pub const FRAME_SIZE: usize = size_of::<u64>();
+
+    /// The first epoch of a run, for frames below `end`.
+    pub fn new(run: u32, end: usize) -> Self {
+        Self { now: u64::from(run) << RUN_SHIFT | 1, begun_at: 0, written: alloc::vec![0; end] }
+    }
+
+    /// A frame is written, or can be from now on.
+    #[inline]
+    pub fn mark(&mut self, frame: Frame) {
+        if let Some(written) = self.written.get_mut(frame.0 as usize) {
+            *written = self.now;
+        }
+    }
+
+    fn is_marked(&self, frame: Frame) -> bool {
+        self.written.get(frame.0 as usize) == Some(&self.now)
+    }
+
+    /// Whether an epoch is none of this run.
+    fn is_foreign(&self, epoch: u64) -> bool {
+        epoch > self.now || epoch >> RUN_SHIFT != self.now >> RUN_SHIFT
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// `epoch_begin`.
+    pub(crate) fn epoch_begin(&mut self, thread: ThreadId, _: Args) -> Outcome {
+        let now = self.machine.now();
+        if now.saturating_sub(self.epochs.begun_at) >= SHORTEST {
+            self.epochs.begun_at = now;
+            self.epochs.now = self.epochs.now.wrapping_add(1);
+            self.machine.forget_all();
+        }
+        self.thread_mut(thread).context.registers.rdi = self.epochs.now;
+        SUCCESS
+    }
+
+    /// Enters a translation that allows `allowed`. Writing waits for the first write of the epoch.
+    pub(crate) fn enter_translation(
+        &mut self,
+        space: FlobId,
+        address: u64,
+        found: Resolved,
+        allowed: Protection,
+        wanted: Protection,
+    ) {
+        let mut access = allowed;
+        if wanted.allows(Protection::WRITE) {
+            self.epochs.mark(found.frame);
+        } else if !self.epochs.is_marked(found.frame) {
+            access = access.and(Protection::READ_EXECUTE);
+        }
+        let page = Page(address / PAGE_SIZE);
+        self.machine.install(SpaceKey(space.0.index), page, found.frame, access, Caching::WriteBack);
+    }
+
+    /// Mappings of a space are not what they were.
+    pub(crate) fn note_remapped(&mut self, space: Option<FlobId>) {
+        let now = self.epochs.now;
+        if let Some(space) = space.and_then(|space| self.space_mut(space)) {
+            space.remapped = now;
+        }
+    }
+
+    /// A region shows another part of its space, or another space.
+    pub(crate) fn note_moved(&mut self, region: FlobId) {
+        let now = self.epochs.now;
+        if let Some(region) = self.region_mut(region) {
+            region.moved = now;
+        }
+    }
+
+    /// `region_dirty`.
+    pub(crate) fn region_dirty(&mut self, thread: ThreadId, args: Args) -> Outcome {
+        let space = self.own_space(thread)?;
+        let region = self.find(space, args.rdi, FlobKind::Region, Protection::READ)?;
+        if args.rsi.checked_add(args.rdx).is_none() {
+            return Trap::misuse(Misuse::InvalidAddress, args.rdx);
+        }
+        let since = self.thread(thread).context.registers.r9;
+        let mut pages = PAGES;
+        while pages > 0 {
+            let registers = self.thread(thread).context.registers;
+            let size = self.region(region).map_or(0, |region| region.size);
+            if registers.rsi >= size {
+                // Beyond the region is nothing at all.
+                self.dirty_advance(thread, registers.rdx);
+            }
+            if registers.rdx == 0 || registers.r8 == 0 || registers.rsi >= size {
+                return status(Status::Success);
+            }
+            let end = size.min(registers.rsi.saturating_add(registers.rdx));
+            pages = self.dirty_run(thread, space, region, (registers.rsi, end), since, pages)?;
+        }
+        Ok(Done::Again)
+    }
+
+    /// Skips clean pages and reports the dirty ones in a row that follow, as far as `pages` reach. Returns what is left of
+    /// those.
+    fn dirty_run(
+        &mut self,
+        thread: ThreadId,
+        space: FlobId,
+        region: FlobId,
+        (offset, end): (u64, u64),
+        since: u64,
+        mut pages: usize,
+    ) -> Result<usize, Trap> {
+        let (mut start, mut at) = (offset - offset % PAGE_SIZE, offset - offset % PAGE_SIZE);
+        while at < end && pages > 0 {
+            pages -= 1;
+            if self.is_dirty(region, at, since) {
+                at += PAGE_SIZE;
+            } else if start < at {
+                break;
+            } else {
+                at += PAGE_SIZE;
+                start = at;
+            }
+        }
+        if start < at {
+            let array = self.thread(thread).context.registers.r10;
+            let dirty = Dirty { offset: start, size: at - start };
+            let buffer = self.user_buffer(space, array, size_of::<Dirty>(), Protection::WRITE)?;
+            self.write_buffer(buffer, dirty.as_bytes());
+            let registers = &mut self.thread_mut(thread).context.registers;
+            registers.r10 = registers.r10.wrapping_add(size_of::<Dirty>() as u64);
+            registers.r8 = registers.r8.saturating_sub(1);
+        }
+        self.dirty_advance(thread, at.saturating_sub(offset));
+        Ok(pages)
+    }
+
+    fn dirty_advance(&mut self, thread: ThreadId, step: u64) {
+        let registers = &mut self.thread_mut(thread).context.registers;
+        let step = step.min(registers.rdx);
+        registers.rsi = registers.rsi.wrapping_add(step);
+        registers.rdx -= step;
+    }
+
+    /// Whether a page of a region may not be what it was when an epoch began.
+    fn is_dirty(&mut self, region: FlobId, offset: u64, since: u64) -> bool {
+        if self.epochs.is_foreign(since) || self.shows_another(region, offset, since) {
+            return true;
+        }
+        let Some(found) = self.resolve_in_region(region, offset) else { return false };
+        self.epochs.written.get(found.frame.0 as usize).is_none_or(|written| *written >= since)
+    }
+
+    /// Whether a page of a region may be another than it was when an epoch began.
+    fn shows_another(&self, region: FlobId, offset: u64, since: u64) -> bool {
+        let mut place = (region, offset);
+        for _ in 0..MAX_LEVELS {
+            let (region, offset) = place;
+            let Some(region) = self.region(region) else { return false };
+            let Some(space) = region.space.and_then(|space| self.space(space)) else {
+                return region.moved >= since;
+            };
+            if region.moved >= since || space.remapped >= since {
+                return true;
+            }
+            let address = region.start.saturating_add(offset);
+            let mapping = region.space.and_then(|space| self.mapping_at(space, address));
+            let Some((inner, mapping)) = mapping.and_then(|mapping| Some((mapping.region?, mapping))) else {
+                return false;
+            };
+            place = (inner, mapping.offset.saturating_add(address.saturating_sub(mapping.start)));
+        }
+        false
+    }
+}
