@@ -61,11 +61,11 @@ pub const ALERT: u64 = 1 << 11;
 pub const STEPS: u64 = 0xfff;
 
 /// Most bytes of a request, or its reply, without a connection.
-pub const MAX_REQUEST: usize = 4096;
+pub const MAX_REQUEST: usize = 1024;
 /// Most references of such a request or reply.
 pub const MAX_REQUEST_REFERENCES: usize = 4;
-/// Most buffers that such a request or reply is gathered from, or scattered to.
-pub const MAX_REQUEST_BUFFERS: usize = 16;
+/// Most buffers of a table that such a request or reply is gathered from, or scattered to.
+pub const MAX_REQUEST_BUFFERS: usize = 8;
 /// Words of a message in the short form.
 pub const SHORT_WORDS: usize = 8;
 /// Bytes of a message in the short form.

@@ -57,6 +57,18 @@ impl Cursor {
     }
 }
 
+/// A cursor that goes on to so many further buffers at most.
+struct Bounded {
+    cursor: Cursor,
+    buffers: usize,
+}
+
+impl From<Cursor> for Bounded {
+    fn from(cursor: Cursor) -> Self {
+        Self { cursor, buffers: MAX_REQUEST_BUFFERS }
+    }
+}
+
 /// What is sent, as far as it has not been carried.
 enum Source {
     /// In the kernel: an exception, or words.
@@ -65,13 +77,13 @@ enum Source {
         at: usize,
         len: usize,
     },
-    Memory(Cursor),
+    Memory(Bounded),
 }
 
 /// Where it goes, and how much has come.
 enum Sink {
     Words { bytes: [u8; SHORT_BYTES], len: usize },
-    Memory(Cursor),
+    Memory(Bounded),
 }
 
 /// What a message consists of.
@@ -106,7 +118,7 @@ impl<M: Machine> Kernel<M> {
         let mut source = self.source(sender, payload);
         let mut sink = match self.thread(receiver).context.registers {
             registers if is_short(&registers) => Sink::Words { bytes: [0; SHORT_BYTES], len: 0 },
-            registers => Sink::Memory(Cursor::of_receiver(&registers)),
+            registers => Sink::Memory(Cursor::of_receiver(&registers).into()),
         };
         let mut piece = [0; PIECE];
         let mut carried = 0;
@@ -137,7 +149,7 @@ impl<M: Machine> Kernel<M> {
         match payload {
             Payload::Exception(bytes) => here(bytes),
             Payload::Own if is_short(registers) => here(words(registers).as_bytes()),
-            Payload::Own => Source::Memory(Cursor::of_sender(registers)),
+            Payload::Own => Source::Memory(Cursor::of_sender(registers).into()),
         }
     }
 
@@ -157,10 +169,10 @@ impl<M: Machine> Kernel<M> {
                 *at += read;
                 Ok(read)
             }
-            Source::Memory(cursor) => {
+            Source::Memory(Bounded { cursor, buffers }) => {
                 let space = self.own_space(sender)?;
                 let mut read = 0;
-                for _ in 0..=MAX_REQUEST_BUFFERS {
+                loop {
                     let len = usize::try_from(cursor.left).unwrap_or(usize::MAX).min(piece.len() - read);
                     if len > 0 {
                         let buffer = self.user_buffer(space, cursor.at, len, Protection::READ)?;
@@ -168,9 +180,10 @@ impl<M: Machine> Kernel<M> {
                         cursor.advance(len);
                         read += len;
                     }
-                    if read == piece.len() || !self.next_buffer(space, cursor)? {
+                    if read == piece.len() || *buffers == 0 || !self.next_buffer(space, cursor)? {
                         break;
                     }
+                    *buffers -= 1;
                 }
                 Ok(read)
             }
@@ -187,10 +200,10 @@ impl<M: Machine> Kernel<M> {
                 *len += written;
                 Ok(written)
             }
-            Sink::Memory(cursor) => {
+            Sink::Memory(Bounded { cursor, buffers }) => {
                 let space = self.own_space(receiver)?;
                 let mut rest = piece;
-                for _ in 0..=MAX_REQUEST_BUFFERS {
+                loop {
                     let len = usize::try_from(cursor.left).unwrap_or(usize::MAX).min(rest.len());
                     let (now, later) = rest.split_at(len);
                     if len > 0 {
@@ -199,9 +212,10 @@ impl<M: Machine> Kernel<M> {
                         cursor.advance(len);
                     }
                     rest = later;
-                    if rest.is_empty() || !self.next_buffer(space, cursor)? {
+                    if rest.is_empty() || *buffers == 0 || !self.next_buffer(space, cursor)? {
                         break;
                     }
+                    *buffers -= 1;
                 }
                 Ok(piece.len() - rest.len())
             }
@@ -266,7 +280,7 @@ impl<M: Machine> Kernel<M> {
                 let words = <[u64; SHORT_WORDS]>::read_from_bytes(bytes).unwrap_or_default();
                 set_words(registers, words, *len as u64);
             }
-            Sink::Memory(Cursor { at, left, table }) => {
+            Sink::Memory(Bounded { cursor: Cursor { at, left, table }, .. }) => {
                 (registers.r9, registers.rbx, registers.r15) = (*at, *left, *table);
                 registers.r12 = registers.r12.wrapping_add(8 * references);
                 registers.r13 = registers.r13.saturating_sub(references);

@@ -93,6 +93,14 @@ fn many_empty_buffers_are_gone_through_bit_by_bit() {
 }
 
 #[test]
+fn a_request_is_gathered_from_so_many_buffers_and_no_more() {
+    let (sent, received, said) = scatter(ipc::ONE_WAY_SEND, &[&[1; 8][..], &[5]].concat(), &[100]);
+    assert_eq!((&sent[..8], said[1]), (&received[..8], 92));
+    let (sent, received, said) = scatter(ipc::IDEMPOTENT_CALL, &[40], &[&[1; 8][..], &[50]].concat());
+    assert_eq!((&sent[..8], said[1], ipc::table_entries(said[2])), (&received[..8], 0, 1));
+}
+
+#[test]
 fn more_data_is_told_only_when_the_table_is_used_up_too() {
     let (sent, received, said) = scatter(ipc::CLIENT_CALL, &[300, 300], &[100, 100]);
     assert_eq!((&sent[..200], said[0]), (&received[..], Status::ReceiveMoreData as u64));

@@ -17,6 +17,7 @@ mod connections;
 mod dirty;
 mod exceptions;
 mod forms;
+mod misuse;
 mod mutex;
 mod oneself;
 mod parking;
