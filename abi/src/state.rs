@@ -11,6 +11,11 @@ macro_rules! state_struct {
         #[repr(C)]
         pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
 
+        impl $name {
+            /// The names of its fields, in their order.
+            pub const FIELDS: &'static [&'static str] = &[$(stringify!($field),)*];
+        }
+
         impl Default for $name {
             fn default() -> Self {
                 <Self as zerocopy::FromZeros>::new_zeroed()

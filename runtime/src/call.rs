@@ -73,6 +73,11 @@ pub fn run(call: Call, first: u64, second: u64) -> Result<(), Status> {
     plain(u64::from(call as u32), first, second).result()
 }
 
+/// `null`: enters the kernel and does nothing there.
+pub fn null() {
+    let _ = run(Call::Null, 0, 0);
+}
+
 /// `X_get_state`: `number` is the call; `links` has an address or 0 for each link.
 pub fn get_state<S: FromBytes + IntoBytes + ?Sized>(
     number: u64,

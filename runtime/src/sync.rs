@@ -7,7 +7,7 @@ use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use flob_abi::{Call, Status};
+use flob_abi::Status;
 
 use crate::call;
 use crate::flob::{self, Flob, FlobAt};
@@ -37,7 +37,7 @@ impl Created {
                 }
                 Err(at) if at == flob.address() => return,
                 // The creator is preempted in a few instructions; the null call does no harm meanwhile.
-                Err(CREATING) => drop(call::run(Call::Null, 0, 0)),
+                Err(CREATING) => call::null(),
                 Err(_) => panic!("a lock was moved after its first use"),
             }
         }

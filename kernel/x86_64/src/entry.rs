@@ -4,6 +4,7 @@ use crate::amnesia::Moment;
 use crate::descriptors::{USER_CODE, USER_DATA, VECTORS};
 use crate::hardware::Hardware;
 use crate::interrupts::{FIRST_VECTOR, TICK};
+use crate::panic_record::{CALLS, LastCall};
 use crate::{cpu, panic};
 use core::arch::global_asm;
 use core::cell::Cell;
@@ -41,6 +42,8 @@ global_asm!(
     vectors = const VECTORS,
 );
 
+// The stubs keep the last calls by a byte's offset that wraps.
+const _: () = assert!(CALLS * size_of::<LastCall>() == 256);
 // The stubs save vector state at the very start of the Context.
 const _: () = assert!(offset_of!(Context, vectors) == 0);
 
@@ -48,6 +51,8 @@ unsafe extern "C" {
     fn enter_user(context: *mut Context) -> !;
     fn wait_for_interrupt() -> u64;
     static mut current_context: *mut Context;
+    static last_calls: [LastCall; CALLS];
+    static next_call: u8;
 }
 
 struct Global(Cell<*mut Kernel<Hardware>>);
@@ -66,6 +71,16 @@ pub fn run(kernel: &'static mut Kernel<Hardware>) -> ! {
 pub fn current() -> *const Context {
     // SAFETY: one processor; the stubs only read it.
     unsafe { current_context }
+}
+
+/// The last calls, newest first.
+pub fn last_calls_made() -> [LastCall; CALLS] {
+    // SAFETY: one processor; the stubs write them only on the way in.
+    let (calls, next) = unsafe { (last_calls, usize::from(next_call) / size_of::<LastCall>()) };
+    core::array::from_fn(|age| {
+        let index = (next + CALLS - 1 - age) % CALLS;
+        calls.get(index).copied().unwrap_or(LastCall::NONE)
+    })
 }
 
 /// The kernel, for the one entry that is going on.

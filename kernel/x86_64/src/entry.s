@@ -31,6 +31,13 @@ syscall_entry:
     mov [rsp + {rflags}], r11
     sub rcx, 2                          # back at the instruction: a thread in a call stands there
     mov [rsp + {rip}], rcx
+    # For the record of a panic: number, RIP, first argument, Context. The offset of a byte wraps by itself.
+    movzx ebx, byte ptr [rip + next_call]
+    mov [last_calls + rbx], rax
+    mov [last_calls + rbx + 8], rcx
+    mov [last_calls + rbx + 16], rdi
+    mov [last_calls + rbx + 24], rsp
+    add byte ptr [rip + next_call], 32
     mov rax, [rip + user_stack]
     mov [rsp + {rsp}], rax
     fxsave64 [rsp]
@@ -230,3 +237,8 @@ current_context: .quad 0
 user_stack: .quad 0
 idle_vector: .quad 0
 kernel_mxcsr: .long 0x1f80
+.p2align 3
+.globl last_calls
+last_calls: .fill 32, 8, 0
+.globl next_call
+next_call: .byte 0

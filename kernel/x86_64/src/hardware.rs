@@ -3,8 +3,10 @@
 use crate::amnesia::Amnesia;
 use crate::clock::Clock;
 use crate::cpu::{self, msr};
+use crate::defect::Defect;
 use crate::descriptors::Descriptors;
 use crate::interrupts::Lines;
+use crate::options::Options;
 use crate::tables::Tables;
 use crate::{console, entry, physical};
 use core::ops::Range;
@@ -24,6 +26,7 @@ pub struct Hardware {
     descriptors: Descriptors,
     loaded: Loaded,
     amnesia: Amnesia,
+    defect: Defect,
 }
 
 /// What is in the processor now, so as not to load it again.
@@ -36,9 +39,19 @@ struct Loaded {
 
 impl Hardware {
     /// The devices must be set up; `frames` are those that programs can have.
-    pub fn new(frames: Range<u32>, tables: Tables, descriptors: Descriptors, amnesia: Amnesia) -> Self {
+    pub fn new(frames: Range<u32>, tables: Tables, descriptors: Descriptors, options: Options) -> Self {
+        let Options { amnesia, defect } = options;
         let loaded = Loaded { fs_base: 0, gs_base: 0, debug: DebugRegisters::default(), trap_time: false };
-        Self { frames, tables, clock: Clock::start(), lines: Lines::start(), descriptors, loaded, amnesia }
+        Self {
+            frames,
+            tables,
+            clock: Clock::start(),
+            lines: Lines::start(),
+            descriptors,
+            loaded,
+            amnesia,
+            defect,
+        }
     }
 
     /// The interrupt lines.
@@ -170,6 +183,7 @@ impl Machine for Hardware {
     }
 
     fn unmask_interrupt(&mut self, line: u8) {
+        self.defect.strike();
         self.lines.unmask(line);
     }
 

@@ -10,6 +10,7 @@ mod amnesia;
 mod clock;
 mod console;
 mod cpu;
+mod defect;
 mod descriptors;
 mod elf;
 mod entry;
@@ -22,6 +23,7 @@ mod layout;
 mod load;
 mod options;
 mod panic;
+mod panic_record;
 mod physical;
 mod start_info;
 mod table;
@@ -68,7 +70,7 @@ fn run(loaded: Loaded, memory_end: u64, options: Options) -> ! {
     let root = kernel_space::root_table(memory_end);
     // SAFETY: the new root table maps the image and the direct map where they are.
     let tables = unsafe { Tables::new(frames, &root) };
-    let hardware = Hardware::new(programs, tables, Descriptors::start(), options.amnesia);
+    let hardware = Hardware::new(programs, tables, Descriptors::start(), options);
     let kernel = Box::leak(Box::new(Kernel::new(hardware, loaded.window)));
     kernel.start(loaded.boot);
     line!("flob: {} MiB for programs, {} KiB of the kernel's heap free", frames / 256, heap::left() / 1024);

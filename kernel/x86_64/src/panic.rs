@@ -1,22 +1,15 @@
-//! What a defect of the kernel leaves behind: a record on the early console, then the emulator ends with status 255.
-//!
-//! ```text
-//! === kernel panic ===
-//! message: what went wrong
-//! at: file:line:column
-//! thread: its registers, one `name=value` each, four on a line
-//! stack: return addresses found on the kernel's stack, newest first (some may be stale)
-//! === end of record ===
-//! ```
+//! What a defect of the kernel leaves behind: a record in memory ([`crate::panic_record`]), the same record on the early
+//! console, then the emulator ends with status 255. Format and layout: `docs/kernel/panic-record.md`.
+
+use core::cell::UnsafeCell;
+use core::panic::PanicInfo;
+
+use flob_abi::{Call, Registers};
 
 use crate::console::{self, line};
+use crate::layout::KERNEL_BASE;
+use crate::panic_record::{LastCall, NO_VECTOR, Record, STACK, VERSION};
 use crate::{cpu, entry};
-use core::cell::Cell;
-use core::panic::PanicInfo;
-use flob_abi::Registers;
-
-/// Most addresses printed.
-const STACK_LIMIT: usize = 24;
 
 /// What `entry.s` pushes when the kernel itself traps.
 #[repr(C)]
@@ -32,10 +25,16 @@ pub struct KernelFrame {
     ss: u64,
 }
 
-struct Once(Cell<bool>);
+struct Global(UnsafeCell<Record>);
+// SAFETY: one processor, and only `take` gives it out, once.
+unsafe impl Sync for Global {}
+#[unsafe(export_name = "panic_record")]
+static RECORD: Global = Global(UnsafeCell::new(Record::EMPTY));
+
+struct Once(core::cell::Cell<bool>);
 // SAFETY: one processor.
 unsafe impl Sync for Once {}
-static PANICKED: Once = Once(Cell::new(false));
+static PANICKED: Once = Once(core::cell::Cell::new(false));
 
 unsafe extern "C" {
     static text_start: u8;
@@ -46,39 +45,57 @@ unsafe extern "C" {
 
 #[panic_handler]
 fn on_panic(info: &PanicInfo) -> ! {
-    begin();
-    line!("message: {}", info.message());
+    let record = take();
+    record.begin(NO_VECTOR);
+    record.message.set(format_args!("{}", info.message()));
     if let Some(location) = info.location() {
-        line!("at: {location}");
+        record.location.set(format_args!("{location}"));
     }
     let here = 0_u64;
-    end((&raw const here) as u64)
+    record.kernel.rsp = (&raw const here) as u64;
+    finish(record)
 }
 
 /// An exception in the kernel.
 pub fn in_kernel(frame: &KernelFrame) -> ! {
-    begin();
-    line!(
-        "message: {} in the kernel, error {:#x}, address {:#x}",
-        exception_name(frame.vector),
-        frame.error,
-        cpu::fault_address()
-    );
-    line!(
-        "at: rip={:#x} cs={:#x} rflags={:#x} rsp={:#x} ss={:#x}",
-        frame.rip,
-        frame.cs,
-        frame.rflags,
-        frame.rsp,
-        frame.ss
-    );
-    let names = [
-        "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-    ];
-    for (name, value) in names.iter().zip(frame.general) {
-        line!("  {name}={value:#x}");
+    let record = take();
+    record.begin(frame.vector);
+    record.error = frame.error;
+    record.address = cpu::fault_address();
+    record.message.set(format_args!("{} in the kernel", exception_name(frame.vector)));
+    record.location.set(format_args!("{:#x}", frame.rip));
+    record.kernel = frame.registers();
+    finish(record)
+}
+
+impl KernelFrame {
+    fn registers(&self) -> Registers {
+        let [rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15] = self.general;
+        let Self { rip, rflags, rsp, .. } = *self;
+        let (fs_base, gs_base) = (0, 0);
+        Registers {
+            rax,
+            rbx,
+            rcx,
+            rdx,
+            rsi,
+            rdi,
+            rbp,
+            rsp,
+            r8,
+            r9,
+            r10,
+            r11,
+            r12,
+            r13,
+            r14,
+            r15,
+            rip,
+            rflags,
+            fs_base,
+            gs_base,
+        }
     }
-    end(frame.rsp)
 }
 
 /// What a vector below 32 stands for.
@@ -97,57 +114,122 @@ pub fn exception_name(vector: u64) -> &'static str {
     }
 }
 
-fn begin() {
+/// The record, for the first who asks. A panic while it is written or printed ends the machine at once.
+fn take() -> &'static mut Record {
     if PANICKED.0.replace(true) {
         line!("message: a panic while the record was being written");
-        finish();
+        stop();
     }
-    line!("=== kernel panic ===");
+    // SAFETY: given out once, and nothing else refers to it.
+    unsafe { &mut *RECORD.0.get() }
 }
 
-fn end(stack: u64) -> ! {
+/// Adds what is the same for all panics, prints all of it, and stops.
+fn finish(record: &mut Record) -> ! {
     let context = entry::current();
+    record.thread_at = context as u64;
     // SAFETY: the library's pool is never given back; nothing else runs any more.
-    match unsafe { context.as_ref() } {
-        Some(context) => registers(&context.registers),
-        None => line!("thread: none yet"),
+    if let Some(context) = unsafe { context.as_ref() } {
+        record.thread = context.registers;
     }
-    return_addresses(stack);
-    line!("=== end of record ===");
-    finish()
+    record.calls = entry::last_calls_made();
+    let stack = stack(record.kernel.rsp, &mut record.stack);
+    print(record, stack);
+    stop()
 }
 
-fn finish() -> ! {
+fn stop() -> ! {
     console::exit(console::PANIC_STATUS);
     cpu::halt()
 }
 
-fn registers(r: &Registers) {
-    line!("thread: rip={:#x} rsp={:#x} rflags={:#x} rbp={:#x}", r.rip, r.rsp, r.rflags, r.rbp);
+fn print(record: &Record, stack: Stack) {
+    line!("=== kernel panic ===");
+    let at = core::ptr::from_ref(record) as u64 - KERNEL_BASE;
+    line!("record: version {VERSION}, {} bytes at physical {at:#x}", Record::SIZE);
+    text("message: ", record.message.as_bytes());
+    text("at: ", record.location.as_bytes());
+    if record.vector == NO_VECTOR {
+        line!("kernel: rsp={:#x}", record.kernel.rsp);
+    } else {
+        line!("exception: vector={} error={:#x} address={:#x}", record.vector, record.error, record.address);
+        registers("kernel", &record.kernel);
+    }
+    match record.thread_at {
+        0 => line!("thread: none yet"),
+        at => {
+            line!("context: {at:#x}");
+            registers("thread", &record.thread);
+        }
+    }
+    line!("calls:");
+    record.calls.iter().filter(|call| **call != LastCall::NONE).for_each(print_call);
+    line!("stack: {}", stack.text());
+    record.stack.iter().filter(|address| **address != 0).for_each(|address| line!("  {address:#x}"));
+    line!("=== end of record ===");
+}
+
+fn text(name: &str, text: &[u8]) {
+    console::write(name.as_bytes());
+    console::write(text);
+    console::write(b"\n");
+}
+
+fn registers(whose: &str, r: &Registers) {
+    line!("{whose}: rip={:#x} rsp={:#x} rflags={:#x} rbp={:#x}", r.rip, r.rsp, r.rflags, r.rbp);
     line!("  rax={:#x} rbx={:#x} rcx={:#x} rdx={:#x}", r.rax, r.rbx, r.rcx, r.rdx);
     line!("  rsi={:#x} rdi={:#x} r8={:#x} r9={:#x}", r.rsi, r.rdi, r.r8, r.r9);
     line!("  r10={:#x} r11={:#x} r12={:#x} r13={:#x}", r.r10, r.r11, r.r12, r.r13);
     line!("  r14={:#x} r15={:#x} fs_base={:#x} gs_base={:#x}", r.r14, r.r15, r.fs_base, r.gs_base);
 }
 
-/// Words on the kernel's stack, from here upwards, that point into the kernel's code.
-fn return_addresses(from: u64) {
+fn print_call(call: &LastCall) {
+    let name = Call::from_number(call.number).map_or("", Call::name);
+    line!(
+        "  number={:#x} rip={:#x} rdi={:#x} context={:#x} {name}",
+        call.number,
+        call.rip,
+        call.argument,
+        call.thread
+    );
+}
+
+/// What state the kernel's stack is in.
+#[derive(Clone, Copy)]
+enum Stack {
+    Good,
+    Overflowed,
+    Elsewhere,
+}
+
+impl Stack {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Good => "return addresses",
+            Self::Overflowed => "overflowed",
+            Self::Elsewhere => "not in the kernel's stack",
+        }
+    }
+}
+
+/// Collects the words on the kernel's stack, from here upwards, that point into the kernel's code.
+fn stack(from: u64, addresses: &mut [u64; STACK]) -> Stack {
     let bottom = (&raw const stack_guard) as u64 + flob_abi::PAGE_SIZE;
     let top = (&raw const kernel_stack_top) as u64;
     let code = (&raw const text_start) as u64..(&raw const text_end) as u64;
     if (bottom - flob_abi::PAGE_SIZE..bottom + 256).contains(&from) {
-        return line!("stack: overflowed at {from:#x}");
+        return Stack::Overflowed;
     }
     if !(bottom..top).contains(&from) {
-        return line!("stack: {from:#x} is not in the kernel's stack");
+        return Stack::Elsewhere;
     }
-    line!("stack:");
     let words = (from.next_multiple_of(8)..top).step_by(8);
     // SAFETY: aligned words inside the kernel's stack, which is mapped.
     let words = words.map(|address| unsafe {
         core::ptr::with_exposed_provenance::<u64>(address as usize).read_volatile()
     });
-    for word in words.filter(|word| code.contains(word)).take(STACK_LIMIT) {
-        line!("  {word:#x}");
+    for (slot, word) in addresses.iter_mut().zip(words.filter(|word| code.contains(word))) {
+        *slot = word;
     }
+    Stack::Good
 }
