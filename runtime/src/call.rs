@@ -169,7 +169,7 @@ pub fn epoch_begin() -> Result<u64, Status> {
 /// Most bytes that `kernel_log` takes at once.
 const LOG_MAX: usize = 256;
 
-/// Writes to the early console; only the first space (and whom it granted an interrupt) may.
+/// `kernel_log`: writes to the early console.
 pub fn kernel_log(text: &[u8]) {
     for piece in text.chunks(LOG_MAX) {
         let address = piece.as_ptr().expose_provenance() as u64;

@@ -156,7 +156,8 @@ impl<F: Flob> FlobAt<F> {
         self.get_groups(links, group::ALL)
     }
 
-    /// `get_state` of the field groups in `mask` ([`group`]); the others are zero.
+    /// `get_state` with the vectors only if they are in `mask` ([`group`]); else they are zero. All other groups are there
+    /// always.
     pub fn get_groups(self, links: &Links, mask: u64) -> Result<F::State, Status> {
         let mut state = F::State::new_zeroed();
         let links = links.for_kind(F::KIND);
