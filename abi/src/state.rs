@@ -4,6 +4,17 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+/// A field of a state struct, for those who check what is written about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its name.
+    pub name: &'static str,
+    /// From the start of the struct, in bytes.
+    pub offset: usize,
+    /// In bytes.
+    pub size: usize,
+}
+
 macro_rules! state_struct {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$doc])*
@@ -12,8 +23,12 @@ macro_rules! state_struct {
         pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
 
         impl $name {
-            /// The names of its fields, in their order.
-            pub const FIELDS: &'static [&'static str] = &[$(stringify!($field),)*];
+            /// Its fields, in their order.
+            pub const FIELDS: &'static [Field] = &[$(Field {
+                name: stringify!($field),
+                offset: core::mem::offset_of!(Self, $field),
+                size: size_of::<$type>(),
+            },)*];
         }
 
         impl Default for $name {

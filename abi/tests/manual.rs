@@ -3,9 +3,11 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use flob_abi::flob::FlobKind;
+use flob_abi::state::Field;
 use flob_abi::{Call, ExceptionCode, Misuse, Status, ipc, state, state_size};
 
 /// The headings of a call's page.
@@ -24,7 +26,7 @@ const STATE_HEADINGS: [&str; 4] = ["Fields", "Links", "New", "Not in the state"]
 const OTHER_PAGES: [&str; 7] =
     ["README", "conventions", "console", "exceptions", "ipc", "memory", "panic-record"];
 /// Structs that are fields of another.
-const INNER: [(&str, &[&str]); 6] = [
+const INNER: [(&str, &[Field]); 6] = [
     ("ports[]", state::PortRange::FIELDS),
     ("registers", state::Registers::FIELDS),
     ("debug", state::DebugRegisters::FIELDS),
@@ -73,7 +75,7 @@ fn section<'a>(page: &'a str, heading: &str) -> &'a str {
     below.split_once("\n## ").map_or(below, |(section, _)| section).trim()
 }
 
-fn fields(kind: FlobKind) -> &'static [&'static str] {
+fn own_fields(kind: FlobKind) -> &'static [Field] {
     match kind {
         FlobKind::Space => state::SpaceState::FIELDS,
         FlobKind::Thread => state::ThreadState::FIELDS,
@@ -87,10 +89,29 @@ fn fields(kind: FlobKind) -> &'static [&'static str] {
     }
 }
 
-/// The names in backquotes in the first column of a table.
-fn names_in_table(table: &str) -> BTreeSet<&str> {
-    let rows = table.lines().filter_map(|line| line.strip_prefix('|')).skip(2);
-    rows.flat_map(|row| row.split('|').next().unwrap_or_default().split('`').skip(1).step_by(2)).collect()
+/// Where the fields of a kind's state lie, those of structs in it too; what is in an array counts from its entry's start.
+fn fields(kind: FlobKind) -> BTreeMap<String, Range<usize>> {
+    let mut fields = BTreeMap::new();
+    for field in own_fields(kind) {
+        fields.insert(field.name.to_owned(), field.offset..field.offset + field.size);
+        for (outer, inner) in INNER.iter().filter(|(outer, _)| outer.trim_end_matches("[]") == field.name) {
+            let base = if outer.ends_with("[]") { 0 } else { field.offset };
+            let place = |inner: &Field| base + inner.offset..base + inner.offset + inner.size;
+            fields.extend(inner.iter().map(|inner| (format!("{outer}.{}", inner.name), place(inner))));
+        }
+    }
+    fields
+}
+
+/// A table's rows: the names in backquotes in the first column, and the second column.
+fn rows(table: &str) -> Vec<(Vec<&str>, &str)> {
+    table.lines().filter_map(row).skip(2).collect()
+}
+
+fn row(line: &str) -> Option<(Vec<&str>, &str)> {
+    let mut cells = line.strip_prefix('|')?.split('|');
+    let names = cells.next()?.split('`').skip(1).step_by(2).collect();
+    Some((names, cells.next()?.trim()))
 }
 
 #[test]
@@ -152,7 +173,7 @@ fn each_step_is_in_the_table_of_steps_and_each_combination_means_something() {
 }
 
 #[test]
-fn the_page_of_a_state_names_its_size_and_every_field_and_link() {
+fn the_page_of_a_state_names_its_size_and_every_field_with_its_bytes_and_every_link() {
     let pages = pages();
     for kind in FlobKind::ALL {
         let name = state_page(kind);
@@ -160,16 +181,21 @@ fn the_page_of_a_state_names_its_size_and_every_field_and_link() {
         assert_eq!(headings(page), STATE_HEADINGS, "{name}");
         let size = format!("State`, {} bytes", state_size(kind));
         assert!(page.contains(&size), "{name}: no {size:?}");
-        let own = fields(kind);
-        let mut expected: BTreeSet<String> = own.iter().map(|field| (*field).to_owned()).collect();
-        for (outer, inner) in INNER {
-            if own.contains(&outer.trim_end_matches("[]")) {
-                expected.extend(inner.iter().map(|field| format!("{outer}.{field}")));
-            }
+        let expected = fields(kind);
+        let table = rows(section(page, "Fields"));
+        let found: BTreeSet<&str> = table.iter().flat_map(|(names, _)| names).copied().collect();
+        assert_eq!(found, expected.keys().map(String::as_str).collect(), "{name}: fields");
+        for (names, bytes) in table {
+            let (first, last) = (&expected[names[0]], &expected[names[names.len() - 1]]);
+            let sign = if names[0].contains("[]") { "+" } else { "" };
+            assert_eq!(
+                bytes,
+                format!("{sign}{}–{}", first.start, last.end - 1),
+                "{name}: bytes of {names:?}"
+            );
         }
-        let found = names_in_table(section(page, "Fields"));
-        assert_eq!(found, expected.iter().map(String::as_str).collect(), "{name}: fields");
-        let links = names_in_table(section(page, "Links"));
+        let links: BTreeSet<&str> =
+            rows(section(page, "Links")).into_iter().flat_map(|(names, _)| names).collect();
         assert_eq!(links, kind.links().iter().copied().collect(), "{name}: links");
     }
 }

@@ -142,11 +142,16 @@ fn death(thread: Place, code: u32, detail: u32, address: u64) -> String {
     format!("thread {thread:#x} died of an exception: {what}, address {address:#x}")
 }
 
-/// The end of a log, on lines of their own; empty if there is nothing.
+/// The end of a log, on lines of their own: the record of a kernel panic, if that is the end, else the last few. Empty if
+/// there is nothing.
 pub(super) fn last_lines(path: &Path) -> String {
     const LINES: usize = 8;
+    const RECORD: usize = 64;
+    const PANIC: &str = "=== kernel panic ===";
     let bytes = fs::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines.iter().skip(lines.len().saturating_sub(LINES)).map(|line| format!("\n  | {line}")).collect()
+    let record = lines.iter().rev().take(RECORD).position(|line| *line == PANIC).map(|above| above + 1);
+    let shown = record.unwrap_or(LINES);
+    lines.iter().skip(lines.len().saturating_sub(shown)).map(|line| format!("\n  | {line}")).collect()
 }
