@@ -60,6 +60,21 @@ pub const ALERT: u64 = 1 << 11;
 /// All step bits.
 pub const STEPS: u64 = 0xfff;
 
+/// The steps with their names in the manual, in the order in which they are done.
+pub const STEP_NAMES: &[(u64, &str)] = &[
+    (REPLY, "reply"),
+    (CONNECT, "connect"),
+    (ACKNOWLEDGE, "acknowledge"),
+    (SEND, "send"),
+    (OVER, "over"),
+    (DISCONNECT, "disconnect"),
+    (WAIT, "wait"),
+    (RECEIVE, "receive"),
+    (ONE_WAY, "one_way"),
+    (CALL, "call"),
+    (ALERT, "alert"),
+];
+
 /// Most bytes of a request, or its reply, without a connection.
 pub const MAX_REQUEST: usize = 1024;
 /// Most references of such a request or reply.

@@ -57,7 +57,7 @@ fn step_pages() -> impl Iterator<Item = String> {
 /// The names of all pages with a call's headings.
 fn call_pages() -> BTreeSet<String> {
     let calls = Call::ALL.iter().map(|call| call.name().to_owned());
-    let combinations = ipc::COMBINATIONS.iter().map(|(name, _)| (*name).to_owned());
+    let combinations = ipc::NAMED.iter().map(|(name, _)| (*name).to_owned());
     calls.chain(combinations).chain(step_pages()).collect()
 }
 
@@ -144,7 +144,7 @@ fn the_page_of_a_call_has_the_headings_and_something_below_each() {
 fn the_page_of_a_call_names_its_number() {
     let pages = pages();
     let calls = Call::ALL.iter().map(|call| (call.name(), *call as u64));
-    for (name, number) in calls.chain(ipc::COMBINATIONS.iter().copied()) {
+    for (name, number) in calls.chain(ipc::NAMED.iter().copied()) {
         let arguments = section(&pages[name], "Arguments");
         let expected = format!("`rax` = {number:#04x}");
         let named = arguments
@@ -167,7 +167,7 @@ fn each_step_is_in_the_table_of_steps_and_each_combination_means_something() {
     }
     let steps = ipc::STEP_NAMES.iter().fold(ipc::SERVER, |all, (bit, _)| all | bit);
     assert_eq!(steps, ipc::STEPS, "a step has no name");
-    for (name, call) in ipc::COMBINATIONS {
+    for (name, call) in ipc::NAMED {
         assert!(ipc::is_valid(*call), "{name}");
     }
 }
@@ -294,12 +294,17 @@ fn the_index_names_a_stub_of_the_runtime_for_each_call_and_that_stub_makes_the_c
             common_name(*call).map_or_else(|| format!("Call::{made_by:?}"), |name| format!("Common::{name}"));
         assert!(contains_word(body, &made), "{}: {stub} does not make {made}", call.name());
     }
-    // Any set of steps goes through `call::ipc`; the module `ipc` has functions for some.
-    let ipc_module = std::fs::read_to_string(root().join("runtime/src/ipc.rs")).unwrap();
-    for (name, _) in ipc::COMBINATIONS {
+}
+
+#[test]
+fn the_index_names_a_stub_of_the_runtime_for_each_named_set_of_steps() {
+    let pages = pages();
+    let stubs = std::fs::read_to_string(root().join("runtime/src/named.rs")).unwrap();
+    for (name, _) in ipc::NAMED {
         let stub = stub_in_index(&pages["README"], name);
-        let exists = ipc_module.contains(&format!("pub fn {stub}("));
-        assert!(exists || stub == "ipc", "{name}: no stub {stub:?}");
+        assert_eq!(Some(stub), name.strip_prefix("ipc_"), "the stub of {name} in the index");
+        let made = format!("`{name}`.\n    {stub}, {stub}_words = ");
+        assert!(stubs.contains(&made), "{name}: no stub {stub:?}");
     }
 }
 
