@@ -173,6 +173,18 @@ fn each_step_is_in_the_table_of_steps_and_each_combination_means_something() {
 }
 
 #[test]
+fn the_bounds_of_requests_are_what_the_pages_say() {
+    let pages = pages();
+    let (bytes, references, buffers) =
+        (ipc::MAX_REQUEST, ipc::MAX_REQUEST_REFERENCES, ipc::MAX_REQUEST_BUFFERS);
+    let bounds = format!("{bytes} bytes, {references} references or {buffers} buffers of a table");
+    for name in ["ipc", "ipc_step_one_way", "ipc_step_call"] {
+        let words: Vec<&str> = pages[name].split_whitespace().collect();
+        assert!(words.join(" ").contains(&bounds), "{name}: no {bounds:?}");
+    }
+}
+
+#[test]
 fn the_page_of_a_state_names_its_size_and_every_field_with_its_bytes_and_every_link() {
     let pages = pages();
     for kind in FlobKind::ALL {
