@@ -40,7 +40,7 @@ calls! {
     TimerWait = 0x01, "timer_wait";
     /// `interrupt_wait(rdi line)`: unmasks it and waits for it.
     InterruptWait = 0x02, "interrupt_wait";
-    /// `kernel_log(rdi text, rsi bytes)`: to the early console, for debugging.
+    /// `kernel_log(rdi text, rsi bytes)`: to the early console, for debugging; needs a grant of the console's port.
     KernelLog = 0x03, "kernel_log";
     /// `machine_exit(rdi status)`: ends the machine (emulator only); needs all port grants of the exit device.
     MachineExit = 0x04, "machine_exit";

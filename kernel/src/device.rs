@@ -1,7 +1,7 @@
 //! Time and interrupts, for those who were granted them. Nothing is latched: a line that fires with nobody waiting is
 //! forgotten by the kernel (the device still asks).
 
-use flob_abi::{Call, Misuse, Protection, Status};
+use flob_abi::{Call, Misuse, PortRange, Protection, Status};
 
 use crate::kernel::{Kernel, LINES};
 use crate::list::NONE;
@@ -12,6 +12,8 @@ use crate::schedule::queue_node;
 
 /// I/O port by which the machine can be ended.
 const EXIT_PORT: u16 = 0xf4;
+/// I/O port of the early console.
+const LOG_PORT: u16 = 0xe9;
 /// Most bytes of a `kernel_log`.
 const LOG_MAX: usize = 256;
 
@@ -83,9 +85,20 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// `kernel_log`.
+    /// Whether a thread's space has been granted an I/O port.
+    fn has_port(&self, thread: ThreadId, port: u16) -> bool {
+        let space = self.space_of(thread).and_then(|space| self.space(space));
+        let covers = |range: &PortRange| port.wrapping_sub(range.first) < range.count;
+        space.is_some_and(|space| space.ports.iter().any(covers))
+    }
+
+    /// `kernel_log`. Only for those who could write to the console's port themselves: what others have to say passes their
+    /// nesters.
     pub(crate) fn kernel_log(&mut self, thread: ThreadId, args: Args) -> Outcome {
         let space = self.own_space(thread)?;
+        if !self.has_port(thread, LOG_PORT) {
+            return Trap::misuse(Misuse::NotGranted, args.rdi);
+        }
         let mut text = [0; LOG_MAX];
         let Some(text) = usize::try_from(args.rsi).ok().and_then(|len| text.get_mut(..len)) else {
             return Trap::misuse(Misuse::InvalidAddress, args.rsi);
@@ -98,12 +111,7 @@ impl<M: Machine> Kernel<M> {
 
     /// `machine_exit`.
     pub(crate) fn machine_exit(&mut self, thread: ThreadId, args: Args) -> Outcome {
-        let space = self.space_of(thread).and_then(|space| self.space(space));
-        let granted = space.is_some_and(|space| {
-            let covers = |range: &flob_abi::PortRange| EXIT_PORT.wrapping_sub(range.first) < range.count;
-            space.ports.iter().any(covers)
-        });
-        if !granted {
+        if !self.has_port(thread, EXIT_PORT) {
             return Trap::misuse(Misuse::NotGranted, args.rdi);
         }
         self.machine.exit(args.rdi as u8);

@@ -88,7 +88,7 @@ fn a_line_can_fire_only_while_somebody_waits_for_it() {
 fn grants_are_handed_down_and_never_up() {
     let mut sim = Sim::new();
     let (space, to_space) = sim.make_space(20, None);
-    for call in [Call::TimerWait, Call::InterruptWait, Call::MachineExit] {
+    for call in [Call::TimerWait, Call::InterruptWait, Call::KernelLog, Call::MachineExit] {
         let thread = sim.spawn_in(to_space, 5, Program::new().call(call, &[1]).end());
         sim.run_out();
         assert_eq!(sim.stop(thread).exception.detail, Misuse::NotGranted as u32, "{}", call.name());
