@@ -62,6 +62,16 @@ fn why_and_tree_name_the_circle() {
             .filter_map(|frame| frame["file"].as_str())
             .any(|file| file.ends_with("philosophers/src/table.rs"))
     );
+    let graph = guest.flob_ok(&["graph"]);
+    assert!(
+        graph.lines().any(|line| line == "philosopher-1 → FORKS[2] → philosopher-2  (deadlock)"),
+        "{graph}"
+    );
+    let dot = guest.flob_ok(&["graph", "--dot"]);
+    assert_eq!(dot.matches("[label=\"waiting_for\", color=red]").count(), SEATS, "{dot}");
+    let json = guest.json(&["graph", "--json"]);
+    let stuck = json["flobs"].as_array().unwrap().iter().filter(|flob| flob["deadlock"] == true).count();
+    assert_eq!(stuck, SEATS, "{json:#}");
     // A checkpoint says the same, without any guest.
     let checkpoint = guest.save(&["stuck"]);
     guest.power_cut();

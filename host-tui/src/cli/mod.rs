@@ -71,6 +71,8 @@ verbs! {
     Show: verbs::show::Show;
     /// Say in one sentence why a thread does not run
     Why: verbs::why::Why;
+    /// Show who waits for whom; all flobs and links with --dot
+    Graph: verbs::graph::Graph;
     /// Hold the program, or one space or thread of it
     Pause: verbs::hold::Pause;
     /// Let go what was paused

@@ -10,6 +10,7 @@ pub mod checkpoint;
 pub mod doctor;
 pub mod gdb;
 pub mod gdb_server;
+pub mod graph;
 pub mod guest_process;
 pub mod hold;
 pub mod hub;

@@ -1,0 +1,163 @@
+//! `flob graph`: who waits for whom, and with `--dot` every flob and link for graphviz.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clap::Args;
+use flob_abi::{FlobKind, flob::thread_link};
+use flob_image::{Flob, Link, Place};
+use flob_session::Error;
+use serde_json::{Value as Json, json};
+
+use crate::cli::{
+    Context, print,
+    source::{Look, View},
+};
+
+/// Arguments of `graph`.
+#[derive(Args, Debug)]
+pub struct Graph {
+    #[command(flatten)]
+    look: Look,
+    /// Print all flobs and links in the language of graphviz: flob graph --dot | dot -Tsvg
+    #[arg(long, conflicts_with = "json")]
+    dot: bool,
+}
+
+/// An arrow between two flobs, or from one to something outside.
+struct Edge {
+    from: Place,
+    name: &'static str,
+    to: Link,
+}
+
+impl Graph {
+    /// Prints it.
+    pub fn run(self, context: &Context) -> Result<u8, Error> {
+        let mut view = self.look.open(context, false)?;
+        let stuck = stuck(&mut view);
+        match (self.dot, self.look.json) {
+            (true, _) => print::text(&dot(&view, &stuck))?,
+            (_, true) => print::json(&to_json(&view, &stuck))?,
+            _ => print::text(&waits(&view, &stuck))?,
+        }
+        Ok(0)
+    }
+}
+
+/// The threads that are part of a circle.
+fn stuck(view: &mut View) -> BTreeSet<Place> {
+    let (why, _) = view.why();
+    let threads = why.environment.flobs.iter().filter(|flob| flob.state.kind() == FlobKind::Thread);
+    threads.filter_map(|thread| why.deadlock(thread.place)).flatten().collect()
+}
+
+/// Every link that leads somewhere. A link to a space or region only says where a flob belongs: the graph has it too.
+fn edges(view: &View) -> impl Iterator<Item = Edge> + '_ {
+    view.environment.flobs.iter().flat_map(|flob| {
+        let links = flob.state.kind().links().iter().zip(&flob.links);
+        let links = links.filter(|(_, link)| **link != Link::Null);
+        links.map(|(name, link)| Edge { from: flob.place, name, to: link.clone() })
+    })
+}
+
+/// A line for each thread that waits: `philosopher-0 → FORKS[1] → philosopher-1`, the holder or server behind the flob.
+fn waits(view: &View, stuck: &BTreeSet<Place>) -> String {
+    let mut text = String::new();
+    for thread in view.environment.flobs.iter().filter(|flob| flob.state.kind() == FlobKind::Thread) {
+        let Some(link) = thread.links.get(thread_link::WAITING_FOR).filter(|link| **link != Link::Null)
+        else {
+            continue;
+        };
+        let mut line = format!("{} → {}", view.names.short(thread.place), short(view, link));
+        if let Some(owner) = owner(view, link) {
+            line += &format!(" → {}", view.names.short(owner));
+        }
+        let mark = if stuck.contains(&thread.place) { "  (deadlock)" } else { "" };
+        text += &format!("{line}{mark}\n");
+    }
+    text
+}
+
+fn short(view: &View, link: &Link) -> String {
+    match link {
+        Link::Flob(place) => view.names.short(*place),
+        other => view.names.link(other),
+    }
+}
+
+/// Who owns the mutex that a link leads to.
+fn owner(view: &View, link: &Link) -> Option<Place> {
+    let Link::Flob(place) = link else { return None };
+    let flob = view.environment.flob(*place).filter(|flob| flob.state.kind() == FlobKind::Mutex)?;
+    match flob.links.first()? {
+        Link::Flob(owner) => Some(*owner),
+        _ => None,
+    }
+}
+
+/// The shape of each kind.
+const fn shape(kind: FlobKind) -> &'static str {
+    match kind {
+        FlobKind::Space => "folder",
+        FlobKind::Thread => "ellipse",
+        FlobKind::Mutex | FlobKind::Condition => "diamond",
+        FlobKind::Port | FlobKind::PortSet => "house",
+        FlobKind::Region | FlobKind::Mapping => "box",
+        FlobKind::Reference => "plaintext",
+    }
+}
+
+fn dot(view: &View, stuck: &BTreeSet<Place>) -> String {
+    let mut text = format!("digraph {} {{\n  rankdir=LR;\n", quoted(&view.environment.program));
+    for flob in &view.environment.flobs {
+        let color = if stuck.contains(&flob.place) { ", color=red" } else { "" };
+        let (name, shape) = (quoted(&view.names.flob(flob.place)), shape(flob.state.kind()));
+        text += &format!("  n{:x} [label={name}, shape={shape}{color}];\n", flob.place);
+    }
+    let mut outside: BTreeMap<String, usize> = BTreeMap::new();
+    let mut arrows = String::new();
+    for edge in edges(view) {
+        let to = match &edge.to {
+            Link::Flob(place) => format!("n{place:x}"),
+            other => {
+                let next = outside.len();
+                format!("o{}", outside.entry(view.names.link(other)).or_insert(next))
+            }
+        };
+        let is_stuck = edge.name == "waiting_for" && stuck.contains(&edge.from);
+        let color = if is_stuck { ", color=red" } else { "" };
+        arrows += &format!("  n{:x} -> {to} [label={}{color}];\n", edge.from, quoted(edge.name));
+    }
+    for (name, number) in outside {
+        text += &format!("  o{number} [label={}, style=dashed];\n", quoted(&name));
+    }
+    text + &arrows + "}\n"
+}
+
+/// A string as graphviz wants it.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+fn to_json(view: &View, stuck: &BTreeSet<Place>) -> Json {
+    let node = |flob: &Flob| {
+        json!({
+            "flob": view.names.flob(flob.place),
+            "kind": flob.state.kind().name(),
+            "deadlock": stuck.contains(&flob.place),
+        })
+    };
+    let arrow = |edge: Edge| json!({ "from": view.names.flob(edge.from), "link": edge.name, "to": view.names.link(&edge.to) });
+    json!({
+        "flobs": view.environment.flobs.iter().map(node).collect::<Vec<_>>(),
+        "links": edges(view).map(arrow).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_with_quotes_stay_one_string() {
+        assert_eq!(super::quoted(r#"a "b" \c"#), r#""a \"b\" \\c""#);
+    }
+}
