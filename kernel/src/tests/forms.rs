@@ -223,3 +223,45 @@ fn a_keeper_may_hear_and_answer_in_words() {
     assert_eq!(sim.said(0), [0, 40, 1, code, 0, 0, 0, 0, 0, 0]);
     assert_eq!(sim.said(1), [2], "it was answered, and raised again");
 }
+
+/// An idempotent call between ends of different forms: what the client and the server got.
+fn mixed_call(client_is_short: bool) -> Sim {
+    let mut sim = Sim::new();
+    let (set, port) = sim.make_port(3);
+    let to_port = sim.reference(port, FlobKind::Port);
+    let (page, room) = (sim.page(), sim.page());
+    sim.write_words(page, &[11, 12, 13]);
+    let long = |rdi: u64| {
+        let mut registers = words(rdi, (page, 20), (room, 100));
+        registers.extend([(R14, 0), (R15, 0)]);
+        registers
+    };
+    let (call, wait, reply) = (ipc::IDEMPOTENT_CALL, ipc::SERVER_WAIT, ipc::IDEMPOTENT_REPLY);
+    let (client, server) = if client_is_short {
+        let client = Program::new().raw_call(call | ipc::SHORT, &short(to_port, 1));
+        let server = Program::new().raw_call(wait, &long(set)).output(0, Rax).output(0, Rbx);
+        (say_words(client, 1), server.raw_call(reply, &long(0)))
+    } else {
+        let client =
+            Program::new().raw_call(call, &long(to_port)).output(1, Rax).output(1, Rbx).output(1, Rdx);
+        let server = say_words(Program::new().raw_call(wait | ipc::SHORT, &short(set, 50)), 0);
+        (client, server.raw_call(reply | ipc::SHORT, &short(0, 100)))
+    };
+    sim.spawn(5, client.end());
+    sim.spawn(5, server.end());
+    sim.run_out();
+    let first = sim.read_word(room);
+    sim.output.entry(2).or_default().push(first);
+    sim
+}
+
+#[test]
+fn idempotent_calls_work_between_ends_of_different_forms() {
+    let sim = mixed_call(true);
+    assert_eq!((sim.said(0), sim.said(2)), (&[0, 36][..], &[1][..]));
+    // Twenty bytes: two words and a half.
+    assert_eq!(sim.said(1), [0, 20, 11, 12, 13, 0, 0, 0, 0, 0]);
+    let sim = mixed_call(false);
+    assert_eq!(sim.said(0), [0, 20, 11, 12, 13, 0, 0, 0, 0, 0]);
+    assert_eq!((sim.said(1), sim.said(2)), (&[0, 36, 0][..], &[100][..]));
+}

@@ -1,0 +1,73 @@
+//! The calls that the samples do not need, on the real machine: each exercise does something and looks whether it came
+//! about. `calls` says a line for each and exits with the number of those that failed.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod exceptions;
+mod foreign;
+mod memory;
+mod talk;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use flob_runtime::abi::Status;
+use flob_runtime::{println, program};
+
+program!(main);
+
+/// Why an exercise failed.
+#[derive(Debug)]
+pub enum Failure {
+    /// The kernel said so.
+    Status(Status),
+    /// What came about is not what should have.
+    Wrong(&'static str, u64),
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        Self::Status(status)
+    }
+}
+
+/// How an exercise went.
+pub type Outcome = Result<(), Failure>;
+
+/// Fails unless both are the same.
+pub fn expect(what: &'static str, is: u64, wanted: u64) -> Outcome {
+    if is == wanted { Ok(()) } else { Err(Failure::Wrong(what, is)) }
+}
+
+/// An exercise and its name.
+type Exercise = (&'static str, fn() -> Outcome);
+
+const EXERCISES: [Exercise; 11] = [
+    ("one-way message", talk::one_way),
+    ("idempotent call", talk::idempotent),
+    ("words in registers", talk::words),
+    ("scattered buffers", talk::scattered),
+    ("parked client end", talk::parked),
+    ("interrupt", exceptions::interrupt),
+    ("deferred interrupt", exceptions::deferred),
+    ("alert", exceptions::alert),
+    ("protection", memory::protection),
+    ("dirty pages", memory::dirty),
+    ("foreign instructions", foreign::reflected),
+];
+
+fn main(_: Vec<String>) -> i32 {
+    let mut failed = 0;
+    for (name, exercise) in EXERCISES {
+        match exercise() {
+            Ok(()) => println!("{name}: ok"),
+            Err(failure) => {
+                println!("{name}: {failure:?}");
+                failed += 1;
+            }
+        }
+    }
+    failed
+}
