@@ -12,9 +12,10 @@ use crate::machine::{Caching, Frame, Machine, Page, SpaceKey};
 use crate::outcome::{Args, Done, Outcome, SUCCESS, Trap, status};
 use crate::record::{FlobId, ThreadId};
 use crate::resolve::Resolved;
+use crate::user::Spot;
 
 /// Pages looked at in one kernel entry.
-const PAGES: usize = 32;
+const PAGES: usize = 8;
 /// An epoch lasts at least this long, in nanoseconds: who begins one after the other cannot slow all others down.
 const SHORTEST: u64 = 1_000_000;
 /// Bits of an epoch that count; the rest says which run of the kernel it is of.
@@ -85,6 +86,24 @@ impl<M: Machine> Kernel<M> {
         }
         let page = Page(address / PAGE_SIZE);
         self.machine.install(SpaceKey(space.0.index), page, found.frame, access, Caching::WriteBack);
+    }
+
+    /// Where a user address leads whose bytes the kernel reads or writes. The first write of an epoch enters the translation, as
+    /// the thread's own would: the next one finds it.
+    pub(crate) fn memory_spot(
+        &mut self,
+        space: FlobId,
+        address: u64,
+        access: Protection,
+    ) -> Result<Spot, Trap> {
+        let spot = self.user_spot(space, address, access)?;
+        if access.allows(Protection::WRITE)
+            && !self.epochs.is_marked(spot.0)
+            && let Ok(found) = self.resolve(space, address, access, None)
+        {
+            self.enter_translation(space, address, found, found.access, access);
+        }
+        Ok(spot)
     }
 
     /// Mappings of a space are not what they were.

@@ -106,7 +106,7 @@ impl<M: Machine> Kernel<M> {
     fn spot_of(&mut self, thread: ThreadId, address: u64, access: Protection) -> Result<Spot, Blame> {
         let blame = |trap| Blame { thread, trap };
         let space = self.own_space(thread).map_err(blame)?;
-        self.user_spot(space, address, access).map_err(blame)
+        self.memory_spot(space, address, access).map_err(blame)
     }
 
     fn transfer_bytes(

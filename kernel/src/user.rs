@@ -52,11 +52,11 @@ impl<M: Machine> Kernel<M> {
         len: usize,
         access: Protection,
     ) -> Result<Buffer, Trap> {
-        let first = self.user_spot(space, address, access)?;
+        let first = self.memory_spot(space, address, access)?;
         let first_len = len.min(PAGE_SIZE as usize - first.1);
         let mut parts = [(first, first_len), (first, 0)];
         if first_len < len {
-            let second = self.user_spot(space, address.saturating_add(first_len as u64), access)?;
+            let second = self.memory_spot(space, address.saturating_add(first_len as u64), access)?;
             parts[1] = (second, len - first_len);
         }
         Ok(Buffer { parts })
