@@ -1,11 +1,38 @@
-//! Every call that the samples do not need, on the real machine, as the program `calls` exercises it.
+//! Every call that the samples do not need, on the real machine, as the program `calls` exercises it: undisturbed, and
+//! with threads taken out, everything made anew, or what is derived forgotten. FLOB_SEED chooses the moments.
 #![allow(missing_docs)]
 
-use flob_tests::World;
+use flob_tests::{World, seed};
+
+/// Exercises of the program.
+const EXERCISES: usize = 11;
+
+fn check(options: &[&str], arguments: &[&str], succeed: usize) {
+    let seed = seed().to_string();
+    let disturb = if options.is_empty() { &[][..] } else { &["--seed", &seed] };
+    let run = [&["run", "--headless", "--memory", "128"], options, disturb, &["calls"], arguments].concat();
+    let finished = World::new().flob(&run);
+    assert_eq!(finished.code, Some(0), "{finished}");
+    assert_eq!(finished.stdout.matches(": ok\n").count(), succeed, "{finished}");
+}
 
 #[test]
 fn all_exercises_of_the_calls_program_succeed() {
-    let finished = World::new().flob(&["run", "--headless", "calls"]);
-    assert_eq!(finished.code, Some(0), "{finished}");
-    assert_eq!(finished.stdout.matches(": ok\n").count(), 11, "{finished}");
+    check(&[], &[], EXERCISES);
+}
+
+#[test]
+fn they_do_not_notice_that_threads_are_taken_out_and_put_back() {
+    check(&["--torture", "small"], &[], EXERCISES);
+}
+
+/// Memory that is mapped anew counts as written.
+#[test]
+fn they_do_not_notice_that_everything_is_destroyed_and_made_anew() {
+    check(&["--torture", "large"], &["--without", "dirty pages"], EXERCISES - 1);
+}
+
+#[test]
+fn they_do_not_notice_that_the_kernel_forgets() {
+    check(&["--amnesia", "20"], &[], EXERCISES);
 }

@@ -13,7 +13,7 @@ use flob_runtime::{named, start};
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::talk::Desk;
-use crate::{Outcome, expect};
+use crate::{Failure, Outcome, expect};
 
 /// A number that no call has.
 const FOREIGN_CALL: u32 = 0x00ab_cdef;
@@ -54,6 +54,21 @@ fn space(keeper: FlobAt<Reference>) -> Result<&'static OwnedReference, Status> {
     Ok(to_space)
 }
 
+/// Answers the exception with this number and hears the next one. An answer may be lost: then the same one comes again.
+fn next_exception(desk: &Desk, answered: u64) -> Result<ExceptionMessage, Failure> {
+    loop {
+        let answer = ExceptionReply { number: answered, ..ExceptionReply::default() };
+        let mut message = ExceptionMessage::new_zeroed();
+        let transfer =
+            Transfer { send: answer.as_bytes(), receive: message.as_mut_bytes(), ..Transfer::default() };
+        let heard = named::reply_wait_receive(desk.set, transfer);
+        expect("status", heard.status as u64, 0)?;
+        if message.number != answered {
+            return Ok(message);
+        }
+    }
+}
+
 pub fn reflected() -> Outcome {
     let desk = Desk::new(4)?;
     let to_space = space(desk.port)?;
@@ -61,18 +76,13 @@ pub fn reflected() -> Outcome {
     let entry = (foreign as *const ()).expose_provenance() as u64;
     thread.at().prepare(to_space.at(), &thread.at().fresh_state(entry, 0, 0))?;
     thread.at().resume(false)?;
-    let mut reply = None;
+    let mut answered = 0;
     for (code, result) in [
         (ExceptionCode::GeneralProtection, TIME),
         (ExceptionCode::ReflectedCall, RESULT),
         (ExceptionCode::InvalidOpcode, 0),
     ] {
-        let mut message = ExceptionMessage::new_zeroed();
-        let answer: ExceptionReply = reply.unwrap_or_default();
-        let transfer =
-            Transfer { send: answer.as_bytes(), receive: message.as_mut_bytes(), ..Transfer::default() };
-        let heard = named::reply_wait_receive(desk.set, transfer);
-        expect("status", heard.status as u64, 0)?;
+        let message = next_exception(&desk, answered)?;
         expect("code", u64::from(message.code), code as u64)?;
         let mut state: ThreadState = thread.at().get_groups(&Links::NONE, group::ALL & !group::VECTORS)?;
         if code == ExceptionCode::ReflectedCall {
@@ -89,7 +99,7 @@ pub fn reflected() -> Outcome {
         if code != ExceptionCode::InvalidOpcode {
             thread.at().resume(false)?;
         }
-        reply = Some(ExceptionReply { number: message.number, ..ExceptionReply::default() });
+        answered = message.number;
     }
     thread.at().destroy().map_err(Into::into)
 }

@@ -5,6 +5,7 @@ use core::cell::UnsafeCell;
 use core::mem::size_of;
 
 use flob_runtime::abi::call::Dirty;
+use flob_runtime::abi::ipc::Flavour;
 use flob_runtime::abi::{
     Call, ExceptionCode, ExceptionMessage, ExceptionReply, PAGE_SIZE, Protection, RegionState, Status,
 };
@@ -115,10 +116,12 @@ pub fn protection() -> Outcome {
     let size = PAGES as u64 * PAGE_SIZE;
     mapping.at().map((to_region.at(), 0), (own_space.at(), WINDOW), size, Protection::READ_WRITE)?;
     region.at().protect(Protection::READ)?;
-    let writer = thread::spawn(|| {
+    let port = desk.port;
+    let writer = thread::spawn(move || {
         let window = core::ptr::with_exposed_provenance_mut::<u8>((WINDOW + 4 * PAGE_SIZE + 8) as usize);
         // SAFETY: mapped memory that no reference leads to.
         unsafe { window.write_volatile(42) };
+        named::send(port, Transfer::default()).status
     })?;
     let mut message = ExceptionMessage::new_zeroed();
     let transfer = Transfer { receive: message.as_mut_bytes(), ..Transfer::default() };
@@ -128,9 +131,15 @@ pub fn protection() -> Outcome {
     expect("offset", message.offset, 4 * PAGE_SIZE + 8)?;
     expect("address", message.address, WINDOW + 4 * PAGE_SIZE + 8)?;
     region.at().protect(Protection::ALL)?;
+    // The answer may be lost: then the exception comes again. The writer says when it is done.
     let reply = ExceptionReply { number: message.number, ..ExceptionReply::default() };
-    named::reply(Transfer { send: reply.as_bytes(), ..Transfer::default() });
-    writer.join()?;
+    loop {
+        let transfer = Transfer { send: reply.as_bytes(), ..Transfer::default() };
+        if named::reply_wait_receive(desk.set, transfer).flavour == Flavour::OneWay as u64 {
+            break;
+        }
+    }
+    expect("sent", writer.join()? as u64, 0)?;
     // SAFETY: in the pages, which no reference leads to.
     let written = unsafe { page(4).wrapping_add(8).read_volatile() };
     expect("written", u64::from(written), 42)?;
