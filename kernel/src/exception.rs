@@ -177,6 +177,8 @@ impl<M: Machine> Kernel<M> {
         let record = self.thread_mut(thread);
         let exception = record.exception;
         let registers = &mut record.context.registers;
+        // A debugger's step goes on into the handler, and ends there: nobody expects it behind the handler's return.
+        let step = if is_debugged { crate::thread::TRAP_FLAG } else { 0 };
         record.saved = SavedArea {
             rax: registers.rax,
             rcx: registers.rcx,
@@ -185,10 +187,9 @@ impl<M: Machine> Kernel<M> {
             rdi: registers.rdi,
             r11: registers.r11,
             rip: registers.rip,
-            rflags: registers.rflags,
+            rflags: registers.rflags & !step,
         };
-        // A handler starts with clear flags; only a debugger's step goes on into it.
-        let step = if is_debugged { crate::thread::TRAP_FLAG } else { 0 };
+        // It starts with clear flags otherwise.
         registers.rflags = crate::thread::settable_rflags(registers.rflags & step);
         registers.rip = handler;
         registers.rdi = record.own_address;

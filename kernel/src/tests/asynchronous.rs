@@ -222,3 +222,27 @@ fn only_asynchronous_exceptions_can_be_deferred() {
     let state = sim.stop(thread);
     assert_eq!((state.exception.code, state.exception.deferred), (0, ExceptionCode::Interrupt.bit()));
 }
+
+#[test]
+fn a_debuggers_step_goes_on_into_the_handler_and_not_behind_it() {
+    for debugged in [true, false] {
+        let mut sim = Sim::new();
+        let (_, port) = sim.make_port(1);
+        let (space, to_space) = sim.make_space(20, None);
+        if debugged {
+            let to_port = sim.reference(port, FlobKind::Port);
+            sim.set_links(FlobKind::Space, space, &[0, to_port]);
+        }
+        let thread = sim.spawn_in(to_space, 5, Program::new().spin());
+        handle(&mut sim, thread, true);
+        let mut state = sim.stop(thread);
+        state.registers.rflags |= crate::thread::TRAP_FLAG;
+        sim.ok(Call::ThreadInterrupt, &[thread]);
+        sim.set_state(thread, &state, group::REGISTERS, &[]);
+        sim.resume_as(thread, &ThreadState { flags: thread_flag::EXCEPTIONS_ENABLED, ..state });
+        let state = sim.stop(thread);
+        let steps = |rflags: u64| rflags & crate::thread::TRAP_FLAG != 0;
+        assert_eq!(state.registers.rip, state.handlers.interrupt);
+        assert_eq!((steps(state.registers.rflags), steps(state.saved.rflags)), (debugged, !debugged));
+    }
+}
