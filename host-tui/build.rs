@@ -14,13 +14,14 @@ use std::{
 
 const KERNEL: &str = "flob-kernel";
 /// Package and binary.
-const BINARIES: [(&str, &str); 6] = [
+const BINARIES: [(&str, &str); 7] = [
     ("flob-kernel-x86_64", KERNEL),
     ("flob-program-platform", "platform"),
     ("flob-debugger-nester", "debugger-nester"),
     ("flob-program-wordcount", "wordcount"),
     ("flob-program-philosophers", "philosophers"),
     ("flob-program-calls", "calls"),
+    ("flob-program-scribble", "scribble"),
 ];
 /// All that the guest's binaries are made of.
 const SOURCES: [&str; 10] = [

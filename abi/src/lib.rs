@@ -16,6 +16,7 @@ pub mod memory;
 pub mod start;
 pub mod state;
 pub mod status;
+pub mod sum;
 
 pub use call::Call;
 pub use exception::{ExceptionCode, ExceptionMessage, ExceptionReply, Misuse};
@@ -23,3 +24,4 @@ pub use flob::FlobKind;
 pub use memory::{PAGE_SIZE, Protection};
 pub use state::*;
 pub use status::Status;
+pub use sum::Sum;

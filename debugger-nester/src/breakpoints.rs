@@ -62,6 +62,11 @@ impl Breakpoints {
         self.at.values().any(|inserted| inserted.wanted.iter().any(|(_, wanted)| *wanted == address))
     }
 
+    /// Whether there is one in these bytes of memory.
+    pub fn is_any_within(&self, place: Place, bytes: u64) -> bool {
+        self.at.range(place..place.saturating_add(bytes)).next().is_some()
+    }
+
     /// Puts the program's own bytes into what was read at `place`.
     pub fn hide(&self, place: Place, bytes: &mut [u8]) {
         for (at, inserted) in self.at.range(place..place.saturating_add(bytes.len() as u64)) {
@@ -110,6 +115,8 @@ mod tests {
         let mut bytes = [INT3, INT3, INT3];
         breakpoints.hide(0xf, &mut bytes);
         assert_eq!(bytes, [INT3, b'a', INT3]);
+        assert!(breakpoints.is_any_within(0xf, 2) && breakpoints.is_any_within(0x10, 1));
+        assert!(!breakpoints.is_any_within(0xf, 1) && !breakpoints.is_any_within(0x11, 9));
         let mut bytes = *b"xyz";
         breakpoints.keep(0xf, &mut bytes);
         assert_eq!(bytes, [b'x', INT3, b'z']);

@@ -8,6 +8,7 @@ extern crate alloc;
 pub mod answers;
 pub mod breakpoints;
 pub mod events;
+pub mod pages;
 pub mod random;
 pub mod stages;
 pub mod streams;

@@ -14,11 +14,13 @@ use flob_image::{Link, Place};
 use serde::{Deserialize, Serialize};
 
 /// Version of the protocol; both sides must have the same.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Most bytes of a message.
 pub const MAX_FRAME: usize = 8192;
 /// Bytes of a chunk of a long answer; the last may be shorter.
 pub const CHUNK: usize = 4096;
+/// Most pages of one [`Request::SavePages`] or [`Request::RestorePages`], whatever the line.
+pub const MAX_BULK_PAGES: u32 = (crate::frame::MAX_BULK / flob_abi::PAGE_SIZE as usize) as u32;
 /// Channel of the debugger nester in a frame.
 pub const CHANNEL_DEBUGGER: u8 = 0;
 
@@ -61,6 +63,26 @@ pub enum Memory {
     Environment,
     /// As the space at this place sees it.
     Space(Place),
+}
+
+/// Pages that follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// The first, as its number in the environment.
+    pub first: u64,
+    /// How many.
+    pub count: u32,
+}
+
+/// What a line carries with one message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capacity {
+    /// It never loses a byte, so bulk goes raw.
+    pub is_lossless: bool,
+    /// Most pages to the host at once.
+    pub to_host: u32,
+    /// Most pages to the guest at once.
+    pub to_guest: u32,
 }
 
 /// Which threads.
@@ -176,26 +198,36 @@ pub enum Request {
         #[allow(missing_docs)]
         address: u64,
     },
-    /// Stops the environment and keeps it stopped until `SaveEnd`; with `when`, first lets it run until a thread waits so
-    /// (then the reply comes at once, and `Event::SaveReady` later). The environment record is a long answer;
+    /// Stops the environment and makes its record, a long answer. Then, with `run_on`, what was stopped goes on, and `SaveUsed`
+    /// and `SavePages` show the memory as it was at that moment, until `SaveEnd`; else all stays stopped until then. With
+    /// `when`, first lets it run until a thread waits so (then the reply comes at once, and `Event::SaveReady` later);
     /// a thread waits only for the named thing if it is about that.
     SaveBegin {
         #[allow(missing_docs)]
         when: Option<WaitKind>,
+        #[allow(missing_docs)]
+        run_on: bool,
     },
     /// Which of `count` pages from `first` on are not all zero: a bit each, in bytes, low bit first. Breakpoint bytes count
     /// and travel as the program's own. While a save is on.
-    SavePages {
+    SaveUsed {
         /// Page number in the environment.
         first: u64,
         /// At most 32,768.
         count: u32,
     },
-    /// One page of the environment, as it is to be saved.
-    SavePage {
+    /// These pages of the environment, as they are to be saved, as bulk; no more than the line's [`Capacity`] says.
+    SavePages {
         #[allow(missing_docs)]
-        page: u64,
+        runs: Vec<Run>,
     },
+    /// So many zero pages as bulk, from a buffer that nobody looks at: what the line and all below it can carry.
+    Blank {
+        #[allow(missing_docs)]
+        pages: u32,
+    },
+    /// For how long the last save kept the program from running.
+    StopTime,
     /// The save is over (or given up): what it stopped goes on.
     SaveEnd,
     /// Begins building a second environment beside the present one, to replace it. The record follows.
@@ -212,12 +244,13 @@ pub enum Request {
         #[allow(missing_docs)]
         bytes: Vec<u8>,
     },
-    /// One page of memory; pages not sent are zero.
-    RestorePage {
+    /// These pages of memory, as bulk; pages not sent are zero.
+    RestorePages {
         #[allow(missing_docs)]
-        page: u64,
-        #[allow(missing_docs)]
-        bytes: Vec<u8>,
+        runs: Vec<Run>,
+        /// The bulk.
+        #[serde(skip)]
+        bulk: Vec<u8>,
     },
     /// Everything is there: build the flobs, replace the old environment. All threads begin stopped by the debugger; `Resume`
     /// lets them go.
@@ -253,6 +286,8 @@ pub enum Reply {
         program: String,
         /// Changes with each start of the guest.
         boot: u64,
+        /// Of the line.
+        capacity: Capacity,
     },
     /// To `Sync`.
     Sync(Progress),
@@ -263,8 +298,12 @@ pub enum Reply {
         /// Its bytes.
         size: u64,
     },
-    /// To `Chunk`, `Read`, `SavePages`, `SavePage`.
+    /// To `Chunk`, `Read`, `SaveUsed`.
     Bytes(Vec<u8>),
+    /// To `StopTime`.
+    Nanoseconds(u64),
+    /// To `SavePages` and `Blank`: bulk.
+    Pages(#[serde(skip)] Vec<u8>),
     /// To `Stop` and `Resume`: how many threads it changed.
     Threads(u32),
     /// To `SaveBegin` with `when`: the moment has not come yet; `Event::SaveReady` will tell.

@@ -1,7 +1,8 @@
 //! Frames survive any surroundings, and damage never passes for a frame.
 
+use flob_abi::Sum;
 use flob_link::MAX_FRAME;
-use flob_link::frame::{Decoder, encode};
+use flob_link::frame::{Decoder, MAX_BULK, encode, encode_raw_head, encode_with_bulk};
 use proptest::prelude::*;
 
 fn decode_all(bytes: &[u8]) -> (Vec<(u8, Vec<u8>)>, u64) {
@@ -23,7 +24,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn frames_come_out_as_they_went_in(frames in prop::collection::vec((any::<u8>(), payload()), 0..5)) {
+    fn frames_come_out_as_they_went_in(frames in prop::collection::vec((0_u8..64, payload()), 0..5)) {
         let mut stream = Vec::new();
         for (channel, payload) in &frames {
             encode(*channel, payload, &mut stream).expect("short enough");
@@ -60,6 +61,68 @@ proptest! {
         let (frames, _) = decode_all(&garbage);
         prop_assert!(frames.is_empty());
     }
+}
+
+fn with_bulk(bytes: &[u8], step: usize) -> (Vec<(u8, Vec<u8>, Vec<u8>)>, u64) {
+    let mut decoder = Decoder::new();
+    let mut frames = Vec::new();
+    for piece in bytes.chunks(step) {
+        decoder.feed(piece, |frame| frames.push((frame.channel, frame.payload.to_vec(), frame.bulk)));
+    }
+    (frames, decoder.garbled())
+}
+
+fn raw(channel: u8, message: &[u8], bulk: &[u8], stream: &mut Vec<u8>) {
+    encode_raw_head(channel, message, bulk.len(), Sum::of(bulk), stream).expect("short enough");
+    stream.extend_from_slice(bulk);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn bulk_comes_with_its_message_raw_or_framed_however_the_bytes_are_cut(
+        bulk in prop::collection::vec(any::<u8>(), 1..5000),
+        message in prop::collection::vec(any::<u8>(), 0..200),
+        step in 1_usize..3000,
+    ) {
+        let mut stream = Vec::new();
+        raw(5, &message, &bulk, &mut stream);
+        encode(6, b"between", &mut stream).expect("short enough");
+        encode_with_bulk(7, &message, &bulk, &mut stream).expect("short enough");
+        raw(8, b"", &bulk, &mut stream);
+        let (frames, garbled) = with_bulk(&stream, step);
+        prop_assert_eq!(garbled, 0);
+        prop_assert_eq!(frames, vec![
+            (5, message.clone(), bulk.clone()),
+            (6, b"between".to_vec(), vec![]),
+            (7, message, bulk.clone()),
+            (8, vec![], bulk),
+        ]);
+    }
+
+    #[test]
+    fn raw_bulk_that_was_changed_is_dropped_with_its_message(
+        bulk in prop::collection::vec(any::<u8>(), 1..5000),
+        at in any::<prop::sample::Index>(),
+        bit in 0_u8..8,
+    ) {
+        let mut stream = Vec::new();
+        raw(5, b"first", &bulk, &mut stream);
+        let damaged = stream.len() - bulk.len() + at.index(bulk.len());
+        stream[damaged] ^= 1 << bit;
+        raw(6, b"second", &bulk, &mut stream);
+        prop_assert_eq!(with_bulk(&stream, 4096), (vec![(6, b"second".to_vec(), bulk)], 1));
+    }
+}
+
+#[test]
+fn bulk_beyond_the_limits_is_refused() {
+    let (mut out, sum) = (Vec::new(), 0);
+    assert!(encode_raw_head(0, b"", MAX_BULK + 1, sum, &mut out).is_err());
+    assert!(encode_raw_head(0, b"", MAX_BULK, sum, &mut out).is_ok());
+    assert!(encode_with_bulk(0, b"", &[1; MAX_FRAME - 1], &mut out).is_err());
+    assert!(encode_with_bulk(0, b"", &[1; MAX_FRAME - 2], &mut out).is_ok());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use flob_abi::ipc::{self as steps, Flavour};
 use flob_abi::{ExceptionReply, Status};
 use zerocopy::IntoBytes;
 
-use crate::call::{self, IpcOutcome, Transfer};
+use crate::call::{self, IpcOutcome, Piece, Transfer};
 use crate::flob::{FlobAt, OwnedReference, PortSet, Reference};
 
 /// Most bytes in a request or a reply.
@@ -71,6 +71,23 @@ pub fn call(
     match outcome.status {
         Status::Success => Ok(received),
         Status::ReceiveDisconnected if received.bytes > 0 || received.references > 0 => Ok(received),
+        other => Err(other),
+    }
+}
+
+/// As [`call`], with a request that lies in several places, which the server receives as one.
+pub fn call_in_pieces(
+    port: FlobAt<Reference>,
+    request: &[u8],
+    pieces: &[Piece<'_>],
+    reply: &mut [u8],
+) -> Result<Received, Status> {
+    let transfer = Transfer { send: request, send_pieces: pieces, receive: reply, ..Transfer::default() };
+    let outcome = call::ipc(steps::CLIENT_CALL, port.address(), transfer);
+    let received = Received { bytes: outcome.received, references: 0 };
+    match outcome.status {
+        Status::Success => Ok(received),
+        Status::ReceiveDisconnected if received.bytes > 0 => Ok(received),
         other => Err(other),
     }
 }

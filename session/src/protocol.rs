@@ -154,6 +154,11 @@ pub enum HubRequest {
         #[allow(missing_docs)]
         bytes: Vec<u8>,
     },
+    /// Has the guest send so many messages full of zeroes, and tells what the line carried.
+    MeasureLine {
+        /// May be 0.
+        messages: u32,
+    },
     /// Ends guest and hub.
     Shutdown,
 }
@@ -176,8 +181,23 @@ pub enum HubReply {
         #[allow(missing_docs)]
         holders: Vec<Owner>,
     },
+    /// To `MeasureLine`.
+    Line(LineFigures),
     /// To `Save` and `Restore`: id of the checkpoint.
     Checkpoint(String),
+}
+
+/// What the line to the guest carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineFigures {
+    /// Bytes of pages that the messages of this measurement had.
+    pub bytes: u64,
+    /// How long they took, in nanoseconds.
+    pub nanoseconds: u64,
+    /// Bytes that have come over the line so far.
+    pub received: u64,
+    /// For how long the last save kept the program from running, in nanoseconds of the guest.
+    pub stop_time: u64,
 }
 
 /// A session, for lists.

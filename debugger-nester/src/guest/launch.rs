@@ -4,13 +4,13 @@ use alloc::{collections::BTreeSet, collections::VecDeque, format, string::String
 
 use flob_abi::{MAX_PRIORITY, PAGE_SIZE, SpaceState, Status, ThreadState, state::group};
 use flob_debugger_nester::{breakpoints::Breakpoints, events::Events, streams};
-use flob_link::answers::Answers;
+use flob_link::{Capacity, answers::Answers};
 use flob_runtime::{
     flob::{FlobAt, Links, OwnedReference, Space, Thread},
     heap,
     nester::{ChildMemory, Desk, Environment, ProgramFile, Setup, environment::FIRST_THREAD, serve::Clerk},
     service::{
-        Service, ServiceError, clock,
+        Service, ServiceError, clock, host,
         messages::{ProgramsReply, ProgramsRequest},
         programs, reply_room, request,
     },
@@ -133,16 +133,26 @@ fn state(ceiling: u32) -> Result<State, Status> {
         watch: watcher::Watch::default(),
         breakpoints: Breakpoints::default(),
         save: None,
+        copying: None,
+        stop_time: 0,
         search: None,
         restore: None,
         torture: None,
         events: Events::default(),
         replies: Answers::default(),
+        capacity: capacity(),
         long_answers: Default::default(),
         outbox: VecDeque::new(),
         garbled: 0,
         ending: false,
     })
+}
+
+/// In pages. Where there is no host it does not matter.
+fn capacity() -> Capacity {
+    let line = host::capacity().unwrap_or_default();
+    let pages = |bytes: u32| bytes / PAGE_SIZE as u32;
+    Capacity { is_lossless: line.is_lossless, to_host: pages(line.to_host), to_guest: pages(line.to_guest) }
 }
 
 /// A new space has its creator's ceiling.

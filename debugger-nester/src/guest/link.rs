@@ -3,14 +3,16 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use flob_abi::{PAGE_SIZE, Sum};
 use flob_link::FromGuest;
 use flob_runtime::{
-    service::{clock, host},
+    service::{ServiceError, clock, host},
     start,
 };
 
 use super::requests;
-use super::state::{Nester, State};
+use super::save;
+use super::state::{Bulk, Nester, Outgoing, State};
 
 /// Name of the channel.
 const CHANNEL: &str = "debugger";
@@ -24,7 +26,7 @@ pub fn receive(nester: &Nester) {
     let mut receiver = host::Receiver::new(CHANNEL);
     loop {
         match receiver.receive() {
-            Ok(frame) => requests::handle(nester, frame),
+            Ok((message, bulk)) => requests::handle(nester, message, bulk),
             // No channel, no host: the child runs on all the same.
             Err(_) => drop(clock::sleep(PAUSE)),
         }
@@ -33,15 +35,35 @@ pub fn receive(nester: &Nester) {
 
 /// The sender's thread.
 pub fn send(nester: &Nester) {
+    let mut blank = Vec::new();
     let mut state = nester.lock();
     loop {
         match next(&mut state) {
-            Some(message) => {
+            Some(outgoing) => {
+                let pages = match &outgoing.bulk {
+                    Bulk::Pages(runs) => save::sendable(&state, runs),
+                    Bulk::None | Bulk::Blank(_) => None,
+                };
                 drop(state);
-                if host::send(CHANNEL, &message).is_err() {
+                let message = &outgoing.message;
+                let sent = match (&outgoing.bulk, &pages) {
+                    (Bulk::None, _) => host::send(CHANNEL, message),
+                    (Bulk::Pages(_), Some(pages)) => {
+                        host::send_bulk(CHANNEL, message, pages.sum, &pages.places)
+                    }
+                    // The save is over: nobody waits for them.
+                    (Bulk::Pages(_), None) => Ok(()),
+                    (Bulk::Blank(pages), _) => send_blank(message, *pages, &mut blank),
+                };
+                if sent.is_err() {
                     let _ = clock::sleep(PAUSE);
                 }
                 state = nester.lock();
+                if let (Bulk::Pages(runs), Some(pages)) = (&outgoing.bulk, &pages)
+                    && save::has_changed(&state, runs, pages)
+                {
+                    state.outbox.push_front(outgoing);
+                }
             }
             None => {
                 if state.ending {
@@ -53,12 +75,22 @@ pub fn send(nester: &Nester) {
     }
 }
 
+/// Zeroes out of a buffer that is made once.
+fn send_blank(message: &[u8], pages: u32, blank: &mut Vec<u8>) -> Result<(), ServiceError> {
+    let bytes = u64::from(pages) * PAGE_SIZE;
+    blank.resize(blank.len().max(usize::try_from(bytes).unwrap_or(0)), 0);
+    let place = (blank.as_ptr().expose_provenance() as u64, bytes);
+    host::send_bulk(CHANNEL, message, Sum::of_zeroes(bytes / size_of::<u64>() as u64), &[place])
+}
+
 /// What is to be sent next: small replies, replies, events.
-fn next(state: &mut State) -> Option<Vec<u8>> {
-    let small = state.outbox.iter().position(|reply| reply.len() <= SMALL);
+fn next(state: &mut State) -> Option<Outgoing> {
+    let is_small = |reply: &Outgoing| reply.bulk == Bulk::None && reply.message.len() <= SMALL;
+    let small = state.outbox.iter().position(is_small);
     if let Some(reply) = state.outbox.remove(small.unwrap_or(0)) {
         return Some(reply);
     }
     let (number, event) = state.events.take_next()?;
-    postcard::to_allocvec(&FromGuest::Event { number, event: event.clone() }).ok()
+    let message = postcard::to_allocvec(&FromGuest::Event { number, event: event.clone() }).ok()?;
+    Some(Outgoing { message, bulk: Bulk::None })
 }

@@ -6,6 +6,7 @@ use flob_debugger_nester::breakpoints::INT3;
 use flob_image::Place;
 use flob_link::{CHUNK, FailureKind, Memory, Reply};
 
+use super::copying;
 use super::failure::{Outcome, failure, refused};
 use super::state::{Nester, State};
 use super::threads::translator;
@@ -71,6 +72,7 @@ pub fn write(
     for (place, size) in pieces {
         let (piece, behind) =
             rest.split_at_checked(usize::try_from(size).unwrap_or(0)).unwrap_or((rest, &[]));
+        copying::about_to_change(state, place, size);
         let mut piece = piece.to_vec();
         state.breakpoints.keep(place, &mut piece);
         if !state.environment.memory().write(place, &piece) {

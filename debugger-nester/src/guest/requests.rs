@@ -4,7 +4,7 @@ use flob_abi::state::group;
 use flob_link::{FailureKind, FromGuest, Progress, Reply, Request, ToGuest, VERSION, answers::Verdict};
 
 use super::failure::{Outcome, failure, refused};
-use super::state::{Nester, State};
+use super::state::{Bulk, Nester, Outgoing, State};
 use super::step::{self, Purpose};
 use super::{memory, record, restore, save, services, set, threads};
 
@@ -12,10 +12,10 @@ use super::{memory, record, restore, save, services, set, threads};
 const MAX_OUTBOX: usize = 64;
 
 /// Handles a datagram. One that is no message is counted and dropped.
-pub fn handle(nester: &Nester, frame: &[u8]) {
+pub fn handle(nester: &Nester, message: &[u8], bulk: &[u8]) {
     let mut state = nester.lock();
     let state = &mut *state;
-    let Ok(ToGuest { epoch, number, request }) = postcard::from_bytes(frame) else {
+    let Ok(ToGuest { epoch, number, request }) = postcard::from_bytes(message) else {
         state.garbled += 1;
         return;
     };
@@ -23,10 +23,17 @@ pub fn handle(nester: &Nester, frame: &[u8]) {
         Verdict::Repeat(reply) => reply.clone(),
         Verdict::Stale => return,
         Verdict::New => {
-            let result = answer(nester, state, request);
-            let Ok(reply) = postcard::to_allocvec(&FromGuest::Reply { epoch, number, result }) else {
+            let bulk_of_reply = match &request {
+                Request::SavePages { runs } => Bulk::Pages(runs.clone()),
+                Request::Blank { pages } => Bulk::Blank(*pages),
+                _ => Bulk::None,
+            };
+            let result = answer(nester, state, request, bulk);
+            let bulk = if result.is_ok() { bulk_of_reply } else { Bulk::None };
+            let Ok(message) = postcard::to_allocvec(&FromGuest::Reply { epoch, number, result }) else {
                 return;
             };
+            let reply = Outgoing { message, bulk };
             state.replies.keep(number, reply.clone());
             reply
         }
@@ -37,7 +44,7 @@ pub fn handle(nester: &Nester, frame: &[u8]) {
     nester.outgoing.signal();
 }
 
-fn answer(nester: &Nester, state: &mut State, request: Request) -> Outcome<Reply> {
+fn answer(nester: &Nester, state: &mut State, request: Request, bulk: &[u8]) -> Outcome<Reply> {
     match request {
         Request::Hello { .. } => Ok(hello(state)),
         Request::Sync { events_from } => Ok(sync(nester, state, events_from)),
@@ -55,13 +62,15 @@ fn answer(nester: &Nester, state: &mut State, request: Request) -> Outcome<Reply
         Request::Step { thread } => step(nester, state, thread),
         Request::SetBreakpoint { space, address } => memory::set_breakpoint(nester, state, space, address),
         Request::ClearBreakpoint { space, address } => memory::clear_breakpoint(state, space, address),
-        Request::SaveBegin { when } => save::begin(nester, state, when),
-        Request::SavePages { first, count } => save::pages(state, first, count),
-        Request::SavePage { page } => save::page(state, page),
+        Request::SaveBegin { when, run_on } => save::begin(nester, state, when, run_on),
+        Request::SaveUsed { first, count } => save::used(state, first, count),
+        Request::SavePages { runs } => save::pages(state, &runs),
+        Request::Blank { pages } => save::blank(state, pages),
+        Request::StopTime => Ok(Reply::Nanoseconds(state.stop_time)),
         Request::SaveEnd => save::end(nester, state),
-        Request::RestoreBegin { record, size } => restore::begin(state, record, size),
+        Request::RestoreBegin { record, size } => restore::begin(nester, state, record, size),
         Request::RestoreRecord { offset, bytes } => restore::record(state, offset, &bytes),
-        Request::RestorePage { page, bytes } => restore::page(state, page, &bytes),
+        Request::RestorePages { runs, .. } => restore::pages(state, &runs, bulk),
         Request::RestoreCommit { force } => restore::commit(nester, state, force),
         Request::RestoreAbandon => restore::abandon(state),
         Request::Input { position, bytes } => input(nester, state, position, &bytes),
@@ -78,6 +87,7 @@ fn hello(state: &State) -> Reply {
         size: state.environment.memory().size(),
         program: state.program.clone(),
         boot: state.boot,
+        capacity: state.capacity,
     }
 }
 

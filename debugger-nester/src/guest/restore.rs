@@ -11,16 +11,17 @@ use flob_abi::PAGE_SIZE;
 use flob_checkpointer::{RebuildError, Unknown, World, rebuild};
 use flob_debugger_nester::streams::{Input, Output};
 use flob_image::{Border, Environment as Image, Place, State as FlobState, Stream};
-use flob_link::{Event, FailureKind, Reply};
+use flob_link::{Event, FailureKind, Reply, Run};
 use flob_runtime::{
     flob::{FlobAt, OwnedReference, Reference, Thread},
     nester::Parked,
     service::{clock, messages::ParentRequest},
 };
 
+use super::copying;
 use super::failure::{Outcome, failure, refused};
 use super::state::{Clock, Nester, ParkedCall, ReadyAnswer, State};
-use super::{answerer, exceptions, memory, services, step};
+use super::{answerer, exceptions, memory, save, services, step};
 
 /// Most bytes of a record.
 const MAX_RECORD: u64 = 12 << 20;
@@ -36,8 +37,10 @@ fn not_on() -> flob_link::Failure {
 }
 
 /// `RestoreBegin`.
-pub fn begin(state: &mut State, record: u64, size: u64) -> Outcome<Reply> {
+pub fn begin(nester: &Nester, state: &mut State, record: u64, size: u64) -> Outcome<Reply> {
     abandon(state)?;
+    // A save of a host that is gone has its copies there.
+    copying::end(nester, state).map_err(refused)?;
     let room = state.spare.memory().size();
     if size > room || !size.is_multiple_of(PAGE_SIZE) {
         let text = format!("the image has {size} bytes of memory, this guest has room for {room}");
@@ -65,13 +68,24 @@ pub fn record(state: &mut State, offset: u64, bytes: &[u8]) -> Outcome<Reply> {
     Ok(Reply::Done)
 }
 
-/// `RestorePage`.
-pub fn page(state: &mut State, page: u64, bytes: &[u8]) -> Outcome<Reply> {
+/// `RestorePages`.
+pub fn pages(state: &mut State, runs: &[Run], bulk: &[u8]) -> Outcome<Reply> {
     let restore = state.restore.as_ref().ok_or_else(not_on)?;
-    let place = page.checked_mul(PAGE_SIZE).filter(|place| *place < restore.size);
-    let fits = bytes.len() as u64 == PAGE_SIZE
-        && place.is_some_and(|place| state.spare.memory().write(place, bytes));
-    if fits { Ok(Reply::Done) } else { Err(failure(FailureKind::Invalid, "this is no page of the image")) }
+    save::check_runs(runs, state.capacity.to_guest, restore.size)?;
+    let mut rest = bulk;
+    for run in runs {
+        let count = run.count as usize * PAGE_SIZE as usize;
+        let Some((pages, behind)) = rest.split_at_checked(count) else { break };
+        let written = state.spare.memory().write(run.first.saturating_mul(PAGE_SIZE), pages);
+        debug_assert!(written, "the runs were checked");
+        rest = behind;
+    }
+    let count: u64 = runs.iter().map(|run| u64::from(run.count)).sum();
+    if count * PAGE_SIZE == bulk.len() as u64 {
+        Ok(Reply::Done)
+    } else {
+        Err(failure(FailureKind::Invalid, "these are not the bytes of so many pages"))
+    }
 }
 
 /// `RestoreAbandon`.

@@ -1,4 +1,4 @@
-//! Saving: the environment stands still from `SaveBegin` to `SaveEnd`; and the search for the moment at which a
+//! Saving: the environment stands still until its record is made, or to `SaveEnd`; and the search for the moment at which a
 //! thread waits for what the host has named.
 //!
 //! The search looks at each request of the child and every few milliseconds, and it helps: servers are kept from
@@ -9,19 +9,21 @@
 use alloc::vec::Vec;
 
 use flob_abi::{
-    ExceptionCode, ExceptionMessage, FlobKind, PAGE_SIZE, Status,
+    ExceptionCode, ExceptionMessage, FlobKind, PAGE_SIZE, Status, Sum,
     flob::thread_link,
     state::{group, thread_flag},
 };
 use flob_checkpointer::{release, resume, stop_all};
 use flob_debugger_nester::waits::wait_kind;
 use flob_image::Place;
-use flob_link::{Event, FailureKind, Reply, WaitKind};
+use flob_link::{Event, FailureKind, Reply, Run, WaitKind};
 use flob_runtime::{
     flob::{FlobAt, Links, Mutex, OwnedReference, Reference, Thread},
-    nester::Environment,
+    nester::{ChildMemory, Environment},
+    service::clock,
 };
 
+use super::copying::{self, Source};
 use super::exceptions::Verdict;
 use super::failure::{Outcome, failure, refused};
 use super::state::{Nester, State};
@@ -37,7 +39,7 @@ const WITHHOLD: u64 = 200_000_000;
 const LOOK_AFTER: u64 = 10_000_000;
 /// Looks between letting one thread go and withholding the next.
 const WITHHOLD_PAUSE: u32 = 40;
-/// Most pages in one answer to `SavePages`.
+/// Most pages in one answer to `SaveUsed`.
 const MAX_PAGES: u32 = 32_768;
 
 /// A save that is on.
@@ -74,8 +76,14 @@ impl Search {
 }
 
 /// `SaveBegin`.
-pub fn begin(nester: &Nester, state: &mut State, when: Option<WaitKind>) -> Outcome<Reply> {
+pub fn begin(nester: &Nester, state: &mut State, when: Option<WaitKind>, run_on: bool) -> Outcome<Reply> {
+    if state.restore.is_some() {
+        return Err(failure(FailureKind::State, "a restore is on"));
+    }
+    let from = clock::now().unwrap_or(0);
     if state.save.is_none() {
+        // A save of a host that is gone.
+        copying::end(nester, state).map_err(refused)?;
         give_up_search(state);
         let stopped = stop(state).map_err(refused)?;
         if let Some(kind) = when
@@ -88,6 +96,11 @@ pub fn begin(nester: &Nester, state: &mut State, when: Option<WaitKind>) -> Outc
         state.save = Some(Save { stopped, paused: Vec::new() });
     }
     let record = record::environment(nester, state, group::ALL, record::View::Image).map_err(refused)?;
+    if run_on {
+        copying::begin(nester, state).map_err(refused)?;
+        let_run(nester, state)?;
+        state.stop_time = clock::now().unwrap_or(0).saturating_sub(from);
+    }
     record::long_answer(state, &record)
 }
 
@@ -105,7 +118,14 @@ fn stop(state: &mut State) -> Result<Vec<Place>, Status> {
 /// `SaveEnd`: what it stopped goes on.
 pub fn end(nester: &Nester, state: &mut State) -> Outcome<Reply> {
     give_up_search(state);
-    let Some(save) = state.save.take() else { return Ok(Reply::Done) };
+    copying::end(nester, state).map_err(refused)?;
+    let_run(nester, state)?;
+    Ok(Reply::Done)
+}
+
+/// What the save has stopped runs.
+fn let_run(nester: &Nester, state: &mut State) -> Outcome<()> {
+    let Some(save) = state.save.take() else { return Ok(()) };
     // Who has been held meanwhile stays so.
     let free = |places: Vec<Place>| places.into_iter().filter(|place| !state.held.contains(place)).collect();
     let (stopped, paused): (Vec<_>, Vec<_>) = (free(save.stopped), free(save.paused));
@@ -114,7 +134,7 @@ pub fn end(nester: &Nester, state: &mut State) -> Outcome<Reply> {
     watcher::look_again(state);
     services::retry_parked(nester, state);
     nester.sleepers.broadcast();
-    Ok(Reply::Done)
+    Ok(())
 }
 
 /// The threads that stand only as long as the save is on.
@@ -122,15 +142,15 @@ pub fn stopped(state: &State) -> impl Iterator<Item = Place> {
     state.save.iter().flat_map(|save| save.stopped.iter().chain(&save.paused)).copied()
 }
 
-/// `SavePages`.
-pub fn pages(state: &State, first: u64, count: u32) -> Outcome<Reply> {
+/// `SaveUsed`.
+pub fn used(state: &State, first: u64, count: u32) -> Outcome<Reply> {
     saving(state)?;
     if count > MAX_PAGES {
         return Err(failure(FailureKind::Invalid, "too many pages at once"));
     }
     let mut bits = alloc::vec![0u8; count.div_ceil(8) as usize];
     for index in 0..count {
-        if !state.environment.memory().is_page_zero(first.saturating_add(index.into()))
+        if is_used(state, first.saturating_add(index.into()))
             && let Some(byte) = bits.get_mut(index as usize / 8)
         {
             *byte |= 1 << (index % 8);
@@ -139,21 +159,109 @@ pub fn pages(state: &State, first: u64, count: u32) -> Outcome<Reply> {
     Ok(Reply::Bytes(bits))
 }
 
-/// `SavePage`.
-pub fn page(state: &State, page: u64) -> Outcome<Reply> {
+fn is_used(state: &State, page: u64) -> bool {
+    !memory_of(state, page).is_page_zero(page)
+}
+
+/// The memory in which a page is as it is to be saved.
+fn memory_of(state: &State, page: u64) -> &ChildMemory {
+    match copying::source(state, page) {
+        Source::Present => state.environment.memory(),
+        Source::Copy => state.spare.memory(),
+    }
+}
+
+/// `SavePages`: the pages themselves are read when the answer is sent.
+pub fn pages(state: &State, runs: &[Run]) -> Outcome<Reply> {
     saving(state)?;
-    let mut bytes = alloc::vec![0; PAGE_SIZE as usize];
-    let place = page.checked_mul(PAGE_SIZE);
-    let place = place.filter(|place| state.environment.memory().read(*place, &mut bytes));
-    let place = place.ok_or_else(|| failure(FailureKind::NotFound, "there is no such page"))?;
-    state.breakpoints.hide(place, &mut bytes);
-    Ok(Reply::Bytes(bytes))
+    check_runs(runs, state.capacity.to_host, state.environment.memory().size())?;
+    Ok(Reply::Pages(Vec::new()))
+}
+
+/// `Blank`.
+pub fn blank(state: &State, pages: u32) -> Outcome<Reply> {
+    if (1..=state.capacity.to_host).contains(&pages) {
+        return Ok(Reply::Pages(Vec::new()));
+    }
+    Err(failure(FailureKind::Invalid, "too many pages at once, or none"))
+}
+
+/// Whether these pages are there, and no more than the line carries.
+pub fn check_runs(runs: &[Run], most: u32, size: u64) -> Outcome<()> {
+    let mut count = 0_u64;
+    for run in runs {
+        count += u64::from(run.count);
+        let end = run.first.checked_add(run.count.into());
+        if run.count == 0 || end.is_none_or(|end| end > size / PAGE_SIZE) {
+            return Err(failure(FailureKind::NotFound, "there are no such pages"));
+        }
+    }
+    if (1..=u64::from(most)).contains(&count) {
+        Ok(())
+    } else {
+        Err(failure(FailureKind::Invalid, "too many pages at once, or none"))
+    }
+}
+
+/// Pages that are ready to be sent.
+pub struct Sendable {
+    /// Address and bytes of each piece.
+    pub places: Vec<(u64, u64)>,
+    /// Over all of them.
+    pub sum: u64,
+    /// Pages that do not go as they are, because of breakpoints.
+    _patched: Vec<Vec<u8>>,
+    /// How many of the pages are copies of what the child has changed since.
+    copies: usize,
+}
+
+/// Whether what was ready to be sent may have been changed before it was: whoever gets it finds that its sum is wrong.
+pub fn has_changed(state: &State, runs: &[Run], sent: &Sendable) -> bool {
+    let copies = numbers(runs).filter(|page| copying::source(state, *page) == Source::Copy).count();
+    copies != sent.copies
+}
+
+fn numbers(runs: &[Run]) -> impl Iterator<Item = u64> {
+    runs.iter().flat_map(|run| (run.first..).take(run.count as usize))
+}
+
+/// These pages as they are to be saved, from where they lie. `None` when no save is on.
+pub fn sendable(state: &State, runs: &[Run]) -> Option<Sendable> {
+    saving(state).ok()?;
+    let (mut places, mut patched, mut sum) = (Vec::new(), Vec::new(), Sum::new());
+    let mut copies = 0;
+    for page in numbers(runs) {
+        let place = page.checked_mul(PAGE_SIZE)?;
+        let (memory, source) = (memory_of(state, page), copying::source(state, page));
+        if source == Source::Present && state.breakpoints.is_any_within(place, PAGE_SIZE) {
+            let mut copy = alloc::vec![0; PAGE_SIZE as usize];
+            memory.read(place, &mut copy).then_some(())?;
+            state.breakpoints.hide(place, &mut copy);
+            sum.add_bytes(&copy);
+            append(&mut places, copy.as_ptr().expose_provenance() as u64);
+            patched.push(copy);
+        } else {
+            memory.add_page_to(page, &mut sum).then_some(())?;
+            append(&mut places, memory.address(place));
+        }
+        copies += usize::from(source == Source::Copy);
+    }
+    Some(Sendable { places, sum: sum.value(), _patched: patched, copies })
+}
+
+/// Adds a page; one that follows the last makes that longer.
+fn append(places: &mut Vec<(u64, u64)>, address: u64) {
+    match places.last_mut() {
+        Some((start, bytes)) if *start + *bytes == address => *bytes += PAGE_SIZE,
+        _ => places.push((address, PAGE_SIZE)),
+    }
 }
 
 fn saving(state: &State) -> Outcome<()> {
-    match state.save {
-        Some(_) => Ok(()),
-        None => Err(failure(FailureKind::State, "no save is on")),
+    if state.save.is_some() || state.copying.is_some() {
+        Ok(())
+    } else {
+        Err(failure(FailureKind::State, "no save is on"))
     }
 }
 

@@ -16,7 +16,7 @@ use flob_debugger_nester::{
     translate::MEMORY_TAG,
 };
 use flob_image::Place;
-use flob_link::{Event, answers::Answers};
+use flob_link::{Capacity, Event, Run, answers::Answers};
 use flob_runtime::{
     flob::{FlobAt, OwnedReference, Reference, Thread},
     nester::{Desk, Environment, Parked, memory::Peek},
@@ -24,6 +24,7 @@ use flob_runtime::{
 };
 
 use super::{
+    copying::Copying,
     restore::Restore,
     save::{Save, Search},
     step::Stepping,
@@ -100,6 +101,26 @@ impl Nester {
         let memory = (MEMORY_TAG, environment.reference());
         self.desk.tags().chain(self.faults.tags()).chain([memory]).collect()
     }
+}
+
+/// A reply to the host. One with pages has them read only when it is sent: if it is asked for again, again.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// The message.
+    pub message: Vec<u8>,
+    /// What goes with it.
+    pub bulk: Bulk,
+}
+
+/// Pages that go with a reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bulk {
+    /// None.
+    None,
+    /// Of the environment.
+    Pages(Vec<Run>),
+    /// Zeroes.
+    Blank(u32),
 }
 
 /// A request that waits.
@@ -181,17 +202,24 @@ pub struct State {
     pub stepping: Stepping,
     pub watch: Watch,
     pub breakpoints: Breakpoints,
+    /// A save that is on, while everything stands still.
     pub save: Option<Save>,
+    /// … and while the child runs on.
+    pub copying: Option<Copying>,
+    /// For how long, in nanoseconds, the last save kept the child from running.
+    pub stop_time: u64,
     /// The search for the moment that a save waits for.
     pub search: Option<Search>,
     pub restore: Option<Restore>,
     pub torture: Option<Torture>,
 
     pub events: Events,
-    pub replies: Answers<Vec<u8>>,
+    pub replies: Answers<Outgoing>,
+    /// What the line to the host carries.
+    pub capacity: Capacity,
     pub long_answers: LongAnswers,
     /// Replies to be sent: small ones first.
-    pub outbox: VecDeque<Vec<u8>>,
+    pub outbox: VecDeque<Outgoing>,
     pub garbled: u64,
     /// The host has asked for the end: it comes when everything is sent.
     pub ending: bool,

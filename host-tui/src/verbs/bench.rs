@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use flob_session::Error;
 use serde_json::{Value as Json, json};
 
-use super::bench_host;
+use super::{bench_checkpoint, bench_host};
 use crate::cli::{Context, print};
 
 /// Arguments of `bench`.
@@ -16,6 +16,15 @@ pub struct Bench {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Saving a checkpoint while the program runs, over the virtio port: per size of the program
+    Checkpoint {
+        /// Sizes of the program in MiB
+        #[arg(long, value_delimiter = ',', default_value = "1,4,16,64")]
+        sizes: Vec<u32>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// The terminal interface and what it stands on: wall times of this machine
     Host {
         /// Print JSON
@@ -38,7 +47,10 @@ pub struct Row {
 impl Bench {
     /// Measures.
     pub fn run(self, _context: &Context) -> Result<u8, Error> {
-        let What::Host { json } = self.what;
+        let json = match self.what {
+            What::Host { json } => json,
+            What::Checkpoint { sizes, json } => return bench_checkpoint::run(&sizes, json),
+        };
         let rows = bench_host::measure()?;
         if json {
             print::json(&Json::Array(rows.iter().map(Row::to_json).collect()))?;

@@ -2,6 +2,7 @@
 
 pub mod attach;
 pub mod bench;
+pub mod bench_checkpoint;
 pub mod bench_host;
 pub mod bench_terminal;
 pub mod black_box;

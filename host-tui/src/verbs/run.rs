@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use flob_image::store::Store;
 use flob_session::{
     Error,
-    boot::{Launcher, arguments},
+    boot::{Launcher, LinkDevice, arguments},
     hub::{Config, Ending, Session, Standard},
     sessions, symbols,
 };
@@ -38,6 +38,12 @@ pub struct Run {
     /// Main memory of the guest in MiB
     #[arg(long, value_name = "MB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(128..=3072))]
     pub memory: u32,
+    /// The device that carries the line to the guest
+    #[arg(long, value_name = "DEVICE", default_value = "virtio")]
+    pub link: Link,
+    /// Make an instruction of the guest a nanosecond of its time, for measurements
+    #[arg(long, hide = true)]
+    pub counted: bool,
     #[command(flatten)]
     disturb: Disturb,
     /// A bundled program's name, or the path of an ELF
@@ -46,6 +52,31 @@ pub struct Run {
     /// Arguments of the program
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub arguments: Vec<String>,
+}
+
+/// What carries the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Link {
+    /// A virtio serial port
+    Virtio,
+    /// A 16550, as real machines have it: slow
+    Serial,
+}
+
+impl Link {
+    const fn device(self) -> LinkDevice {
+        match self {
+            Self::Virtio => LinkDevice::Virtio,
+            Self::Serial => LinkDevice::Serial,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Virtio => "virtio",
+            Self::Serial => "serial",
+        }
+    }
 }
 
 /// Disturbances that no program can notice: for tests of flob itself.
@@ -143,6 +174,8 @@ impl Run {
             elf,
             software: guest::software(program.as_ref()),
             memory: self.memory,
+            link: self.link.device(),
+            counted: self.counted,
             disturbance: self.disturb.disturbance(),
             launcher: launcher()?,
             paused: self.paused,
@@ -186,10 +219,13 @@ impl Run {
         option("--gdb", self.gdb.map(|port| port.to_string()));
         option("--restore", self.restore.clone());
         option("--memory", Some(self.memory.to_string()));
+        option("--link", Some(self.link.name().to_owned()));
         option("--seed", Some(self.disturb.seed.to_string()));
         option("--amnesia", self.disturb.amnesia.map(|every| every.to_string()));
         option("--torture", self.disturb.torture.map(|torture| torture.name().to_owned()));
-        for (name, wanted) in [("--paused", self.paused), ("--force", self.force)] {
+        for (name, wanted) in
+            [("--paused", self.paused), ("--force", self.force), ("--counted", self.counted)]
+        {
             if wanted {
                 arguments.push(name.into());
             }

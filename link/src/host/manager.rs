@@ -10,8 +10,11 @@ use super::{
     events::Events,
     exchange::{Asker, Exchanges},
 };
+use flob_abi::Sum;
+
 use crate::{
-    CHANNEL_DEBUGGER, Event, Failure, FailureKind, FromGuest, Progress, Reply, Request, ToGuest, VERSION,
+    CHANNEL_DEBUGGER, Capacity, Event, Failure, FailureKind, FromGuest, Progress, Reply, Request, ToGuest,
+    VERSION,
     frame::{self, Decoder},
 };
 
@@ -62,6 +65,7 @@ pub struct Manager {
     last_heard: Instant,
     last_sync: Instant,
     garbled: u64,
+    capacity: Capacity,
 }
 
 impl Manager {
@@ -88,6 +92,7 @@ impl Manager {
             last_heard: now,
             last_sync: now,
             garbled: 0,
+            capacity: Capacity::default(),
         }
     }
 
@@ -125,7 +130,7 @@ impl Manager {
         let mut decoder = std::mem::take(&mut self.decoder);
         decoder.feed(bytes, |frame| {
             if frame.channel == CHANNEL_DEBUGGER {
-                self.message(frame.payload);
+                self.message(frame.payload, frame.bulk);
             }
         });
         if decoder.garbled() != self.garbled {
@@ -135,7 +140,7 @@ impl Manager {
         self.decoder = decoder;
     }
 
-    fn message(&mut self, payload: &[u8]) {
+    fn message(&mut self, payload: &[u8], bulk: Vec<u8>) {
         let message = match postcard::from_bytes::<FromGuest>(payload) {
             Ok(message) => message,
             Err(error) => return self.log.line('!', format_args!("no message: {error}")),
@@ -143,7 +148,11 @@ impl Manager {
         self.log.line('<', &message);
         self.heard();
         match message {
-            FromGuest::Reply { epoch, number, result } if epoch == self.epoch => self.reply(number, result),
+            FromGuest::Reply { epoch, number, result } if epoch == self.epoch => {
+                let result =
+                    result.map(|reply| if let Reply::Pages(_) = reply { Reply::Pages(bulk) } else { reply });
+                self.reply(number, result);
+            }
             FromGuest::Reply { .. } => {}
             FromGuest::Event { number, event } => self.event(number, event),
         }
@@ -169,9 +178,10 @@ impl Manager {
 
     fn hello(&mut self, result: Result<Reply, Failure>) {
         match result {
-            Ok(Reply::Hello { version: VERSION, size, program, boot }) => {
+            Ok(Reply::Hello { version: VERSION, size, program, boot, capacity }) => {
                 self.standing = Standing::Up;
-                self.notify(Notice::Up(Guest { size, program, boot }));
+                self.capacity = capacity;
+                self.notify(Notice::Up(Guest { size, program, boot, capacity }));
                 self.synchronise();
             }
             Ok(Reply::Hello { version, .. }) => self.misfit(misfit_text(version)),
@@ -254,17 +264,32 @@ impl Manager {
         }
     }
 
-    fn send(&mut self, request: Request, asker: Asker, bulk: bool) {
+    fn send(&mut self, mut request: Request, asker: Asker, is_bulk: bool) {
+        let bulk = match &mut request {
+            Request::RestorePages { bulk, .. } => std::mem::take(bulk),
+            _ => Vec::new(),
+        };
         let message = ToGuest { epoch: self.epoch, number: self.exchanges.next_number(), request };
         self.log.line('>', &message);
-        let mut bytes = Vec::new();
-        let framed = postcard::to_allocvec(&message)
-            .is_ok_and(|payload| frame::encode(CHANNEL_DEBUGGER, &payload, &mut bytes).is_ok());
-        if !framed {
-            return asker.fail(LinkError::TooLong);
-        }
-        self.exchanges.sent(asker, bytes.clone(), bulk, Instant::now());
+        let Some(bytes) = self.encode(&message, &bulk) else { return asker.fail(LinkError::TooLong) };
+        self.exchanges.sent(asker, bytes.clone(), is_bulk, Instant::now());
         self.transmit(bytes);
+    }
+
+    fn encode(&self, message: &ToGuest, bulk: &[u8]) -> Option<Vec<u8>> {
+        let payload = postcard::to_allocvec(message).ok()?;
+        let mut bytes = Vec::new();
+        let encoded = match (bulk, self.capacity.is_lossless) {
+            ([], _) => frame::encode(CHANNEL_DEBUGGER, &payload, &mut bytes),
+            (bulk, false) => frame::encode_with_bulk(CHANNEL_DEBUGGER, &payload, bulk, &mut bytes),
+            (bulk, true) => {
+                let head =
+                    frame::encode_raw_head(CHANNEL_DEBUGGER, &payload, bulk.len(), Sum::of(bulk), &mut bytes);
+                bytes.extend_from_slice(bulk);
+                head
+            }
+        };
+        encoded.ok().map(|()| bytes)
     }
 
     /// A frame for which the writer has no room is as good as lost: it is repeated.

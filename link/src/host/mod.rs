@@ -13,7 +13,11 @@ mod pump;
 
 use std::{
     io::{Read, Write},
-    sync::mpsc::{self, Receiver, Sender},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, Receiver, Sender},
+    },
     time::Duration,
 };
 
@@ -21,7 +25,7 @@ use thiserror::Error;
 
 pub use log::Log;
 
-use crate::{Event, Failure, Progress, Reply, Request};
+use crate::{Capacity, Event, Failure, Progress, Reply, Request};
 use manager::{Inward, Manager, Submission};
 
 /// Bulk requests under way at most; urgent ones wait behind no more than these.
@@ -77,6 +81,8 @@ pub struct Guest {
     pub program: String,
     /// Changes with each start of the guest.
     pub boot: u64,
+    /// What the line to it carries.
+    pub capacity: Capacity,
 }
 
 /// How patient the link is.
@@ -122,6 +128,7 @@ pub type Answer = (u64, Result<Reply, LinkError>);
 #[derive(Clone, Debug)]
 pub struct Link {
     inward: Sender<Inward>,
+    received: Arc<AtomicU64>,
 }
 
 impl Link {
@@ -135,10 +142,16 @@ impl Link {
         let (inward, inbox) = mpsc::channel();
         let (notices, receiver) = mpsc::channel();
         let outward = pump::write_from(writer)?;
-        pump::read_into(reader, inward.clone())?;
+        let received = Arc::new(AtomicU64::new(0));
+        pump::read_into(reader, inward.clone(), Arc::clone(&received))?;
         let manager = Manager::new(inbox, outward, notices, timing, log);
         std::thread::Builder::new().name("link".into()).spawn(move || manager.run())?;
-        Ok((Self { inward }, receiver))
+        Ok((Self { inward, received }, receiver))
+    }
+
+    /// Bytes that have come over the line so far.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
     }
 
     /// Asks; the answer goes to `answers` with this tag.

@@ -3,7 +3,11 @@
 
 use std::{
     io::{self, Read, Write},
-    sync::mpsc::{self, Sender, SyncSender},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, Sender, SyncSender},
+    },
     thread,
 };
 
@@ -12,10 +16,17 @@ use super::manager::Inward;
 /// Frames that may wait for the writer. One more is dropped, as if lost on the way.
 const WAITING_FRAMES: usize = 64;
 
-/// Reads until the end and hands everything on.
-pub fn read_into(mut reader: impl Read + Send + 'static, inward: Sender<Inward>) -> io::Result<()> {
+/// Most bytes that are read at once.
+const READ: usize = 256 * 1024;
+
+/// Reads until the end, counts and hands everything on.
+pub fn read_into(
+    mut reader: impl Read + Send + 'static,
+    inward: Sender<Inward>,
+    received: Arc<AtomicU64>,
+) -> io::Result<()> {
     let read = move || {
-        let mut buffer = [0; 16384];
+        let mut buffer = vec![0; READ];
         loop {
             let bytes = match reader.read(&mut buffer) {
                 Ok(0) => break,
@@ -23,6 +34,7 @@ pub fn read_into(mut reader: impl Read + Send + 'static, inward: Sender<Inward>)
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) => break,
             };
+            received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             if inward.send(Inward::Bytes(bytes)).is_err() {
                 return;
             }

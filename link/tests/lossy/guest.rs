@@ -8,8 +8,8 @@ use std::{
 use flob_link::answers::{Answers, Verdict};
 use flob_link::frame::{Decoder, encode};
 use flob_link::{
-    CHANNEL_DEBUGGER, CHUNK, Event, Failure, FailureKind, FromGuest, Progress, Reply, Request, ToGuest,
-    VERSION,
+    CHANNEL_DEBUGGER, CHUNK, Capacity, Event, Failure, FailureKind, FromGuest, Progress, Reply, Request,
+    ToGuest, VERSION,
 };
 
 use crate::pipe::{Reader, Writer};
@@ -78,6 +78,7 @@ impl Guest {
                 size: 1 << 20,
                 program: "simulated".into(),
                 boot: 1,
+                capacity: Capacity { is_lossless: false, to_host: 1, to_guest: 1 },
             }),
             Request::Sync { events_from } => {
                 assert!(events_from >= self.kept_from, "asked for an event that was seen");

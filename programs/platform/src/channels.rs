@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use flob_runtime::ipc;
-use flob_runtime::service::messages::{HostReply, MAX_DATAGRAM};
+use flob_runtime::service::messages::{BulkRequest, HostReply, MAX_DATAGRAM};
 use flob_runtime::sync::{Condition, Lock};
 
 use crate::line;
@@ -13,10 +13,16 @@ use crate::line;
 /// Most datagrams that wait in a channel; further ones are dropped, and the host puts them again.
 const CAPACITY: usize = 64;
 
+/// One that came.
+struct Datagram {
+    message: Vec<u8>,
+    bulk: Vec<u8>,
+}
+
 /// A channel of one nester.
 pub struct Channel {
     name: &'static str,
-    waiting: Lock<VecDeque<Vec<u8>>>,
+    waiting: Lock<VecDeque<Datagram>>,
     arrived: Condition,
 }
 
@@ -28,23 +34,34 @@ pub fn find(name: &str) -> Option<&'static Channel> {
     CHANNELS.iter().find(|channel| channel.name == name)
 }
 
+/// Its number on the line.
+fn number(name: &str) -> Result<u8, HostReply<'static>> {
+    let number = CHANNELS.iter().position(|channel| channel.name == name);
+    number.and_then(|number| u8::try_from(number).ok()).ok_or(HostReply::NoChannel)
+}
+
 /// Sends a datagram, as soon as the line has room.
 pub fn send(name: &str, datagram: &[u8]) -> Result<(), HostReply<'static>> {
-    let number = CHANNELS.iter().position(|channel| channel.name == name).ok_or(HostReply::NoChannel)?;
+    let number = number(name)?;
     if datagram.len() > MAX_DATAGRAM {
         return Err(HostReply::TooLong);
     }
-    let number = u8::try_from(number).map_err(|_| HostReply::NoChannel)?;
     line::send(number, datagram).map_err(|_| HostReply::TooLong)
 }
 
-/// A datagram has come from the host. `false` if nobody has this channel or it is full.
-pub fn deliver(number: u8, datagram: &[u8]) -> bool {
+/// Sends a datagram with its bulk, as soon as the line has room.
+pub fn send_bulk(request: &BulkRequest<'_>, bulk: &[u8]) -> Result<(), HostReply<'static>> {
+    let number = number(request.channel)?;
+    line::send_bulk(number, request.message, bulk, request.sum).map_err(|_| HostReply::TooLong)
+}
+
+/// A datagram has come from the host. `false` if nobody has this channel, it is full, or the bulk is more than is taken.
+pub fn deliver(number: u8, message: &[u8], bulk: Vec<u8>) -> bool {
     let Some(channel) = CHANNELS.get(usize::from(number)) else { return false };
     let mut waiting = channel.waiting.lock();
-    let has_room = waiting.len() < CAPACITY;
+    let has_room = waiting.len() < CAPACITY && bulk.len() <= line::capacity().to_guest;
     if has_room {
-        waiting.push_back(datagram.to_vec());
+        waiting.push_back(Datagram { message: message.to_vec(), bulk });
         channel.arrived.signal();
     }
     has_room
@@ -61,7 +78,11 @@ impl Channel {
         let mut waiting = self.arrived.wait_until(self.waiting.lock(), |waiting| !waiting.is_empty());
         let Some(datagram) = waiting.pop_front() else { return };
         drop(waiting);
-        let reply = postcard::to_allocvec(&HostReply::Frame { bytes: &datagram }).unwrap_or_default();
+        let reply = match datagram.bulk.as_slice() {
+            [] => HostReply::Frame { bytes: &datagram.message },
+            bulk => HostReply::Bulk { message: &datagram.message, bulk },
+        };
+        let reply = postcard::to_allocvec(&reply).unwrap_or_default();
         if ipc::answer(&reply, &[]).is_err() {
             self.waiting.lock().push_front(datagram);
             self.arrived.signal();

@@ -1,49 +1,100 @@
-//! The serial line: bytes out of a queue, bytes in to the frame decoder, driven by the device's interrupt. Nothing
-//! here ever waits for the host but those who send: it may be slow, stop reading, or not be there.
+//! The line to the host: a stream of bytes either way, carried by whichever device there is. Above it nobody knows which.
+//!
+//! The virtio serial port is taken if the machine has one; else, with a word on the console, the 16550. Nothing here ever
+//! waits for the host but those who send: it may be slow, stop reading, or not be there.
 
-use alloc::collections::VecDeque;
-use alloc::format;
+mod serial;
+mod virtio;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use flob_link::frame::{self, Decoder, MAX_ENCODED, TooLong};
-use flob_runtime::sync::{Condition, Lock};
-use flob_runtime::thread::Builder;
-use flob_runtime::{call, eprintln, flob};
+use flob_link::frame::{self, Decoder, MAX_BULK, MAX_ENCODED, TooLong};
+use flob_runtime::abi::Sum;
+use flob_runtime::sync::Lock;
+use flob_runtime::{call, eprintln};
 
 use crate::channels;
-use crate::uart::{self, Cause};
 
-/// Bytes that may wait to be sent; who sends more waits.
-const CAPACITY: usize = 8 * MAX_ENCODED;
-/// Bytes received or sent before the other direction has its turn.
-const BURST: usize = 256;
 /// How often, and for how many nanoseconds each, the end of the machine waits for the last bytes to leave.
 const DRAIN: (u32, u64) = (200, 5_000_000);
 
-static DRIVER: flob::Thread = flob::Thread::new();
-/// Bytes to be sent. Who holds it may use the transmitter.
-static OUT: Lock<VecDeque<u8>> = Lock::new(VecDeque::new());
-/// Signalled when [`OUT`] has got shorter.
-static ROOM: Condition = Condition::new();
+/// A device that carries the line.
+pub trait Device: Sync {
+    /// Sends these bytes, one part behind the other with nothing between them; waits as long as there is no room.
+    fn send(&self, parts: &[&[u8]]);
 
-/// Sets the device up and starts its driver.
+    /// Whether all that was sent has left.
+    fn is_idle(&self) -> bool;
+
+    /// Whether no byte is ever lost on it.
+    fn is_lossless(&self) -> bool;
+}
+
+/// What the line carries with one message.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    /// No byte is ever lost, so bulk goes raw.
+    pub is_lossless: bool,
+    /// Bytes of bulk to the host.
+    pub to_host: usize,
+    /// Bytes of bulk to the guest: it and its message have to fit into one reply of a service.
+    pub to_guest: usize,
+}
+
+const PAGE: usize = flob_runtime::abi::PAGE_SIZE as usize;
+/// Of a line that loses nothing.
+const WIDE: Capacity = Capacity { is_lossless: true, to_host: MAX_BULK, to_guest: 14 * PAGE };
+/// Of a line that may: bulk goes inside a frame.
+const NARROW: Capacity = Capacity { is_lossless: false, to_host: PAGE, to_guest: PAGE };
+
+/// The device that was chosen; none before [`start`].
+static DEVICE: Lock<Option<&'static dyn Device>> = Lock::new(None);
+
+fn device() -> Option<&'static dyn Device> {
+    *DEVICE.lock()
+}
+
+/// Chooses the device and starts it.
 pub fn start() -> Result<(), String> {
-    OUT.lock().reserve(CAPACITY);
-    uart::start();
-    let driver = Builder::new().flob(&DRIVER).spawn(driver);
-    driver.map_err(|status| format!("no thread for the serial line: {}", status.text()))?.detach();
+    let device: &'static dyn Device = match virtio::start() {
+        Ok(device) => device,
+        Err(reason) => {
+            eprintln!("platform: {reason}: the link is the 16550");
+            serial::start()?
+        }
+    };
+    *DEVICE.lock() = Some(device);
     Ok(())
 }
 
-/// Queues a frame, as soon as there is room.
+/// Sends a frame, as soon as there is room.
 pub fn send(channel: u8, payload: &[u8]) -> Result<(), TooLong> {
     let mut encoded = Vec::with_capacity(MAX_ENCODED);
     frame::encode(channel, payload, &mut encoded)?;
-    let mut out = ROOM.wait_until(OUT.lock(), |out| out.len() + encoded.len() <= CAPACITY);
-    out.extend(encoded);
-    // Wakes the driver, at once if the transmitter is empty.
-    uart::ask_for_interrupts(true);
+    if let Some(device) = device() {
+        device.send(&[&encoded]);
+    }
+    Ok(())
+}
+
+/// What it carries.
+pub fn capacity() -> Capacity {
+    if device().is_some_and(Device::is_lossless) { WIDE } else { NARROW }
+}
+
+/// Sends a frame with bulk that has this sum, as soon as there is room.
+pub fn send_bulk(channel: u8, message: &[u8], bulk: &[u8], sum: u64) -> Result<(), TooLong> {
+    let Some(device) = device() else { return Ok(()) };
+    let mut encoded = Vec::new();
+    if device.is_lossless() {
+        frame::encode_raw_head(channel, message, bulk.len(), sum, &mut encoded)?;
+        device.send(&[&encoded, bulk]);
+    } else if Sum::of(bulk) == sum {
+        // Bulk that was changed on its way here must not come to look whole.
+        frame::encode_with_bulk(channel, message, bulk, &mut encoded)?;
+        device.send(&[&encoded]);
+    }
     Ok(())
 }
 
@@ -51,7 +102,7 @@ pub fn send(channel: u8, payload: &[u8]) -> Result<(), TooLong> {
 pub fn drain() {
     let (rounds, nanoseconds) = DRAIN;
     for _ in 0..rounds {
-        if OUT.lock().is_empty() {
+        if device().is_none_or(Device::is_idle) {
             return;
         }
         let now = call::timer_wait(0).unwrap_or(0);
@@ -59,49 +110,27 @@ pub fn drain() {
     }
 }
 
-/// The driver: does what the device asks for, until it asks for nothing, then waits for it.
-fn driver() {
-    let mut decoder = Decoder::new();
-    let mut dropped = 0;
-    loop {
-        match uart::cause() {
-            Some(Cause::Received(promised)) => receive(promised, &mut decoder, &mut dropped),
-            Some(Cause::TransmitterEmpty) => transmit(),
-            Some(Cause::Other) => {}
-            None => {
-                if let Err(status) = call::interrupt_wait(uart::INTERRUPT) {
-                    eprintln!("platform: the serial line's interrupt: {}", status.text());
-                }
-            }
-        }
-    }
+/// Where the bytes from the host go: whole frames to their channels.
+struct Arrivals {
+    decoder: Decoder,
+    dropped: u64,
 }
 
-/// Takes up to a burst of bytes from the device; whole frames go to their channels.
-fn receive(promised: usize, decoder: &mut Decoder, dropped: &mut u64) {
-    uart::receive(promised, BURST, |byte| {
-        let garbled_before = decoder.garbled();
-        let delivered = decoder.push(byte).map(|frame| channels::deliver(frame.channel, frame.payload));
-        if delivered == Some(false) || decoder.garbled() > garbled_before {
-            *dropped += 1;
-            eprintln!("platform: a frame from the host was dropped ({dropped} so far)");
-        }
-    });
-}
+impl Arrivals {
+    const fn new() -> Self {
+        Self { decoder: Decoder::new(), dropped: 0 }
+    }
 
-/// Gives up to a burst of bytes to the device.
-fn transmit() {
-    let mut out = OUT.lock();
-    let mut count = 0;
-    while count < BURST && !out.is_empty() && uart::can_send() {
-        let batch = out.len().min(uart::TRANSMIT_FIFO);
-        out.drain(..batch).for_each(uart::send);
-        count += batch;
-    }
-    if out.is_empty() {
-        uart::ask_for_interrupts(false);
-    }
-    if count > 0 {
-        ROOM.broadcast();
+    fn take(&mut self, bytes: &[u8]) {
+        let garbled_before = self.decoder.garbled();
+        let mut refused = 0;
+        self.decoder.feed(bytes, |frame| {
+            refused += u64::from(!channels::deliver(frame.channel, frame.payload, frame.bulk));
+        });
+        let now = refused + (self.decoder.garbled() - garbled_before);
+        if now > 0 {
+            self.dropped += now;
+            eprintln!("platform: a frame from the host was dropped ({} so far)", self.dropped);
+        }
     }
 }

@@ -1,22 +1,25 @@
 //! The first program: owns the devices and serves what all others are made of: console streams, clock, programs, and
-//! datagrams to the host over the serial line. It starts one child, the outermost nester, and ends the machine with it.
+//! datagrams to the host over the line. It starts one child, the outermost nester, and ends the machine with it.
 //!
 //! Its arguments are the kernel's command line: the child's name (`debugger-nester` if there is none) and the child's
 //! arguments.
 //!
 //! ```text
 //! desk ── pool of server threads ──▶ parent, streams, clock, programs
-//!                               └──▶ host ──▶ channels ──▶ line ◀── driver thread ◀── interrupt 4
+//!                               └──▶ host, bulk ──▶ channels ──▶ line ◀── driver thread ◀── interrupt
 //! ```
 #![no_std]
 #![no_main]
 
 extern crate alloc;
 
+mod bulk;
 mod channels;
 mod child;
+mod dma;
 mod end;
 mod files;
+mod io;
 mod line;
 mod pool;
 mod service;
@@ -60,6 +63,7 @@ fn meant_by(word: &str) -> String {
 /// Starts services and child.
 fn run(stack: &[String]) -> Result<Child, String> {
     line::start()?;
+    service::start_bulk()?;
     let desk = service::desk()?;
     let child = child::load(desk, stack)?;
     pool::start(desk)?;

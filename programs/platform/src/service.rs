@@ -16,9 +16,10 @@ use flob_runtime::service::messages::{
     ClockReply, ClockRequest, HostReply, HostRequest, ParentReply, ParentRequest, ProgramsReply,
     ProgramsRequest,
 };
+use flob_runtime::sync::Lock;
 use serde::Serialize;
 
-use crate::{channels, end, files, streams};
+use crate::{bulk, channels, end, files, line, streams};
 
 /// The port that the child is born with.
 pub const PARENT: &str = "parent";
@@ -65,6 +66,15 @@ pub fn desk() -> Result<&'static Desk, String> {
     Ok(Box::leak(Box::new(desk)))
 }
 
+/// The port of `bulk`, which has a thread of its own.
+static BULK: Lock<Option<&'static Desk>> = Lock::new(None);
+
+/// Begins to serve `bulk`.
+pub fn start_bulk() -> Result<(), String> {
+    *BULK.lock() = Some(bulk::start()?);
+    Ok(())
+}
+
 /// Does what a request asks.
 pub fn serve(desk: &Desk, request: &Request<'_>) -> Outcome {
     let name = desk.name(request.incoming.alias).unwrap_or_default();
@@ -81,7 +91,9 @@ fn parent(desk: &Desk, request: &[u8]) -> Option<Outcome> {
     Some(match postcard::from_bytes(request).ok()? {
         ParentRequest::Lookup { name } => {
             let public = ![PARENT, KEEPER].contains(&name);
-            match desk.reference(name).filter(|_| public) {
+            let bulk = *BULK.lock();
+            let found = desk.reference(name).or_else(|| bulk.and_then(|desk| desk.reference(name)));
+            match found.filter(|_| public) {
                 Some(reference) => Outcome { reference: Some(reference), ..Outcome::of(&ParentReply::Found) },
                 None => Outcome::of(&ParentReply::NoService),
             }
@@ -139,5 +151,10 @@ fn host(_: &Desk, request: &[u8]) -> Option<Outcome> {
             }
             None => Some(Outcome::of(&HostReply::NoChannel)),
         },
+        HostRequest::Capacity => {
+            let line::Capacity { is_lossless, to_host, to_guest } = line::capacity();
+            let (to_host, to_guest) = (u32::try_from(to_host).ok()?, u32::try_from(to_guest).ok()?);
+            Some(Outcome::of(&HostReply::Capacity { is_lossless, to_host, to_guest }))
+        }
     }
 }

@@ -1,7 +1,8 @@
-//! The 16550 on COM1: its registers, and nothing about what the bytes mean. The one file of this program with unsafe
-//! code. Source: National Semiconductor, PC16550D data sheet.
+//! The 16550 on COM1: its registers, and nothing about what the bytes mean. Source: National Semiconductor, PC16550D data sheet.
 
-use core::arch::asm;
+use platform_devices::Ports;
+
+use crate::io::Machine;
 
 /// First port of COM1.
 const BASE: u16 = 0x3f8;
@@ -25,6 +26,8 @@ enum Register {
     ModemControl = 4,
     LineStatus = 5,
     ModemStatus = 6,
+    /// Keeps what is written to it.
+    Scratch = 7,
 }
 
 /// Why the device interrupts.
@@ -112,18 +115,18 @@ pub fn ask_for_interrupts(on_empty: bool) {
     write(Register::InterruptEnable, if on_empty { ON_RECEIVE | ON_TRANSMITTER_EMPTY } else { ON_RECEIVE });
 }
 
+/// Whether there is such a device.
+pub fn is_present() -> bool {
+    [0x5a, 0xa5].into_iter().all(|value| {
+        write(Register::Scratch, value);
+        read(Register::Scratch) == value
+    })
+}
+
 fn read(register: Register) -> u8 {
-    let value;
-    // SAFETY: the first space may use all ports, and this one touches no memory.
-    unsafe {
-        asm!("in al, dx", in("dx") BASE + register as u16, out("al") value, options(nomem, nostack, preserves_flags))
-    };
-    value
+    Machine.in8(BASE + register as u16)
 }
 
 fn write(register: Register, value: u8) {
-    // SAFETY: as above.
-    unsafe {
-        asm!("out dx, al", in("dx") BASE + register as u16, in("al") value, options(nomem, nostack, preserves_flags))
-    };
+    Machine.out8(BASE + register as u16, value);
 }

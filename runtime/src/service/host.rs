@@ -2,20 +2,65 @@
 
 use alloc::vec::Vec;
 
-use super::messages::{HostReply, HostRequest};
+use super::messages::{BulkRequest, HostReply, HostRequest};
 use super::{Service, ServiceError, reply_room, request};
+use crate::call::Piece;
+use crate::ipc;
 
 static HOST: Service = Service::new("host");
+static BULK: Service = Service::new("bulk");
 
-/// Sends a datagram of at most [`super::messages::MAX_DATAGRAM`] bytes.
-pub fn send(channel: &str, frame: &[u8]) -> Result<(), ServiceError> {
-    let mut room = [0; 16];
-    match request(HOST.port()?, &HostRequest::Send { channel, frame }, &mut room, &[])? {
+/// Room for a short reply.
+const SHORT: usize = 16;
+
+/// What the line carries with a datagram.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Capacity {
+    /// It never loses a byte.
+    pub is_lossless: bool,
+    /// Bytes of bulk to the host.
+    pub to_host: u32,
+    /// Bytes of bulk to the guest.
+    pub to_guest: u32,
+}
+
+/// What the line carries.
+pub fn capacity() -> Result<Capacity, ServiceError> {
+    let mut room = [0; SHORT];
+    match request(HOST.port()?, &HostRequest::Capacity, &mut room, &[])? {
+        HostReply::Capacity { is_lossless, to_host, to_guest } => {
+            Ok(Capacity { is_lossless, to_host, to_guest })
+        }
+        _ => Err(ServiceError::Garbled),
+    }
+}
+
+fn sent(reply: &HostReply<'_>) -> Result<(), ServiceError> {
+    match reply {
         HostReply::Sent => Ok(()),
         HostReply::NoChannel => Err(ServiceError::NoService),
         HostReply::TooLong => Err(ServiceError::Refused),
-        HostReply::Frame { .. } => Err(ServiceError::Garbled),
+        _ => Err(ServiceError::Garbled),
     }
+}
+
+/// Sends a datagram of at most [`super::messages::MAX_DATAGRAM`] bytes.
+pub fn send(channel: &str, frame: &[u8]) -> Result<(), ServiceError> {
+    let mut room = [0; SHORT];
+    sent(&request(HOST.port()?, &HostRequest::Send { channel, frame }, &mut room, &[])?)
+}
+
+/// Sends a datagram with bulk that lies in these places (address and bytes of each) and has this sum. Nothing of it is copied
+/// but by the kernel.
+pub fn send_bulk(channel: &str, message: &[u8], sum: u64, bulk: &[(u64, u64)]) -> Result<(), ServiceError> {
+    let head =
+        postcard::to_allocvec(&BulkRequest { channel, message, sum }).map_err(|_| ServiceError::Garbled)?;
+    let pieces: Vec<Piece<'_>> = bulk.iter().map(|(address, bytes)| Piece::at(*address, *bytes)).collect();
+    let mut room = [0; SHORT];
+    let received =
+        ipc::call_in_pieces(BULK.port()?, &head, &pieces, &mut room).map_err(ServiceError::Ipc)?;
+    let reply = room.get(..received.bytes).unwrap_or_default();
+    sent(&postcard::from_bytes(reply).map_err(|_| ServiceError::Garbled)?)
 }
 
 /// Waits for datagrams of one channel; keeps its buffer between them. One for each receiving thread.
@@ -30,11 +75,12 @@ impl<'a> Receiver<'a> {
         Self { channel, room: reply_room() }
     }
 
-    /// Waits for the next datagram.
-    pub fn receive(&mut self) -> Result<&[u8], ServiceError> {
+    /// Waits for the next datagram; it, and its bulk.
+    pub fn receive(&mut self) -> Result<(&[u8], &[u8]), ServiceError> {
         let wanted = HostRequest::Receive { channel: self.channel };
         match request(HOST.port()?, &wanted, &mut self.room, &[])? {
-            HostReply::Frame { bytes } => Ok(bytes),
+            HostReply::Frame { bytes } => Ok((bytes, &[])),
+            HostReply::Bulk { message, bulk } => Ok((message, bulk)),
             HostReply::NoChannel => Err(ServiceError::NoService),
             _ => Err(ServiceError::Garbled),
         }

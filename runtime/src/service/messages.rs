@@ -147,6 +147,20 @@ pub enum HostRequest<'a> {
         /// The channel's name.
         channel: &'a str,
     },
+    /// How much bulk does the line carry with a datagram?
+    Capacity,
+}
+
+/// What the service `bulk` is asked: to send a datagram with its bulk, which lies behind this, to the end of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BulkRequest<'a> {
+    /// The channel's name.
+    pub channel: &'a str,
+    /// The datagram.
+    #[serde(serialize_with = "as_bytes")]
+    pub message: &'a [u8],
+    /// Of the bulk (`flob_abi::Sum`).
+    pub sum: u64,
 }
 
 /// The reply of `host`.
@@ -160,6 +174,18 @@ pub enum HostReply<'a> {
         #[serde(borrow, serialize_with = "as_bytes")]
         bytes: &'a [u8],
     },
+    /// A datagram from the host with its bulk.
+    Bulk {
+        /// The datagram.
+        #[serde(borrow, serialize_with = "as_bytes")]
+        message: &'a [u8],
+        /// At most as much as the line carries to the guest.
+        #[serde(borrow, serialize_with = "as_bytes")]
+        bulk: &'a [u8],
+    },
+    /// Of the line: it loses nothing, and bytes of bulk to the host and to the guest.
+    #[expect(missing_docs, reason = "see above")]
+    Capacity { is_lossless: bool, to_host: u32, to_guest: u32 },
     /// There is no such channel.
     NoChannel,
     /// The datagram is too long.

@@ -4,7 +4,7 @@ pub mod archive;
 pub mod arguments;
 pub mod qemu;
 
-pub use qemu::{Guest, Launcher};
+pub use qemu::{Guest, Launcher, LinkDevice};
 
 /// A file that goes into the guest.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use super::{input::Input, now, restore::Prepared};
 use crate::{
     Error, LinkState, SessionInfo,
     boot::{
-        Launcher, Software,
+        Launcher, LinkDevice, Software,
         arguments::{Beginning, Disturbance},
     },
 };
@@ -35,6 +35,10 @@ pub struct Config {
     pub software: Software,
     /// Main memory in MiB.
     pub memory: u32,
+    /// What carries the line to the guest.
+    pub link: LinkDevice,
+    /// An instruction of the guest is a nanosecond of its time.
+    pub counted: bool,
     /// How to start the guest's process.
     pub launcher: Launcher,
     /// How the run is disturbed, for tests.

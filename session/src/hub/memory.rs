@@ -2,10 +2,7 @@
 
 use flob_abi::PAGE_SIZE;
 use flob_image::{Environment, Place};
-use flob_link::{
-    Change, Failure, FailureKind, Memory, Reply, Request,
-    host::{LinkError, into_bytes},
-};
+use flob_link::{Change, Failure, FailureKind, Memory, Reply, Request, host::LinkError};
 
 use super::{Hub, holds::members, lock};
 
@@ -126,9 +123,12 @@ pub(super) fn done(reply: Reply) -> Result<(), Failure> {
     }
 }
 
-/// Bytes of an answer.
-pub(super) fn bytes(reply: Reply) -> Result<Vec<u8>, Failure> {
-    into_bytes(reply).map_err(Failure::from)
+/// Pages of an answer.
+pub(super) fn pages(reply: Reply) -> Result<Vec<u8>, Failure> {
+    match reply {
+        Reply::Pages(bulk) => Ok(bulk),
+        other => Err(LinkError::Unexpected(format!("{other:?}")).into()),
+    }
 }
 
 fn check_size(count: u64) -> Result<(), Failure> {

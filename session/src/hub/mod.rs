@@ -9,12 +9,14 @@ mod control;
 mod fanout;
 mod holds;
 mod input;
+mod line;
 mod long_work;
 mod memory;
 mod notices;
 mod output;
 mod requests;
 mod restore;
+mod runs;
 mod save;
 
 use std::{
@@ -24,6 +26,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
+        atomic::AtomicBool,
         mpsc::{self, Receiver, Sender},
     },
     thread,
@@ -32,7 +35,7 @@ use std::{
 
 use flob_image::{Environment, Place, store::Store};
 use flob_link::{
-    Progress, Request, Scope,
+    Capacity, Progress, Request, Scope,
     host::{Link, Log, Notice, Timing},
 };
 
@@ -97,6 +100,8 @@ pub(crate) struct Hub {
     /// At most one look at the environment at a time.
     looking: Mutex<()>,
     save_ready: Mutex<Option<Sender<()>>>,
+    /// What the line to the guest carries.
+    capacity: Mutex<Capacity>,
     store: Store,
     /// The program's ELF, to be kept with its checkpoints, and where it is.
     program: Option<Vec<u8>>,
@@ -152,6 +157,8 @@ impl Session {
             software: &config.software,
             command_line: &command_line,
             memory: config.memory,
+            link: config.link,
+            counted: config.counted,
             folder: &folder,
         };
         let guest = Guest::start(machine, &config.launcher)?;
@@ -173,6 +180,7 @@ impl Session {
             long_work: LongWork::default(),
             looking: Mutex::new(()),
             save_ready: Mutex::new(None),
+            capacity: Mutex::default(),
             program: config.program_elf(),
             elf: config.elf.clone(),
             kernel: symbols::build_id(&config.software.kernel),
@@ -201,7 +209,7 @@ impl Session {
     fn come_up(&mut self, notices: Receiver<Notice>) -> Result<(), Error> {
         let first = notices.recv_timeout(BOOT_PATIENCE);
         match &first {
-            Ok(Notice::Up(_)) => {}
+            Ok(Notice::Up(guest)) => *lock(&self.hub.capacity) = guest.capacity,
             Ok(Notice::Version(text)) => return Err(Error::Guest(text.clone())),
             _ => return Err(self.boot_failure()),
         }
@@ -228,9 +236,15 @@ impl Session {
         ))
     }
 
-    /// Waits until something happens that may end the session. To be asked again if it shall go on.
+    /// Waits until something happens that may end the session. To be asked again if it shall go on. A save that is under way
+    /// when the program comes to its end is of the time before: it is not lost.
     pub fn wait(&self) -> Ending {
-        self.endings.recv().unwrap_or(Ending::Shutdown)
+        let ending = self.endings.recv().unwrap_or(Ending::Shutdown);
+        if matches!(ending, Ending::Exited(_)) {
+            // Nobody cancels the wait.
+            drop(self.hub.long_work.begin(&AtomicBool::new(false), &|_, _, _| ()));
+        }
+        ending
     }
 
     /// What session this is.
@@ -250,7 +264,7 @@ impl Session {
 
     /// Saves a checkpoint; its id.
     pub fn save(&self, name: Option<String>) -> Result<String, Error> {
-        let cancelled = std::sync::atomic::AtomicBool::new(false);
+        let cancelled = AtomicBool::new(false);
         self.hub.save(name, None, &cancelled, &|_, _, _| ()).map_err(Error::from)
     }
 }
@@ -270,6 +284,10 @@ impl Hub {
         let mut info = lock(&self.info).clone();
         info.holders = lock(&self.books).holds.all_holders();
         info
+    }
+
+    fn capacity(&self) -> Capacity {
+        *lock(&self.capacity)
     }
 
     fn tell(&self, event: HubEvent) {

@@ -35,6 +35,7 @@ impl Hub {
                 nothing(self.clear_breakpoint(&owner, (space, address)))
             }
             HubRequest::Type { bytes } => nothing(self.type_bytes(&bytes)),
+            HubRequest::MeasureLine { messages } => self.measure_line(messages).map(HubReply::Line),
             HubRequest::Shutdown => {
                 self.shut_down();
                 Ok(HubReply::Done)

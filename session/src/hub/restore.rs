@@ -3,14 +3,15 @@
 
 use std::sync::atomic::AtomicBool;
 
+use flob_abi::PAGE_SIZE;
 use flob_image::{
     Stream,
     store::{Checkpoint, Spool, Store},
     verify::{self, Severity},
 };
-use flob_link::{CHUNK, Failure, Reply, Request, Scope};
+use flob_link::{CHUNK, Failure, Reply, Request, Run, Scope};
 
-use super::{Hub, lock, memory, requests::ProgressTo, save::stop_if};
+use super::{Hub, lock, memory, requests::ProgressTo, runs, save::stop_if};
 use crate::{Error, Owner};
 
 /// A checkpoint that was found whole.
@@ -152,19 +153,27 @@ impl Hub {
 
         let pages = prepared.pages();
         let total = pages.len() as u64;
+        let batches = runs::batches(&pages, self.capacity().to_guest);
         let mut damage = None;
-        let mut read = |page| match prepared.checkpoint.page(page) {
-            Ok(bytes) => Some((page, Request::RestorePage { page, bytes: bytes.to_vec() })),
-            Err(error) => {
-                damage = Some(Error::from(error));
-                None
+        let mut read = |runs: Vec<Run>| {
+            let count = runs::numbers(&runs).count();
+            let mut bulk = Vec::with_capacity(count * PAGE_SIZE as usize);
+            for page in runs::numbers(&runs) {
+                match prepared.checkpoint.page(page) {
+                    Ok(bytes) => bulk.extend_from_slice(bytes.as_slice()),
+                    Err(error) => {
+                        damage = Some(Error::from(error));
+                        return None;
+                    }
+                }
             }
+            Some((count as u64, Request::RestorePages { runs, bulk }))
         };
         let mut done = 0;
         progress("pages", 0, total);
-        self.link.pipeline(pages.into_iter().map_while(&mut read), |tag, reply| {
-            accepted(tag, reply)?;
-            done += 1;
+        self.link.pipeline(batches.into_iter().map_while(&mut read), |count, reply| {
+            accepted(count, reply)?;
+            done += count;
             progress("pages", done, total);
             Ok::<(), Failure>(())
         })?;

@@ -1,5 +1,6 @@
-//! Taking a checkpoint: the guest stands still, its record and pages are fetched into the store, the guest goes on. Until
-//! the store has everything there is no new checkpoint; whatever ends a save early leaves the old ones whole.
+//! Taking a checkpoint: the guest stands still while it makes its record, then goes on, and its memory as it was is fetched
+//! into the store. Until the store has everything there is no new checkpoint; whatever ends a save early leaves the old
+//! ones whole.
 
 use std::sync::{
     atomic::{AtomicBool, Ordering},
@@ -13,11 +14,11 @@ use flob_image::{
 };
 use flob_link::{Failure, FailureKind, Reply, Request, WaitKind, host::LinkError};
 
-use super::{Hub, lock, memory, requests::ProgressTo};
+use super::{Hub, lock, memory, requests::ProgressTo, runs};
 use crate::{Error, HubEvent, symbols};
 
-/// Pages asked for in one bitmap.
-const PAGES_AT_ONCE: u32 = 32_768;
+/// Pages asked for in one bitmap: while the guest looks at them it does nothing else.
+const PAGES_AT_ONCE: u32 = 2048;
 
 impl Hub {
     /// Saves a checkpoint; its id.
@@ -69,13 +70,15 @@ impl Hub {
         let total = pages.len() as u64;
         let mut done = 0;
         progress("pages", 0, total);
-        let requests = pages.into_iter().map(|page| (page, Request::SavePage { page }));
-        self.link.pipeline(requests, |page, reply| {
+        let batches = runs::batches(&pages, self.capacity().to_host);
+        let requests = batches.iter().map(|runs| Request::SavePages { runs: runs.clone() });
+        self.link.pipeline((0..).zip(requests), |index, reply| {
             stop_if(cancelled)?;
-            builder
-                .add_page(page, &memory::bytes(reply)?)
-                .map_err(|error| Failure::from(Error::from(error)))?;
-            done += 1;
+            let runs = usize::try_from(index).ok().and_then(|index| batches.get(index));
+            for (page, bytes) in runs::split(runs.map_or(&[], Vec::as_slice), &memory::pages(reply)?)? {
+                builder.add_page(page, bytes).map_err(|error| Failure::from(Error::from(error)))?;
+                done += 1;
+            }
             progress("pages", done, total);
             Ok::<(), Failure>(())
         })?;
@@ -102,14 +105,14 @@ impl Hub {
         cancelled: &AtomicBool,
         progress: ProgressTo<'_>,
     ) -> Result<Vec<u8>, Failure> {
-        let mut reply = self.link.request(Request::SaveBegin { when })?;
+        let mut reply = self.link.request(Request::SaveBegin { when, run_on: true })?;
         if reply == Reply::Waiting {
             progress("waiting for the moment", 0, 0);
             // Woken by the moment, by a cancel, or by the end of the session.
             let woken = moments.recv();
             stop_if(cancelled)?;
             woken.map_err(|_| LinkError::Ended)?;
-            reply = self.link.request(Request::SaveBegin { when: None })?;
+            reply = self.link.request(Request::SaveBegin { when: None, run_on: true })?;
         }
         match reply {
             Reply::Long { answer, size } => Ok(self.link.fetch(answer, size)?),
@@ -123,7 +126,7 @@ impl Hub {
         let mut first = 0;
         while first < count {
             let now = (count - first).min(u64::from(PAGES_AT_ONCE));
-            let bits = self.link.bytes(Request::SavePages { first, count: now as u32 })?;
+            let bits = self.link.bytes(Request::SaveUsed { first, count: now as u32 })?;
             let is_used = |page: &u64| {
                 let (byte, bit) = (usize::try_from(page / 8).unwrap_or(usize::MAX), page % 8);
                 bits.get(byte).is_some_and(|byte| byte >> bit & 1 == 1)

@@ -1,0 +1,105 @@
+//! A save whose child runs on: its pages are denied to be written at the region, and one that is about to be written is
+//! copied first, into the spare environment at the same place. So what is read for the save is the memory as it was at the
+//! moment of the save, however long that takes.
+//!
+//! The denial is lifted page by page: a lift is a translation and may be forgotten; then the page faults again, is found
+//! copied already, and the denial is lifted again.
+
+use alloc::{vec, vec::Vec};
+
+use flob_abi::{
+    ExceptionCode, ExceptionMessage, PAGE_SIZE, Protection, RegionState, Status, exception::reply_action,
+};
+use flob_debugger_nester::pages::PageSet;
+use flob_image::Place;
+use flob_runtime::flob::Links;
+
+use super::exceptions::REGION;
+use super::state::{Nester, State};
+
+/// What of the environment is to be kept as it was.
+pub struct Copying {
+    /// Pages that have been copied.
+    copied: PageSet,
+}
+
+/// From now on the environment's memory as it is now can be read by [`source`], whatever the child writes.
+pub fn begin(nester: &Nester, state: &mut State) -> Result<(), Status> {
+    let pages = state.environment.memory().size() / PAGE_SIZE;
+    let copying = Copying { copied: PageSet::new(pages) };
+    protect(nester, state, Protection::READ_EXECUTE)?;
+    state.copying = Some(copying);
+    Ok(())
+}
+
+/// The child may write all it likes; the copies are dropped.
+pub fn end(nester: &Nester, state: &mut State) -> Result<(), Status> {
+    let Some(copying) = state.copying.take() else { return Ok(()) };
+    let zeroes = [0; PAGE_SIZE as usize];
+    for page in copying.copied.iter() {
+        let cleared = state.spare.memory().write(page * PAGE_SIZE, &zeroes);
+        debug_assert!(cleared, "the spare environment is as large");
+    }
+    protect(nester, state, Protection::ALL)
+}
+
+/// Without a denial the region has no keeper: what it lacks is the child's own business.
+fn protect(nester: &Nester, state: &State, protection: Protection) -> Result<(), Status> {
+    let region = state.environment.region();
+    let mut now: RegionState = region.get_state(&Links::NONE)?;
+    now.protection = protection.0;
+    let keeper = nester.faults.reference(REGION).filter(|_| protection != Protection::ALL);
+    let null = flob_runtime::flob::OwnedReference::new()?;
+    region.set_state(&now, &Links::NONE.with(1, keeper.unwrap_or(null.at())))
+}
+
+/// Where a page is as it is to be saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// In the environment.
+    Present,
+    /// In the spare environment: a copy.
+    Copy,
+}
+
+/// See [`Source`].
+pub fn source(state: &State, page: u64) -> Source {
+    match &state.copying {
+        Some(copying) if copying.copied.contains(page) => Source::Copy,
+        _ => Source::Present,
+    }
+}
+
+/// This memory is about to be changed: it is copied, as far as it has not been.
+pub fn about_to_change(state: &mut State, place: Place, bytes: u64) {
+    let last = place.saturating_add(bytes.saturating_sub(1)) / PAGE_SIZE;
+    for page in place / PAGE_SIZE..=last {
+        copy(state, page);
+    }
+}
+
+fn copy(state: &mut State, page: u64) {
+    let is_new = state.copying.as_mut().is_some_and(|copying| copying.copied.insert(page));
+    if !is_new {
+        return;
+    }
+    let mut bytes: Vec<u8> = vec![0; PAGE_SIZE as usize];
+    let place = page * PAGE_SIZE;
+    if state.environment.memory().read(place, &mut bytes) {
+        // Breakpoints may come and go before it is saved.
+        state.breakpoints.hide(place, &mut bytes);
+        let copied = state.spare.memory().write(place, &bytes);
+        debug_assert!(copied, "the spare environment is as large");
+    }
+}
+
+/// The region denied an access: what its keeper answers, an action and the access that is granted.
+pub fn denied(state: &mut State, message: &ExceptionMessage) -> (u32, u32) {
+    let access = Protection::from_bits(message.access);
+    let is_write = message.code == ExceptionCode::PageFault as u32 && access.allows(Protection::WRITE);
+    if !is_write || state.copying.is_none() {
+        return (reply_action::RETRY, 0);
+    }
+    copy(state, message.offset / PAGE_SIZE);
+    (reply_action::LIFT, access.or(Protection::READ_WRITE).0)
+}

@@ -1,0 +1,64 @@
+//! Sets of pages: a bit each.
+
+use alloc::vec::Vec;
+
+/// A set of pages of an environment.
+#[derive(Clone, Debug, Default)]
+pub struct PageSet {
+    words: Vec<u64>,
+    pages: u64,
+}
+
+impl PageSet {
+    /// An empty set, for numbers below `pages`.
+    pub fn new(pages: u64) -> Self {
+        let count = usize::try_from(pages.div_ceil(64)).unwrap_or(0);
+        Self { words: alloc::vec![0; count], pages }
+    }
+
+    fn place(&self, page: u64) -> Option<(usize, u64)> {
+        let word = usize::try_from(page / 64).ok()?;
+        (page < self.pages).then_some((word, 1 << (page % 64)))
+    }
+
+    /// Whether a page is in it.
+    pub fn contains(&self, page: u64) -> bool {
+        let place = self.place(page);
+        place.is_some_and(|(word, bit)| self.words.get(word).is_some_and(|word| word & bit != 0))
+    }
+
+    /// Puts a page in; whether it was not there and can be.
+    pub fn insert(&mut self, page: u64) -> bool {
+        let Some((word, bit)) = self.place(page) else { return false };
+        let Some(word) = self.words.get_mut(word) else { return false };
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
+
+    /// All pages in it, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = u64> {
+        let words = (0_u64..).zip(&self.words).filter(|(_, word)| **word != 0);
+        words.flat_map(|(index, word)| {
+            (0..64).filter(move |bit| word >> bit & 1 != 0).map(move |bit| index * 64 + bit)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_put_in_is_there_and_nothing_else() {
+        let mut set = PageSet::new(130);
+        for page in [0, 63, 64, 129] {
+            assert!(set.insert(page));
+            assert!(!set.insert(page), "{page} is there already");
+        }
+        assert!(!set.insert(130), "beyond the end");
+        assert!(!set.insert(u64::MAX));
+        assert_eq!(set.iter().collect::<Vec<_>>(), [0, 63, 64, 129]);
+        assert_eq!((0..200).filter(|page| set.contains(*page)).collect::<Vec<_>>(), [0, 63, 64, 129]);
+    }
+}

@@ -1,0 +1,151 @@
+//! The virtio serial port as the line. What is sent goes to the device from where it lies; who sends waits until the
+//! device has taken it, and the device takes it at once unless the host reads slowly.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use flob_runtime::sync::{Condition, Lock};
+use flob_runtime::thread::Builder;
+use flob_runtime::{call, eprintln};
+use platform_devices::pci;
+use platform_devices::serial_port::{Controls, IDENTITY, News, Queue, Registers, SerialPort};
+use platform_devices::virtqueue::{Chain, Piece, Virtqueue};
+
+use super::{Arrivals, Device};
+use crate::dma::{self, Block};
+use crate::io::Machine;
+
+/// Buffers for what comes from the host, and the size of each.
+const BUFFERS: (usize, usize) = (4, 64 * 1024);
+
+/// The port, for those who send.
+struct Virtio {
+    registers: Registers<Machine>,
+    transmit: Lock<Virtqueue<Block>>,
+    /// Signalled when the device has interrupted.
+    taken: Condition,
+}
+
+/// What the driver's thread has for itself.
+struct Driver {
+    port: &'static Virtio,
+    interrupt: u8,
+    controls: Controls<Machine, Block>,
+    receive: Virtqueue<Block>,
+    buffers: Vec<(Chain, Block)>,
+    arrivals: Arrivals,
+}
+
+/// Finds the device and starts it, or says why not.
+pub fn start() -> Result<&'static dyn Device, String> {
+    let (vendor, kind) = IDENTITY;
+    let device = pci::find(&Machine, vendor, kind).ok_or("there is no virtio serial port")?;
+    let device = device.map_err(|reason| format!("the virtio serial port is unusable: {}", reason.text()))?;
+    let started = SerialPort::start(Machine, device, Block::take);
+    let started = started.map_err(|reason| format!("the virtio serial port failed: {}", reason.text()))?;
+    let SerialPort { registers, controls, receive, mut transmit } = started;
+    transmit.ask_for_interrupts(false);
+    let port: &'static Virtio =
+        Box::leak(Box::new(Virtio { registers, transmit: Lock::new(transmit), taken: Condition::new() }));
+    let mut driver = Driver {
+        port,
+        interrupt: device.interrupt,
+        controls,
+        receive,
+        buffers: Vec::new(),
+        arrivals: Arrivals::new(),
+    };
+    let (count, size) = BUFFERS;
+    let blocks: Option<Vec<Block>> = (0..count).map(|_| Block::take(size)).collect();
+    for block in blocks.ok_or("there is no memory for the virtio serial port's buffers")? {
+        driver.offer(block);
+    }
+    registers.notify(Queue::Receive);
+    let thread = Builder::new().spawn(move || driver.run());
+    thread.map_err(|status| format!("no thread for the virtio serial port: {}", status.text()))?.detach();
+    Ok(port)
+}
+
+impl Device for Virtio {
+    fn send(&self, parts: &[&[u8]]) {
+        let pieces: Vec<Piece> = parts.iter().filter_map(|part| dma::to_be_read(part)).collect();
+        let mut transmit = self.transmit.lock();
+        if transmit.offer(&pieces).is_none() {
+            return;
+        }
+        if transmit.wants_notice() {
+            self.registers.notify(Queue::Transmit);
+        }
+        // Only this chain is under way: whoever comes next waits for the lock or finds the queue empty.
+        while !is_taken(&mut transmit) {
+            transmit.ask_for_interrupts(true);
+            if is_taken(&mut transmit) {
+                break;
+            }
+            transmit = self.taken.wait(transmit);
+        }
+        transmit.ask_for_interrupts(false);
+    }
+
+    fn is_idle(&self) -> bool {
+        is_taken(&mut self.transmit.lock())
+    }
+
+    fn is_lossless(&self) -> bool {
+        true
+    }
+}
+
+/// Whether the device has done with all that was offered.
+fn is_taken(transmit: &mut Virtqueue<Block>) -> bool {
+    while transmit.take().is_some() {}
+    !transmit.is_busy()
+}
+
+impl Driver {
+    fn offer(&mut self, block: Block) {
+        let chain = block.to_be_written().and_then(|piece| self.receive.offer(&[piece]));
+        if let Some(chain) = chain {
+            self.buffers.push((chain, block));
+        }
+    }
+
+    /// Does what there is to do, then waits for the device. An interrupt is asked after before the queues are looked at:
+    /// so what the device does behind that look interrupts again.
+    fn run(mut self) {
+        loop {
+            let was_called = self.port.registers.interrupts();
+            let received = self.receive();
+            match self.controls.attend() {
+                Some(News::Removed) => eprintln!("platform: the virtio serial port was removed"),
+                Some(News::Opened) | None => {}
+            }
+            if was_called {
+                // Under the lock, so that nobody is between his look and his wait.
+                let transmit = self.port.transmit.lock();
+                self.port.taken.broadcast();
+                drop(transmit);
+            } else if !received && let Err(status) = call::interrupt_wait(self.interrupt) {
+                eprintln!("platform: the virtio serial port's interrupt: {}", status.text());
+            }
+        }
+    }
+
+    /// Takes what has come from the host; whether something has.
+    fn receive(&mut self) -> bool {
+        let mut any = false;
+        while let Some(used) = self.receive.take() {
+            let Some(index) = self.buffers.iter().position(|(chain, _)| *chain == used.chain) else {
+                continue;
+            };
+            let (_, block) = self.buffers.swap_remove(index);
+            self.arrivals.take(block.written(used.bytes));
+            self.offer(block);
+            self.port.registers.notify(Queue::Receive);
+            any = true;
+        }
+        any
+    }
+}
