@@ -57,8 +57,7 @@ pub fn send_bulk(channel: &str, message: &[u8], sum: u64, bulk: &[(u64, u64)]) -
         postcard::to_allocvec(&BulkRequest { channel, message, sum }).map_err(|_| ServiceError::Garbled)?;
     let pieces: Vec<Piece<'_>> = bulk.iter().map(|(address, bytes)| Piece::at(*address, *bytes)).collect();
     let mut room = [0; SHORT];
-    let received =
-        ipc::call_in_pieces(BULK.port()?, &head, &pieces, &mut room).map_err(ServiceError::Ipc)?;
+    let received = ipc::call_in_pieces(BULK.port()?, &head, &pieces, &mut room).map_err(ServiceError::Ipc)?;
     let reply = room.get(..received.bytes).unwrap_or_default();
     sent(&postcard::from_bytes(reply).map_err(|_| ServiceError::Garbled)?)
 }
