@@ -89,3 +89,22 @@ fn a_program_can_be_gone_back_to_after_it_was_saved_while_it_wrote() {
     assert_eq!(finished.code, Some(0), "{finished}");
     assert!(finished.stdout.ends_with("60000 rounds over 512 pages\n"), "{finished}");
 }
+
+/// Whoever asked for the save goes away in the middle of it, when pages of the program have been copied already.
+#[test]
+fn a_save_that_is_cancelled_leaves_the_program_as_it_was() {
+    const ROUNDS: &str = "200000";
+    let world = World::new();
+    let guest = world.guest(&["--link", "serial", "scribble", "1", "--rounds", ROUNDS], None);
+    guest.hub.wait_for("ready\n");
+    let log = world.path(&format!("run/flob/{}.logs/link.log", guest.name));
+    let has = |what: &str| std::fs::read_to_string(&log).unwrap().contains(what);
+    let saving = world.start(&["-s", &guest.name, "checkpoint", "save"], None);
+    world.wait_until("pages are on their way", || has("SavePages"));
+    saving.kill();
+    world.wait_until("the save is given up", || has("SaveEnd"));
+    let finished = guest.finish();
+    let said = format!("ready\n{ROUNDS} rounds over 256 pages\n");
+    assert_eq!((finished.code, finished.stdout), (Some(0), said), "{}", finished.stderr);
+    assert!(world.json(&["checkpoint", "list", "--json"]).as_array().unwrap().is_empty());
+}

@@ -188,7 +188,8 @@ fn output_goes_on_exactly_where_the_checkpoint_was_taken() {
     let mut random = fastrand::Rng::with_seed(seed());
     let world = World::new();
     for _ in 0..rounds(4) {
-        let guest = world.guest(&["philosophers", "4", "--meals", "8", "--pace", "8"], None);
+        let guest = world.guest(&["--paused", "philosophers", "4", "--meals", "8", "--pace", "8"], None);
+        guest.flob_ok(&["resume"]);
         std::thread::sleep(Duration::from_millis(random.u64(0..150)));
         let saved = guest.flob(&["checkpoint", "save"]);
         if saved.code != Some(0) {
