@@ -10,7 +10,7 @@
 //! The device is not trusted with the lists: which pieces make a chain is kept here, and what the device returns is
 //! checked.
 
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 use core::sync::atomic::{Ordering, fence};
 
 use crate::Memory;
@@ -88,10 +88,7 @@ impl<M: Memory> Virtqueue<M> {
     /// A queue of so many descriptors in this memory of [`size`] bytes, all zero.
     pub fn new(memory: M, length: u16) -> Self {
         let count = usize::from(length);
-        let mut slots = Vec::new();
-        slots.resize(count, Slot::Free);
-        let mut next = Vec::new();
-        next.resize(count, 0);
+        let (slots, next) = (vec![Slot::Free; count], vec![0; count]);
         Self { memory, length, slots, next, free: (0..length).rev().collect(), offered: 0, taken: 0 }
     }
 
