@@ -63,7 +63,10 @@ proptest! {
     }
 }
 
-fn with_bulk(bytes: &[u8], step: usize) -> (Vec<(u8, Vec<u8>, Vec<u8>)>, u64) {
+/// Channel, message and bulk.
+type Whole = (u8, Vec<u8>, Vec<u8>);
+
+fn with_bulk(bytes: &[u8], step: usize) -> (Vec<Whole>, u64) {
     let mut decoder = Decoder::new();
     let mut frames = Vec::new();
     for piece in bytes.chunks(step) {
