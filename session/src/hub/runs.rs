@@ -64,9 +64,9 @@ mod tests {
     fn an_answer_of_another_size_is_refused() {
         let runs = [Run { first: 3, count: 2 }];
         let bulk = [[1; PAGE_SIZE as usize], [2; PAGE_SIZE as usize]].concat();
-        let split: Vec<_> =
-            super::split(&runs, &bulk).unwrap().map(|(page, bytes)| (page, bytes[0])).collect();
-        assert_eq!(split, [(3, 1), (4, 2)]);
-        assert!(super::split(&runs, &bulk[1..]).is_err());
+        let pages: Vec<_> =
+            split(&runs, &bulk).expect("two pages").map(|(page, bytes)| (page, bytes[0])).collect();
+        assert_eq!(pages, [(3, 1), (4, 2)]);
+        assert!(split(&runs, &bulk[1..]).is_err());
     }
 }
