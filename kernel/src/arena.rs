@@ -12,6 +12,7 @@ pub(crate) struct SlotId {
     pub generation: NonZeroU32,
 }
 
+#[derive(Clone)]
 struct Slot<T> {
     generation: NonZeroU32,
     /// The next free slot, while this one is free.
@@ -23,6 +24,15 @@ struct Slot<T> {
 pub(crate) struct Arena<T> {
     slots: Vec<Slot<T>>,
     free: u32,
+}
+
+/// A copy has room for as much as the original.
+impl<T: Clone> Clone for Arena<T> {
+    fn clone(&self) -> Self {
+        let mut slots = Vec::with_capacity(self.slots.capacity());
+        slots.extend_from_slice(&self.slots);
+        Self { slots, free: self.free }
+    }
 }
 
 impl<T> Arena<T> {

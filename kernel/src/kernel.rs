@@ -18,7 +18,8 @@ pub(crate) const GRANULES: usize = (flob_abi::PAGE_SIZE / flob_abi::flob::GRANUL
 /// Interrupt lines.
 pub(crate) const LINES: usize = 16;
 
-/// The kernel over a machine.
+/// The kernel over a machine. Copies are for those who want to know what would have become of it.
+#[derive(Clone)]
 pub struct Kernel<M> {
     pub(crate) machine: M,
     pub(crate) threads: Arena<Thread>,

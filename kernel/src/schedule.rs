@@ -12,6 +12,7 @@ const PRIORITIES: usize = MAX_PRIORITY as usize + 1;
 const SLICE: u32 = 10;
 
 /// Threads that could run, by priority.
+#[derive(Clone)]
 pub(crate) struct Ready {
     lists: [List; PRIORITIES],
     /// Bit *n*: list *n* is not empty.
@@ -172,6 +173,22 @@ impl<M: Machine> Kernel<M> {
                 self.settle(ThreadId(id));
             }
         }
+    }
+}
+
+#[cfg(test)]
+impl<M: Machine> Kernel<M> {
+    /// Gives the processor to this one of the threads that could run: the order of the ready queue is nobody's business.
+    pub fn run_next(&mut self, thread: ThreadId) {
+        if self.current == Some(thread) {
+            return;
+        }
+        if let Some(current) = self.current.take() {
+            self.make_ready(current);
+        }
+        let Queue::Ready(priority) = self.thread(thread).queue else { panic!("it could not run") };
+        self.dequeue_ready(thread, priority);
+        self.start_turn(thread);
     }
 }
 

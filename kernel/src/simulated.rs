@@ -2,6 +2,7 @@
 //! [`Machine::check_context`] panics on every value that real hardware would fault on in ring 0, which an emulator may
 //! let pass.
 
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use std::collections::{BTreeSet, VecDeque};
@@ -32,10 +33,10 @@ struct Translation {
     access: Protection,
 }
 
-/// The machine.
-#[derive(Debug)]
+/// The machine. Copies share frames until one of them is written.
+#[derive(Clone, Debug)]
 pub struct Simulated {
-    memory: Vec<[u8; PAGE_SIZE as usize]>,
+    memory: Vec<Arc<[u8; PAGE_SIZE as usize]>>,
     translations: VecDeque<Translation>,
     now: u64,
     unmasked: BTreeSet<u8>,
@@ -51,7 +52,7 @@ impl Simulated {
     /// A machine with this many frames, all zero.
     pub fn new(frames: u32) -> Self {
         Self {
-            memory: vec![[0; PAGE_SIZE as usize]; frames as usize],
+            memory: vec![Arc::new([0; PAGE_SIZE as usize]); frames as usize],
             translations: VecDeque::new(),
             now: 0,
             unmasked: BTreeSet::new(),
@@ -59,6 +60,12 @@ impl Simulated {
             log: Vec::new(),
             ended: None,
         }
+    }
+
+    /// Takes over the memory and the time of another machine, and nothing that is derived.
+    pub fn adopt_memory(&mut self, other: &Self) {
+        self.memory.clone_from(&other.memory);
+        self.now = other.now;
     }
 
     /// Lets time pass, in nanoseconds.
@@ -89,17 +96,17 @@ impl Simulated {
 
 impl Machine for Simulated {
     fn frame(&self, frame: Frame) -> Option<&[u8; 4096]> {
-        self.memory.get(frame.0 as usize)
+        self.memory.get(frame.0 as usize).map(Arc::as_ref)
     }
 
     fn frame_mut(&mut self, frame: Frame) -> Option<&mut [u8; 4096]> {
-        self.memory.get_mut(frame.0 as usize)
+        self.memory.get_mut(frame.0 as usize).map(Arc::make_mut)
     }
 
     fn copy(&mut self, from: (Frame, usize), to: (Frame, usize), len: usize) {
         assert_ne!(from.0, to.0, "a copy within one frame must not come here");
         let bytes = self.memory[from.0.0 as usize][from.1..from.1 + len].to_vec();
-        self.memory[to.0.0 as usize][to.1..to.1 + len].copy_from_slice(&bytes);
+        Arc::make_mut(&mut self.memory[to.0.0 as usize])[to.1..to.1 + len].copy_from_slice(&bytes);
     }
 
     fn translation(&self, space: SpaceKey, page: Page) -> Option<(Frame, Protection)> {

@@ -322,7 +322,7 @@ impl<M: Machine> Kernel<M> {
         links.map(|link| self.live(link))
     }
 
-    fn state_bytes(&self, id: FlobId) -> Option<StateBytes> {
+    pub(crate) fn state_bytes(&self, id: FlobId) -> Option<StateBytes> {
         if let Some(thread) = id.as_thread() {
             return Some(StateBytes::of(&self.thread_state(thread)));
         }

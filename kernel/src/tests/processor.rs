@@ -13,7 +13,7 @@ impl Sim {
     /// Executes one instruction of the current thread. True if the kernel was entered.
     pub fn step(&mut self) -> bool {
         self.instructions += 1;
-        if self.instructions.is_multiple_of(TICK_EVERY) {
+        if self.ticks && self.instructions.is_multiple_of(TICK_EVERY) {
             self.kernel.machine().pass(1_000_000);
             self.kernel.event(Event::Tick);
         }

@@ -2,6 +2,7 @@
 //! space at the highest priority, whose calls the test makes. What a test does to the system it does as a nester would.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::vec::Vec;
 
 use flob_abi::memory::PHYSICAL_WINDOW;
@@ -27,19 +28,30 @@ pub const ROOT_SPACE: u64 = PHYSICAL_WINDOW + 3 * PAGE_SIZE + start_reference::S
 /// A misuse with its argument.
 pub type Wrong = (Misuse, u64);
 
+#[derive(Clone)]
 pub struct Sim {
     pub kernel: Kernel<Simulated>,
-    pub code: Vec<Op>,
+    pub code: Arc<Vec<Op>>,
     pub output: BTreeMap<usize, Vec<u64>>,
     driver: ThreadId,
     next_frame: u32,
     next_granule: u64,
     pub instructions: u64,
+    frames: u32,
+    /// Time passes as instructions are executed.
+    pub ticks: bool,
+    /// Lists and records are compared after every entry.
+    pub checks: bool,
 }
 
 impl Sim {
     pub fn new() -> Self {
-        let mut kernel = Kernel::new(Simulated::new(FRAMES), Frame(1)..Frame(FRAMES));
+        Self::sized(FRAMES)
+    }
+
+    /// With this many frames of memory.
+    pub fn sized(frames: u32) -> Self {
+        let mut kernel = Kernel::new(Simulated::new(frames), Frame(1)..Frame(frames));
         let stack = PHYSICAL_WINDOW + 5 * PAGE_SIZE;
         let boot =
             Boot { flobs: Frame(1), start_info: PHYSICAL_WINDOW + 3 * PAGE_SIZE, entry: DRIVER, stack };
@@ -48,12 +60,15 @@ impl Sim {
         let first = kernel.current.expect("the first thread runs");
         let mut sim = Self {
             kernel,
-            code: Vec::new(),
+            code: Arc::default(),
             output: BTreeMap::new(),
             driver: first,
             next_frame: 5,
             next_granule: 0,
             instructions: 0,
+            frames,
+            ticks: true,
+            checks: true,
         };
         sim.make_driver();
         sim
@@ -97,7 +112,7 @@ impl Sim {
     pub fn pages(&mut self, count: u32) -> u64 {
         let frame = self.next_frame;
         self.next_frame += count;
-        assert!(self.next_frame <= FRAMES, "the simulated machine is too small for this test");
+        assert!(self.next_frame <= self.frames, "the simulated machine is too small for this test");
         PHYSICAL_WINDOW + u64::from(frame) * PAGE_SIZE
     }
 
@@ -173,14 +188,16 @@ impl Sim {
     /// Who has the processor.
     pub fn current(&mut self) -> Option<ThreadId> {
         self.kernel.current().is_some().then_some(())?;
-        self.kernel.check_queues();
+        if self.checks {
+            self.kernel.check_queues();
+        }
         self.kernel.current
     }
 
     /// Puts a program into the code and returns its entry.
     pub fn load(&mut self, program: Program) -> u64 {
         let first = self.code.len();
-        self.code.extend(program.place(first as u64));
+        Arc::make_mut(&mut self.code).extend(program.place(first as u64));
         address_of(first)
     }
 
@@ -192,6 +209,21 @@ impl Sim {
 
     /// As `run`, and ends early once `done` says so after an instruction that entered the kernel (its second argument).
     pub fn run_until(&mut self, instructions: u64, mut done: impl FnMut(&mut Self, bool) -> bool) -> u64 {
+        self.let_others_run();
+        let mut executed = 0;
+        while executed < instructions && self.current().is_some() {
+            executed += 1;
+            let entered = self.step();
+            if done(self, entered) {
+                break;
+            }
+        }
+        self.ring();
+        executed
+    }
+
+    /// The driver waits for its bell.
+    pub fn let_others_run(&mut self) {
         let driver = self.driver;
         assert_eq!(self.current(), Some(driver));
         *self.registers(driver) = Registers {
@@ -201,17 +233,13 @@ impl Sim {
             ..*self.registers(driver)
         };
         self.kernel.event(Event::Call);
-        let mut executed = 0;
-        while executed < instructions && self.current().is_some() {
-            executed += 1;
-            let entered = self.step();
-            if done(self, entered) {
-                break;
-            }
-        }
+    }
+
+    /// The driver's bell: it has the processor again.
+    pub fn ring(&mut self) {
         self.kernel.event(Event::Interrupt { line: BELL });
+        let driver = self.driver;
         assert_eq!(self.current(), Some(driver), "the bell wakes the driver");
-        executed
     }
 
     /// Lets all others run until none can.
