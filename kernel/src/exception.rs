@@ -90,6 +90,8 @@ impl<M: Machine> Kernel<M> {
         match self.whom_to_ask(thread) {
             Some(Whom::Port(port)) => port == on,
             Some(Whom::Nobody { space }) => space == on,
+            // What was missing is there by now: whoever was asked will say so. Or dropping queues would answer for him.
+            Some(Whom::Over) => self.port(on).is_some(),
             _ => false,
         }
     }

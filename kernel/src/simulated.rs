@@ -51,8 +51,9 @@ pub struct Simulated {
 impl Simulated {
     /// A machine with this many frames, all zero.
     pub fn new(frames: u32) -> Self {
+        let zeros = Arc::new([0; PAGE_SIZE as usize]);
         Self {
-            memory: vec![Arc::new([0; PAGE_SIZE as usize]); frames as usize],
+            memory: vec![zeros; frames as usize],
             translations: VecDeque::new(),
             now: 0,
             unmasked: BTreeSet::new(),

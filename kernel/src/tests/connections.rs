@@ -23,7 +23,7 @@ fn a_call_reaches_a_server_and_its_answer_comes_back() {
             sim.adder(set, 100);
             sim.run_out();
         }
-        assert_eq!((sim.said(0), sim.said(1)), (&[101][..], &[102][..]));
+        assert_eq!((&*sim.said(0), &*sim.said(1)), (&[101][..], &[102][..]));
     }
 }
 

@@ -1,8 +1,8 @@
 //! Exceptions: who is asked, how they are answered, and that nothing is lost or handled twice.
 
 use flob_abi::{
-    Call, ExceptionCode, ExceptionMessage, ExceptionReply, FlobKind, Handlers, Registers, SpaceState, Status,
-    ThreadState, group, ipc, thread_flag,
+    Call, ExceptionCode, ExceptionMessage, ExceptionReply, FlobKind, Handlers, PAGE_SIZE, Protection,
+    RegionState, Registers, SpaceState, Status, ThreadState, group, ipc, thread_flag,
 };
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -218,4 +218,27 @@ fn a_reflected_call_goes_to_the_keeper() {
     sim.run_out();
     let state = sim.stop(thread);
     assert_eq!(state.exception.code, ExceptionCode::ReflectedCall as u32);
+}
+
+/// A thread waits for a busy keeper with a fault that is over by now.
+#[test]
+fn forgetting_the_queues_answers_no_exception() {
+    let mut sim = Sim::new();
+    let root = super::sim::ROOT_SPACE;
+    let (_, port) = sim.make_port(1);
+    let keeper = sim.reference(port, FlobKind::Port);
+    let page = sim.page();
+    let (region, to_region) = sim.make_region(root, page, PAGE_SIZE, Protection::NONE, keeper);
+    let (_, space) = sim.make_space(20, None);
+    sim.make_mapping(to_region, space, (0, 0x40_0000, PAGE_SIZE), Protection::ALL);
+    let program = Program::new().set(R14, 0x40_0000).op(Op::Load(R15, R14, 0)).say(0, 1).end();
+    let thread = sim.spawn_in(space, 5, program);
+    sim.run_out();
+    let state =
+        RegionState { start: page, size: PAGE_SIZE, protection: Protection::ALL.0, ..RegionState::default() };
+    sim.set(region, &state, &[root, keeper]);
+    sim.kernel.forget_derived();
+    sim.run_out();
+    assert_eq!(sim.said(0), []);
+    assert_eq!(sim.stop(thread).exception.code, ExceptionCode::PageFault as u32);
 }

@@ -29,4 +29,5 @@ mod servers;
 mod talkers;
 
 mod disturbed;
+mod explore;
 mod garbage;

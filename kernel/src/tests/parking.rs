@@ -38,7 +38,7 @@ fn a_parked_client_waits_until_its_server_takes_it_up() {
     assert!(sim.same(reference, second));
     sim.client(port, 22, 2);
     sim.run_out();
-    assert_eq!((sim.said(2), sim.said(1)), (&[22][..], &[22][..]));
+    assert_eq!((&*sim.said(2), &*sim.said(1)), (&[22][..], &[22][..]));
 }
 
 #[test]

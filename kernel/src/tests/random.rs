@@ -2,6 +2,10 @@
 
 use std::{env, println};
 
+use flob_abi::memory::USER_END;
+use flob_abi::{ExceptionCode, Handlers, MAX_PRIORITY, Registers, ThreadState, thread_flag};
+use zerocopy::IntoBytes;
+
 /// xorshift64*.
 pub struct Random(u64);
 
@@ -39,6 +43,28 @@ impl Random {
 
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len() as u64) as usize]
+    }
+
+    pub fn fill(&mut self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
+        }
+    }
+
+    /// Nonsense that a stopped thread can have for its state.
+    pub fn thread_state(&mut self) -> ThreadState {
+        let mut state = ThreadState::default();
+        self.fill(state.as_mut_bytes());
+        let ThreadState { registers, handlers, saved, debug, exception, .. } = &mut state;
+        let Handlers { trap, interrupt, client_alert, server_alert } = handlers;
+        let Registers { rip, fs_base, gs_base, .. } = registers;
+        let handlers = [trap, interrupt, client_alert, server_alert];
+        let addresses = [rip, fs_base, gs_base, &mut saved.rip].into_iter().chain(handlers);
+        addresses.chain(&mut debug.address).for_each(|address| *address %= USER_END);
+        exception.code %= 1 + ExceptionCode::ALL.len() as u32;
+        state.flags = state.flags & thread_flag::ALL | thread_flag::STOPPED;
+        state.priority %= 1 + MAX_PRIORITY;
+        state
     }
 
     pub fn shuffle<T>(&mut self, items: &mut [T]) {

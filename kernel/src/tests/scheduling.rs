@@ -54,11 +54,11 @@ fn time_and_interrupts_wake_those_who_wait() {
     sim.spawn(5, Program::new().call(Call::InterruptWait, &[3]).say(3, 1).end());
     sim.spawn(1, Program::new().spin());
     sim.run(150);
-    assert_eq!((sim.said(0), sim.said(1)), (&[][..], &[1][..]));
+    assert_eq!((&*sim.said(0), &*sim.said(1)), (&[][..], &[1][..]));
     assert!(sim.kernel.machine().fire(3), "the line is unmasked while a thread waits");
     sim.kernel.event(Event::Interrupt { line: 3 });
     sim.run(500);
-    assert_eq!((sim.said(0), sim.said(3)), (&[1][..], &[1][..]));
+    assert_eq!((&*sim.said(0), &*sim.said(3)), (&[1][..], &[1][..]));
     assert!(sim.said(2)[0] >= 2_000_000 && sim.said(2)[1] >= 5_000_000);
     assert!(!sim.kernel.machine().fire(3), "and masked when it has fired");
 }

@@ -28,6 +28,36 @@ pub const ROOT_SPACE: u64 = PHYSICAL_WINDOW + 3 * PAGE_SIZE + start_reference::S
 /// A misuse with its argument.
 pub type Wrong = (Misuse, u64);
 
+/// Words that were said. Compares with words only, so that `[]` is clear.
+#[derive(Clone, Copy, Debug)]
+pub struct Said<'a>(&'a [u64]);
+
+impl core::ops::Deref for Said<'_> {
+    type Target = [u64];
+
+    fn deref(&self) -> &[u64] {
+        self.0
+    }
+}
+
+impl<const N: usize> PartialEq<[u64; N]> for Said<'_> {
+    fn eq(&self, other: &[u64; N]) -> bool {
+        self.0 == other
+    }
+}
+
+impl PartialEq<&[u64]> for Said<'_> {
+    fn eq(&self, other: &&[u64]) -> bool {
+        self.0 == *other
+    }
+}
+
+impl PartialEq<Vec<u64>> for Said<'_> {
+    fn eq(&self, other: &Vec<u64>) -> bool {
+        self.0 == other
+    }
+}
+
 #[derive(Clone)]
 pub struct Sim {
     pub kernel: Kernel<Simulated>,
@@ -248,8 +278,8 @@ impl Sim {
     }
 
     /// What a channel said.
-    pub fn said(&self, channel: usize) -> &[u64] {
-        self.output.get(&channel).map_or(&[], Vec::as_slice)
+    pub fn said(&self, channel: usize) -> Said<'_> {
+        Said(self.output.get(&channel).map_or(&[], Vec::as_slice))
     }
 
     /// Makes a flob in fresh memory.

@@ -1,0 +1,241 @@
+//! The model that is checked: any thread that could run makes a step, or the nester does something; after each step the
+//! laws are put to the test.
+
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use std::string::String;
+use std::vec::Vec;
+
+use flob_abi::flob::{MAX_LINKS, thread_link};
+use flob_abi::{Call, ExceptionCode, FlobKind, Protection, RegionState, Status, ThreadState, group};
+use stateright::{Model, Property};
+
+use super::laws::Disturbance;
+use super::scene::{REGION, Scene};
+use crate::record::ThreadId;
+use crate::tests::build::common;
+use crate::tests::program::{Op, fetch};
+use crate::tests::random::Random;
+use crate::tests::sim::Sim;
+
+/// Instructions in which everything comes to its end once nobody disturbs.
+const ENOUGH: u64 = 4_000;
+
+/// What can happen next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A thread goes on to its next kernel entry or access to memory.
+    Run(u8),
+    /// The nester stops a thread, or lets it go.
+    Stop(u8),
+    Resume(u8),
+    /// The nester takes away or gives all access to the guarded pages.
+    Protect(Protection),
+    /// The nester destroys a flob.
+    Destroy(FlobKind, u64),
+    /// The nester clears a link of a thread, and the one that says what it waits for: it looks again.
+    Clear(u8, usize),
+}
+
+/// What the nester may still do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Budget {
+    pub stops: u8,
+    /// Protections that the guarded region is given, one after the other.
+    pub protections: Vec<u32>,
+    /// Flobs that may be destroyed: one of them.
+    pub destroys: Vec<(FlobKind, u64)>,
+    /// Links of threads that may be cleared: one of them.
+    pub clears: Vec<(u8, usize)>,
+}
+
+/// A state of the model.
+#[derive(Clone)]
+pub struct World {
+    pub sim: Sim,
+    budget: Budget,
+    form: u64,
+    /// A law that does not hold.
+    wrong: Option<String>,
+    /// What the nester destroyed or cleared.
+    pub harm: Option<Action>,
+}
+
+impl PartialEq for World {
+    fn eq(&self, other: &Self) -> bool {
+        self.form == other.form && self.budget == other.budget
+    }
+}
+
+impl Hash for World {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.form.hash(hasher);
+        self.budget.hash(hasher);
+    }
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wrong = self.wrong.as_deref().unwrap_or_default();
+        write!(to, "{:?} said {:?} wrong {wrong}", self.budget, self.sim.output)
+    }
+}
+
+/// A scene to explore.
+pub struct Exploration {
+    pub scene: Scene,
+    pub budget: Budget,
+    pub disturbance: Disturbance,
+    /// Whether an end is right. The system's driver has the processor.
+    pub goal: fn(&Scene, &mut World) -> bool,
+}
+
+impl Exploration {
+    fn after(&self, mut world: World) -> World {
+        let form = world.sim.form(&self.scene);
+        world.form = form.number();
+        if self.disturbance != Disturbance::Nothing {
+            let mut random = Random::seeded(world.form);
+            world.sim.ring();
+            self.disturbance.happen(&mut world.sim, &self.scene, &mut random);
+            world.sim.kernel.check_queues();
+            world.sim.let_others_run();
+            let now = world.sim.form(&self.scene);
+            if now != form {
+                world.wrong = Some(form.difference(&now));
+            }
+        }
+        world
+    }
+
+    /// One thread goes on until it has entered the kernel or touched memory.
+    fn run(sim: &mut Sim, thread: ThreadId) {
+        sim.kernel.run_next(thread);
+        loop {
+            let rip = sim.registers(thread).rip;
+            let touches = matches!(fetch(&sim.code, rip), Some(Op::Load(..) | Op::Store(..)));
+            let entered = sim.step();
+            // A soft fault is nothing that user code sees; forgotten at once it would come again for ever.
+            let again = touches && sim.registers(thread).rip == rip && sim.kernel.is_runnable(thread);
+            if !again && (entered || touches) {
+                return;
+            }
+        }
+    }
+
+    fn nester_acts(&self, world: &mut World, action: Action) {
+        let World { sim, budget, harm, .. } = world;
+        sim.ring();
+        match action {
+            Action::Run(_) => {}
+            Action::Stop(thread) => {
+                budget.stops -= 1;
+                sim.stop(self.scene.thread(thread.into()));
+            }
+            Action::Resume(thread) => sim.resume(self.scene.thread(thread.into())),
+            Action::Protect(protection) => {
+                budget.protections.remove(0);
+                protect(sim, &self.scene, protection);
+            }
+            Action::Destroy(kind, place) => {
+                budget.destroys.clear();
+                *harm = Some(action);
+                sim.ok(common(kind, 1), &[self.scene.outside(place)]);
+            }
+            Action::Clear(thread, link) => {
+                budget.clears.clear();
+                *harm = Some(action);
+                let mut links = [0; MAX_LINKS];
+                (links[link], links[thread_link::WAITING_FOR]) = (sim.null_reference(), sim.null_reference());
+                let thread = self.scene.thread(thread.into());
+                assert_eq!(sim.set_links(FlobKind::Thread, thread, &links), Status::Success);
+            }
+        }
+        sim.let_others_run();
+    }
+
+    /// Nobody disturbs any more: does everything come to its right end?
+    fn ends_well(&self, world: &World) -> bool {
+        self.end(world).is_ok()
+    }
+
+    /// How it ends; an error if that is not right.
+    pub fn end(&self, world: &World) -> Result<(), String> {
+        let mut world = world.clone();
+        world.sim.ring();
+        for (number, id) in self.scene.threads(&world.sim) {
+            if world.sim.kernel.thread(id).is_stopped() {
+                world.sim.resume(self.scene.thread(number.into()));
+            }
+        }
+        if let Some(bits) = world.budget.protections.last() {
+            protect(&mut world.sim, &self.scene, Protection(*bits));
+        }
+        world.sim.ticks = true;
+        let executed = world.sim.run(ENOUGH);
+        if executed < ENOUGH && (self.goal)(&self.scene, &mut world) {
+            return Ok(());
+        }
+        Err(std::format!("{executed} instructions: {:x?}", world.sim.form(&self.scene)))
+    }
+}
+
+fn protect(sim: &mut Sim, scene: &Scene, protection: Protection) {
+    let region = scene.outside(REGION);
+    let state: RegionState = sim.get_state(region, &[]);
+    let state = RegionState { protection: protection.0, ..state };
+    assert_eq!(sim.set_state(region, &state, group::ALL, &[]), Status::Success);
+}
+
+/// Whether a thread has come to the end of its program.
+fn has_ended(sim: &Sim, thread: ThreadId) -> bool {
+    sim.kernel.thread(thread).exception.code == ExceptionCode::InvalidOpcode as u32
+}
+
+impl Model for Exploration {
+    type State = World;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<World> {
+        let sim = self.scene.start.clone();
+        let world = World { sim, budget: self.budget.clone(), form: 0, wrong: None, harm: None };
+        [self.after(world)].into()
+    }
+
+    fn actions(&self, world: &World, actions: &mut Vec<Action>) {
+        let World { sim, budget, .. } = world;
+        for (number, id) in self.scene.threads(sim) {
+            if sim.kernel.is_runnable(id) {
+                actions.push(Action::Run(number));
+            }
+            if sim.kernel.thread(id).is_stopped() {
+                actions.push(Action::Resume(number));
+            } else if budget.stops > 0 && !has_ended(sim, id) {
+                actions.push(Action::Stop(number));
+            }
+        }
+        actions.extend(budget.protections.first().map(|bits| Action::Protect(Protection(*bits))));
+        actions.extend(budget.destroys.iter().map(|(kind, place)| Action::Destroy(*kind, *place)));
+        actions.extend(budget.clears.iter().map(|(thread, link)| Action::Clear(*thread, *link)));
+    }
+
+    fn next_state(&self, last: &World, action: Action) -> Option<World> {
+        let mut world = last.clone();
+        if let Action::Run(number) = action {
+            let threads = self.scene.threads(&world.sim);
+            let (_, thread) = threads.into_iter().find(|(other, _)| *other == number)?;
+            Self::run(&mut world.sim, thread);
+        } else {
+            self.nester_acts(&mut world, action);
+        }
+        Some(self.after(world))
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        [
+            Property::always("the laws hold", |_, world: &World| world.wrong.is_none()),
+            Property::always("whatever happened, it ends well", |this: &Self, world| this.ends_well(world)),
+        ]
+        .into()
+    }
+}
