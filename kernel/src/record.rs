@@ -212,6 +212,8 @@ pub(crate) struct Thread {
     pub lift: Option<FlobId>,
     pub queue: Queue,
     pub node: Node,
+    /// Ticks left of its turn.
+    pub slice: u32,
     /// Was given its rank by `set_state` and has not run since.
     pub imported: bool,
 }
@@ -242,6 +244,7 @@ impl Thread {
             lift: None,
             queue: Queue::None,
             node: Node::ALONE,
+            slice: 0,
             imported: false,
         }
     }

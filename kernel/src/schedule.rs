@@ -17,12 +17,10 @@ pub(crate) struct Ready {
     lists: [List; PRIORITIES],
     /// Bit *n*: list *n* is not empty.
     occupied: u32,
-    /// Ticks left to the current thread.
-    slice: u32,
 }
 
 impl Ready {
-    pub const EMPTY: Self = Self { lists: [List::EMPTY; PRIORITIES], occupied: 0, slice: SLICE };
+    pub const EMPTY: Self = Self { lists: [List::EMPTY; PRIORITIES], occupied: 0 };
 
     fn highest(&self) -> Option<u8> {
         self.occupied.checked_ilog2().map(|bit| bit as u8)
@@ -68,7 +66,11 @@ impl<M: Machine> Kernel<M> {
         let behind = if first { NONE } else { list.tail };
         self.threads.insert_behind(list, behind, thread.0.index, queue_node);
         self.ready.occupied |= 1 << priority;
-        self.thread_mut(thread).queue = Queue::Ready(priority);
+        let record = self.thread_mut(thread);
+        record.queue = Queue::Ready(priority);
+        if !first {
+            record.slice = SLICE;
+        }
     }
 
     pub(crate) fn dequeue_ready(&mut self, thread: ThreadId, priority: u8) {
@@ -129,20 +131,21 @@ impl<M: Machine> Kernel<M> {
 
     fn start_turn(&mut self, thread: ThreadId) {
         self.current = Some(thread);
-        self.ready.slice = SLICE;
         if core::mem::take(&mut self.thread_mut(thread).imported) {
             self.import_base = None;
         }
     }
 
-    /// The current thread's turn shrinks; at its end the others of its priority go first.
+    /// The current thread's turn shrinks; at its end the others of its priority go first. One that is interrupted by a higher
+    /// priority keeps what is left of its turn, and no more: or frequent interruptions would keep its equals waiting for ever.
     pub(crate) fn use_up_slice(&mut self) {
-        self.ready.slice = self.ready.slice.saturating_sub(1);
-        if self.ready.slice == 0 {
-            self.ready.slice = SLICE;
-            if let Some(current) = self.current.take() {
-                self.make_ready(current);
-            }
+        let Some(current) = self.current else { return };
+        let slice = &mut self.thread_mut(current).slice;
+        *slice = slice.saturating_sub(1);
+        if *slice == 0 {
+            *slice = SLICE;
+            self.current = None;
+            self.make_ready(current);
         }
     }
 
@@ -178,8 +181,14 @@ impl<M: Machine> Kernel<M> {
 
 #[cfg(test)]
 impl<M: Machine> Kernel<M> {
+    /// Whether a thread waits for its time, other than for the end of all times.
+    pub fn timers_wait(&self) -> bool {
+        let first = self.threads.at(self.timers.head);
+        first.is_some_and(|thread| thread.context.registers.rdi < u64::MAX)
+    }
+
     /// Gives the processor to this one of the threads that could run: the order of the ready queue is nobody's business.
-    pub fn run_next(&mut self, thread: ThreadId) {
+    pub(crate) fn run_next(&mut self, thread: ThreadId) {
         if self.current == Some(thread) {
             return;
         }

@@ -179,7 +179,7 @@ fn a_debug_exception_goes_to_a_debug_port_that_comes_later() {
 fn a_new_space_inherits_the_debug_port_and_the_ceiling() {
     let mut sim = Sim::new();
     let (_, port) = sim.make_port(1);
-    let root = flob_abi::memory::PHYSICAL_WINDOW + 2 * flob_abi::PAGE_SIZE;
+    let root = flob_abi::memory::PHYSICAL_WINDOW + 2 * PAGE_SIZE;
     let to_port = sim.reference(port, FlobKind::Port);
     assert_eq!(sim.set_links(FlobKind::Space, root, &[0, to_port]), Status::Success);
     let space = sim.make(FlobKind::Space);

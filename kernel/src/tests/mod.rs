@@ -3,9 +3,11 @@
 mod build;
 mod environment;
 mod invariants;
+mod laws;
 mod processor;
 mod program;
 mod random;
+mod scene;
 mod sim;
 mod talk;
 mod workload;
@@ -29,5 +31,6 @@ mod servers;
 mod talkers;
 
 mod disturbed;
+mod everything;
 mod explore;
 mod garbage;

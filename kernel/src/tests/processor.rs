@@ -19,6 +19,7 @@ impl Sim {
         }
         let Some((context, key, _)) = self.kernel.current() else { return true };
         let mut registers = context.registers;
+        self.last = (self.kernel.current, registers.rip);
         let steps = registers.rflags & crate::thread::TRAP_FLAG != 0;
         let event = match fetch(&self.code, registers.rip) {
             None => Some(Event::Fault { address: registers.rip, access: Protection::EXECUTE }),
@@ -34,11 +35,20 @@ impl Sim {
         true
     }
 
+    /// Whether the last instruction was an access to memory whose translation has only been entered: nothing that user code
+    /// sees. Who forgets translations after each of these lets nobody go on.
+    pub fn has_only_faulted_softly(&mut self) -> bool {
+        let (Some(thread), rip) = self.last else { return false };
+        let touches = matches!(fetch(&self.code, rip), Some(Op::Load(..) | Op::Store(..)));
+        touches && self.registers(thread).rip == rip && self.kernel.is_runnable(thread)
+    }
+
     fn execute(&mut self, op: Op, registers: &mut Registers, key: SpaceKey) -> Option<Event> {
         let mut next = behind(registers.rip);
         match op {
             Op::Set(reg, value) => *reg.of(registers) = value,
             Op::Add(reg, value) => *reg.of(registers) = reg.of(registers).wrapping_add(value),
+            Op::And(reg, value) => *reg.of(registers) &= value,
             Op::Load(reg, base, offset) => {
                 let address = base.of(registers).wrapping_add(offset);
                 match self.load_user(key, address) {

@@ -54,6 +54,7 @@ pub const ARGS: [Reg; 6] = [Rdi, Rsi, Rdx, R10, R8, R9];
 pub enum Op {
     Set(Reg, u64),
     Add(Reg, u64),
+    And(Reg, u64),
     /// Register from the 8 bytes at the address in another register plus an offset.
     Load(Reg, Reg, u64),
     /// 8 bytes at the address in a register plus an offset from another register.

@@ -7,7 +7,11 @@ use flob_abi::{ExceptionCode, Handlers, MAX_PRIORITY, Registers, ThreadState, th
 use zerocopy::IntoBytes;
 
 /// xorshift64*.
-pub struct Random(u64);
+pub struct Random {
+    state: u64,
+    /// What it was seeded with.
+    pub first: u64,
+}
 
 impl Random {
     /// Seeded by `FLOB_SEED`, else by the clock; prints the seed.
@@ -20,17 +24,17 @@ impl Random {
     }
 
     pub fn seeded(seed: u64) -> Self {
-        let mut random = Self(seed ^ 0x9e37_79b9_7f4a_7c15 | 1);
+        let mut random = Self { state: seed ^ 0x9e37_79b9_7f4a_7c15 | 1, first: seed };
         random.next();
         random.next();
         random
     }
 
     pub fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+        self.state ^= self.state >> 12;
+        self.state ^= self.state << 25;
+        self.state ^= self.state >> 27;
+        self.state.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
     pub fn below(&mut self, end: u64) -> u64 {

@@ -216,3 +216,18 @@ fn every_kind_is_created_once_and_destroyed_once() {
     assert_eq!(sim.wrong(Call::PortCreate, &[flob_abi::memory::USER_END]), Misuse::InvalidAddress);
     assert_eq!(sim.raw_call(0x9f, &[]).map(|end| end.rax), Err((Misuse::UnknownCall, 0x9f)));
 }
+
+#[test]
+fn equals_share_the_processor_however_often_they_are_interrupted() {
+    let mut sim = Sim::new();
+    let counts = [sim.page(), sim.page()];
+    for count in counts {
+        sim.spawn(5, Program::new().rounds(count, u64::MAX, |program| program));
+    }
+    // The driver comes more often than a turn lasts.
+    for _ in 0..400 {
+        sim.run(60);
+    }
+    let [one, other] = counts.map(|count| sim.read_word(count));
+    assert!(one.abs_diff(other) < one.max(other) / 4, "{one} and {other} rounds");
+}

@@ -68,6 +68,8 @@ pub struct Sim {
     next_granule: u64,
     pub instructions: u64,
     frames: u32,
+    /// Who executed the last instruction, and where.
+    pub last: (Option<ThreadId>, u64),
     /// Time passes as instructions are executed.
     pub ticks: bool,
     /// Lists and records are compared after every entry.
@@ -97,6 +99,7 @@ impl Sim {
             next_granule: 0,
             instructions: 0,
             frames,
+            last: (None, 0),
             ticks: true,
             checks: true,
         };

@@ -6,13 +6,12 @@ use core::hash::{Hash, Hasher};
 use std::collections::BTreeMap;
 use std::vec::Vec;
 
-use flob_abi::memory::PHYSICAL_WINDOW;
-use flob_abi::{FlobKind, PAGE_SIZE, ThreadState};
+use flob_abi::{FlobKind, ThreadState};
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::scene::Scene;
 use crate::machine::{Frame, Machine};
-use crate::record::{FlobId, Place, ThreadId};
+use crate::record::{FlobId, ThreadId};
+use crate::tests::scene::{Scene, address};
 use crate::tests::sim::Sim;
 use crate::wait::RESUME_FLAG;
 
@@ -33,7 +32,7 @@ impl fmt::Debug for Seen {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { place, kind, state, links, waiters, runs } = self;
         write!(to, "\n{kind:?} at {place:#x}, links {links:x?}, waiters {waiters:x?}, runs {runs}: ")?;
-        match ThreadState::ref_from_bytes(state) {
+        match ThreadState::read_from_bytes(state) {
             Ok(ThreadState { flags, registers, exception, .. }) => {
                 write!(to, "flags {flags:#x}, {registers:x?}, {exception:x?}")
             }
@@ -50,27 +49,7 @@ pub struct Form {
     said: BTreeMap<usize, Vec<u64>>,
 }
 
-/// Where the first space sees a place.
-pub fn address(place: Place) -> u64 {
-    PHYSICAL_WINDOW + u64::from(place.frame.0) * PAGE_SIZE + u64::from(place.offset)
-}
-
 impl Sim {
-    /// All flobs in a range of the first space's memory.
-    pub fn flobs_in(&self, range: core::ops::Range<u64>) -> Vec<(u64, FlobId, FlobKind)> {
-        let kernel = &self.kernel;
-        let threads = (0..kernel.threads.end()).filter_map(|index| kernel.threads.id_at(index));
-        let objects = (0..kernel.objects.end()).filter_map(|index| kernel.objects.id_at(index)).map(FlobId);
-        let mut found: Vec<_> = threads
-            .map(|id| ThreadId(id).into())
-            .chain(objects)
-            .filter_map(|id| Some((address(kernel.place_of(id)?), id, kernel.kind_of(id)?)))
-            .filter(|(at, ..)| range.contains(at))
-            .collect();
-        found.sort_unstable_by_key(|(at, ..)| *at);
-        found
-    }
-
     fn place_named(&self, link: Option<FlobId>) -> Option<u64> {
         self.kernel.place_of(self.kernel.live(link)?).map(address)
     }
@@ -87,9 +66,10 @@ impl Sim {
             // Its own hash is nowhere to be read.
             state.clear();
         } else if kind == FlobKind::Thread {
-            let (thread, _) = ThreadState::mut_from_prefix(&mut state).expect("a thread's state");
+            let mut thread = ThreadState::read_from_bytes(&state).expect("a thread's state");
             thread.rank = 0;
             thread.registers.rflags &= !RESUME_FLAG;
+            state.copy_from_slice(thread.as_bytes());
         }
         let links = kernel.links(id).into_iter().map(|link| self.place_named(link));
         let links = links.take(kind.links().len()).collect();

@@ -4,7 +4,5 @@
 //! (so no deadlock and no lost wake-up).
 
 mod form;
-mod laws;
 mod model;
-mod programs;
-mod scene;
+pub mod programs;

@@ -7,15 +7,15 @@ use std::string::String;
 use std::vec::Vec;
 
 use flob_abi::flob::{MAX_LINKS, thread_link};
-use flob_abi::{Call, ExceptionCode, FlobKind, Protection, RegionState, Status, ThreadState, group};
+use flob_abi::{ExceptionCode, FlobKind, Protection, RegionState, Status, group};
 use stateright::{Model, Property};
 
-use super::laws::Disturbance;
-use super::scene::{REGION, Scene};
 use crate::record::ThreadId;
 use crate::tests::build::common;
+use crate::tests::laws::Disturbance;
 use crate::tests::program::{Op, fetch};
 use crate::tests::random::Random;
+use crate::tests::scene::{REGION, Scene};
 use crate::tests::sim::Sim;
 
 /// Instructions in which everything comes to its end once nobody disturbs.
@@ -115,9 +115,7 @@ impl Exploration {
             let rip = sim.registers(thread).rip;
             let touches = matches!(fetch(&sim.code, rip), Some(Op::Load(..) | Op::Store(..)));
             let entered = sim.step();
-            // A soft fault is nothing that user code sees; forgotten at once it would come again for ever.
-            let again = touches && sim.registers(thread).rip == rip && sim.kernel.is_runnable(thread);
-            if !again && (entered || touches) {
+            if !sim.has_only_faulted_softly() && (entered || touches) {
                 return;
             }
         }

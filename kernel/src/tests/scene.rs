@@ -1,12 +1,13 @@
-//! A small environment for exploration: one space, its flobs on two pages, up to four threads, pages of data.
+//! A small environment for exploration: one space, its flobs on two pages, up to six threads, pages of data.
 
 use std::vec::Vec;
 
+use flob_abi::memory::PHYSICAL_WINDOW;
 use flob_abi::{FlobKind, MappingState, PAGE_SIZE, PortState, Protection, RegionState, Registers};
 use flob_abi::{SpaceState, ThreadState};
 
 use crate::machine::Frame;
-use crate::record::ThreadId;
+use crate::record::{FlobId, Place, ThreadId};
 use crate::tests::build::common;
 use crate::tests::program::Program;
 use crate::tests::sim::{ROOT_SPACE, Sim};
@@ -15,15 +16,15 @@ use crate::tests::sim::{ROOT_SPACE, Sim};
 pub const AT: u64 = 0x40_0000;
 /// Where they see the guarded pages: through a region of their own space, which has a keeper.
 pub const GUARDED: u64 = 0x80_0000;
-const PAGES: u64 = 18;
+const PAGES: u64 = 22;
 const FIRST_THREAD: u64 = 2;
-const THREADS: u64 = 4;
+const THREADS: u64 = 6;
 const FIRST_DATA: u64 = FIRST_THREAD + THREADS;
 /// The data pages that are guarded: how many, from which on.
 pub const GUARDED_PAGES: core::ops::Range<u64> = 8..12;
-const FRAMES: u32 = 40;
+const FRAMES: u32 = 44;
 /// The machine's first thread, which is not needed.
-const FIRST: u64 = flob_abi::memory::PHYSICAL_WINDOW + PAGE_SIZE;
+const FIRST: u64 = PHYSICAL_WINDOW + PAGE_SIZE;
 
 /// The address of a small flob, 2 to 15, in the environment.
 pub const fn flob(number: u64) -> u64 {
@@ -52,6 +53,28 @@ pub const KEEPER_SET: u64 = flob(10);
 pub const KEEPER_PORT: u64 = flob(11);
 pub const REGION: u64 = flob(12);
 const GUARDED_MAPPING: u64 = flob(13);
+
+/// Where the first space sees a place.
+pub fn address(place: Place) -> u64 {
+    PHYSICAL_WINDOW + u64::from(place.frame.0) * PAGE_SIZE + u64::from(place.offset)
+}
+
+impl Sim {
+    /// All flobs in a range of the first space's memory.
+    pub fn flobs_in(&self, range: core::ops::Range<u64>) -> Vec<(u64, FlobId, FlobKind)> {
+        let kernel = &self.kernel;
+        let threads = (0..kernel.threads.end()).filter_map(|index| kernel.threads.id_at(index));
+        let objects = (0..kernel.objects.end()).filter_map(|index| kernel.objects.id_at(index)).map(FlobId);
+        let mut found: Vec<_> = threads
+            .map(|id| ThreadId(id).into())
+            .chain(objects)
+            .filter_map(|id| Some((address(kernel.place_of(id)?), id, kernel.kind_of(id)?)))
+            .filter(|(at, ..)| range.contains(at))
+            .collect();
+        found.sort_unstable_by_key(|(at, ..)| *at);
+        found
+    }
+}
 
 /// The environment, as it is before anything has run.
 #[derive(Clone)]
@@ -165,8 +188,17 @@ impl Scene {
     }
 
     pub fn data_frames(&self) -> impl Iterator<Item = Frame> {
-        let first = ((self.memory - flob_abi::memory::PHYSICAL_WINDOW) / PAGE_SIZE) as u32;
+        let first = ((self.memory - PHYSICAL_WINDOW) / PAGE_SIZE) as u32;
         (FIRST_DATA as u32..PAGES as u32).map(move |page| Frame(first + page))
+    }
+
+    /// Changes the system before anything runs; its driver has the processor.
+    pub fn prepare(&mut self, change: impl FnOnce(&Self, &mut Sim)) {
+        let mut sim = self.start.clone();
+        sim.ring();
+        change(self, &mut sim);
+        sim.let_others_run();
+        self.start = sim;
     }
 
     /// Fills memory before anything runs.

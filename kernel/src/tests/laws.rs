@@ -6,11 +6,10 @@ use flob_abi::flob::{MAX_LINKS, thread_link};
 use flob_abi::{Call, FlobKind, Status, ThreadState, group, thread_flag};
 use zerocopy::FromBytes;
 
-use super::form::address;
-use super::scene::Scene;
-use crate::tests::build::common;
-use crate::tests::random::Random;
-use crate::tests::sim::Sim;
+use super::build::common;
+use super::random::Random;
+use super::scene::{Scene, address};
+use super::sim::Sim;
 
 /// What is done after every step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,19 +19,20 @@ pub enum Disturbance {
     Forget,
     /// Laws 2 and 4: every thread is stopped, exported, set to garbage, and set back.
     Scramble,
+    /// The large form: every flob is exported, destroyed and made anew, in random orders.
+    Rebuild,
     /// Law 1: everything is exported and imported, in random order, into a kernel that has just started.
     FreshKernel,
 }
 
 impl Disturbance {
-    pub const ALL: [Self; 4] = [Self::Nothing, Self::Forget, Self::Scramble, Self::FreshKernel];
-
     /// Does it, in a system whose driver has the processor.
     pub fn happen(self, sim: &mut Sim, scene: &Scene, random: &mut Random) {
         match self {
             Self::Nothing => {}
             Self::Forget => sim.kernel.forget_derived(),
             Self::Scramble => scramble(sim, scene, random),
+            Self::Rebuild => rebuild(sim, scene, random),
             Self::FreshKernel => fresh_kernel(sim, scene, random),
         }
     }
@@ -140,6 +140,17 @@ fn scramble(sim: &mut Sim, scene: &Scene, random: &mut Random) {
         let mask = if ranks { mask | group::SCHEDULING } else { mask };
         assert_eq!(sim.set_state(flob.place, &nonsense, mask, &links), Status::Success);
     }
+    put_all(sim, scene, &mut all, random);
+    random.shuffle(&mut all);
+    release(sim, &all);
+}
+
+fn rebuild(sim: &mut Sim, scene: &Scene, random: &mut Random) {
+    let mut all = take_all(sim, scene, |_| true, random);
+    random.shuffle(&mut all);
+    all.iter().for_each(|flob| sim.ok(common(flob.kind, 1), &[flob.place]));
+    random.shuffle(&mut all);
+    all.iter().for_each(|flob| sim.ok(common(flob.kind, 0), &[flob.place, flob.hash()]));
     put_all(sim, scene, &mut all, random);
     random.shuffle(&mut all);
     release(sim, &all);
