@@ -48,12 +48,12 @@ fn each_end_can_alert_the_other_wherever_it_is() {
     let (mut sim, gates, _) = alerting();
     sim.ok(Call::MutexUnlock, &[gates[0]]);
     sim.run_out();
-    assert_eq!((sim.said(0), sim.said(9)), (&[0][..], &[ExceptionCode::ServerAlert as u64][..]));
+    assert_eq!((&*sim.said(0), &*sim.said(9)), (&[0][..], &[ExceptionCode::ServerAlert as u64][..]));
     sim.output.clear();
     // The client waits in the connection now.
     sim.ok(Call::MutexUnlock, &[gates[1]]);
     sim.run_out();
-    assert_eq!((sim.said(1), sim.said(9)), (&[0][..], &[ExceptionCode::ClientAlert as u64][..]));
+    assert_eq!((&*sim.said(1), &*sim.said(9)), (&[0][..], &[ExceptionCode::ClientAlert as u64][..]));
 }
 
 #[test]

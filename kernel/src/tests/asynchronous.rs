@@ -56,7 +56,7 @@ fn a_thread_that_waits_takes_an_interrupt_at_once_and_waits_on() {
             sim.ok(Call::ThreadInterrupt, &[thread]);
             sim.run_out();
         }
-        assert_eq!((sim.said(9), sim.said(0)), (&[INTERRUPT; 2][..], &[][..]));
+        assert_eq!((&*sim.said(9), &*sim.said(0)), (&[INTERRUPT; 2][..], &[][..]));
         let after = sim.stop(thread);
         before.registers.rflags |= crate::wait::RESUME_FLAG;
         let registers = flob_abi::Registers { rflags: before.registers.rflags, ..after.registers };
@@ -79,7 +79,7 @@ fn a_sleeper_that_is_interrupted_counts_as_signalled() {
     // Nobody sleeps now: a signal that comes in the handler would be lost.
     sim.ok(Call::ConditionSignal, &[condition]);
     sim.run_out();
-    assert_eq!((sim.said(9), sim.said(0)), (&[INTERRUPT][..], &[][..]));
+    assert_eq!((&*sim.said(9), &*sim.said(0)), (&[INTERRUPT][..], &[][..]));
     sim.ok(Call::MutexUnlock, &[mutex]);
     sim.run_out();
     assert_eq!(sim.said(0), [1]);

@@ -128,7 +128,10 @@ fn a_client_parks_its_end_talks_to_another_server_and_comes_back() {
     let program = ask(program, to_other, page, 2, 2);
     let client = sim.spawn(5, take_up(program, page, reference).end());
     sim.run_out();
-    assert_eq!((sim.said(2), sim.said(1)), (&[1002][..], &[1, Status::ReceiveDisconnected as u64, 102][..]));
+    assert_eq!(
+        (&*sim.said(2), &*sim.said(1)),
+        (&[1002][..], &[1, Status::ReceiveDisconnected as u64, 102][..])
+    );
     assert_eq!(sim.stop(client).parked_client_ends, 0);
 }
 
@@ -184,7 +187,7 @@ fn servers_of_connections_that_nobody_takes_up_are_told_when_the_last_end_is_tak
     let null = sim.null();
     sim.set(client, &elsewhere, &[0, null]);
     sim.run_out();
-    assert_eq!((sim.said(2), sim.said(0)), (&[1][..], &[Status::ReceiveDisconnected as u64][..]));
+    assert_eq!((&*sim.said(2), &*sim.said(0)), (&[1][..], &[Status::ReceiveDisconnected as u64][..]));
     let peer = sim.null();
     sim.get_state::<ThreadState>(client, &[0, 0, peer]);
     assert!(sim.is_null(peer), "the other had never had a connection");
@@ -211,7 +214,7 @@ fn a_client_that_comes_back_to_a_server_that_has_left_is_told() {
         sim.ok(Call::MutexUnlock, &[gate]);
     }
     sim.run_out();
-    assert_eq!((sim.said(0), sim.said(1)[1]), (&[1][..], Status::SendDisconnected as u64));
+    assert_eq!((&*sim.said(0), sim.said(1)[1]), (&[1][..], Status::SendDisconnected as u64));
 }
 
 #[test]
@@ -241,7 +244,10 @@ fn both_ends_can_be_parked_and_taken_up_in_either_order() {
             sim.ok(Call::MutexUnlock, &[gates[gate]]);
             sim.run_out();
         }
-        assert_eq!((sim.said(1), sim.said(9)), (&[1, Status::ReceiveDisconnected as u64, 77][..], &[0][..]));
+        assert_eq!(
+            (&*sim.said(1), &*sim.said(9)),
+            (&[1, Status::ReceiveDisconnected as u64, 77][..], &[0][..])
+        );
         assert_eq!((sim.stop(server).parked_server_ends, sim.stop(client).parked_client_ends), (0, 0));
     }
 }

@@ -182,13 +182,13 @@ fn a_request_is_put_again_whatever_happens_to_its_server() {
         let server = taker(&mut this);
         let (client, _) = this.ask(ipc::IDEMPOTENT_CALL, 5, 0);
         this.sim.run_out();
-        assert_eq!((this.sim.said(9), this.sim.said(0)), (&[1000][..], &[][..]));
+        assert_eq!((&*this.sim.said(9), &*this.sim.said(0)), (&[1000][..], &[][..]));
         this.serve(100);
         this.sim.run_out();
         assert_eq!(this.sim.said(0), []);
         disturb(&mut this.sim, server, client);
         this.sim.run_out();
-        assert_eq!((this.sim.said(9), this.sim.said(0)), (&[1000, 5][..], &[0, 0, 0, 105][..]));
+        assert_eq!((&*this.sim.said(9), &*this.sim.said(0)), (&[1000, 5][..], &[0, 0, 0, 105][..]));
     }
 }
 
@@ -212,7 +212,7 @@ fn a_call_that_is_interrupted_puts_its_request_again_and_the_old_reply_is_lost()
     this.sim.run_out();
     this.sim.ok(Call::MutexUnlock, &[gate]);
     this.sim.run_out();
-    assert_eq!((this.sim.said(8), this.sim.said(0)), (&[77, 0][..], &[][..]));
+    assert_eq!((&*this.sim.said(8), &*this.sim.said(0)), (&[77, 0][..], &[][..]));
     this.serve(100);
     this.sim.run_out();
     assert_eq!(this.sim.said(0), [0, 0, 0, 105]);
@@ -228,7 +228,7 @@ fn a_reply_outside_a_call_is_ignored() {
     this.sim.run_out();
     this.ask(ipc::IDEMPOTENT_CALL, 4, 1);
     this.sim.run_out();
-    assert_eq!((this.sim.said(9), this.sim.said(1)), (&[3, 4][..], &[0, 0, 0, 5][..]));
+    assert_eq!((&*this.sim.said(9), &*this.sim.said(1)), (&[3, 4][..], &[0, 0, 0, 5][..]));
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn a_reply_that_cannot_be_received_is_lost_and_the_client_asks_again() {
     state.exception.code = 0;
     this.sim.set(client, &ThreadState { flags: 0, ..state }, &[]);
     this.sim.run_out();
-    assert_eq!((this.sim.said(9), this.sim.said(0)), (&[1, 1][..], &[0][..]));
+    assert_eq!((&*this.sim.said(9), &*this.sim.said(0)), (&[1, 1][..], &[0][..]));
     assert_eq!(this.sim.read_word(page + 8), 11);
 }
 
@@ -293,5 +293,5 @@ fn a_stopped_clients_message_is_taken_and_its_registers_say_so() {
     this.serve(1);
     this.sim.run_out();
     let after = this.sim.stop(client).registers;
-    assert_eq!((this.sim.said(9), after.rax, after.rip), (&[6][..], 0, before.rip + 2));
+    assert_eq!((&*this.sim.said(9), after.rax, after.rip), (&[6][..], 0, before.rip + 2));
 }

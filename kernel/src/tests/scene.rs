@@ -52,7 +52,9 @@ pub const RECEIVED: u64 = flob(9);
 pub const KEEPER_SET: u64 = flob(10);
 pub const KEEPER_PORT: u64 = flob(11);
 pub const REGION: u64 = flob(12);
-const GUARDED_MAPPING: u64 = flob(13);
+pub const GUARDED_MAPPING: u64 = flob(13);
+/// A reference for the end of a connection.
+pub const PARKED: u64 = flob(14);
 
 /// Where the first space sees a place.
 pub fn address(place: Place) -> u64 {
@@ -124,7 +126,7 @@ impl Scene {
             (FlobKind::Mapping, &[MAPPING, GUARDED_MAPPING]),
             (FlobKind::PortSet, &[SET, KEEPER_SET]),
             (FlobKind::Port, &[PORT, KEEPER_PORT]),
-            (FlobKind::Reference, &[TO_PORT, SENT, RECEIVED]),
+            (FlobKind::Reference, &[TO_PORT, SENT, RECEIVED, PARKED]),
             (FlobKind::Mutex, &[MUTEX]),
             (FlobKind::Condition, &[CONDITION, OTHER_CONDITION]),
             (FlobKind::Region, &[REGION]),

@@ -40,7 +40,9 @@ pub fn everything() -> Scene {
     let size = GUARDED_PAGES.end - GUARDED_PAGES.start;
     let mut scene = kept(threads, Protection::READ, size);
     for page in PAGES {
-        scene.write(data(page), &[SENT, 0, SENT, RECEIVED].as_bytes()[..32]);
+        let text: Vec<u8> = (1..65).collect();
+        scene.write(data(page), &text);
+        scene.write(data(page) + 128, [SENT, RECEIVED].as_bytes());
     }
     scene.write(plain::READ_ONLY, plain::read_only_region().as_bytes());
     scene.prepare(|scene, sim| {
@@ -52,13 +54,17 @@ pub fn everything() -> Scene {
         sim.set_state(scene.thread(0), &state, group::SCHEDULING, &[]);
         sim.resume(scene.thread(0));
         sim.set_links(FlobKind::Thread, scene.thread(ROOT_THREAD), &[ROOT_SPACE]);
-        let trap = sim.load(plain::handler());
-        let handlers = Handlers { trap, ..Handlers::default() };
-        let state =
-            ThreadState { flags: thread_flag::EXCEPTIONS_ENABLED, handlers, ..ThreadState::default() };
-        sim.set_state(scene.thread(2), &state, group::CONTROL | group::HANDLERS, &[]);
+        let (trap, interrupt) = (sim.load(plain::handler()), sim.load(plain::interrupted(3)));
+        handle(scene, sim, 2, Handlers { trap, ..Handlers::default() });
+        handle(scene, sim, plain::BESIDE, Handlers { interrupt, ..Handlers::default() });
     });
     scene
+}
+
+/// Gives a thread handlers.
+fn handle(scene: &Scene, sim: &mut Sim, thread: u64, handlers: Handlers) {
+    let state = ThreadState { flags: thread_flag::EXCEPTIONS_ENABLED, handlers, ..ThreadState::default() };
+    sim.set_state(scene.thread(thread), &state, group::CONTROL | group::HANDLERS, &[]);
 }
 
 /// Runs a scene to its end; `disturb` is called after every instruction, with the driver at the processor.

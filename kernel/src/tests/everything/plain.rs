@@ -14,6 +14,8 @@ const THERE: u64 = data(9);
 const BUFFER: u64 = GUARDED + 2 * PAGE_SIZE;
 /// The state that guards the region.
 pub const READ_ONLY: u64 = data(2);
+/// The thread that is interrupted.
+pub const BESIDE: u64 = 3;
 /// Where a sleeper says that it is awake.
 const AWAKE: u64 = data(1);
 /// A mutex that the handler makes.
@@ -95,11 +97,19 @@ fn exercise(program: Program, channel: usize, call: Call) -> Option<Program> {
             let program = make(program, channel, Call::MutexUnlock, &[LATE]);
             make(program, channel, Call::MutexDestroy, &[LATE])
         }
+        Call::RegionProtect => one(&[REGION, Protection::READ.0.into()]),
+        Call::MappingProtect => one(&[GUARDED_MAPPING, Protection::ALL.0.into()]),
+        Call::ThreadInterrupt => one(&[Scene::address_of(BESIDE)]),
+        Call::ThreadDisableExceptions | Call::ThreadEnableExceptions => one(&[]),
+        Call::ThreadGetHandlers | Call::ThreadSetHandlers => one(&[BUFFER]),
+        Call::ThreadGetSavedState | Call::ThreadSetSavedState => one(&[BUFFER]),
+        Call::ReferenceCheck => one(&[SENT]),
         Call::ReferenceCopy => one(&[SENT, RECEIVED]),
         Call::ReferenceCompare => one(&[SENT, TO_PORT]),
         Call::ReferenceType | Call::ReferenceHash => one(&[SENT]).output(channel, Rdi),
         // The threads beside this one.
         Call::TimerWait | Call::ThreadGetServer | Call::ThreadSetServer => program,
+        Call::ThreadGetClient | Call::ThreadSetClient => program,
         // The box, below.
         Call::MutexLock | Call::MutexUnlock => program,
         Call::ConditionWait | Call::ConditionSleep => program,
@@ -133,6 +143,11 @@ pub fn beside() -> Program {
 /// What the thread in the first space does.
 pub fn in_the_first_space(channel: usize) -> Program {
     make(Program::new(), channel, Call::TimerWait, &[3_000_000])
+}
+
+/// Says that somebody has interrupted.
+pub fn interrupted(channel: usize) -> Program {
+    Program::new().output(channel, Rsi).call(Call::ReturnFromException, &[]).end()
 }
 
 /// Makes the mutex whose lack was the exception.

@@ -9,7 +9,6 @@ use flob_abi::{Call, ExceptionCode, ipc};
 use crate::record::{Queue, ThreadId};
 use crate::tests::program::{Op, fetch};
 use crate::tests::sim::Sim;
-use crate::wait::next_step;
 
 /// How a thread was found at its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,18 +31,23 @@ pub struct Stages {
 /// Calls that can wait.
 const WAITING: [Call; 4] = [Call::MutexLock, Call::ConditionSleep, Call::TimerWait, Call::InterruptWait];
 /// Steps that can wait.
-const WAITING_STEPS: u64 = ipc::CONNECT | ipc::ACKNOWLEDGE | ipc::SEND | ipc::OVER | ipc::WAIT | ipc::RECEIVE;
+const WAITING_STEPS: u64 = ipc::STEPS & !(ipc::SERVER | ipc::REPLY | ipc::DISCONNECT | ipc::ALERT);
 
 /// All sets of steps that mean something.
 pub fn sets_of_steps() -> Vec<u64> {
-    (0..=ipc::STEPS).map(|steps| ipc::IPC | steps).filter(|call| ipc::is_valid(*call)).collect()
+    let forms = [0, ipc::SHORT].map(|form| ipc::IPC | form);
+    forms
+        .into_iter()
+        .flat_map(|form| (0..=ipc::STEPS).map(move |steps| form | steps))
+        .filter(|call| ipc::is_valid(*call))
+        .collect()
 }
 
 /// What must have been met: every call, and every call that can wait while it waits.
 fn expected() -> Vec<(u64, How)> {
     let calls = Call::ALL.iter().map(|call| *call as u64).chain(sets_of_steps());
     let waits = |call: &u64| {
-        let step_waits = next_step(*call).is_some_and(|step| step & WAITING_STEPS != 0);
+        let step_waits = ipc::next_step(*call).is_some_and(|step| step & WAITING_STEPS != 0);
         step_waits || WAITING.iter().any(|waiting| *waiting as u64 == *call)
     };
     calls
@@ -109,6 +113,7 @@ fn name(number: u64) -> String {
     }
     let side = if number & ipc::SERVER != 0 { "server" } else { "client" };
     let steps = [
+        (ipc::SHORT, "short"),
         (ipc::REPLY, "reply"),
         (ipc::CONNECT, "connect"),
         (ipc::ACKNOWLEDGE, "acknowledge"),
@@ -117,6 +122,9 @@ fn name(number: u64) -> String {
         (ipc::DISCONNECT, "disconnect"),
         (ipc::WAIT, "wait"),
         (ipc::RECEIVE, "receive"),
+        (ipc::ONE_WAY, "one_way"),
+        (ipc::CALL, "call"),
+        (ipc::ALERT, "alert"),
     ];
     let steps = steps.iter().filter(|(bit, _)| number & bit != 0).map(|(_, name)| *name);
     [side].into_iter().chain(steps).collect::<Vec<_>>().join(" ")

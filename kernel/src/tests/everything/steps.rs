@@ -29,8 +29,11 @@ impl Episode {
         let has = |step: u64| steps & step != 0;
         let (connects, meets) = if server { (WAIT, CONNECT) } else { (CONNECT, WAIT) };
         let mut episode = Self::default();
-        let begins = has(connects) && steps & (ACKNOWLEDGE | SEND | OVER) == 0 || has(CONNECT);
-        if !begins {
+        let begins =
+            has(connects) && steps & (ACKNOWLEDGE | SEND | OVER) == 0 || has(CONNECT | ONE_WAY | CALL);
+        if has(REPLY) {
+            episode.both(WAIT | RECEIVE, CALL);
+        } else if !begins {
             episode.both(connects, meets);
             // A client sends first, a server receives.
             let sends = !has(ACKNOWLEDGE) && has(SEND | OVER);
@@ -40,11 +43,13 @@ impl Episode {
                 _ => {}
             }
         }
-        episode.own.push(set & !SERVER & STEPS);
-        for step in [CONNECT, ACKNOWLEDGE, SEND, OVER, WAIT, RECEIVE] {
+        episode.own.push(set & !SERVER & (STEPS | SHORT));
+        for step in [CONNECT, ONE_WAY, CALL, ACKNOWLEDGE, SEND, OVER, WAIT, RECEIVE] {
             if has(step) {
                 episode.other.extend_from_slice(match step {
                     CONNECT => &[WAIT],
+                    ONE_WAY => &[WAIT | RECEIVE],
+                    CALL => &[WAIT | RECEIVE, REPLY],
                     ACKNOWLEDGE => &[OVER],
                     SEND => &[RECEIVE],
                     OVER => &[ACKNOWLEDGE],
@@ -62,7 +67,7 @@ impl Episode {
 fn call(program: Program, server: bool, steps: u64, channel: usize, page: u64) -> Program {
     let (side, rdi) = if server { (SERVER, SET) } else { (0, TO_PORT) };
     let at = data(page);
-    let registers = with_references(rdi, (at, 8), (at + 8, 8), (at + 16, 1), (at + 24, 1));
+    let registers = with_references(rdi, (at, 64), (at + 64, 64), (at + 128, 1), (at + 136, 1));
     program.raw_call(IPC | side | steps, &registers).output(channel, Rax)
 }
 
@@ -76,17 +81,21 @@ pub fn both_ends(pages: [u64; 2]) -> [Program; 2] {
         other =
             episode.other.iter().fold(other, |program, steps| call(program, !server, *steps, 1, pages[1]));
     }
-    [parks(own, pages[0]), asks(other, pages[1])]
+    let [own, other] = park(own, other, pages, false);
+    park(other, own, [pages[1], pages[0]], true)
 }
 
-/// A server that parks its client and takes it up again before it answers.
-fn parks(program: Program, page: u64) -> Program {
-    let program = call(program, true, WAIT | RECEIVE, 0, page);
-    let program = program.call(Call::ThreadGetServer, &[RECEIVED]).output(0, Rax);
-    let program = program.call(Call::ThreadSetServer, &[RECEIVED]).output(0, Rax);
-    call(program, true, ACKNOWLEDGE | SEND | DISCONNECT, 0, page)
-}
-
-fn asks(program: Program, page: u64) -> Program {
-    call(program, false, CONNECT | SEND | OVER | RECEIVE, 1, page)
+/// A server that parks its client and takes it up again before it answers; a client that does so with its end of the connection
+/// before it asks. `swapped` says that the first program is the one that speaks on the second channel.
+fn park(server: Program, client: Program, pages: [u64; 2], swapped: bool) -> [Program; 2] {
+    let [own, other] = if swapped { [1, 0] } else { [0, 1] };
+    let server = call(server, true, WAIT | RECEIVE, own, pages[0]);
+    let server = server.call(Call::ThreadGetServer, &[RECEIVED]).output(own, Rax);
+    let server = server.call(Call::ThreadSetServer, &[RECEIVED]).output(own, Rax);
+    let server = call(server, true, ACKNOWLEDGE | SEND | DISCONNECT, own, pages[0]);
+    let client = call(client, false, CONNECT, other, pages[1]);
+    let client = client.call(Call::ThreadGetClient, &[PARKED]).output(other, Rax).output(other, Rsi);
+    let client = client.call(Call::ThreadSetClient, &[PARKED, 1]).output(other, Rax);
+    let client = call(client, false, SEND | OVER | RECEIVE, other, pages[1]);
+    if swapped { [client, server] } else { [server, client] }
 }

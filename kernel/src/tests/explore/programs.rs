@@ -200,6 +200,60 @@ fn reliable_calls_of_two_clients() {
     });
 }
 
+/// A server of requests without a connection: answers with the next number, adds up what it has heard.
+fn request_server(reply: bool) -> Program {
+    let at = data(3);
+    let registers = |send| with_references(SET, send, (at, 8), (0, 0), (at + 16, 1));
+    let program = Program::new().raw_call(ipc::SERVER_WAIT, &registers((0, 0)));
+    let again = program.here();
+    let program =
+        program.set(R14, at).op(Op::Load(R15, R14, 0)).op(Op::Add(R15, 1)).op(Op::Store(R14, 8, R15));
+    let program = if reply { program } else { program.output(2, R15) };
+    let next = if reply { ipc::SERVER_REPLY } else { ipc::SERVER_WAIT };
+    program.set(R14, 0).set(R15, 0).raw_call(next, &registers((at + 8, 8))).op(Op::Jump(again))
+}
+
+/// Puts a request without a connection, in which both words and a reference travel.
+fn request(thread: u64, word: u64, step: u64) -> Program {
+    let at = data(thread);
+    let registers = with_references(TO_PORT, (at, 8), (at + 8, 8), (at + 16, 1), (0, 0));
+    let program =
+        Program::new().set(R14, at).set(R15, word).op(Op::Store(R14, 0, R15)).set(R14, 0).set(R15, 0);
+    let program = program.raw_call(ipc::IPC | step, &registers).output(thread as usize, Rax);
+    program.set(R14, at).op(Op::Load(R15, R14, 8)).output(thread as usize, R15)
+}
+
+#[test]
+fn idempotent_requests_of_two_clients() {
+    let scene = talk(vec![request(0, 10, ipc::CALL), request(1, 20, ipc::CALL), request_server(true)]);
+    explore("idempotent", &scene, &stops(1), |scene, world| {
+        let said = world.sim.said(0) == [0, 11] && world.sim.said(1) == [0, 21];
+        said && world.sim.same(scene.outside(SENT), scene.outside(RECEIVED))
+    });
+}
+
+#[test]
+fn one_way_requests_of_two_clients() {
+    let clients = [request(0, 10, ipc::ONE_WAY), request(1, 20, ipc::ONE_WAY)];
+    let scene = talk(clients.into_iter().chain([request_server(false)]).collect());
+    explore("one-way", &scene, &stops(1), |scene, world| {
+        let mut heard = world.sim.said(2).to_vec();
+        heard.sort_unstable();
+        let sent = world.sim.said(0) == [0, 0] && world.sim.said(1) == [0, 0];
+        // At most once, and here nothing is lost.
+        sent && heard == [11, 21] && world.sim.same(scene.outside(SENT), scene.outside(RECEIVED))
+    });
+}
+
+#[test]
+fn either_end_of_an_idempotent_request_is_destroyed() {
+    let thread = |number| (FlobKind::Thread, Scene::address_of(number));
+    let destroys = vec![thread(0), thread(1), (FlobKind::Port, PORT)];
+    let budget = Budget { destroys, ..stops(1) };
+    let scene = talk(vec![request(0, 10, ipc::CALL), request_server(true)]);
+    explore("idempotent, destroyed", &scene, &budget, nobody_hangs);
+}
+
 /// Each step a call of its own; says the status of each.
 fn single_steps(side: u64, steps: &[u64], rdi: u64, page: u64) -> Program {
     steps.iter().fold(Program::new(), |program, step| {
