@@ -1,6 +1,7 @@
 //! Tests of the kernel on the simulated machine, in files by meaning.
 
 mod build;
+mod bystander;
 mod environment;
 mod invariants;
 mod laws;

@@ -55,6 +55,8 @@ pub const REGION: u64 = flob(12);
 pub const GUARDED_MAPPING: u64 = flob(13);
 /// A reference for the end of a connection.
 pub const PARKED: u64 = flob(14);
+/// A reference for one thread alone.
+pub const OWN: u64 = flob(15);
 
 /// Where the first space sees a place.
 pub fn address(place: Place) -> u64 {
@@ -126,7 +128,7 @@ impl Scene {
             (FlobKind::Mapping, &[MAPPING, GUARDED_MAPPING]),
             (FlobKind::PortSet, &[SET, KEEPER_SET]),
             (FlobKind::Port, &[PORT, KEEPER_PORT]),
-            (FlobKind::Reference, &[TO_PORT, SENT, RECEIVED, PARKED]),
+            (FlobKind::Reference, &[TO_PORT, SENT, RECEIVED, PARKED, OWN]),
             (FlobKind::Mutex, &[MUTEX]),
             (FlobKind::Condition, &[CONDITION, OTHER_CONDITION]),
             (FlobKind::Region, &[REGION]),

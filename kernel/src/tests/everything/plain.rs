@@ -40,7 +40,7 @@ fn life(program: Program, channel: usize, kind: FlobKind) -> Program {
         &[HERE, 5],
         &[THERE],
         &[HERE, THERE],
-        &[HERE, RECEIVED],
+        &[HERE, OWN],
         &[HERE, BUFFER, 0, group::ALL],
         &[HERE, BUFFER, 0, group::ALL],
     ];
@@ -82,12 +82,12 @@ fn exercise(program: Program, channel: usize, call: Call) -> Option<Program> {
         }
         Call::ReferenceLocate => {
             let program = make(program, channel, Call::MutexCreate, &[HERE + 512, 5]);
-            let program = make(program, channel, Call::MutexReference, &[HERE + 512, RECEIVED]);
-            let program = make(program, channel, call, &[RECEIVED, REGION]).output(channel, Rdi);
+            let program = make(program, channel, Call::MutexReference, &[HERE + 512, OWN]);
+            let program = make(program, channel, call, &[OWN, REGION]).output(channel, Rdi);
             make(program, channel, Call::MutexDestroy, &[HERE + 512])
         }
         Call::MutexTryLock => {
-            let program = one(&[MUTEX]);
+            let program = program.call(call, &[MUTEX]);
             // It was free or it was not: then there is nothing to unlock.
             let end = program.here() + 4;
             program.op(Op::JumpUnless(Rax, 0, end)).call(Call::MutexUnlock, &[MUTEX])
@@ -104,7 +104,7 @@ fn exercise(program: Program, channel: usize, call: Call) -> Option<Program> {
         Call::ThreadGetHandlers | Call::ThreadSetHandlers => one(&[BUFFER]),
         Call::ThreadGetSavedState | Call::ThreadSetSavedState => one(&[BUFFER]),
         Call::ReferenceCheck => one(&[SENT]),
-        Call::ReferenceCopy => one(&[SENT, RECEIVED]),
+        Call::ReferenceCopy => one(&[SENT, OWN]),
         Call::ReferenceCompare => one(&[SENT, TO_PORT]),
         Call::ReferenceType | Call::ReferenceHash => one(&[SENT]).output(channel, Rdi),
         // The threads beside this one.
