@@ -22,6 +22,7 @@ const SHORTEST: u64 = 1_000_000;
 const RUN_SHIFT: u32 = 32;
 
 /// The epochs.
+#[derive(Clone)]
 pub(crate) struct Epochs {
     now: u64,
     begun_at: u64,

@@ -121,7 +121,7 @@ fn a_page_that_stays_mapped_is_seen_in_each_epoch_in_which_it_is_written() {
     this.sim.spawn_in(this.space, 5, program);
     for _ in 0..5 {
         let epoch = this.sim.epoch();
-        assert_eq!(this.dirty(epoch), []);
+        assert_eq!(this.dirty(epoch), [0_u64; 0]);
         this.sim.run(40);
         assert_eq!(this.dirty(epoch), [0]);
     }
@@ -157,7 +157,7 @@ fn the_kernels_own_writes_are_seen() {
 fn an_epoch_of_elsewhere_finds_everything_dirty() {
     let mut this = watched(5);
     let epoch = this.sim.epoch();
-    assert_eq!(this.dirty(epoch), []);
+    assert_eq!(this.dirty(epoch), [0_u64; 0]);
     for foreign in [0, 1, epoch + 1, u64::MAX, epoch - (1 << 32), epoch + (1 << 32)] {
         assert_eq!(this.dirty(foreign), [0, 1, 2, 3, 4], "{foreign:#x}");
     }
@@ -181,12 +181,12 @@ fn other_memory_in_its_place_is_dirty_and_another_protection_is_not() {
     this.sim.ok(Call::RegionProtect, &[this.inner, 7]);
     this.sim.ok(Call::MappingProtect, &[this.mapping, 1]);
     this.sim.ok(Call::MappingProtect, &[this.mapping, 7]);
-    assert_eq!(this.dirty(epoch), []);
+    assert_eq!(this.dirty(epoch), [0_u64; 0]);
     let state: MappingState = this.sim.get_state(this.mapping, &[]);
     this.sim.set(this.mapping, &MappingState { offset: PAGE_SIZE, ..state }, &[]);
     assert_eq!(this.dirty(epoch), [0, 1, 2, 3]);
     let epoch = this.sim.epoch();
-    assert_eq!(this.dirty(epoch), []);
+    assert_eq!(this.dirty(epoch), [0_u64; 0]);
     let state: RegionState = this.sim.get_state(this.region, &[]);
     this.sim.set(this.region, &RegionState { start: state.start - PAGE_SIZE, ..state }, &[]);
     assert_eq!(this.dirty(epoch), [0, 1, 2, 3]);

@@ -73,6 +73,7 @@ pub fn run(scene: &Scene, mut disturb: impl FnMut(&mut Sim, bool)) -> Said {
     sim.ticks = true;
     for _ in 0..ENOUGH {
         if sim.kernel.current().is_none() && !something_happens(&mut sim) {
+            sim.write(scene.outside(plain::SCRAP), &[0; PAGE_SIZE as usize]);
             let memory = sim.read(scene.outside(data(0)), (14 * PAGE_SIZE) as usize);
             return (sim.output, memory);
         }

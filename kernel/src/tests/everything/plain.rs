@@ -14,6 +14,8 @@ const THERE: u64 = data(9);
 const BUFFER: u64 = GUARDED + 2 * PAGE_SIZE;
 /// The state that guards the region.
 pub const READ_ONLY: u64 = data(2);
+/// For what is not compared in the end.
+pub const SCRAP: u64 = data(11);
 /// The thread that is interrupted.
 pub const BESIDE: u64 = 3;
 /// Where a sleeper says that it is awake.
@@ -96,6 +98,12 @@ fn exercise(program: Program, channel: usize, call: Call) -> Option<Program> {
             let program = make(program, channel, Call::MutexLock, &[LATE]);
             let program = make(program, channel, Call::MutexUnlock, &[LATE]);
             make(program, channel, Call::MutexDestroy, &[LATE])
+        }
+        // What they say depends on what was written and when: that they can be gone on with is all that is wanted here.
+        Call::EpochBegin => program.call(call, &[]),
+        Call::RegionDirty => {
+            let size = (GUARDED_PAGES.end - GUARDED_PAGES.start) * PAGE_SIZE;
+            program.call(call, &[REGION, 0, size, SCRAP, 4, 0])
         }
         Call::RegionProtect => one(&[REGION, Protection::READ.0.into()]),
         Call::MappingProtect => one(&[GUARDED_MAPPING, Protection::ALL.0.into()]),
