@@ -78,6 +78,16 @@ impl Sim {
         reference
     }
 
+    /// As `reference`, for a moment: the same one each time.
+    pub fn scratch_reference(&mut self, flob: u64, kind: FlobKind) -> u64 {
+        let place = self.scratch() + flob_abi::PAGE_SIZE - 512;
+        if self.try_call(Call::ReferenceCheck, &[place]).is_err() {
+            self.create_at(FlobKind::Reference, place);
+        }
+        self.ok(common(kind, 3), &[flob, place]);
+        place
+    }
+
     fn link_array(&mut self, links: &[u64]) -> u64 {
         if links.is_empty() {
             return 0;

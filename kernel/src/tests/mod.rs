@@ -35,3 +35,4 @@ mod disturbed;
 mod everything;
 mod explore;
 mod garbage;
+mod hostile;

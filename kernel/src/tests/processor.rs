@@ -48,6 +48,7 @@ impl Sim {
         match op {
             Op::Set(reg, value) => *reg.of(registers) = value,
             Op::Add(reg, value) => *reg.of(registers) = reg.of(registers).wrapping_add(value),
+            Op::Move(to, from) => *to.of(registers) = *from.of(registers),
             Op::And(reg, value) => *reg.of(registers) &= value,
             Op::Load(reg, base, offset) => {
                 let address = base.of(registers).wrapping_add(offset);

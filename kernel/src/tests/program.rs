@@ -55,6 +55,8 @@ pub enum Op {
     Set(Reg, u64),
     Add(Reg, u64),
     And(Reg, u64),
+    /// The first register from the second.
+    Move(Reg, Reg),
     /// Register from the 8 bytes at the address in another register plus an offset.
     Load(Reg, Reg, u64),
     /// 8 bytes at the address in a register plus an offset from another register.
