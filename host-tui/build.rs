@@ -14,7 +14,7 @@ use std::{
 
 const KERNEL: &str = "flob-kernel";
 /// Package and binary.
-const BINARIES: [(&str, &str); 7] = [
+const BINARIES: [(&str, &str); 8] = [
     ("flob-kernel-x86_64", KERNEL),
     ("flob-program-platform", "platform"),
     ("flob-debugger-nester", "debugger-nester"),
@@ -22,6 +22,7 @@ const BINARIES: [(&str, &str); 7] = [
     ("flob-program-philosophers", "philosophers"),
     ("flob-program-calls", "calls"),
     ("flob-program-scribble", "scribble"),
+    ("flob-program-garbage", "garbage"),
 ];
 /// All that the guest's binaries are made of.
 const SOURCES: [&str; 10] = [

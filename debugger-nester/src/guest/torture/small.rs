@@ -58,7 +58,8 @@ struct Taken {
 /// A random moment has come.
 pub fn moment(nester: &Nester, state: &mut State, torture: &mut Torture) {
     let done = match torture.random.below(4) {
-        0 if torture.small.left == 0 => begin_stretch(state, torture),
+        // Threads that were chosen may be waiting, or none was chosen: the stretch is begun once more then.
+        0 if torture.small.left == 0 || torture.random.chance(4) => begin_stretch(state, torture),
         0 | 1 => whole(nester, state, torture),
         _ => single(nester, state, torture),
     };
