@@ -4,6 +4,8 @@
 #   ./flob test            everything that fits in fifteen minutes on two cores
 #   ./flob test --quick    format, lints, host tests, one boot: for every commit
 #   ./flob test --soak     the long forms: the same tests with bigger numbers (FLOB_ROUNDS)
+#   ./flob test --proof    the proofs of the kernel in their long forms, and their figures: states, points and stages, drops,
+#                          garbage (FLOB_ROUNDS=1 for short forms)
 #   ./flob test --repeat N [NAME]   the QEMU tests (whose name contains NAME) N times in a row
 #
 # FLOB_SEED=N repeats a random test. The last line counts the tests.
@@ -15,6 +17,7 @@ while [ $# -gt 0 ]; do
     case $1 in
         --quick) mode=quick ;;
         --soak) mode=soak; export FLOB_ROUNDS=${FLOB_ROUNDS:-1000} ;;
+        --proof) mode=proof; export FLOB_ROUNDS=${FLOB_ROUNDS:-1000} ;;
         --repeat) repeat=${2:?--repeat needs a number}; mode=repeat; shift ;;
         -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit 0 ;;
         -*) echo "flob test: there is no option '$1'; --help lists them" >&2; exit 120 ;;
@@ -24,8 +27,8 @@ while [ $# -gt 0 ]; do
 done
 
 passed=0 failed=0 broken=0
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+log=$(mktemp) figures=$(mktemp)
+trap 'rm -f "$log" "$figures"' EXIT
 
 # Runs one step that is no test: it counts only when it fails.
 step() {
@@ -44,6 +47,14 @@ tests() {
     now_failed=$(sed -n 's/^test result: .* passed; \([0-9]*\) failed; .*/\1/p' "$log" | paste -sd+ | bc_sum)
     passed=$((passed + now_passed)) failed=$((failed + now_failed))
     if [ "$status" != 0 ] && [ "$now_failed" = 0 ]; then broken=$((broken + 1)); fi
+}
+
+# Runs proofs with `cargo test` and prints their figures and seeds, and what goes wrong.
+proofs() {
+    local title=$1
+    shift
+    tests "$title" "$@" -- --nocapture > "$figures" 2>&1
+    grep -aoE '^== .*|(proof|explored|torture|amnesia|garbage): .*|.* FLOB_SEED=.*|panicked at.*|^test result: .*|^error.*' "$figures"
 }
 
 bc_sum() { local sum; read -r sum || true; echo $((${sum:-0})); }
@@ -69,6 +80,16 @@ case $mode in
         # shellcheck disable=SC2086
         tests "guest libraries" --lib $guest_libs
         tests "one boot" -p flob-tests --test boot
+        ;;
+    proof)
+        FLOB_TEST_LIMIT=${FLOB_TEST_LIMIT:-7200}
+        proofs "exhaustive" -p flob-kernel --lib explore
+        proofs "torture, amnesia and restore of every call" -p flob-kernel --lib everything
+        proofs "torture and amnesia of many threads" -p flob-kernel --lib tests::disturbed
+        proofs "garbage" -p flob-kernel --lib garbage
+        proofs "hostile children" -p flob-kernel --lib hostile
+        proofs "garbage in QEMU" -p flob-tests --test garbage
+        proofs "torture and amnesia in QEMU" -p flob-tests --test torture
         ;;
     repeat)
         for round in $(seq "$repeat"); do
