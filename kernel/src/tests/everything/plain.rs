@@ -15,7 +15,7 @@ const BUFFER: u64 = GUARDED + 2 * PAGE_SIZE;
 /// The state that guards the region.
 pub const READ_ONLY: u64 = data(2);
 /// For what is not compared in the end.
-pub const SCRAP: u64 = data(11);
+pub const SCRAP: u64 = data(12);
 /// The thread that is interrupted.
 pub const BESIDE: u64 = 3;
 /// Where a sleeper says that it is awake.
