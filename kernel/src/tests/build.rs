@@ -80,7 +80,7 @@ impl Sim {
 
     /// As `reference`, for a moment: the same one each time.
     pub fn scratch_reference(&mut self, flob: u64, kind: FlobKind) -> u64 {
-        let place = self.scratch() + flob_abi::PAGE_SIZE - 512;
+        let place = self.scratch() + PAGE_SIZE - 512;
         if self.try_call(Call::ReferenceCheck, &[place]).is_err() {
             self.create_at(FlobKind::Reference, place);
         }
