@@ -57,6 +57,12 @@ proofs() {
     grep -aoE '^== .*|(proof|explored|torture|amnesia|garbage): .*|.* FLOB_SEED=.*|panicked at.*|^test result: .*|^error.*' "$figures"
 }
 
+# The kernel's own: optimised, or they would take hours, with all checks of debug builds.
+kernel_proofs() {
+    CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true \
+        proofs "$1" --release -p flob-kernel --lib "$2"
+}
+
 bc_sum() { local sum; read -r sum || true; echo $((${sum:-0})); }
 
 host='-p flob-abi -p flob-kernel -p flob-image -p flob-link -p flob-session -p flob-gdb -p flob'
@@ -83,11 +89,11 @@ case $mode in
         ;;
     proof)
         FLOB_TEST_LIMIT=${FLOB_TEST_LIMIT:-7200}
-        proofs "exhaustive" -p flob-kernel --lib explore
-        proofs "torture, amnesia and restore of every call" -p flob-kernel --lib everything
-        proofs "torture and amnesia of many threads" -p flob-kernel --lib tests::disturbed
-        proofs "garbage" -p flob-kernel --lib garbage
-        proofs "hostile children" -p flob-kernel --lib hostile
+        kernel_proofs "exhaustive" explore
+        kernel_proofs "torture, amnesia and restore of every call" everything
+        kernel_proofs "torture and amnesia of many threads" tests::disturbed
+        kernel_proofs "garbage" garbage
+        kernel_proofs "hostile children" hostile
         proofs "garbage in QEMU" -p flob-tests --test garbage
         proofs "torture and amnesia in QEMU" -p flob-tests --test torture
         ;;
