@@ -47,7 +47,8 @@ pub fn everything() -> Scene {
     scene.write(plain::READ_ONLY, plain::read_only_region().as_bytes());
     scene.prepare(|scene, sim| {
         let state = SpaceState { ceiling: 20, interrupts: 1 << LINE, ..SpaceState::default() };
-        let ports = [flob_abi::PortRange { first: 0xf4, count: 4 }; flob_abi::PORT_RANGES];
+        // Those by which the machine is ended and the console written.
+        let ports = [0xf4, 0xe9, 0xe9, 0xe9].map(|first| flob_abi::PortRange { first, count: 1 });
         sim.set(scene.outside(SPACE), &SpaceState { ports, ..state }, &[]);
         // The one end of all connections is always there before the other.
         let state = ThreadState { priority: 6, ..ThreadState::default() };
