@@ -13,9 +13,12 @@ use std::{
 };
 
 const KERNEL: &str = "flob-kernel";
+/// The kernel that counts, for `flob bench kernel`.
+const MEASURED: &str = "flob-kernel-measured";
 /// Package and binary.
-const BINARIES: [(&str, &str); 8] = [
+const BINARIES: [(&str, &str); 10] = [
     ("flob-kernel-x86_64", KERNEL),
+    ("flob-kernel-x86_64", MEASURED),
     ("flob-program-platform", "platform"),
     ("flob-debugger-nester", "debugger-nester"),
     ("flob-program-wordcount", "wordcount"),
@@ -23,6 +26,7 @@ const BINARIES: [(&str, &str); 8] = [
     ("flob-program-calls", "calls"),
     ("flob-program-scribble", "scribble"),
     ("flob-program-garbage", "garbage"),
+    ("flob-program-bench", "bench"),
 ];
 /// All that the guest's binaries are made of.
 const SOURCES: [&str; 10] = [
@@ -86,11 +90,15 @@ fn embedded(folder: &Path) -> Result<String, Box<dyn Error>> {
     for (_, binary) in BINARIES {
         let path = folder.join(binary);
         let path = path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?;
-        if binary == KERNEL {
-            writeln!(code, "/// The kernel.\npub const KERNEL: &[u8] = include_bytes!({path:?});")?;
-        } else {
-            bundled.push(format!("({binary:?}, include_bytes!({path:?}))"));
-        }
+        let constant = match binary {
+            KERNEL => "/// The kernel.\npub const KERNEL",
+            MEASURED => "/// The kernel that counts what it does.\npub const MEASURED_KERNEL",
+            _ => {
+                bundled.push(format!("({binary:?}, include_bytes!({path:?}))"));
+                continue;
+            }
+        };
+        writeln!(code, "{constant}: &[u8] = include_bytes!({path:?});")?;
     }
     writeln!(
         code,

@@ -20,6 +20,7 @@ macro_rules! calls {
             }
 
             /// The call with this number.
+            #[inline]
             pub const fn from_number(number: u64) -> Option<Self> {
                 match number { $($number => Some(Self::$name),)* _ => None }
             }

@@ -42,11 +42,13 @@ impl FlobKind {
     ];
 
     /// The kind with this number.
+    #[inline]
     pub fn from_number(number: u32) -> Option<Self> {
         Self::ALL.get(usize::try_from(number).ok()?.checked_sub(1)?).copied()
     }
 
     /// Bytes of user memory that a flob of this kind takes; also its alignment.
+    #[inline]
     pub const fn size(self) -> u64 {
         match self {
             Self::Thread => crate::PAGE_SIZE,

@@ -111,6 +111,7 @@ pub const fn table_address(table: u64) -> u64 {
 }
 
 /// How many entries are left in `r14` or `r15`.
+#[inline]
 pub const fn table_entries(table: u64) -> u64 {
     table >> TABLE_SHIFT
 }
@@ -123,6 +124,7 @@ pub const fn table_behind(table: u64, entries: u64) -> u64 {
 }
 
 /// The first of the steps left of an IPC call.
+#[inline]
 pub const fn next_step(call: u64) -> Option<u64> {
     let steps = call & STEPS & !SERVER;
     if call & IPC == 0 || steps == 0 { None } else { Some(steps & steps.wrapping_neg()) }
@@ -154,6 +156,7 @@ impl Flavour {
 
 /// Whether a set of steps means anything: at least one step, client steps for the client, server steps for the
 /// server, no reply together with an acknowledge or send, nothing beside what stands alone.
+#[inline]
 pub const fn is_valid(call: u64) -> bool {
     let steps = call & STEPS;
     let server = steps & SERVER != 0;

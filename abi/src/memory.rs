@@ -12,6 +12,7 @@ pub const PHYSICAL_WINDOW: u64 = 0x0000_0010_0000_0000;
 pub const MAX_LEVELS: usize = 32;
 
 /// Whether this address may be used as RIP, RSP base, handler … without a fault in ring 0.
+#[inline]
 pub const fn is_canonical(address: u64) -> bool {
     let sign_extended = ((address << 16) as i64 >> 16) as u64;
     sign_extended == address
@@ -38,21 +39,25 @@ impl Protection {
     pub const ALL: Self = Self(7);
 
     /// Only the defined bits of `bits`.
+    #[inline]
     pub const fn from_bits(bits: u32) -> Self {
         Self(bits & 7)
     }
 
     /// Whether all of `other` is allowed.
+    #[inline]
     pub const fn allows(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
     /// What both allow.
+    #[inline]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
     /// What either allows.
+    #[inline]
     pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }

@@ -15,6 +15,8 @@ include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
 /// Programs that every guest has, and nobody runs by name.
 const SUPPORT: [&str; 2] = ["platform", "debugger-nester"];
+/// The first program of the machine that `flob bench kernel` measures in.
+const BENCH: &str = "bench";
 
 /// A program to run.
 #[derive(Clone, Debug)]
@@ -29,12 +31,25 @@ pub struct Program {
 
 /// Names of the bundled programs that can be run.
 pub fn bundled() -> impl Iterator<Item = &'static str> {
-    PROGRAMS.iter().map(|(name, _)| *name).filter(|name| !SUPPORT.contains(name))
+    PROGRAMS.iter().map(|(name, _)| *name).filter(|name| !is_own(name))
+}
+
+/// Whether a carried program is not for users to run.
+fn is_own(name: &str) -> bool {
+    SUPPORT.contains(&name) || name == BENCH
+}
+
+/// What `flob bench kernel` measures with, on the ordinary kernel or on the one that counts.
+pub fn bench(counting: bool) -> Software {
+    let elf = PROGRAMS.iter().find(|(name, _)| *name == BENCH).map(|(_, elf)| elf.to_vec());
+    let first = File { name: flob_abi::archive::FIRST_PROGRAM.into(), contents: elf.unwrap_or_default() };
+    let kernel = if counting { MEASURED_KERNEL } else { KERNEL };
+    Software { kernel: kernel.to_vec(), programs: vec![first] }
 }
 
 /// The program that is meant: a bundled one by its name, or the ELF in a file.
 pub fn find(program: &str) -> Result<Program, Error> {
-    let carried = PROGRAMS.iter().find(|(name, _)| *name == program && !SUPPORT.contains(name));
+    let carried = PROGRAMS.iter().find(|(name, _)| *name == program && !is_own(name));
     if let Some((name, elf)) = carried {
         return Ok(Program { name: (*name).into(), elf: elf.to_vec(), file: None });
     }

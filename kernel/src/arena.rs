@@ -14,10 +14,18 @@ pub(crate) struct SlotId {
 
 #[derive(Clone)]
 struct Slot<T> {
-    generation: NonZeroU32,
+    /// Odd while something is in it; an id always has an odd one.
+    generation: u32,
     /// The next free slot, while this one is free.
     next_free: u32,
-    value: Option<T>,
+    /// What is or was in it.
+    value: T,
+}
+
+impl<T> Slot<T> {
+    fn is_used(&self) -> bool {
+        self.generation & 1 != 0
+    }
 }
 
 /// The pool.
@@ -46,61 +54,80 @@ impl<T> Arena<T> {
     /// Puts a value in; `None` if the pool is full.
     pub fn insert(&mut self, value: T) -> Option<SlotId> {
         if let Some(slot) = self.slots.get_mut(self.free as usize) {
-            let id = SlotId { index: self.free, generation: slot.generation };
-            self.free = slot.next_free;
-            slot.value = Some(value);
-            return Some(id);
+            let index = core::mem::replace(&mut self.free, slot.next_free);
+            slot.generation |= 1;
+            slot.value = value;
+            return self.id_at(index);
         }
         if self.slots.len() == self.slots.capacity() {
             return None;
         }
         let index = u32::try_from(self.slots.len()).ok()?;
-        self.slots.push(Slot { generation: NonZeroU32::MIN, next_free: NONE, value: Some(value) });
-        Some(SlotId { index, generation: NonZeroU32::MIN })
+        self.slots.push(Slot { generation: 1, next_free: NONE, value });
+        self.id_at(index)
     }
 
-    /// Takes it out; every id of it is stale from now on.
-    pub fn remove(&mut self, id: SlotId) -> Option<T> {
+    /// Ends it; every id of it is stale from now on. False if this one was.
+    pub fn remove(&mut self, id: SlotId) -> bool {
         let free = self.free;
-        let slot = self.slots.get_mut(id.index as usize)?;
-        if slot.generation != id.generation {
-            return None;
+        let Some(slot) = self.slots.get_mut(id.index as usize) else { return false };
+        if slot.generation != id.generation.get() {
+            return false;
         }
-        let value = slot.value.take()?;
         // A slot whose generations are used up is never used again, or a very old id would find something.
-        if let Some(next) = slot.generation.checked_add(1) {
-            slot.generation = next;
+        slot.generation = slot.generation.wrapping_add(1);
+        if slot.generation != 0 {
             slot.next_free = free;
             self.free = id.index;
         }
-        Some(value)
+        true
     }
 
+    #[inline]
     pub fn get(&self, id: SlotId) -> Option<&T> {
         let slot = self.slots.get(id.index as usize)?;
-        if slot.generation == id.generation { slot.value.as_ref() } else { None }
+        if slot.generation == id.generation.get() { Some(&slot.value) } else { None }
     }
 
+    #[inline]
     pub fn get_mut(&mut self, id: SlotId) -> Option<&mut T> {
         let slot = self.slots.get_mut(id.index as usize)?;
-        if slot.generation == id.generation { slot.value.as_mut() } else { None }
+        if slot.generation == id.generation.get() { Some(&mut slot.value) } else { None }
+    }
+
+    /// Two different ones, to change both.
+    #[inline]
+    pub fn get_two(&mut self, one: SlotId, other: SlotId) -> Option<(&mut T, &mut T)> {
+        let places = [one.index as usize, other.index as usize];
+        let [first, second] = self.slots.get_disjoint_mut(places).ok()?;
+        let live = first.generation == one.generation.get() && second.generation == other.generation.get();
+        live.then_some((&mut first.value, &mut second.value))
     }
 
     /// What is in a slot now, whatever its generation.
+    #[inline]
     pub fn at(&self, index: u32) -> Option<&T> {
-        self.slots.get(index as usize)?.value.as_ref()
+        self.slots.get(index as usize).filter(|slot| slot.is_used()).map(|slot| &slot.value)
     }
 
     /// What is in a slot now, to change.
+    #[inline]
     pub fn at_mut(&mut self, index: u32) -> Option<&mut T> {
-        self.slots.get_mut(index as usize)?.value.as_mut()
+        self.slots.get_mut(index as usize).filter(|slot| slot.is_used()).map(|slot| &mut slot.value)
     }
 
     /// The id of what is in a slot now.
+    #[inline]
     pub fn id_at(&self, index: u32) -> Option<SlotId> {
-        let slot = self.slots.get(index as usize)?;
-        slot.value.as_ref()?;
-        Some(SlotId { index, generation: slot.generation })
+        let slot = self.slots.get(index as usize).filter(|slot| slot.is_used())?;
+        Some(SlotId { index, generation: NonZeroU32::new(slot.generation)? })
+    }
+
+    /// What is in a slot now, with its id.
+    #[inline]
+    pub fn entry(&self, index: u32) -> Option<(SlotId, &T)> {
+        let slot = self.slots.get(index as usize).filter(|slot| slot.is_used())?;
+        Some((SlotId { index, generation: NonZeroU32::new(slot.generation)? }, &slot.value))
     }
 
     /// Slots ever used: indices below this may hold something.
@@ -118,10 +145,11 @@ mod tests {
         let mut arena = Arena::with_capacity(1);
         let old = arena.insert(1).expect("room");
         assert_eq!(arena.insert(2), None);
-        assert_eq!(arena.remove(old), Some(1));
+        assert!(arena.remove(old));
         let new = arena.insert(3).expect("room");
         assert_eq!(new.index, old.index);
         assert_eq!(arena.get(old), None);
+        assert!(!arena.remove(old));
         assert_eq!(arena.get(new), Some(&3));
     }
 }

@@ -1,35 +1,46 @@
 //! From a call number to its function: registers are decoded once, here, and every call has the same signature.
 
-use flob_abi::{Call, ExceptionCode, FlobKind, Misuse, Protection, Status, ipc, space_flag};
+use flob_abi::{Call, ExceptionCode, FlobKind, Misuse, Protection, Status, ipc};
 
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::outcome::{Args, Done, Outcome, Trap, status};
+use crate::outcome::{Args, Done, Outcome, Trap};
 use crate::record::ThreadId;
 
 impl<M: Machine> Kernel<M> {
     /// The current thread executed `syscall`.
+    #[inline]
     pub(crate) fn call(&mut self, thread: ThreadId) {
-        let reflects = self
-            .space_of(thread)
-            .and_then(|space| self.space(space))
-            .is_some_and(|space| space.flags & space_flag::REFLECT_CALLS != 0);
-        if reflects {
-            return self.raise(thread, ExceptionCode::ReflectedCall, 0, 0, Protection::NONE);
-        }
-        let registers = &self.thread(thread).context.registers;
+        let Some(record) = self.threads.get_mut(thread.0) else { return };
+        let registers = &mut record.context.registers;
         let number = registers.rax;
-        let args = Args { rdi: registers.rdi, rsi: registers.rsi, rdx: registers.rdx, r10: registers.r10 };
-        let outcome = match (number & ipc::IPC != 0, Call::from_number(number)) {
-            (true, _) => self.ipc_call(thread),
-            (false, Some(call)) => self.perform(call, thread, args),
-            (false, None) => Trap::misuse(Misuse::UnknownCall, number),
-        };
-        self.conclude(thread, outcome);
+        // The one call that needs nothing: neither arguments nor a space nor memory.
+        if number == Call::Null as u64 && !self.current_reflects {
+            if crate::wait::step_over(registers, Status::Success) {
+                self.raise_step(thread);
+            }
+            return;
+        }
+        self.call_with_arguments(thread, number);
     }
 
-    /// What becomes of the thread after its call.
+    #[inline(never)]
+    fn call_with_arguments(&mut self, thread: ThreadId, number: u64) {
+        if self.current_reflects {
+            return self.raise(thread, ExceptionCode::ReflectedCall, 0, 0, Protection::NONE);
+        }
+        let outcome =
+            if number & ipc::IPC != 0 { self.ipc_call(thread) } else { self.perform(number, thread) };
+        match outcome {
+            Ok(Done::Status(status)) => self.complete_current(thread, status),
+            other => self.conclude(thread, other),
+        }
+    }
+
+    /// What becomes of a thread whose call is not over.
+    #[inline(never)]
     fn conclude(&mut self, thread: ThreadId, outcome: Outcome) {
+        self.reconsider = true;
         match outcome {
             Ok(Done::Status(status)) => self.complete(thread, status),
             Ok(Done::Wait(on)) => self.wait(thread, on),
@@ -48,57 +59,85 @@ impl<M: Machine> Kernel<M> {
         self.page_fault(thread, address, access);
     }
 
-    fn perform(&mut self, call: Call, thread: ThreadId, args: Args) -> Outcome {
-        let number = call as u32;
-        if let Some(kind) = FlobKind::from_number(number >> 4) {
-            match number & 0xf {
-                0 => return self.create(thread, args, kind),
-                1 => return self.destroy(thread, args, kind),
-                2 => return self.move_flob(thread, args, kind),
-                3 if kind != FlobKind::Reference => return self.make_reference(thread, args, kind),
-                4 if kind != FlobKind::Reference => return self.get_state(thread, args, kind),
-                5 if kind != FlobKind::Reference => return self.set_state(thread, args, kind),
-                _ => {}
-            }
-        }
-        match call {
-            Call::Null => status(Status::Success),
-            Call::TimerWait => self.timer_wait(thread, args),
-            Call::InterruptWait => self.interrupt_wait(thread, args),
-            Call::KernelLog => self.kernel_log(thread, args),
-            Call::MachineExit => self.machine_exit(thread, args),
-            Call::EpochBegin => self.epoch_begin(thread, args),
-            Call::ThreadSelf => self.thread_self(thread, args),
-            Call::ReturnFromException => self.thread_return_from_exception(thread, args),
-            Call::ThreadGetServer => self.thread_get_server(thread, args),
-            Call::ThreadSetServer => self.thread_set_server(thread, args),
-            Call::ThreadGetClient => self.thread_get_client(thread, args),
-            Call::ThreadSetClient => self.thread_set_client(thread, args),
-            Call::ThreadInterrupt => self.thread_interrupt(thread, args),
-            Call::ThreadEnableExceptions => self.thread_enable_exceptions(thread, args),
-            Call::ThreadDisableExceptions => self.thread_disable_exceptions(thread, args),
-            Call::ThreadGetHandlers => self.thread_get_handlers(thread, args),
-            Call::ThreadSetHandlers => self.thread_set_handlers(thread, args),
-            Call::ThreadGetSavedState => self.thread_get_saved_state(thread, args),
-            Call::ThreadSetSavedState => self.thread_set_saved_state(thread, args),
-            Call::RegionSearch => self.region_search(thread, args),
-            Call::RegionDirty => self.region_dirty(thread, args),
-            Call::RegionProtect => self.region_protect(thread, args),
-            Call::MappingProtect => self.mapping_protect(thread, args),
-            Call::MutexLock => self.mutex_lock(thread, args),
-            Call::MutexTryLock => self.mutex_trylock(thread, args),
-            Call::MutexUnlock => self.mutex_unlock(thread, args),
-            Call::ConditionWait => self.condition_wait(thread, args),
-            Call::ConditionSleep => self.condition_sleep(thread, args),
-            Call::ConditionSignal => self.condition_signal(thread, args),
-            Call::ConditionBroadcast => self.condition_broadcast(thread, args),
-            Call::ReferenceCopy => self.reference_copy(thread, args),
-            Call::ReferenceCompare => self.reference_compare(thread, args),
-            Call::ReferenceType => self.reference_type(thread, args),
-            Call::ReferenceHash => self.reference_hash(thread, args),
-            Call::ReferenceLocate => self.reference_locate(thread, args),
-            Call::ReferenceCheck => self.reference_check(thread, args),
-            _ => Trap::misuse(Misuse::UnknownCall, u64::from(number)),
+    /// Runs a call that is no IPC.
+    #[inline]
+    fn perform(&mut self, number: u64, thread: ThreadId) -> Outcome {
+        let registers = &self.thread(thread).context.registers;
+        let args = Args { rdi: registers.rdi, rsi: registers.rsi, rdx: registers.rdx, r10: registers.r10 };
+        match Call::from_number(number) {
+            Some(call) if is_common(number) => self.perform_common(call, thread, args),
+            Some(call) => Self::function(call)(self, thread, args),
+            None => Trap::misuse(Misuse::UnknownCall, number),
         }
     }
+
+    /// Runs a call that all kinds of flob share.
+    #[inline(never)]
+    fn perform_common(&mut self, call: Call, thread: ThreadId, args: Args) -> Outcome {
+        let number = call as u32;
+        let Some(kind) = FlobKind::from_number(number >> 4) else {
+            return Trap::misuse(Misuse::UnknownCall, u64::from(number));
+        };
+        match number & 0xf {
+            0 => self.create(thread, args, kind),
+            1 => self.destroy(thread, args, kind),
+            2 => self.move_flob(thread, args, kind),
+            3 => self.make_reference(thread, args, kind),
+            4 => self.get_state(thread, args, kind),
+            _ => self.set_state(thread, args, kind),
+        }
+    }
+
+    fn unknown_call(&mut self, thread: ThreadId, _: Args) -> Outcome {
+        Trap::misuse(Misuse::UnknownCall, self.thread(thread).context.registers.rax)
+    }
+
+    /// The function of a call that is no other kind's too.
+    #[inline]
+    fn function(call: Call) -> fn(&mut Self, ThreadId, Args) -> Outcome {
+        match call {
+            Call::TimerWait => Self::timer_wait,
+            Call::InterruptWait => Self::interrupt_wait,
+            Call::KernelLog => Self::kernel_log,
+            Call::MachineExit => Self::machine_exit,
+            Call::ThreadSelf => Self::thread_self,
+            Call::ReturnFromException => Self::thread_return_from_exception,
+            Call::ThreadGetServer => Self::thread_get_server,
+            Call::ThreadSetServer => Self::thread_set_server,
+            Call::ThreadGetClient => Self::thread_get_client,
+            Call::ThreadSetClient => Self::thread_set_client,
+            Call::ThreadInterrupt => Self::thread_interrupt,
+            Call::ThreadEnableExceptions => Self::thread_enable_exceptions,
+            Call::ThreadDisableExceptions => Self::thread_disable_exceptions,
+            Call::ThreadGetHandlers => Self::thread_get_handlers,
+            Call::ThreadSetHandlers => Self::thread_set_handlers,
+            Call::ThreadGetSavedState => Self::thread_get_saved_state,
+            Call::ThreadSetSavedState => Self::thread_set_saved_state,
+            Call::RegionSearch => Self::region_search,
+            Call::RegionProtect => Self::region_protect,
+            Call::MappingProtect => Self::mapping_protect,
+            Call::MutexLock => Self::mutex_lock,
+            Call::MutexTryLock => Self::mutex_trylock,
+            Call::MutexUnlock => Self::mutex_unlock,
+            Call::ConditionWait => Self::condition_wait,
+            Call::ConditionSleep => Self::condition_sleep,
+            Call::ConditionSignal => Self::condition_signal,
+            Call::ConditionBroadcast => Self::condition_broadcast,
+            Call::ReferenceCopy => Self::reference_copy,
+            Call::ReferenceCompare => Self::reference_compare,
+            Call::ReferenceType => Self::reference_type,
+            Call::ReferenceHash => Self::reference_hash,
+            Call::ReferenceLocate => Self::reference_locate,
+            Call::ReferenceCheck => Self::reference_check,
+            Call::EpochBegin => Self::epoch_begin,
+            Call::RegionDirty => Self::region_dirty,
+            _ => Self::unknown_call,
+        }
+    }
+}
+
+/// Whether this is one of the calls that all kinds of flob share, but for references, which have but three of them.
+const fn is_common(number: u64) -> bool {
+    let (kind, call) = (number >> 4, number & 0xf);
+    kind != 0 && call < if kind == FlobKind::Reference as u64 { 3 } else { 6 }
 }

@@ -49,6 +49,7 @@ impl<M: Machine> Kernel<M> {
         address: u64,
         access: Protection,
     ) {
+        self.reconsider = true;
         self.leave_queue(thread);
         let record = self.thread_mut(thread);
         record.waiting_for = None;

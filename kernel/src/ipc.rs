@@ -6,7 +6,7 @@ use flob_abi::{Misuse, Status, ipc, thread_flag};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::outcome::{Done, Outcome, Trap};
-use crate::record::{FlobId, ThreadId};
+use crate::record::{FlobId, Thread, ThreadId};
 use crate::transfer::Moved;
 use crate::wait::next_step;
 
@@ -31,6 +31,35 @@ impl Side {
     }
 }
 
+/// The other end of a connection, as one end sees it.
+struct OtherEnd {
+    peer: ThreadId,
+    /// Whether this end is the sender. The direction is stored at the client end only.
+    sends: bool,
+    /// The step in which the other end waits for this one; 0 if it does not.
+    waits_in: u64,
+}
+
+impl Thread {
+    /// The link to the other end.
+    #[inline]
+    pub fn peer(&self, side: Side) -> Option<FlobId> {
+        match side {
+            Side::Client => self.client_peer,
+            Side::Server => self.server_peer,
+        }
+    }
+
+    /// The link to the other end, to change.
+    #[inline]
+    pub fn peer_mut(&mut self, side: Side) -> &mut Option<FlobId> {
+        match side {
+            Side::Client => &mut self.client_peer,
+            Side::Server => &mut self.server_peer,
+        }
+    }
+}
+
 /// How a step went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StepDone {
@@ -48,13 +77,17 @@ pub(crate) enum StepDone {
 
 impl<M: Machine> Kernel<M> {
     /// An IPC call.
+    #[inline(never)]
     pub(crate) fn ipc_call(&mut self, thread: ThreadId) -> Outcome {
         let call = self.thread(thread).context.registers.rax;
         if !ipc::is_valid(call) {
             return Trap::misuse(Misuse::UnknownCall, call);
         }
         let side = Side::of_call(call);
-        while let Some(step) = next_step(self.thread(thread).context.registers.rax) {
+        loop {
+            let Some(step) = next_step(self.thread(thread).context.registers.rax) else {
+                return Ok(Done::Status(Status::Success));
+            };
             let done = match step {
                 ipc::REPLY => self.step_reply(thread),
                 ipc::CONNECT => self.step_connect(thread),
@@ -75,37 +108,61 @@ impl<M: Machine> Kernel<M> {
                 StepDone::Retry => {}
             }
         }
-        Ok(Done::Status(Status::Success))
     }
 
     /// The link to the other end.
     pub(crate) fn peer_link(&mut self, thread: ThreadId, side: Side) -> &mut Option<FlobId> {
-        let record = self.thread_mut(thread);
-        match side {
-            Side::Client => &mut record.client_peer,
-            Side::Server => &mut record.server_peer,
-        }
+        self.thread_mut(thread).peer_mut(side)
     }
 
     /// The thread at the other end, whether it names this one or not.
     fn named_peer(&self, thread: ThreadId, side: Side) -> Option<ThreadId> {
-        let record = self.thread(thread);
-        self.live_thread(match side {
-            Side::Client => record.client_peer,
-            Side::Server => record.server_peer,
-        })
+        self.live_thread(self.thread(thread).peer(side))
     }
 
     /// The other end of a connection that lives: both ends name each other.
+    #[inline]
     pub(crate) fn peer(&self, thread: ThreadId, side: Side) -> Option<ThreadId> {
-        let peer = self.named_peer(thread, side)?;
-        (self.named_peer(peer, side.other()) == Some(thread)).then_some(peer)
+        let peer = self.thread(thread).peer(side)?.as_thread()?;
+        let record = self.threads.get(peer.0)?;
+        (record.peer(side.other()) == Some(thread.into())).then_some(peer)
     }
 
-    /// Whether this end is the sender. The direction is stored at the client end only.
-    fn sends(&self, thread: ThreadId, peer: ThreadId, side: Side) -> bool {
-        let client = if side == Side::Client { thread } else { peer };
-        (self.thread(client).flags & thread_flag::CLIENT_SENDS != 0) == (side == Side::Client)
+    /// The other end, which way the connection goes, and in which of its steps the other end waits for this one; or how the
+    /// step ends without another end. A server that lives but does not name its client has parked the connection: the client
+    /// waits for it. A client that does not name its server has left, unless it has parked ends.
+    #[inline(always)]
+    fn other_end(&self, thread: ThreadId, side: Side) -> Result<OtherEnd, StepDone> {
+        let own = self.thread(thread);
+        let found = own.peer(side).and_then(FlobId::as_thread);
+        let found = found.and_then(|peer| Some((peer, self.threads.get(peer.0)?)));
+        let Some((peer, record)) = found.filter(|(_, other)| other.peer(side.other()) == Some(thread.into()))
+        else {
+            return Err(self.no_other_end(thread, side));
+        };
+        let client = if side == Side::Client { own } else { record };
+        let client_sends = client.flags & thread_flag::CLIENT_SENDS != 0;
+        let call = record.context.registers.rax;
+        let waits = record.waiting_for == Some(thread.into())
+            && !record.has_exception()
+            && Side::of_call(call) == side.other();
+        let waits_in = if waits { next_step(call).unwrap_or(0) } else { 0 };
+        Ok(OtherEnd { peer, sends: client_sends == (side == Side::Client), waits_in })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn no_other_end(&self, thread: ThreadId, side: Side) -> StepDone {
+        match self.named_peer(thread, side) {
+            Some(peer)
+                if peer != thread && (side == Side::Client || self.thread(peer).parked_client_ends > 0) =>
+            {
+                StepDone::Wait(peer.into())
+            }
+            _ => {
+                StepDone::Finish(self.disconnect_status(thread, side).unwrap_or(Status::ReceiveDisconnected))
+            }
+        }
     }
 
     /// A step against the direction. The client's is its own mistake. The server's may be the client's doing, who can
@@ -124,16 +181,6 @@ impl<M: Machine> Kernel<M> {
         self.thread_mut(client).flags ^= thread_flag::CLIENT_SENDS;
     }
 
-    /// Whether a thread waits for another in this step of the given end.
-    pub(crate) fn waits_in(&self, thread: ThreadId, side: Side, on: ThreadId, step: u64) -> bool {
-        let record = self.thread(thread);
-        let call = record.context.registers.rax;
-        record.waiting_for == Some(on.into())
-            && !record.has_exception()
-            && Side::of_call(call) == side
-            && next_step(call) == Some(step)
-    }
-
     /// What a step ends with when the connection is gone.
     pub(crate) fn disconnect_status(&self, thread: ThreadId, side: Side) -> Option<Status> {
         let call = self.thread(thread).context.registers.rax;
@@ -149,25 +196,8 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// The live peer; or how the step ends without one. A server that lives but does not name its client has parked the
-    /// connection: the client waits for it. A client that does not name its server has left, unless it has parked ends.
-    fn peer_or(&self, thread: ThreadId, side: Side) -> Result<ThreadId, StepDone> {
-        if let Some(peer) = self.peer(thread, side) {
-            return Ok(peer);
-        }
-        match self.named_peer(thread, side) {
-            Some(peer)
-                if peer != thread && (side == Side::Client || self.thread(peer).parked_client_ends > 0) =>
-            {
-                Err(StepDone::Wait(peer.into()))
-            }
-            _ => Err(StepDone::Finish(
-                self.disconnect_status(thread, side).unwrap_or(Status::ReceiveDisconnected),
-            )),
-        }
-    }
-
     /// A blocked peer's step is done: it waits in its next step, or is done, or must go on by itself.
+    #[inline]
     pub(crate) fn peer_step_done(&mut self, peer: ThreadId, step: u64) {
         let registers = &mut self.thread_mut(peer).context.registers;
         registers.rax &= !step;
@@ -179,19 +209,21 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// ACKNOWLEDGE: the receiver becomes the sender once the peer says over.
+    #[inline(always)]
     fn step_acknowledge(&mut self, thread: ThreadId, side: Side) -> Result<StepDone, Trap> {
-        let peer = match self.peer_or(thread, side) {
-            Ok(peer) => peer,
+        let OtherEnd { peer, sends, waits_in } = match self.other_end(thread, side) {
+            Ok(other) => other,
             Err(end) => return Ok(end),
         };
-        if self.sends(thread, peer, side) {
+        if sends {
             return self.wrong_direction(thread, side, Misuse::NotReceiver);
         }
-        if self.waits_in(peer, side.other(), thread, ipc::SEND) {
+        if waits_in == ipc::SEND {
             self.drop_message(peer);
             self.peer_step_done(peer, ipc::SEND);
+            return Ok(StepDone::Retry);
         }
-        if !self.waits_in(peer, side.other(), thread, ipc::OVER) {
+        if waits_in != ipc::OVER {
             return Ok(StepDone::Wait(peer.into()));
         }
         self.turn(thread, peer, side);
@@ -200,19 +232,20 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// SEND: until the peer has taken everything.
+    #[inline(always)]
     fn step_send(&mut self, thread: ThreadId, side: Side) -> Result<StepDone, Trap> {
-        let peer = match self.peer_or(thread, side) {
-            Ok(peer) => peer,
+        let OtherEnd { peer, sends, waits_in } = match self.other_end(thread, side) {
+            Ok(other) => other,
             Err(end) => return Ok(end),
         };
-        if !self.sends(thread, peer, side) {
+        if !sends {
             return self.wrong_direction(thread, side, Misuse::NotSender);
         }
-        if self.waits_in(peer, side.other(), thread, ipc::ACKNOWLEDGE) {
+        if waits_in == ipc::ACKNOWLEDGE {
             self.drop_message(thread);
             return Ok(StepDone::Next);
         }
-        if self.waits_in(peer, side.other(), thread, ipc::RECEIVE) {
+        if waits_in == ipc::RECEIVE {
             return match self.transfer(thread, peer, thread)? {
                 Moved::All => Ok(StepDone::Next),
                 Moved::Some => Ok(StepDone::Again),
@@ -228,18 +261,19 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// OVER: the sender becomes the receiver once the peer acknowledges. A peer that receives has the whole message now.
+    #[inline(always)]
     fn step_over(&mut self, thread: ThreadId, side: Side) -> Result<StepDone, Trap> {
-        let peer = match self.peer_or(thread, side) {
-            Ok(peer) => peer,
+        let OtherEnd { peer, sends, waits_in } = match self.other_end(thread, side) {
+            Ok(other) => other,
             Err(end) => return Ok(end),
         };
-        if !self.sends(thread, peer, side) {
+        if !sends {
             return self.wrong_direction(thread, side, Misuse::NotSender);
         }
-        if self.waits_in(peer, side.other(), thread, ipc::RECEIVE) {
+        if waits_in == ipc::RECEIVE {
             self.complete(peer, Status::Success);
         }
-        if !self.waits_in(peer, side.other(), thread, ipc::ACKNOWLEDGE) {
+        if waits_in != ipc::ACKNOWLEDGE {
             return Ok(StepDone::Wait(peer.into()));
         }
         self.turn(thread, peer, side);
@@ -248,15 +282,16 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// RECEIVE: until the peer says over, the room is full or the connection ends.
+    #[inline(always)]
     fn step_receive(&mut self, thread: ThreadId, side: Side) -> Result<StepDone, Trap> {
-        let peer = match self.peer_or(thread, side) {
-            Ok(peer) => peer,
+        let OtherEnd { peer, sends, waits_in } = match self.other_end(thread, side) {
+            Ok(other) => other,
             Err(end) => return Ok(end),
         };
-        if self.sends(thread, peer, side) {
+        if sends {
             return self.wrong_direction(thread, side, Misuse::NotReceiver);
         }
-        if self.waits_in(peer, side.other(), thread, ipc::SEND) {
+        if waits_in == ipc::SEND {
             return match self.transfer(peer, thread, thread)? {
                 Moved::All => {
                     self.peer_step_done(peer, ipc::SEND);
@@ -267,7 +302,7 @@ impl<M: Machine> Kernel<M> {
                 Moved::PeerFault => Ok(StepDone::Wait(peer.into())),
             };
         }
-        if self.waits_in(peer, side.other(), thread, ipc::OVER) {
+        if waits_in == ipc::OVER {
             return Ok(StepDone::Finish(Status::Success));
         }
         Ok(StepDone::Wait(peer.into()))

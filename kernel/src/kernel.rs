@@ -30,6 +30,11 @@ pub struct Kernel<M> {
     /// Frames that the first space sees.
     pub(crate) window: core::ops::Range<u32>,
     pub(crate) current: Option<ThreadId>,
+    /// Whether the current thread may have to make room, or what it runs with may have changed: see [`Kernel::goes_on`].
+    pub(crate) reconsider: bool,
+    /// The space of the current thread, as it was when it was chosen, and whether it has its calls reflected.
+    pub(crate) current_space: Option<FlobId>,
+    pub(crate) current_reflects: bool,
     pub(crate) ready: Ready,
     pub(crate) timers: List,
     pub(crate) lines: [List; LINES],
@@ -65,6 +70,9 @@ impl<M: Machine> Kernel<M> {
             root: None,
             window: window.start.0..window.end.0,
             current: None,
+            reconsider: true,
+            current_space: None,
+            current_reflects: false,
             ready: Ready::EMPTY,
             timers: List::EMPTY,
             lines: [List::EMPTY; LINES],
@@ -81,50 +89,86 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Something happened, in the current thread or outside.
+    #[inline]
     pub fn event(&mut self, event: Event) {
-        match event {
-            Event::Interrupt { line } => self.interrupt(line),
-            Event::Tick => self.tick(),
-            Event::Call | Event::Fault { .. } | Event::Trap { .. } => {
-                let Some(thread) = self.current else { return };
-                match event {
-                    Event::Call => self.call(thread),
-                    Event::Fault { address, access } => self.page_fault(thread, address, access),
-                    Event::Trap { code, detail } => self.raise(thread, code, detail, 0, Protection::NONE),
-                    _ => (),
-                }
+        if event == Event::Call {
+            if let Some(thread) = self.current {
+                self.call(thread);
             }
+        } else {
+            self.other_event(event);
         }
     }
 
+    #[inline(never)]
+    fn other_event(&mut self, event: Event) {
+        match (event, self.current) {
+            (Event::Interrupt { line }, _) => self.interrupt(line),
+            (Event::Tick, _) => self.tick(),
+            (Event::Fault { address, access }, Some(thread)) => self.page_fault(thread, address, access),
+            (Event::Trap { code, detail }, Some(thread)) => {
+                self.raise(thread, code, detail, 0, Protection::NONE);
+            }
+            (Event::Call | Event::Fault { .. } | Event::Trap { .. }, _) => {}
+        }
+    }
+
+    /// Whether nothing has happened since [`Kernel::current`] that could change its answer: the same thread goes on, with
+    /// the same translations and grants.
+    #[inline]
+    pub fn goes_on(&self) -> bool {
+        !self.reconsider
+    }
+
     /// Whom to run now: its context, its translations and what it may do with devices. `None`: wait for an interrupt.
+    #[inline(always)]
     pub fn current(&mut self) -> Option<(&mut Context, SpaceKey, Grants)> {
+        let before = if self.goes_on() { self.current } else { None };
         let thread = self.choose()?;
+        debug_assert!(before.is_none_or(|before| before == thread), "a change of who runs was not noticed");
+        self.reconsider = false;
         let space = self.threads.get(thread.0)?.space?;
-        let grants = self.space(space)?.grants();
+        let record = self.space(space)?;
+        let grants = record.grants();
+        let reflects = record.flags & flob_abi::space_flag::REFLECT_CALLS != 0;
+        debug_assert!(
+            before.is_none() || (self.current_space, self.current_reflects) == (Some(space), reflects),
+            "a change of what the current thread runs with was not noticed"
+        );
+        (self.current_space, self.current_reflects) = (Some(space), reflects);
         let key = SpaceKey(space.0.index);
         let thread = self.threads.get_mut(thread.0)?;
         self.machine.check_context(&thread.context);
         Some((&mut thread.context, key, grants))
     }
 
+    /// Two different threads that exist, to change both.
+    #[inline]
+    pub(crate) fn two_threads(
+        &mut self,
+        one: ThreadId,
+        other: ThreadId,
+    ) -> Option<(&mut Thread, &mut Thread)> {
+        self.threads.get_two(one.0, other.0)
+    }
+
     /// A thread. A stale id reads as one that was never set.
+    #[inline]
     pub(crate) fn thread(&self, id: ThreadId) -> &Thread {
         self.threads.get(id.0).unwrap_or(&self.void)
     }
 
     /// A thread, to change. Changes through a stale id are lost.
+    #[inline]
     pub(crate) fn thread_mut(&mut self, id: ThreadId) -> &mut Thread {
         match self.threads.get_mut(id.0) {
             Some(thread) => thread,
-            None => {
-                self.void = Thread::new(Place { frame: Frame(0), offset: 0 }, 0);
-                &mut self.void
-            }
+            None => nobody(&mut self.void),
         }
     }
 
     /// Whether a flob still exists.
+    #[inline]
     pub(crate) fn exists(&self, id: FlobId) -> bool {
         match id.as_thread() {
             Some(thread) => self.threads.get(thread.0).is_some(),
@@ -133,35 +177,48 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A link, or `None` if what it named is gone.
+    #[inline]
     pub(crate) fn live(&self, link: Option<FlobId>) -> Option<FlobId> {
         link.filter(|id| self.exists(*id))
     }
 
     /// A link to a thread, or `None` if it is gone or no thread.
+    #[inline]
     pub(crate) fn live_thread(&self, link: Option<FlobId>) -> Option<ThreadId> {
         self.live(link)?.as_thread()
     }
 
     /// The space that a thread runs in.
+    #[inline]
     pub(crate) fn space_of(&self, thread: ThreadId) -> Option<FlobId> {
         self.live(self.thread(thread).space)
     }
 
     /// What a call needs to be about memory: its thread's space.
+    #[inline]
     pub(crate) fn own_space(&self, thread: ThreadId) -> Result<FlobId, Trap> {
-        self.space_of(thread).ok_or(Trap::NoSpace)
+        let known = if self.current == Some(thread) { self.current_space } else { None };
+        known.or_else(|| self.space_of(thread)).ok_or(Trap::NoSpace)
     }
 
     /// Forgets everything derived from flob state and builds it again. Law 3: nobody can tell.
     pub fn forget_derived(&mut self) {
+        self.reconsider = true;
         self.machine.forget_all();
         self.rebuild_lists();
         self.rebuild_queues();
     }
 }
 
+#[cold]
+fn nobody(void: &mut Thread) -> &mut Thread {
+    *void = Thread::new(Place { frame: Frame(0), offset: 0 }, 0);
+    void
+}
+
 impl Space {
     /// What the exit stub must know.
+    #[inline(always)]
     fn grants(&self) -> Grants {
         Grants {
             ports: self.ports.map(|range| (range.first, range.count)),
@@ -174,6 +231,7 @@ macro_rules! bodies {
     ($($name:ident, $name_mut:ident, $variant:ident;)*) => {
         impl<M: Machine> Kernel<M> {
             $(
+                #[inline]
                 pub(crate) fn $name(&self, id: FlobId) -> Option<&crate::record::$variant> {
                     match &self.objects.get(id.0)?.body {
                         Body::$variant(body) => Some(body),
@@ -182,6 +240,7 @@ macro_rules! bodies {
                 }
 
                 #[allow(dead_code, reason = "made for every kind alike")]
+                #[inline]
                 pub(crate) fn $name_mut(&mut self, id: FlobId) -> Option<&mut crate::record::$variant> {
                     match &mut self.objects.get_mut(id.0)?.body {
                         Body::$variant(body) => Some(body),

@@ -31,54 +31,62 @@ impl Node {
     pub const ALONE: Self = Self { next: NONE, prev: NONE };
 }
 
-/// Which node of an item a list runs through.
-pub(crate) type NodeOf<T> = fn(&mut T) -> Option<&mut Node>;
-
 impl<T> Arena<T> {
-    fn node(&mut self, index: u32, node: NodeOf<T>) -> Option<&mut Node> {
-        node(self.at_mut(index)?)
-    }
-
-    /// The item behind this one.
-    pub fn next(&mut self, index: u32, node: NodeOf<T>) -> u32 {
-        self.node(index, node).map_or(NONE, |links| links.next)
+    /// The item behind this one. `node` says which node of an item the list runs through, here and below.
+    #[inline]
+    pub fn next(&mut self, index: u32, node: impl Fn(&mut T) -> Option<&mut Node>) -> u32 {
+        self.at_mut(index).and_then(node).map_or(NONE, |links| links.next)
     }
 
     /// The item before this one.
-    pub fn prev(&mut self, index: u32, node: NodeOf<T>) -> u32 {
-        self.node(index, node).map_or(NONE, |links| links.prev)
+    #[inline]
+    pub fn prev(&mut self, index: u32, node: impl Fn(&mut T) -> Option<&mut Node>) -> u32 {
+        self.at_mut(index).and_then(node).map_or(NONE, |links| links.prev)
     }
 
     /// Inserts an item behind another, or at the front (`NONE`).
-    pub fn insert_behind(&mut self, list: &mut List, before: u32, index: u32, node: NodeOf<T>) {
-        let after = if before == NONE { list.head } else { self.next(before, node) };
-        if let Some(links) = self.node(index, node) {
-            *links = Node { next: after, prev: before };
-        }
-        match self.node(before, node) {
-            Some(links) => links.next = index,
-            None => list.head = index,
-        }
-        match self.node(after, node) {
+    #[inline]
+    pub fn insert_behind(
+        &mut self,
+        list: &mut List,
+        before: u32,
+        index: u32,
+        node: impl Fn(&mut T) -> Option<&mut Node> + Copy,
+    ) {
+        let after = match self.at_mut(before).and_then(node) {
+            Some(links) => core::mem::replace(&mut links.next, index),
+            None => core::mem::replace(&mut list.head, index),
+        };
+        match self.at_mut(after).and_then(node) {
             Some(links) => links.prev = index,
             None => list.tail = index,
+        }
+        if let Some(links) = self.at_mut(index).and_then(node) {
+            *links = Node { next: after, prev: before };
         }
     }
 
     /// Appends an item.
-    pub fn push_back(&mut self, list: &mut List, index: u32, node: NodeOf<T>) {
+    #[inline]
+    pub fn push_back(
+        &mut self,
+        list: &mut List,
+        index: u32,
+        node: impl Fn(&mut T) -> Option<&mut Node> + Copy,
+    ) {
         self.insert_behind(list, list.tail, index, node);
     }
 
     /// Takes an item out of the list it is in.
-    pub fn unlink(&mut self, list: &mut List, index: u32, node: NodeOf<T>) {
-        let Some(links) = self.node(index, node) else { return };
+    #[inline]
+    pub fn unlink(&mut self, list: &mut List, index: u32, node: impl Fn(&mut T) -> Option<&mut Node> + Copy) {
+        let Some(links) = self.at_mut(index).and_then(node) else { return };
         let Node { next, prev } = core::mem::replace(links, Node::ALONE);
-        match self.node(prev, node) {
+        match self.at_mut(prev).and_then(node) {
             Some(links) => links.next = next,
             None => list.head = next,
         }
-        match self.node(next, node) {
+        match self.at_mut(next).and_then(node) {
             Some(links) => links.prev = prev,
             None => list.tail = prev,
         }

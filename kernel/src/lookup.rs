@@ -93,6 +93,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The place that a user address means for a flob of this kind.
+    #[inline(always)]
     pub(crate) fn place_at(
         &mut self,
         space: FlobId,
@@ -108,6 +109,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The flob of this kind at a user address.
+    #[inline(always)]
     pub(crate) fn find(
         &mut self,
         space: FlobId,
@@ -116,16 +118,38 @@ impl<M: Machine> Kernel<M> {
         access: Protection,
     ) -> Result<FlobId, Trap> {
         let place = self.place_at(space, address, kind, access)?;
-        let Some(id) = self.flob_at(place.frame, usize::from(place.offset) / GRANULE as usize) else {
-            return Trap::misuse(Misuse::NoFlob, address);
-        };
-        if self.kind_of(id) != Some(kind) {
-            return Trap::misuse(Misuse::WrongKind, address);
+        match self.flob_at_place(place, kind) {
+            Some(id) => Ok(id),
+            None => self.no_such_flob(place, address),
         }
-        Ok(id)
+    }
+
+    /// The flob of this kind that starts at a place. Whatever is no thread fills a granule, and so starts in it.
+    #[inline(always)]
+    fn flob_at_place(&self, place: Place, kind: FlobKind) -> Option<FlobId> {
+        let granule = place.frame.0 as usize * GRANULES + usize::from(place.offset) / GRANULE as usize;
+        let entry = *self.granules.get(granule)?;
+        let index = (entry & !THREAD_ENTRY).wrapping_sub(1);
+        if kind == FlobKind::Thread {
+            let id = self.threads.id_at(index).filter(|_| entry & THREAD_ENTRY != 0)?;
+            return Some(ThreadId(id).into());
+        }
+        if entry & THREAD_ENTRY != 0 {
+            return None;
+        }
+        let (id, object) = self.objects.entry(index)?;
+        (object.body.kind() == kind).then_some(FlobId(id))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn no_such_flob(&self, place: Place, address: u64) -> Result<FlobId, Trap> {
+        let some = self.flob_at(place.frame, usize::from(place.offset) / GRANULE as usize);
+        Trap::misuse(if some.is_some() { Misuse::WrongKind } else { Misuse::NoFlob }, address)
     }
 
     /// The target of the reference flob at a user address; `None` if it is null.
+    #[inline]
     pub(crate) fn find_target(&mut self, space: FlobId, address: u64) -> Result<Option<FlobId>, Trap> {
         let id = self.find(space, address, FlobKind::Reference, Protection::READ)?;
         Ok(self.live(self.reference(id).and_then(|reference| reference.target)))

@@ -26,6 +26,7 @@ impl From<ThreadId> for FlobId {
 
 impl FlobId {
     /// The thread it names, if it names one.
+    #[inline]
     pub fn as_thread(self) -> Option<ThreadId> {
         let index = self.0.index & !THREAD_BIT;
         (index != self.0.index).then_some(ThreadId(SlotId { index, generation: self.0.generation }))
@@ -74,6 +75,7 @@ pub(crate) enum Body {
 }
 
 impl Body {
+    #[inline]
     pub fn kind(&self) -> FlobKind {
         match self {
             Self::Space(_) => FlobKind::Space,

@@ -18,6 +18,7 @@ use crate::wait::next_step;
 
 impl<M: Machine> Kernel<M> {
     /// ONE_WAY and CALL: put the request at the port. A call that runs again puts its request again.
+    #[inline(never)]
     pub(crate) fn step_request(&mut self, client: ThreadId) -> Result<StepDone, Trap> {
         self.thread_mut(client).idempotent_server = None;
         let Some(port) = self.destination(client)? else {
@@ -28,6 +29,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The port that a client's call is for.
+    #[inline]
     pub(crate) fn destination(&mut self, client: ThreadId) -> Result<Option<FlobId>, Trap> {
         let space = self.own_space(client)?;
         let reference = self.thread(client).context.registers.rdi;
@@ -48,6 +50,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The server takes a request that needs no connection.
+    #[inline(never)]
     pub(crate) fn deliver(
         &mut self,
         server: ThreadId,
@@ -108,10 +111,16 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A request that is not going to be answered is put again by its client.
+    #[inline]
     pub(crate) fn drop_idempotent_client(&mut self, server: ThreadId) {
-        let client = self.thread(server).idempotent_client;
-        self.thread_mut(server).idempotent_client = None;
-        let Some(client) = self.live_thread(client) else { return };
+        if let Some(client) = self.thread_mut(server).idempotent_client.take() {
+            self.drop_request(client, server);
+        }
+    }
+
+    #[inline(never)]
+    fn drop_request(&mut self, client: FlobId, server: ThreadId) {
+        let Some(client) = self.live_thread(Some(client)) else { return };
         if self.thread(client).idempotent_server == Some(server.into()) {
             self.ask_again(client, server);
         }
@@ -142,6 +151,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// REPLY: answers the idempotent request at hand, if there still is one.
+    #[inline(never)]
     pub(crate) fn step_reply(&mut self, server: ThreadId) -> Result<StepDone, Trap> {
         let client = self.live_thread(self.thread(server).idempotent_client);
         let client = client.filter(|client| self.thread(*client).idempotent_server == Some(server.into()));
@@ -192,6 +202,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A blocked thread's buffer is not there, or no buffer: it takes the exception itself.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn peer_trap(&mut self, peer: ThreadId, trap: Trap) {
         match trap {
             Trap::Fault { address, access } => self.raise(peer, ExceptionCode::PageFault, 0, address, access),

@@ -41,31 +41,41 @@ impl<M: Machine> Kernel<M> {
         thread.priority.min(ceiling).min(MAX_PRIORITY) as u8
     }
 
+    /// The priority of a thread if nothing keeps it from running and it is in such a queue.
+    #[inline(always)]
+    fn runs_at(&self, id: ThreadId, fits: impl Fn(Queue) -> bool) -> Option<u8> {
+        let thread = self.threads.get(id.0)?;
+        if thread.is_stopped() || thread.has_exception() || !fits(thread.queue) {
+            return None;
+        }
+        let space = self.space(thread.space?)?;
+        Some(thread.priority.min(space.ceiling).min(MAX_PRIORITY) as u8)
+    }
+
     /// Whether nothing keeps the thread from running. (Being in the ready queue does not.)
+    #[cfg(test)]
     pub(crate) fn is_runnable(&self, id: ThreadId) -> bool {
-        let Some(thread) = self.threads.get(id.0) else { return false };
-        !thread.is_stopped()
-            && !thread.has_exception()
-            && matches!(thread.queue, Queue::None | Queue::Ready(_))
-            && self.space_of(id).is_some()
+        self.runs_at(id, |queue| matches!(queue, Queue::None | Queue::Ready(_))).is_some()
     }
 
     /// Puts a thread that can run behind the others of its priority.
+    #[inline]
     pub(crate) fn make_ready(&mut self, thread: ThreadId) {
-        if self.current != Some(thread)
-            && self.thread(thread).queue == Queue::None
-            && self.is_runnable(thread)
-        {
-            self.enqueue_ready(thread, false);
+        if self.current == Some(thread) {
+            return;
+        }
+        if let Some(priority) = self.runs_at(thread, |queue| queue == Queue::None) {
+            self.enqueue_ready(thread, priority, false);
         }
     }
 
-    fn enqueue_ready(&mut self, thread: ThreadId, first: bool) {
-        let priority = self.priority(thread);
+    #[inline]
+    fn enqueue_ready(&mut self, thread: ThreadId, priority: u8, first: bool) {
         let Some(list) = self.ready.lists.get_mut(usize::from(priority)) else { return };
         let behind = if first { NONE } else { list.tail };
         self.threads.insert_behind(list, behind, thread.0.index, queue_node);
         self.ready.occupied |= 1 << priority;
+        self.reconsider = true;
         let record = self.thread_mut(thread);
         record.queue = Queue::Ready(priority);
         if !first {
@@ -73,6 +83,7 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    #[inline]
     pub(crate) fn dequeue_ready(&mut self, thread: ThreadId, priority: u8) {
         let Some(list) = self.ready.lists.get_mut(usize::from(priority)) else { return };
         self.threads.unlink(list, thread.0.index, queue_node);
@@ -83,14 +94,16 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The thread to run: the current one unless it cannot go on or a higher one is ready.
+    #[inline(always)]
     pub(crate) fn choose(&mut self) -> Option<ThreadId> {
         if let Some(current) = self.current {
-            let own = self.priority(current);
-            if !self.is_runnable(current) {
-                self.current = None;
-            } else if self.ready.highest().is_some_and(|other| other > own) {
-                self.current = None;
-                self.enqueue_ready(current, true);
+            match self.runs_at(current, |queue| queue == Queue::None) {
+                None => self.current = None,
+                Some(own) if self.ready.highest().is_some_and(|other| other > own) => {
+                    self.current = None;
+                    self.enqueue_ready(current, own, true);
+                }
+                Some(_) => {}
             }
         }
         while self.current.is_none() {
@@ -98,17 +111,13 @@ impl<M: Machine> Kernel<M> {
             let head = self.ready.lists.get(usize::from(priority))?.head;
             let next = ThreadId(self.threads.id_at(head)?);
             self.dequeue_ready(next, priority);
-            if !self.is_runnable(next) {
+            match self.runs_at(next, |_| true) {
                 // Its space is gone: what it was woken for is for somebody else.
-                self.pass_on(self.thread(next).waiting_for);
-                continue;
+                None => self.pass_on(self.thread(next).waiting_for),
+                // The ceiling may have been lowered while it was in the queue.
+                Some(own) if own < priority => self.enqueue_ready(next, own, true),
+                Some(_) => self.start_turn(next),
             }
-            // The ceiling may have been lowered while it was in the queue.
-            if self.priority(next) < priority {
-                self.enqueue_ready(next, true);
-                continue;
-            }
-            self.start_turn(next);
         }
         if let Some(current) = self.current {
             self.thread_mut(current).waiting_for = None;
@@ -124,7 +133,8 @@ impl<M: Machine> Kernel<M> {
             let mut index = list.head;
             while let Some(id) = self.threads.id_at(index) {
                 index = self.threads.next(index, queue_node);
-                self.enqueue_ready(ThreadId(id), false);
+                let thread = ThreadId(id);
+                self.enqueue_ready(thread, self.priority(thread), false);
             }
         }
     }
@@ -144,6 +154,7 @@ impl<M: Machine> Kernel<M> {
         *slice = slice.saturating_sub(1);
         if *slice == 0 {
             *slice = SLICE;
+            self.reconsider = true;
             self.current = None;
             self.make_ready(current);
         }

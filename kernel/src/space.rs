@@ -62,6 +62,7 @@ impl<M: Machine> Kernel<M> {
                 space.ports = state.ports;
             }
             self.requeue_ready();
+            self.reconsider = true;
         }
         if let Some(space) = self.space_mut(id) {
             let [keeper, debug_port, ..] = links;

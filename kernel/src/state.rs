@@ -117,9 +117,10 @@ impl<M: Machine> Kernel<M> {
         }
         let waiters = self.waiters(id);
         match id.as_thread() {
-            Some(thread) => drop(self.threads.remove(thread.0)),
-            None => drop(self.objects.remove(id.0)),
-        }
+            Some(thread) => self.threads.remove(thread.0),
+            None => self.objects.remove(id.0),
+        };
+        self.reconsider = true;
         self.release_waiters(waiters);
     }
 

@@ -22,6 +22,7 @@ impl Side {
 
 impl<M: Machine> Kernel<M> {
     /// CONNECT: to a server that waits, or wait for one.
+    #[inline(always)]
     pub(crate) fn step_connect(&mut self, client: ThreadId) -> Result<StepDone, Trap> {
         self.disconnect(client, Side::Client);
         let Some(port) = self.destination(client)? else {
@@ -33,13 +34,18 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The first server that waits at this port's set and can run. (Requests do not go to stopped servers: they wait.)
-    fn waiting_server(&mut self, port: FlobId) -> Option<ThreadId> {
-        let set = self.live(self.port(port)?.set)?;
-        self.find_waiter(set, |kernel, server| {
-            kernel.stage_fits(server, set)
-                && !kernel.thread(server).is_stopped()
-                && kernel.space_of(server).is_some()
-        })
+    #[inline(always)]
+    fn waiting_server(&self, port: FlobId) -> Option<ThreadId> {
+        let set = self.objects.get(self.port(port)?.set?.0)?;
+        let mut index = set.waiters.head;
+        while let Some((id, record)) = self.threads.entry(index) {
+            let waits = next_step(record.context.registers.rax) == Some(ipc::WAIT) && !record.has_exception();
+            if waits && !record.is_stopped() && self.live(record.space).is_some() {
+                return Some(ThreadId(id));
+            }
+            index = record.node.next;
+        }
+        None
     }
 
     /// Somebody waits at a port: a server of its set, if one waits, looks again.
@@ -50,26 +56,28 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Makes the connection: the client's connect and the server's wait are done.
+    #[inline(always)]
     fn connect(&mut self, client: ThreadId, server: ThreadId, port: FlobId) {
         let alias = self.port(port).map_or(0, |port| port.alias);
-        let record = self.thread_mut(client);
-        record.client_peer = Some(server.into());
-        record.flags |= thread_flag::CLIENT_SENDS;
-        record.context.registers.rax &= !ipc::CONNECT;
-        let record = self.thread_mut(server);
-        record.server_peer = Some(client.into());
-        record.context.registers.rax &= !ipc::WAIT;
-        record.context.registers.rdi = alias;
-        record.context.registers.rbp = Flavour::Reliable as u64;
-        self.rewait(client, server);
-        self.rewait(server, client);
+        let Some((one, other)) = self.two_threads(client, server) else { return };
+        one.client_peer = Some(server.into());
+        one.flags |= thread_flag::CLIENT_SENDS;
+        one.context.registers.rax &= !ipc::CONNECT;
+        other.server_peer = Some(client.into());
+        other.context.registers.rax &= !ipc::WAIT;
+        other.context.registers.rdi = alias;
+        other.context.registers.rbp = Flavour::Reliable as u64;
+        let (client_waits, server_waits) = (one.waiting_for.is_some(), other.waiting_for.is_some());
+        if client_waits {
+            self.rewait(client, server);
+        }
+        if server_waits {
+            self.rewait(server, client);
+        }
     }
 
     /// A thread that is blocked and has gone on to its next step: it waits for its peer now, or its call is over.
     fn rewait(&mut self, thread: ThreadId, peer: ThreadId) {
-        if self.thread(thread).waiting_for.is_none() {
-            return;
-        }
         match next_step(self.thread(thread).context.registers.rax) {
             None => self.complete(thread, Status::Success),
             Some(ipc::SEND | ipc::OVER | ipc::RECEIVE) => self.wait(thread, peer.into()),
@@ -78,6 +86,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// WAIT: end what was served; take the first request of the set, or wait for one.
+    #[inline(always)]
     pub(crate) fn step_wait(&mut self, server: ThreadId) -> Result<StepDone, Trap> {
         self.disconnect(server, Side::Server);
         self.drop_idempotent_client(server);
@@ -147,13 +156,20 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Ends a connection, if there is one: both links are cleared; a peer that waits in it is told.
+    #[inline]
     pub(crate) fn disconnect(&mut self, thread: ThreadId, side: Side) {
+        if self.thread(thread).peer(side).is_some() {
+            self.disconnect_connected(thread, side);
+        }
+    }
+
+    fn disconnect_connected(&mut self, thread: ThreadId, side: Side) {
         let peer = self.peer(thread, side);
         *self.peer_link(thread, side) = None;
         let Some(peer) = peer else { return };
-        *self.peer_link(peer, side.other()) = None;
-        let waits =
-            self.thread(peer).waiting_for == Some(thread.into()) && !self.thread(peer).has_exception();
+        let record = self.thread_mut(peer);
+        *record.peer_mut(side.other()) = None;
+        let waits = record.waiting_for == Some(thread.into()) && !record.has_exception();
         if waits && let Some(status) = self.disconnect_status(peer, side.other()) {
             self.complete(peer, status);
         }

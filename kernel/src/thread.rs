@@ -189,6 +189,7 @@ impl<M: Machine> Kernel<M> {
         self.leave_queue(id);
         if self.current == Some(id) {
             self.current = None;
+            self.reconsider = true;
         }
         self.pass_on(woken);
     }

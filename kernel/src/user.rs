@@ -5,9 +5,10 @@ use flob_abi::{Misuse, PAGE_SIZE, Protection, memory::USER_END};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::kernel::Kernel;
-use crate::machine::{Frame, Machine, Page, SpaceKey};
+use crate::machine::{Caching, Frame, Machine, Page, SpaceKey};
 use crate::outcome::Trap;
 use crate::record::FlobId;
+use crate::resolve::Resolved;
 
 /// Where a user address leads: a frame and an offset in it.
 pub(crate) type Spot = (Frame, usize);
@@ -23,6 +24,7 @@ pub(crate) struct Buffer {
 
 impl<M: Machine> Kernel<M> {
     /// Resolves one user address for an access. A translation at hand counts first: it may have been lifted.
+    #[inline(always)]
     pub(crate) fn user_spot(
         &mut self,
         space: FlobId,
@@ -32,16 +34,23 @@ impl<M: Machine> Kernel<M> {
         if address >= USER_END {
             return Trap::misuse(Misuse::InvalidAddress, address);
         }
-        let key = SpaceKey(space.0.index);
-        if let Some((frame, allowed)) = self.machine.translation(key, Page(address / PAGE_SIZE))
-            && allowed.allows(access)
-        {
-            return Ok((frame, (address % PAGE_SIZE) as usize));
+        let at_hand = self.machine.translation(SpaceKey(space.0.index), Page(address / PAGE_SIZE));
+        match at_hand {
+            Some((frame, allowed)) if allowed.allows(access) => Ok((frame, (address % PAGE_SIZE) as usize)),
+            _ => self.resolve_spot(space, address, access),
         }
-        match self.resolve(space, address, access, None) {
-            Ok(resolved) => Ok((resolved.frame, resolved.offset)),
-            Err(_) => Err(Trap::Fault { address, access }),
-        }
+    }
+
+    /// The same without a translation at hand; there is one afterwards.
+    #[inline(never)]
+    fn resolve_spot(&mut self, space: FlobId, address: u64, access: Protection) -> Result<Spot, Trap> {
+        let Ok(Resolved { frame, offset, access: allowed }) = self.resolve(space, address, access, None)
+        else {
+            return Err(Trap::Fault { address, access });
+        };
+        let page = Page(address / PAGE_SIZE);
+        self.machine.install(SpaceKey(space.0.index), page, frame, allowed, Caching::WriteBack);
+        Ok((frame, offset))
     }
 
     /// Resolves a short range (at most a page long).

@@ -1,7 +1,8 @@
 //! Waiting: a thread waits on a flob exactly when its waiting-for link names it and its registers hold the matching
 //! stage, stopped or not. The queues here are derived from that.
 
-use flob_abi::{Call, FlobKind, Status, ipc};
+use flob_abi::memory::{USER_END, is_canonical};
+use flob_abi::{Call, FlobKind, Registers, Status, ipc};
 
 use crate::kernel::Kernel;
 use crate::list::List;
@@ -21,6 +22,7 @@ const WITH_PEER: u64 = ipc::ACKNOWLEDGE | ipc::SEND | ipc::OVER | ipc::RECEIVE |
 const IMPORT_REACH: u64 = 1 << 32;
 
 impl<M: Machine> Kernel<M> {
+    #[inline]
     pub(crate) fn waiters(&self, on: FlobId) -> List {
         match on.as_thread() {
             Some(thread) => self.thread(thread).waiters,
@@ -28,6 +30,7 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    #[inline]
     fn set_waiters(&mut self, on: FlobId, list: List) {
         match on.as_thread() {
             Some(thread) => self.thread_mut(thread).waiters = list,
@@ -59,11 +62,15 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn wait(&mut self, thread: ThreadId, on: FlobId) {
         self.leave_queue(thread);
         let rank = self.next_ticket();
+        let mut list = self.waiters(on);
+        // A new ticket is behind all others.
+        self.threads.push_back(&mut list, thread.0.index, queue_node);
+        self.set_waiters(on, list);
         let record = self.thread_mut(thread);
         record.rank = rank;
         record.imported = false;
         record.waiting_for = Some(on);
-        self.enqueue_waiter(thread, on);
+        record.queue = Queue::Waiters(on);
     }
 
     /// Puts a thread among the waiters of its waiting-for link, by its rank.
@@ -80,8 +87,17 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Takes a thread out of whatever list it is in; its waiting-for link stays.
+    #[inline]
     pub(crate) fn leave_queue(&mut self, thread: ThreadId) {
         match self.thread(thread).queue {
+            Queue::None => {}
+            queue => self.leave(thread, queue),
+        }
+    }
+
+    #[inline(always)]
+    fn leave(&mut self, thread: ThreadId, queue: Queue) {
+        match queue {
             Queue::None => {}
             Queue::Ready(priority) => self.dequeue_ready(thread, priority),
             Queue::Waiters(on) => {
@@ -139,17 +155,18 @@ impl<M: Machine> Kernel<M> {
         self.leave_queue(thread);
         let record = self.thread_mut(thread);
         record.waiting_for = None;
-        let registers = &mut record.context.registers;
-        registers.rax = status as u64;
-        registers.rflags &= !RESUME_FLAG;
-        registers.rip = registers.rip.wrapping_add(CALL_SIZE);
-        if !flob_abi::memory::is_canonical(registers.rip) {
-            registers.rip = flob_abi::memory::USER_END;
-        }
-        if registers.rflags & crate::thread::TRAP_FLAG != 0 {
+        if step_over(&mut record.context.registers, status) {
             self.raise_step(thread);
         }
         self.make_ready(thread);
+    }
+
+    /// The same for the current thread, which is in no queue and goes on.
+    #[inline]
+    pub(crate) fn complete_current(&mut self, thread: ThreadId, status: Status) {
+        if step_over(&mut self.thread_mut(thread).context.registers, status) {
+            self.raise_step(thread);
+        }
     }
 
     /// Whether a thread's registers hold a stage in which it can wait for a flob of this kind.
@@ -224,6 +241,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A ticket behind all who wait.
+    #[inline]
     pub(crate) fn next_ticket(&mut self) -> u64 {
         let rank = self.next_rank;
         self.next_rank = self.next_rank.saturating_add(1);
@@ -244,6 +262,18 @@ impl<M: Machine> Kernel<M> {
         self.next_rank = self.next_rank.max(ticket.saturating_add(1));
         ticket
     }
+}
+
+/// Ends a call in its registers. True if that is the end of a single step.
+#[inline]
+pub(crate) fn step_over(registers: &mut Registers, status: Status) -> bool {
+    registers.rax = status as u64;
+    registers.rip = registers.rip.wrapping_add(CALL_SIZE);
+    if registers.rip >= USER_END && !is_canonical(registers.rip) {
+        registers.rip = USER_END;
+    }
+    registers.rflags &= !RESUME_FLAG;
+    registers.rflags & crate::thread::TRAP_FLAG != 0
 }
 
 pub(crate) use ipc::next_step;

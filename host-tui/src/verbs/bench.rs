@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use flob_session::Error;
 use serde_json::{Value as Json, json};
 
-use super::{bench_checkpoint, bench_host};
+use super::{bench_checkpoint, bench_host, bench_kernel};
 use crate::cli::{Context, print};
 
 /// Arguments of `bench`.
@@ -31,6 +31,12 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// The kernel: guest instructions, exact and repeatable
+    Kernel {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// A measured figure.
@@ -50,6 +56,7 @@ impl Bench {
         let json = match self.what {
             What::Host { json } => json,
             What::Checkpoint { sizes, json } => return bench_checkpoint::run(&sizes, json),
+            What::Kernel { json } => return bench_kernel::run(json),
         };
         let rows = bench_host::measure()?;
         if json {

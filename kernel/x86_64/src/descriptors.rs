@@ -25,6 +25,9 @@ const OWN_STACK_SIZE: usize = 16 * 1024;
 /// A list of port ranges, as the kernel library gives it.
 pub type Ports = [(u16, u16); PORT_RANGES];
 
+/// All bits of the counts in a list of port ranges.
+const ALL_COUNTS: Ports = [(0, u16::MAX); PORT_RANGES];
+
 const PORTS: usize = 65536;
 /// One byte more than there are ports, as the processor wants it.
 const PORT_BYTES: usize = PORTS / 8 + 1;
@@ -57,7 +60,6 @@ struct Pointer {
 /// What stays changeable of it all: the I/O permissions.
 pub struct Descriptors {
     task: &'static mut Task,
-    allowed: Ports,
     in_bitmap: Ports,
 }
 
@@ -84,31 +86,24 @@ impl Descriptors {
             cpu::write_msr(msr::LSTAR, syscall_entry as *const () as u64);
             cpu::write_msr(msr::SFMASK, CALL_FLAGS_OFF);
         }
-        Self { task, allowed: [(0, 0); PORT_RANGES], in_bitmap: [(0, 0); PORT_RANGES] }
+        Self { task, in_bitmap: [(0, 0); PORT_RANGES] }
     }
 
-    /// Lets user code use these ports and no others.
+    /// Lets user code use these ports and no others. The bitmap is kept for the last space that had any ports: most have
+    /// none, which takes no bitmap.
     #[inline]
     pub fn allow_ports(&mut self, ports: &Ports) {
-        if bits(ports) != bits(&self.allowed) {
-            self.change_ports(ports);
-        }
+        self.task.ports_offset = if bits(ports) & bits(&ALL_COUNTS) == 0 {
+            NO_PORTS
+        } else {
+            if bits(ports) != bits(&self.in_bitmap) {
+                self.rewrite_bitmap(ports);
+            }
+            TASK_HEAD
+        };
     }
 
-    /// The bitmap is kept for the last space that had any ports: most others have none.
     #[cold]
-    fn change_ports(&mut self, ports: &Ports) {
-        self.allowed = *ports;
-        if ports.iter().all(|(_, count)| *count == 0) {
-            self.task.ports_offset = NO_PORTS;
-            return;
-        }
-        if *ports != self.in_bitmap {
-            self.rewrite_bitmap(ports);
-        }
-        self.task.ports_offset = TASK_HEAD;
-    }
-
     fn rewrite_bitmap(&mut self, ports: &Ports) {
         for range in self.in_bitmap {
             set_bits(&mut self.task.ports, range, true);

@@ -5,7 +5,7 @@ use crate::descriptors::{USER_CODE, USER_DATA, VECTORS};
 use crate::hardware::Hardware;
 use crate::interrupts::{FIRST_VECTOR, TICK};
 use crate::panic_record::{CALLS, LastCall};
-use crate::{cpu, panic};
+use crate::{cpu, measure, panic};
 use core::arch::global_asm;
 use core::cell::Cell;
 use core::mem::offset_of;
@@ -91,9 +91,17 @@ fn kernel<'a>() -> &'a mut Kernel<Hardware> {
 
 #[unsafe(no_mangle)]
 extern "C" fn on_call() -> *mut Context {
+    // SAFETY: one processor; the stubs have read it already.
+    let context = unsafe { current_context };
+    measure::begin(None, context);
+    if measure::read(context) {
+        return context;
+    }
     let kernel = kernel();
     handle(kernel, Event::Call);
-    next(kernel)
+    let context = if kernel.goes_on() { context } else { next(kernel) };
+    measure::end();
+    context
 }
 
 #[unsafe(no_mangle)]
@@ -101,6 +109,7 @@ extern "C" fn on_trap(vector: u64, error: u64) -> *mut Context {
     let kernel = kernel();
     // SAFETY: a trap from user mode: the context is that of the thread that runs, and nobody else uses it now.
     let context = unsafe { &mut *current_context };
+    measure::begin(Some(vector), context);
     let event = match vector.checked_sub(FIRST_VECTOR) {
         Some(line) => interrupt(kernel, line as u8),
         None => Some(trap(vector, error as u32, context)),
@@ -108,7 +117,9 @@ extern "C" fn on_trap(vector: u64, error: u64) -> *mut Context {
     if let Some(event) = event {
         handle(kernel, event);
     }
-    next(kernel)
+    let context = if kernel.goes_on() { core::ptr::from_mut(context) } else { next(kernel) };
+    measure::end();
+    context
 }
 
 /// Tells the library what happened, and makes it forget if that is due.
@@ -160,8 +171,10 @@ fn ready(kernel: &mut Kernel<Hardware>) -> Option<*mut Context> {
 #[cold]
 #[inline(never)]
 fn idle(kernel: &mut Kernel<Hardware>) {
+    measure::end();
     // SAFETY: interrupts are taken only inside, and only noted.
     let vector = unsafe { wait_for_interrupt() };
+    measure::begin(Some(vector), core::ptr::null());
     if let Some(event) = interrupt(kernel, vector.saturating_sub(FIRST_VECTOR) as u8) {
         handle(kernel, event);
     }

@@ -6,9 +6,11 @@ use crate::cpu::{self, msr};
 use crate::defect::Defect;
 use crate::descriptors::Descriptors;
 use crate::interrupts::Lines;
+use crate::layout::{DIRECT_MAP, MEMORY_LIMIT};
+use crate::measure::{self, Count};
 use crate::options::Options;
 use crate::tables::Tables;
-use crate::{console, entry, physical};
+use crate::{console, entry};
 use core::ops::Range;
 use flob_abi::{DebugRegisters, PAGE_SIZE, Protection, Registers};
 use flob_kernel::{Caching, Context, Frame, Grants, Machine, Page, SpaceKey};
@@ -41,6 +43,8 @@ impl Hardware {
     /// The devices must be set up; `frames` are those that programs can have.
     pub fn new(frames: Range<u32>, tables: Tables, descriptors: Descriptors, options: Options) -> Self {
         let Options { amnesia, defect } = options;
+        let end = u64::from(frames.end) * PAGE_SIZE;
+        assert!(end <= MEMORY_LIMIT, "programs have memory that the direct map does not reach");
         let loaded = Loaded { fs_base: 0, gs_base: 0, debug: DebugRegisters::default(), trap_time: false };
         Self {
             frames,
@@ -94,6 +98,7 @@ impl Hardware {
 
     #[cold]
     fn load_bases(&mut self, fs_base: u64, gs_base: u64) {
+        measure::count(Count::Registers, 2);
         // SAFETY: the library lets only canonical bases into a context; the kernel uses neither.
         unsafe {
             cpu::write_msr(msr::FS_BASE, fs_base);
@@ -128,7 +133,9 @@ impl Hardware {
         if !self.frames.contains(&frame.0) {
             return None;
         }
-        physical::range(u64::from(frame.0) * PAGE_SIZE, PAGE_SIZE).map(core::ptr::NonNull::cast)
+        // All of them lie in the direct map: `new` has seen to that.
+        let address = DIRECT_MAP + u64::from(frame.0) * PAGE_SIZE;
+        core::ptr::NonNull::new(core::ptr::with_exposed_provenance_mut(address as usize))
     }
 }
 
@@ -149,6 +156,7 @@ impl Machine for Hardware {
         let inside = |start: usize| start.checked_add(len).is_some_and(|end| end <= PAGE_SIZE as usize);
         let (Some(source), Some(target)) = (self.bytes(from.0), self.bytes(to.0)) else { return };
         assert!(inside(from.1) && inside(to.1), "a copy reaches out of its frame");
+        measure::count(Count::Bytes, len as u64);
         // SAFETY: both ranges lie in their frames; `copy` would even take an overlap.
         unsafe { target.cast::<u8>().add(to.1).copy_from(source.cast::<u8>().add(from.1), len) };
     }

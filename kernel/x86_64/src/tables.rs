@@ -5,6 +5,8 @@
 //! serves every space that has no translations yet.
 
 use crate::cpu;
+use crate::lookaside::LookAside;
+use crate::measure::{self, Count};
 use crate::table::{ENTRIES, TO_TABLE, Table, allowed, bit, index, is_user, leaf};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -30,8 +32,11 @@ pub struct Tables {
     roots: Vec<Number>,
     /// For each table the space whose root table it is, if it is one.
     owners: Vec<Option<SpaceKey>>,
-    /// The root table in CR3.
+    /// The root table in CR3: that of the active space.
     loaded: Number,
+    active: Option<SpaceKey>,
+    /// Walks that were done before.
+    lookaside: LookAside,
 }
 
 /// Most tables in the pool; a machine with little memory has fewer.
@@ -44,7 +49,7 @@ const LEAST_TABLES: usize = 64;
 const SPACES_PER_FRAME: usize = (flob_abi::PAGE_SIZE / flob_abi::flob::GRANULE) as usize;
 
 /// Beyond this many pages it is cheaper to drop all translations of the space.
-const REMOVE_LIMIT: u64 = 512;
+const REMOVE_LIMIT: u64 = 128;
 
 impl Tables {
     /// Bytes that the pool and its lists take at most for this many frames of programs.
@@ -73,6 +78,8 @@ impl Tables {
             roots: vec![NONE; frames * SPACES_PER_FRAME],
             owners: vec![None; count],
             loaded: NONE,
+            active: None,
+            lookaside: LookAside::new(),
         };
         tables.forget_all();
         tables
@@ -81,15 +88,23 @@ impl Tables {
     /// Makes this space's translations the ones in use.
     #[inline]
     pub fn activate(&mut self, space: SpaceKey) {
-        let root = self.root(space);
-        if root != self.loaded {
-            self.load(root);
+        if self.active != Some(space) {
+            self.active = Some(space);
+            let root = self.root(space);
+            if root != self.loaded {
+                self.load(root);
+            }
         }
     }
 
     /// The translation at hand.
     #[inline]
     pub fn translation(&self, space: SpaceKey, page: Page) -> Option<(Frame, Protection)> {
+        self.lookaside.find(space, page).or_else(|| self.walk(space, page))
+    }
+
+    #[inline(never)]
+    fn walk(&self, space: SpaceKey, page: Page) -> Option<(Frame, Protection)> {
         let root = self.root(space);
         if root == NONE || !is_user(page) {
             return None;
@@ -99,7 +114,9 @@ impl Tables {
         if entry & bit::PRESENT == 0 {
             return None;
         }
-        Some((Frame(((entry & bit::ADDRESS) >> PAGE_SHIFT) as u32), allowed(entry)))
+        let (frame, access) = (Frame(((entry & bit::ADDRESS) >> PAGE_SHIFT) as u32), allowed(entry));
+        self.lookaside.enter(space, page, frame, access);
+        Some((frame, access))
     }
 
     /// Enters a translation. May drop all others first.
@@ -123,9 +140,11 @@ impl Tables {
             table = self.child_or_new(root, table, index(page, level));
         }
         let place = index(page, 1);
+        self.lookaside.remove(space, page);
         let old = self.entry(table, place);
         self.set_entry(table, place, leaf(frame, access, caching));
         if old & bit::PRESENT != 0 && root == self.loaded {
+            measure::count(Count::Pages, 1);
             cpu::forget_page(page.0 << PAGE_SHIFT);
         }
     }
@@ -149,7 +168,9 @@ impl Tables {
             let place = index(Page(page), 1);
             if self.entry(table, place) & bit::PRESENT != 0 {
                 self.set_entry(table, place, 0);
+                self.lookaside.remove(space, Page(page));
                 if root == self.loaded {
+                    measure::count(Count::Pages, 1);
                     cpu::forget_page(page << PAGE_SHIFT);
                 }
             }
@@ -167,6 +188,7 @@ impl Tables {
             *place = NONE;
         }
         self.owners[usize::from(root)] = None;
+        self.lookaside.clear();
         if root == self.loaded {
             self.load(NONE);
         }
@@ -183,6 +205,7 @@ impl Tables {
     /// Drops all translations.
     pub fn forget_all(&mut self) {
         self.load(NONE);
+        self.lookaside.clear();
         for space in self.owners.iter_mut().filter_map(Option::take) {
             if let Some(root) = self.roots.get_mut(space.0 as usize) {
                 *root = NONE;
@@ -199,6 +222,7 @@ impl Tables {
     #[cold]
     fn load(&mut self, root: Number) {
         self.loaded = root;
+        measure::count(Count::Tables, 1);
         // SAFETY: every root table has the kernel's half of table 0.
         unsafe { cpu::load_root_table(self.physical(root)) };
     }
@@ -222,6 +246,9 @@ impl Tables {
         new[usize::from(root) - 1].0[ENTRIES / 2..].copy_from_slice(&kernel[0].0[ENTRIES / 2..]);
         self.roots[place] = root;
         self.owners[usize::from(root)] = Some(space);
+        if self.active == Some(space) {
+            self.load(root);
+        }
         root
     }
 
