@@ -341,6 +341,38 @@ state_struct! {
     }
 }
 
+state_struct! {
+    /// The beginning of [`ThreadState`]: all but the vectors. 384 bytes.
+    ThreadHead {
+        /// Hint for tables; written once.
+        hash: u64,
+        /// [`thread_flag`] bits.
+        flags: u32,
+        /// 0 (lowest) to 31; clamped by the space's ceiling when used.
+        priority: u32,
+        /// Where the program itself sees the thread: what `thread_self` returns.
+        own_address: u64,
+        /// Its place among those who wait for the same thing: lower goes first.
+        rank: u64,
+        /// General registers and bases.
+        registers: Registers,
+        /// Debug registers.
+        debug: DebugRegisters,
+        /// Exception handlers.
+        handlers: Handlers,
+        /// Saved area.
+        saved: SavedArea,
+        /// Pending and deferred exceptions.
+        exception: PendingException,
+        /// Client ends of connections that it has parked: while there are any, a server that names it is not told that
+        /// it has left. (Group DIRECTION.)
+        parked_client_ends: u32,
+        /// Server ends that it has parked: whoever takes its client end up finds out by that whether the server still
+        /// has the other one. (Group DIRECTION.)
+        parked_server_ends: u32,
+    }
+}
+
 /// Bits of [`ThreadState::flags`].
 pub mod thread_flag {
     /// Does not run until `set_state` clears it. (Group CONTROL.)
@@ -360,6 +392,7 @@ pub const MAX_PRIORITY: u32 = 31;
 pub const THREAD_STATE_HEAD: usize = size_of::<ThreadState>() - VECTORS_SIZE;
 
 const _: () = assert!(THREAD_STATE_HEAD == 384 && size_of::<ThreadState>() == 896);
+const _: () = assert!(THREAD_STATE_HEAD == size_of::<ThreadHead>());
 
 /// Bytes of the state struct of a kind.
 pub const fn state_size(kind: crate::FlobKind) -> usize {

@@ -138,6 +138,11 @@ impl<M: Machine> Kernel<M> {
 
 /// Whether this is one of the calls that all kinds of flob share, but for references, which have but three of them.
 const fn is_common(number: u64) -> bool {
-    let (kind, call) = (number >> 4, number & 0xf);
-    kind != 0 && call < if kind == FlobKind::Reference as u64 { 3 } else { 6 }
+    const REFERENCE: u64 = FlobKind::Reference as u64;
+    let shared = match number >> 4 {
+        REFERENCE => 3,
+        1..REFERENCE => 6,
+        _ => 0,
+    };
+    number & 0xf < shared
 }

@@ -3,7 +3,8 @@
 
 use flob_abi::flob::MAX_LINKS;
 use flob_abi::{
-    ConditionState, FlobKind, Misuse, PortSetState, Protection, Status, THREAD_STATE_HEAD, ThreadState, group,
+    ConditionState, FlobKind, Misuse, PortSetState, Protection, SpaceState, Status, THREAD_STATE_HEAD, ThreadHead,
+    VECTORS_SIZE, group,
 };
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -20,15 +21,19 @@ pub(crate) type NewLinks = [Option<Option<FlobId>>; MAX_LINKS];
 /// Flobs that one kernel entry takes out of the lists of a flob that is destroyed.
 pub(crate) const BATCH: usize = 64;
 
-/// The state bytes of any kind.
-pub(crate) struct StateBytes {
-    pub bytes: [u8; size_of::<ThreadState>()],
-    pub len: usize,
+/// Most bytes in the state of a flob that is no thread.
+const MOST_PLAIN: usize = size_of::<SpaceState>();
+
+/// The state of a flob that is no thread, as bytes.
+pub(crate) struct PlainState {
+    bytes: [u8; MOST_PLAIN],
+    len: usize,
 }
 
-impl StateBytes {
+impl PlainState {
+    #[inline]
     fn of<T: IntoBytes + zerocopy::Immutable>(state: &T) -> Self {
-        let mut bytes = [0; size_of::<ThreadState>()];
+        let mut bytes = [0; MOST_PLAIN];
         let from = state.as_bytes();
         if let Some(to) = bytes.get_mut(..from.len()) {
             to.copy_from_slice(from);
@@ -37,7 +42,8 @@ impl StateBytes {
     }
 
     /// The struct that these bytes are.
-    pub fn read<T: FromBytes>(&self) -> Option<T> {
+    #[inline]
+    fn read<T: FromBytes>(&self) -> Option<T> {
         T::read_from_prefix(&self.bytes).ok().map(|(state, _)| state)
     }
 }
@@ -164,6 +170,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// `X_get_state`.
+    #[inline(never)]
     pub(crate) fn get_state(&mut self, thread: ThreadId, args: Args, kind: FlobKind) -> Outcome {
         let space = self.own_space(thread)?;
         let access = if kind == FlobKind::Thread { Protection::WRITE } else { Protection::READ };
@@ -172,25 +179,49 @@ impl<M: Machine> Kernel<M> {
             return Trap::misuse(Misuse::CurrentThread, args.rdi);
         }
         let buffer = self.state_buffer(space, args, kind, Protection::WRITE)?;
-        let references = self.link_references(space, args.rdx, kind, Protection::WRITE)?;
-        let links = self.links(id);
-        let state = self.state_bytes(id);
+        if args.rdx != 0 {
+            self.get_links(space, id, args.rdx, kind)?;
+        }
+        match (id.as_thread(), buffer) {
+            (Some(target), Some(buffer)) => self.export_thread(target, buffer, args.r10),
+            (None, Some(buffer)) => {
+                if let Some(state) = self.plain_state(id) {
+                    self.write_buffer(buffer, state.bytes.get(..state.len).unwrap_or_default());
+                }
+            }
+            (_, None) => {}
+        }
         if let Some(target) = id.as_thread() {
             self.stop(target);
         }
-        if let (Some(buffer), Some(state)) = (buffer, &state) {
-            let len = state.len.min(state_size(kind, args.r10));
-            self.write_buffer(buffer, state.bytes.get(..len).unwrap_or_default());
-        }
+        SUCCESS
+    }
+
+    /// Sets reference flobs to a flob's links.
+    #[inline(never)]
+    fn get_links(&mut self, space: FlobId, id: FlobId, array: u64, kind: FlobKind) -> Result<(), Trap> {
+        let references = self.link_references(space, array, kind, Protection::WRITE)?;
+        let links = self.links(id);
         for (reference, link) in references.into_iter().zip(links) {
             if let Some(reference) = reference.and_then(|id| self.reference_mut(id)) {
                 reference.target = link;
             }
         }
-        SUCCESS
+        Ok(())
+    }
+
+    fn export_thread(&mut self, id: ThreadId, buffer: Buffer, mask: u64) {
+        let head = self.thread(id).head();
+        let head_part = buffer.part(0, THREAD_STATE_HEAD);
+        self.write_buffer(head_part, head.as_bytes());
+        if mask & group::VECTORS != 0 {
+            let vectors = self.thread(id).context.vectors;
+            self.write_buffer(buffer.part(THREAD_STATE_HEAD, vectors.len()), &vectors);
+        }
     }
 
     /// `X_set_state`.
+    #[inline(never)]
     pub(crate) fn set_state(&mut self, thread: ThreadId, args: Args, kind: FlobKind) -> Outcome {
         let space = self.own_space(thread)?;
         let id = self.find(space, args.rdi, kind, Protection::WRITE)?;
@@ -198,23 +229,61 @@ impl<M: Machine> Kernel<M> {
             return Trap::misuse(Misuse::CurrentThread, args.rdi);
         }
         let buffer = self.state_buffer(space, args, kind, Protection::READ)?;
-        let references = self.link_references(space, args.rdx, kind, Protection::READ)?;
         let mut links: NewLinks = [None; MAX_LINKS];
-        for ((reference, link), index) in references.into_iter().zip(&mut links).zip(0..) {
+        if args.rdx != 0 && !self.read_links(space, args.rdx, kind, &mut links)? {
+            return status(Status::InvalidState);
+        }
+        let status = match id.as_thread() {
+            Some(target) => self.import_thread(target, buffer, args.r10, links),
+            None => {
+                let state = buffer.map(|buffer| {
+                    let mut state = PlainState { bytes: [0; MOST_PLAIN], len: flob_abi::state_size(kind) };
+                    self.read_buffer(buffer, state.bytes.get_mut(..state.len).unwrap_or_default());
+                    state
+                });
+                self.apply_state(thread, id, kind, state.as_ref(), links)
+            }
+        };
+        Ok(Done::Status(status))
+    }
+
+    /// The links that an array of references says to set. False if one of them does not fit.
+    #[inline(never)]
+    fn read_links(
+        &mut self,
+        space: FlobId,
+        array: u64,
+        kind: FlobKind,
+        links: &mut NewLinks,
+    ) -> Result<bool, Trap> {
+        let references = self.link_references(space, array, kind, Protection::READ)?;
+        for ((reference, link), index) in references.into_iter().zip(links).zip(0..) {
             let Some(reference) = reference.and_then(|id| self.reference(id)) else { continue };
             let target = self.live(reference.target);
             if target.is_some_and(|target| !self.link_fits(kind, index, target)) {
-                return status(Status::InvalidState);
+                return Ok(false);
             }
             *link = Some(target);
         }
-        let state = buffer.map(|buffer| {
-            let mut state =
-                StateBytes { bytes: [0; size_of::<ThreadState>()], len: state_size(kind, args.r10) };
-            self.read_buffer(buffer, state.bytes.get_mut(..state.len).unwrap_or_default());
-            state
-        });
-        Ok(Done::Status(self.apply_state(thread, id, kind, state.as_ref(), args.r10, links)))
+        Ok(true)
+    }
+
+    fn import_thread(
+        &mut self,
+        target: ThreadId,
+        buffer: Option<Buffer>,
+        mask: u64,
+        links: NewLinks,
+    ) -> Status {
+        let Some(buffer) = buffer else { return self.set_thread(target, None, mask, links) };
+        let mut head = ThreadHead::default();
+        self.read_buffer(buffer.part(0, THREAD_STATE_HEAD), head.as_mut_bytes());
+        let mut vectors = None;
+        if mask & group::VECTORS != 0 {
+            let vectors = vectors.insert([0; VECTORS_SIZE]);
+            self.read_buffer(buffer.part(THREAD_STATE_HEAD, VECTORS_SIZE), vectors);
+        }
+        self.set_thread(target, Some((&head, vectors.as_ref())), mask, links)
     }
 
     fn state_buffer(
@@ -230,7 +299,7 @@ impl<M: Machine> Kernel<M> {
         self.user_buffer(space, args.rsi, state_size(kind, args.r10), access).map(Some)
     }
 
-    /// The reference flobs that an array of links names; 0 stands for none.
+    /// The reference flobs that an array names; 0 stands for none.
     fn link_references(
         &mut self,
         space: FlobId,
@@ -239,9 +308,6 @@ impl<M: Machine> Kernel<M> {
         access: Protection,
     ) -> Result<[Option<FlobId>; MAX_LINKS], Trap> {
         let mut references = [None; MAX_LINKS];
-        if array == 0 {
-            return Ok(references);
-        }
         for (slot, index) in references.iter_mut().zip(0..kind.links().len() as u64) {
             let address: u64 = self.read_user(space, array.wrapping_add(index * 8))?;
             if address != 0 {
@@ -270,29 +336,24 @@ impl<M: Machine> Kernel<M> {
         setter: ThreadId,
         id: FlobId,
         kind: FlobKind,
-        state: Option<&StateBytes>,
-        mask: u64,
+        state: Option<&PlainState>,
         links: NewLinks,
     ) -> Status {
         match kind {
-            FlobKind::Space => self.set_space(setter, id, state.and_then(StateBytes::read), links),
-            FlobKind::Thread => match id.as_thread() {
-                Some(target) => self.set_thread(target, state.and_then(StateBytes::read), mask, links),
-                None => Status::InvalidState,
-            },
-            FlobKind::Region => self.set_region(id, state.and_then(StateBytes::read), links),
-            FlobKind::Mapping => self.set_mapping(id, state.and_then(StateBytes::read), links),
-            FlobKind::Port => self.set_port(id, state.and_then(StateBytes::read), links),
-            FlobKind::PortSet => match state.and_then(StateBytes::read::<PortSetState>) {
+            FlobKind::Space => self.set_space(setter, id, state.and_then(PlainState::read), links),
+            FlobKind::Region => self.set_region(id, state.and_then(PlainState::read), links),
+            FlobKind::Mapping => self.set_mapping(id, state.and_then(PlainState::read), links),
+            FlobKind::Port => self.set_port(id, state.and_then(PlainState::read), links),
+            FlobKind::PortSet => match state.and_then(PlainState::read::<PortSetState>) {
                 Some(state) if state.flags != 0 => Status::InvalidState,
                 _ => Status::Success,
             },
-            FlobKind::Mutex => self.set_mutex(id, state.and_then(StateBytes::read), links),
-            FlobKind::Condition => match state.and_then(StateBytes::read::<ConditionState>) {
+            FlobKind::Mutex => self.set_mutex(id, state.and_then(PlainState::read), links),
+            FlobKind::Condition => match state.and_then(PlainState::read::<ConditionState>) {
                 Some(state) if state.flags != 0 => Status::InvalidState,
                 _ => Status::Success,
             },
-            FlobKind::Reference => Status::InvalidState,
+            FlobKind::Thread | FlobKind::Reference => Status::InvalidState,
         }
     }
 
@@ -323,21 +384,19 @@ impl<M: Machine> Kernel<M> {
         links.map(|link| self.live(link))
     }
 
-    pub(crate) fn state_bytes(&self, id: FlobId) -> Option<StateBytes> {
-        if let Some(thread) = id.as_thread() {
-            return Some(StateBytes::of(&self.thread_state(thread)));
-        }
+    #[inline]
+    fn plain_state(&self, id: FlobId) -> Option<PlainState> {
         let object = self.objects.get(id.0)?;
         let hash = object.hash;
         Some(match &object.body {
-            Body::Space(space) => StateBytes::of(&space.state(hash)),
-            Body::Region(region) => StateBytes::of(&region.state(hash)),
-            Body::Mapping(mapping) => StateBytes::of(&mapping.state(hash)),
-            Body::Port(port) => StateBytes::of(&flob_abi::PortState { hash, alias: port.alias }),
-            Body::PortSet(set) => StateBytes::of(&PortSetState { hash, flags: set.flags }),
-            Body::Mutex(_) => StateBytes::of(&self.mutex_state(id, hash)?),
-            Body::Condition => StateBytes::of(&ConditionState { hash, flags: 0 }),
-            Body::Reference(_) => StateBytes::of(&flob_abi::ReferenceState { hash }),
+            Body::Space(space) => PlainState::of(&space.state(hash)),
+            Body::Region(region) => PlainState::of(&region.state(hash)),
+            Body::Mapping(mapping) => PlainState::of(&mapping.state(hash)),
+            Body::Port(port) => PlainState::of(&flob_abi::PortState { hash, alias: port.alias }),
+            Body::PortSet(set) => PlainState::of(&PortSetState { hash, flags: set.flags }),
+            Body::Mutex(_) => PlainState::of(&self.mutex_state(id, hash)?),
+            Body::Condition => PlainState::of(&ConditionState { hash, flags: 0 }),
+            Body::Reference(_) => PlainState::of(&flob_abi::ReferenceState { hash }),
         })
     }
 
@@ -379,5 +438,18 @@ impl<M: Machine> Kernel<M> {
         }
         self.hand_over_to_running(id);
         Status::Success
+    }
+}
+
+#[cfg(test)]
+impl<M: Machine> Kernel<M> {
+    /// The state of any flob, as `get_state` writes it with all groups.
+    pub(crate) fn state_bytes(&self, id: FlobId) -> Option<alloc::vec::Vec<u8>> {
+        if let Some(thread) = id.as_thread() {
+            let record = self.thread(thread);
+            return Some([record.head().as_bytes(), &record.context.vectors].concat());
+        }
+        let state = self.plain_state(id)?;
+        state.bytes.get(..state.len).map(<[u8]>::to_vec)
     }
 }

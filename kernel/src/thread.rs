@@ -2,13 +2,14 @@
 
 use flob_abi::memory::{USER_END, is_canonical};
 use flob_abi::{
-    DebugRegisters, ExceptionCode, MAX_PRIORITY, Registers, Status, ThreadState, group, thread_flag,
+    DebugRegisters, ExceptionCode, MAX_PRIORITY, Registers, Status, ThreadHead, group, thread_flag,
+    state::VECTORS_SIZE,
 };
 
 use crate::ipc::Side;
 use crate::kernel::Kernel;
 use crate::machine::{INITIAL_RFLAGS, Machine};
-use crate::record::{FlobId, Queue, ThreadId};
+use crate::record::{FlobId, Queue, Thread, ThreadId};
 use crate::state::NewLinks;
 
 /// RFLAGS.TF: single step.
@@ -30,26 +31,6 @@ pub(crate) const fn settable_rflags(rflags: u64) -> u64 {
 }
 
 impl<M: Machine> Kernel<M> {
-    /// The state as it is exported.
-    pub(crate) fn thread_state(&self, id: ThreadId) -> ThreadState {
-        let thread = self.thread(id);
-        ThreadState {
-            hash: thread.hash,
-            flags: thread.flags,
-            priority: thread.priority,
-            own_address: thread.own_address,
-            rank: thread.rank,
-            registers: thread.context.registers,
-            debug: thread.context.debug,
-            handlers: thread.handlers,
-            saved: thread.saved,
-            exception: thread.exception,
-            parked_client_ends: thread.parked_client_ends,
-            parked_server_ends: thread.parked_server_ends,
-            vectors: thread.context.vectors,
-        }
-    }
-
     /// Stops a thread, at once, wherever it is. What it waits for it goes on waiting for.
     pub(crate) fn stop(&mut self, id: ThreadId) {
         self.thread_mut(id).flags |= thread_flag::STOPPED;
@@ -65,17 +46,21 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn set_thread(
         &mut self,
         id: ThreadId,
-        state: Option<ThreadState>,
+        state: Option<(&ThreadHead, Option<&[u8; VECTORS_SIZE]>)>,
         mask: u64,
         links: NewLinks,
     ) -> Status {
         let woken = self.woken_for(id);
-        let rank = self.rank_to_set(id, state.as_ref().filter(|_| mask & group::SCHEDULING != 0), links);
-        if let Some(state) = &state {
+        let ranked = state.filter(|_| mask & group::SCHEDULING != 0);
+        let rank = self.rank_to_set(id, ranked.map(|(head, _)| head), links);
+        if let Some((state, vectors)) = state {
             if !is_valid(state, mask) {
                 return Status::InvalidState;
             }
             self.apply_groups(id, state, mask);
+            if let Some(vectors) = vectors {
+                self.set_vectors(id, vectors);
+            }
         }
         let [space, waiting_for, client_peer, server_peer, idempotent_client, idempotent_server] = links;
         if let Some(client) = idempotent_client.filter(|client| *client != self.thread(id).idempotent_client)
@@ -109,7 +94,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A thread that waits on as before keeps its place; any other is behind all who wait.
-    fn rank_to_set(&self, id: ThreadId, state: Option<&ThreadState>, links: NewLinks) -> Rank {
+    fn rank_to_set(&self, id: ThreadId, state: Option<&ThreadHead>, links: NewLinks) -> Rank {
         let thread = self.thread(id);
         let [_, link, ..] = links;
         let stays = thread.waiting_for.is_some() && link.is_none_or(|link| link == thread.waiting_for);
@@ -132,7 +117,7 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    fn apply_groups(&mut self, id: ThreadId, state: &ThreadState, mask: u64) {
+    fn apply_groups(&mut self, id: ThreadId, state: &ThreadHead, mask: u64) {
         let thread = self.thread_mut(id);
         let flags = |old: u32, bits: u32| old & !bits | state.flags & bits;
         if mask & group::CONTROL != 0 {
@@ -171,12 +156,14 @@ impl<M: Machine> Kernel<M> {
                 ..state.debug
             };
         }
-        if mask & group::VECTORS != 0 {
-            thread.context.vectors = state.vectors;
-            if let Some(mxcsr) = thread.context.vectors.get_mut(MXCSR) {
-                let value = mxcsr.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte));
-                mxcsr.copy_from_slice(&(value & MXCSR_MASK).to_le_bytes());
-            }
+    }
+
+    fn set_vectors(&mut self, id: ThreadId, vectors: &[u8; VECTORS_SIZE]) {
+        let thread = self.thread_mut(id);
+        thread.context.vectors = *vectors;
+        if let Some(mxcsr) = thread.context.vectors.get_mut(MXCSR) {
+            let value = mxcsr.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte));
+            mxcsr.copy_from_slice(&(value & MXCSR_MASK).to_le_bytes());
         }
     }
 
@@ -195,6 +182,27 @@ impl<M: Machine> Kernel<M> {
     }
 }
 
+impl Thread {
+    /// The state as it is exported, but for the vectors.
+    #[inline]
+    pub fn head(&self) -> ThreadHead {
+        ThreadHead {
+            hash: self.hash,
+            flags: self.flags,
+            priority: self.priority,
+            own_address: self.own_address,
+            rank: self.rank,
+            registers: self.context.registers,
+            debug: self.context.debug,
+            handlers: self.handlers,
+            saved: self.saved,
+            exception: self.exception,
+            parked_client_ends: self.parked_client_ends,
+            parked_server_ends: self.parked_server_ends,
+        }
+    }
+}
+
 /// What becomes of a thread's rank when its state is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rank {
@@ -204,7 +212,7 @@ enum Rank {
 }
 
 /// Whether the groups in the mask hold nothing that a thread cannot have. What can be masked is masked instead.
-fn is_valid(state: &ThreadState, mask: u64) -> bool {
+fn is_valid(state: &ThreadHead, mask: u64) -> bool {
     let has = |group: u64| mask & group != 0;
     let registers = &state.registers;
     let canonical = |addresses: &[u64]| addresses.iter().all(|address| is_canonical(*address));

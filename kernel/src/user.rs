@@ -22,6 +22,21 @@ pub(crate) struct Buffer {
     parts: [(Spot, usize); MAX_SPOTS],
 }
 
+impl Buffer {
+    /// `len` bytes of it from `start` on, as far as there are any.
+    #[inline]
+    pub fn part(self, start: usize, len: usize) -> Self {
+        let [(spot, first), (behind, second)] = self.parts;
+        // A page's end may lie before, in or behind the part.
+        let skipped = start.min(first);
+        let now = len.min(first - skipped);
+        let skipped_behind = start - skipped;
+        let later = (len - now).min(second.saturating_sub(skipped_behind));
+        let parts = [((spot.0, spot.1 + skipped), now), ((behind.0, behind.1 + skipped_behind), later)];
+        Self { parts }
+    }
+}
+
 impl<M: Machine> Kernel<M> {
     /// Resolves one user address for an access. A translation at hand counts first: it may have been lifted.
     #[inline(always)]
@@ -54,6 +69,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Resolves a short range (at most a page long).
+    #[inline]
     pub(crate) fn user_buffer(
         &mut self,
         space: FlobId,
@@ -72,9 +88,13 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Copies out of a resolved range.
+    #[inline]
     pub(crate) fn read_buffer(&self, buffer: Buffer, bytes: &mut [u8]) {
         let mut rest = bytes;
         for ((frame, offset), len) in buffer.parts {
+            if len == 0 {
+                continue;
+            }
             let Some((now, later)) = rest.split_at_mut_checked(len) else { return };
             if let Some(from) = self.machine.frame(frame).and_then(|memory| memory.get(offset..offset + len))
             {
@@ -85,9 +105,13 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Copies into a resolved range; bytes that do not fit are left out.
+    #[inline]
     pub(crate) fn write_buffer(&mut self, buffer: Buffer, bytes: &[u8]) {
         let mut rest = bytes;
         for ((frame, offset), len) in buffer.parts {
+            if len == 0 {
+                continue;
+            }
             let (now, later) = rest.split_at(len.min(rest.len()));
             self.epochs.mark(frame);
             let memory = self.machine.frame_mut(frame);

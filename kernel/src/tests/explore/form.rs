@@ -60,8 +60,7 @@ impl Sim {
         waiting: &[(u64, FlobId, ThreadId)],
     ) -> Seen {
         let kernel = &self.kernel;
-        let bytes = kernel.state_bytes(id).expect("it exists");
-        let mut state = bytes.bytes[..bytes.len].to_vec();
+        let mut state = kernel.state_bytes(id).expect("it exists");
         if kind == FlobKind::Reference {
             // Its own hash is nowhere to be read.
             state.clear();
