@@ -7,6 +7,11 @@ use crate::machine::Machine;
 use crate::outcome::{Args, Done, Outcome, Trap};
 use crate::record::ThreadId;
 
+/// What every call is.
+type Function<M> = fn(&mut Kernel<M>, ThreadId, Args) -> Outcome;
+/// Numbers of calls that are no IPC are less.
+const NUMBERS: usize = 0x100;
+
 impl<M: Machine> Kernel<M> {
     /// The current thread executed `syscall`.
     #[inline]
@@ -21,16 +26,23 @@ impl<M: Machine> Kernel<M> {
             }
             return;
         }
-        self.call_with_arguments(thread, number);
+        let args = Args { rdi: registers.rdi, rsi: registers.rsi, rdx: registers.rdx, r10: registers.r10 };
+        self.call_with_arguments(thread, number, args);
     }
 
     #[inline(never)]
-    fn call_with_arguments(&mut self, thread: ThreadId, number: u64) {
+    fn call_with_arguments(&mut self, thread: ThreadId, number: u64, args: Args) {
         if self.current_reflects {
             return self.raise(thread, ExceptionCode::ReflectedCall, 0, 0, Protection::NONE);
         }
-        let outcome =
-            if number & ipc::IPC != 0 { self.ipc_call(thread) } else { self.perform(number, thread) };
+        let outcome = if number & ipc::IPC != 0 {
+            self.ipc_call(thread)
+        } else {
+            match Self::FUNCTIONS.get(number as usize) {
+                Some(function) => function(self, thread, args),
+                None => Trap::misuse(Misuse::UnknownCall, number),
+            }
+        };
         match outcome {
             Ok(Done::Status(status)) => self.complete_current(thread, status),
             other => self.conclude(thread, other),
@@ -59,22 +71,23 @@ impl<M: Machine> Kernel<M> {
         self.page_fault(thread, address, access);
     }
 
-    /// Runs a call that is no IPC.
-    #[inline]
-    fn perform(&mut self, number: u64, thread: ThreadId) -> Outcome {
-        let registers = &self.thread(thread).context.registers;
-        let args = Args { rdi: registers.rdi, rsi: registers.rsi, rdx: registers.rdx, r10: registers.r10 };
-        match Call::from_number(number) {
-            Some(call) if is_common(number) => self.perform_common(call, thread, args),
-            Some(call) => Self::function(call)(self, thread, args),
-            None => Trap::misuse(Misuse::UnknownCall, number),
+    /// The function of each call that is no IPC, by its number.
+    const FUNCTIONS: [Function<M>; NUMBERS] = {
+        let mut functions: [Function<M>; NUMBERS] = [Self::unknown_call; NUMBERS];
+        let mut number = 0;
+        while number < NUMBERS {
+            if let Some(call) = Call::from_number(number as u64) {
+                functions[number] =
+                    if is_common(number as u64) { Self::common_call } else { Self::function(call) };
+            }
+            number += 1;
         }
-    }
+        functions
+    };
 
     /// Runs a call that all kinds of flob share.
-    #[inline(never)]
-    fn perform_common(&mut self, call: Call, thread: ThreadId, args: Args) -> Outcome {
-        let number = call as u32;
+    fn common_call(&mut self, thread: ThreadId, args: Args) -> Outcome {
+        let number = self.thread(thread).context.registers.rax as u32;
         let Some(kind) = FlobKind::from_number(number >> 4) else {
             return Trap::misuse(Misuse::UnknownCall, u64::from(number));
         };
@@ -93,8 +106,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The function of a call that is no other kind's too.
-    #[inline]
-    fn function(call: Call) -> fn(&mut Self, ThreadId, Args) -> Outcome {
+    const fn function(call: Call) -> Function<M> {
         match call {
             Call::TimerWait => Self::timer_wait,
             Call::InterruptWait => Self::interrupt_wait,

@@ -39,7 +39,7 @@ impl Amnesia {
     /// Counts an entry; whether and when it forgets.
     #[inline]
     pub fn strikes(&mut self) -> Option<Moment> {
-        self.left -= 1;
+        self.left = self.left.wrapping_sub(1);
         if self.left == 0 { self.strike() } else { None }
     }
 

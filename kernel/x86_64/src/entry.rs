@@ -123,7 +123,7 @@ extern "C" fn on_trap(vector: u64, error: u64) -> *mut Context {
 }
 
 /// Tells the library what happened, and makes it forget if that is due.
-#[inline]
+#[inline(always)]
 fn handle(kernel: &mut Kernel<Hardware>, event: Event) {
     match kernel.machine().amnesia().strikes() {
         None => kernel.event(event),
