@@ -32,6 +32,8 @@ impl<T> Slot<T> {
 pub(crate) struct Arena<T> {
     slots: Vec<Slot<T>>,
     free: u32,
+    /// Makes the shapes of trees unforeseeable: see `tree`.
+    pub seed: u64,
 }
 
 /// A copy has room for as much as the original.
@@ -48,7 +50,7 @@ impl<T> Arena<T> {
     pub const SLOT_SIZE: usize = size_of::<Slot<T>>();
 
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { slots: Vec::with_capacity(capacity), free: NONE }
+        Self { slots: Vec::with_capacity(capacity), free: NONE, seed: 0 }
     }
 
     /// Puts a value in; `None` if the pool is full.

@@ -9,7 +9,9 @@ use flob_abi::PAGE_SIZE;
 
 const WORK: usize = 64;
 /// Regions and mappings looked at before all translations are forgotten instead.
-const SCAN: usize = 2048;
+const SCAN: usize = 256;
+/// Pages of which translations are dropped before all are forgotten instead.
+const PAGES: u64 = 256;
 
 /// Ranges of spaces that still have to be flushed.
 struct Work {
@@ -20,10 +22,12 @@ struct Work {
     done: usize,
     /// Regions and mappings looked at so far.
     scanned: usize,
+    /// Pages dropped so far.
+    pages: u64,
 }
 
 impl Work {
-    const NONE: Self = Self { ranges: [None; WORK], len: 0, overflow: false, done: 0, scanned: 0 };
+    const NONE: Self = Self { ranges: [None; WORK], len: 0, overflow: false, done: 0, scanned: 0, pages: 0 };
 
     /// Counts a look at a region or mapping. False if that is enough.
     fn scan(&mut self) -> bool {
@@ -92,6 +96,9 @@ impl<M: Machine> Kernel<M> {
             if work.overflow {
                 break;
             }
+            // A range that is long is dropped with all of its space, which is short.
+            work.pages += (size / PAGE_SIZE).min(PAGES / 4);
+            work.overflow |= work.pages > PAGES;
             self.machine.remove(SpaceKey(space.0.index), Page(start / PAGE_SIZE), size / PAGE_SIZE);
             let mut index = self.space(space).map_or(NONE, |space| space.regions.head);
             while let Some(Object { body: Body::Region(region), .. }) = self.objects.at(index) {

@@ -61,11 +61,13 @@ impl<M: Machine> Kernel<M> {
     pub fn new(machine: M, window: core::ops::Range<Frame>) -> Self {
         let frames = window.end.0.saturating_sub(window.start.0) as usize;
         let epochs = crate::dirty::Epochs::new(machine.run_number(), window.end.0 as usize);
+        let mut objects = Arena::with_capacity(frames * GRANULES);
+        objects.seed = machine.now();
         Self {
             machine,
             epochs,
             threads: Arena::with_capacity(frames),
-            objects: Arena::with_capacity(frames * GRANULES),
+            objects,
             granules: vec![0; window.end.0 as usize * GRANULES],
             root: None,
             window: window.start.0..window.end.0,

@@ -53,6 +53,7 @@ mod step;
 mod tests;
 mod thread;
 mod transfer;
+mod tree;
 mod user;
 mod wait;
 

@@ -8,6 +8,7 @@ use crate::machine::Machine;
 use crate::record::{Body, FlobId, Mapping, Object};
 use crate::region::is_page_range;
 use crate::state::NewLinks;
+use crate::tree::{Branch, Sorted};
 
 /// A mapping that was never set.
 pub(crate) const EMPTY: Mapping = Mapping {
@@ -17,15 +18,54 @@ pub(crate) const EMPTY: Mapping = Mapping {
     protection: Protection::NONE,
     region: None,
     space: None,
-    in_space: Node::ALONE,
+    in_space: Branch::ALONE,
     in_region: Node::ALONE,
 };
 
-/// The node by which a mapping is among those of its space.
-fn space_node(object: &mut Object) -> Option<&mut Node> {
-    match &mut object.body {
-        Body::Mapping(mapping) => Some(&mut mapping.in_space),
-        _ => None,
+/// The mappings of a space: by start, and where that is equal by whatever else the state says, so that the same state
+/// always shows the same memory.
+pub(crate) struct InSpace;
+
+impl Sorted<Object> for InSpace {
+    type Key = (u64, u64, u64, u64, u32);
+
+    #[inline]
+    fn branch(object: &Object) -> Option<&Branch> {
+        match &object.body {
+            Body::Mapping(mapping) => Some(&mapping.in_space),
+            _ => None,
+        }
+    }
+
+    fn branch_mut(object: &mut Object) -> Option<&mut Branch> {
+        match &mut object.body {
+            Body::Mapping(mapping) => Some(&mut mapping.in_space),
+            _ => None,
+        }
+    }
+
+    fn key(index: u32, object: &Object) -> Option<Self::Key> {
+        match &object.body {
+            Body::Mapping(mapping) => Some((mapping.start, mapping.size, mapping.offset, object.hash, index)),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn end(object: &Object) -> u64 {
+        match &object.body {
+            Body::Mapping(mapping) => mapping.start.saturating_add(mapping.size),
+            _ => 0,
+        }
+    }
+}
+
+/// Where a mapping begins.
+#[inline]
+pub(crate) fn start(object: &Object) -> u64 {
+    match &object.body {
+        Body::Mapping(mapping) => mapping.start,
+        _ => 0,
     }
 }
 
@@ -104,9 +144,9 @@ impl<M: Machine> Kernel<M> {
     /// Takes a mapping out of its space's list; its link must change with that.
     pub(crate) fn unlink_from_space(&mut self, id: FlobId) {
         let space = self.mapping(id).and_then(|mapping| mapping.space);
-        if let Some((space, mut list)) = space.and_then(|space| Some((space, self.space(space)?.mappings))) {
-            self.objects.unlink(&mut list, id.0.index, space_node);
-            self.set_space_mappings(space, list);
+        if let Some((space, root)) = space.and_then(|space| Some((space, self.space(space)?.mappings))) {
+            let root = self.objects.tree_remove::<InSpace>(root, id.0.index);
+            self.set_space_mappings(space, root);
         }
     }
 
@@ -124,14 +164,9 @@ impl<M: Machine> Kernel<M> {
     /// Puts a mapping into the lists of its space (by start) and region.
     pub(crate) fn link_mapping(&mut self, id: FlobId) {
         let Some(Mapping { space, region, .. }) = self.mapping(id).cloned() else { return };
-        let order = self.order_of(id.0.index);
-        if let Some((space, mut list)) = space.and_then(|space| Some((space, self.space(space)?.mappings))) {
-            let mut before = list.tail;
-            while before != NONE && self.order_of(before) > order {
-                before = self.objects.prev(before, space_node);
-            }
-            self.objects.insert_behind(&mut list, before, id.0.index, space_node);
-            self.set_space_mappings(space, list);
+        if let Some((space, root)) = space.and_then(|space| Some((space, self.space(space)?.mappings))) {
+            let root = self.objects.tree_insert::<InSpace>(root, id.0.index);
+            self.set_space_mappings(space, root);
         }
         if let Some((region, mut list)) =
             region.and_then(|region| Some((region, self.region(region)?.mappings)))
@@ -141,19 +176,9 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// By what the mappings of a space are sorted: start, and where that is equal whatever else the state says, so that the
-    /// same state always shows the same memory.
-    fn order_of(&self, index: u32) -> Option<(u64, u64, u64, u64)> {
-        let object = self.objects.at(index)?;
-        match &object.body {
-            Body::Mapping(mapping) => Some((mapping.start, mapping.size, mapping.offset, object.hash)),
-            _ => None,
-        }
-    }
-
-    fn set_space_mappings(&mut self, space: FlobId, list: crate::list::List) {
+    fn set_space_mappings(&mut self, space: FlobId, root: u32) {
         if let Some(space) = self.space_mut(space) {
-            space.mappings = list;
+            space.mappings = root;
         }
     }
 
@@ -169,14 +194,16 @@ impl<M: Machine> Kernel<M> {
             let Some(object) = self.objects.at_mut(index) else { continue };
             match &mut object.body {
                 Body::Space(space) => {
-                    space.mappings = crate::list::List::EMPTY;
+                    space.mappings = NONE;
                     space.regions = crate::list::List::EMPTY;
                 }
                 Body::Region(region) => {
                     region.mappings = crate::list::List::EMPTY;
                     region.in_space = Node::ALONE;
                 }
-                Body::Mapping(mapping) => (mapping.in_space, mapping.in_region) = (Node::ALONE, Node::ALONE),
+                Body::Mapping(mapping) => {
+                    (mapping.in_space, mapping.in_region) = (Branch::ALONE, Node::ALONE)
+                }
                 Body::PortSet(set) => set.ports = crate::list::List::EMPTY,
                 Body::Port(port) => port.in_set = Node::ALONE,
                 _ => {}

@@ -5,8 +5,9 @@ use flob_abi::{
 };
 
 use crate::arena::SlotId;
-use crate::list::{List, Node};
+use crate::list::{List, NONE, Node};
 use crate::machine::{Context, Frame};
+use crate::tree::Branch;
 
 /// Names a flob for as long as it lives. Threads have a pool of their own: bit 31 of the index tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,7 +57,7 @@ impl Object {
     pub fn next_in_set(&self) -> u32 {
         match &self.body {
             Body::Port(port) => port.in_set.next,
-            _ => crate::list::NONE,
+            _ => NONE,
         }
     }
 }
@@ -100,8 +101,8 @@ pub(crate) struct Space {
     pub debug_port: Option<FlobId>,
     /// The epoch in which its mappings last changed.
     pub remapped: u64,
-    /// Mappings into it, ascending by start.
-    pub mappings: List,
+    /// Mappings into it, a tree sorted by start: its root.
+    pub mappings: u32,
     /// Regions of it.
     pub regions: List,
 }
@@ -116,7 +117,7 @@ impl Default for Space {
             keeper: None,
             debug_port: None,
             remapped: 0,
-            mappings: List::EMPTY,
+            mappings: NONE,
             regions: List::EMPTY,
         }
     }
@@ -144,7 +145,7 @@ pub(crate) struct Mapping {
     pub protection: Protection,
     pub region: Option<FlobId>,
     pub space: Option<FlobId>,
-    pub in_space: Node,
+    pub in_space: Branch,
     pub in_region: Node,
 }
 

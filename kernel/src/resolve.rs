@@ -6,6 +6,7 @@ use flob_abi::{PAGE_SIZE, Protection, memory::MAX_LEVELS, memory::PHYSICAL_WINDO
 use crate::kernel::Kernel;
 use crate::list::NONE;
 use crate::machine::{Frame, Machine};
+use crate::mapping::{self, InSpace};
 use crate::record::{Body, FlobId, Mapping, Object};
 
 /// A byte of memory.
@@ -90,20 +91,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn mapping_index(&self, space: FlobId, address: u64) -> Option<u32> {
-        let mut index = self.space(space)?.mappings.head;
-        while index != NONE {
-            let Some(Object { body: Body::Mapping(mapping), .. }) = self.objects.at(index) else {
-                return None;
-            };
-            if mapping.start > address {
-                return None;
-            }
-            if address - mapping.start < mapping.size {
-                return Some(index);
-            }
-            index = mapping.in_space.next;
-        }
-        None
+        let root = self.space(space)?.mappings;
+        Some(self.objects.tree_find::<InSpace>(root, address, mapping::start)).filter(|index| *index != NONE)
     }
 
     /// The first space's own memory.
@@ -144,9 +133,11 @@ impl<M: Machine> Kernel<M> {
             let address = PHYSICAL_WINDOW + u64::from(frame.0) * PAGE_SIZE + u64::from(offset);
             consider(within(address).filter(|_| self.mapping_index(space, address).is_none()));
         }
-        let mut index = self.space(space)?.mappings.head;
+        let root = self.space(space)?.mappings;
+        let mut index = self.objects.tree_first::<InSpace>(root, None);
         while let Some(Object { body: Body::Mapping(mapping), .. }) = self.objects.at(index) {
-            let this = core::mem::replace(&mut index, mapping.in_space.next);
+            let this = index;
+            index = self.objects.tree_first::<InSpace>(root, Some(this));
             match budget.checked_sub(1) {
                 Some(left) => *budget = left,
                 None => return best,

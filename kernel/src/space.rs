@@ -7,7 +7,7 @@ use crate::list::NONE;
 use crate::machine::{Machine, SpaceKey};
 use crate::record::{FlobId, Space, ThreadId};
 use crate::schedule::queue_node;
-use crate::state::{BATCH, NewLinks};
+use crate::state::NewLinks;
 
 impl Space {
     pub(crate) fn state(&self, hash: u64) -> SpaceState {
@@ -92,26 +92,26 @@ impl<M: Machine> Kernel<M> {
     /// Before a space is destroyed: its regions and mappings are of no space then. False if there are more of them than one
     /// entry may take.
     pub(crate) fn detach_space(&mut self, id: FlobId) -> bool {
-        for _ in 0..BATCH {
-            let Some(space) = self.space(id) else { return true };
-            let (mapping, region) = (space.mappings.head, space.regions.head);
-            if let Some(mapping) = self.objects.id_at(mapping).map(FlobId) {
-                self.flush_mapping(mapping);
-                self.unlink_from_space(mapping);
-                if let Some(mapping) = self.mapping_mut(mapping) {
-                    mapping.space = None;
-                }
-            } else if let Some(region) = self.objects.id_at(region).map(FlobId) {
-                self.flush_region(region);
-                self.unlink_region(region);
-                if let Some(region) = self.region_mut(region) {
-                    region.space = None;
-                }
-            } else {
-                self.machine.forget_space(SpaceKey(id.0.index));
-                return true;
+        let Some(space) = self.space(id) else { return true };
+        let (mapping, region) = (space.mappings, space.regions.head);
+        // One of them is as much as one entry may take: forgetting what is derived from it is long.
+        if let Some(mapping) = self.objects.id_at(mapping).map(FlobId) {
+            self.flush_mapping(mapping);
+            self.unlink_from_space(mapping);
+            if let Some(mapping) = self.mapping_mut(mapping) {
+                mapping.space = None;
             }
+            return false;
         }
-        false
+        if let Some(region) = self.objects.id_at(region).map(FlobId) {
+            self.flush_region(region);
+            self.unlink_region(region);
+            if let Some(region) = self.region_mut(region) {
+                region.space = None;
+            }
+            return false;
+        }
+        self.machine.forget_space(SpaceKey(id.0.index));
+        true
     }
 }

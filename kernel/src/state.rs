@@ -3,8 +3,8 @@
 
 use flob_abi::flob::MAX_LINKS;
 use flob_abi::{
-    ConditionState, FlobKind, Misuse, PortSetState, Protection, SpaceState, Status, THREAD_STATE_HEAD, ThreadHead,
-    VECTORS_SIZE, group,
+    ConditionState, FlobKind, Misuse, PortSetState, Protection, SpaceState, Status, THREAD_STATE_HEAD,
+    ThreadHead, VECTORS_SIZE, group,
 };
 use zerocopy::{FromBytes, IntoBytes};
 

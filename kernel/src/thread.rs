@@ -2,8 +2,8 @@
 
 use flob_abi::memory::{USER_END, is_canonical};
 use flob_abi::{
-    DebugRegisters, ExceptionCode, MAX_PRIORITY, Registers, Status, ThreadHead, group, thread_flag,
-    state::VECTORS_SIZE,
+    DebugRegisters, ExceptionCode, MAX_PRIORITY, Registers, Status, ThreadHead, group, state::VECTORS_SIZE,
+    thread_flag,
 };
 
 use crate::ipc::Side;

@@ -84,7 +84,7 @@ impl<M: Machine> Kernel<M> {
                     mappings.1 += self.count(region.mappings, true);
                 }
                 Body::Space(space) => {
-                    mappings.1 += self.count(space.mappings, false);
+                    mappings.1 += self.count_tree(space.mappings, (0, u64::MAX)).0;
                     regions.1 += self.count(space.regions, false);
                 }
                 Body::Port(port) => ports.0 += usize::from(port.set.is_some()),
@@ -97,6 +97,21 @@ impl<M: Machine> Kernel<M> {
         assert_eq!(ports.0, ports.1, "ports are in the lists that their links say");
     }
 
+    /// Items of a tree of mappings and their highest end. All starts lie in a range, and every item knows the highest end.
+    fn count_tree(&self, root: u32, (low, high): (u64, u64)) -> (usize, u64) {
+        if root == NONE {
+            return (0, 0);
+        }
+        let object = self.objects.at(root).expect("a tree of flobs leads to flobs");
+        let Body::Mapping(mapping) = &object.body else { panic!("a tree leads to a flob of the wrong kind") };
+        assert!((low..=high).contains(&mapping.start), "a tree of mappings is not sorted");
+        let left = self.count_tree(mapping.in_space.left, (low, mapping.start));
+        let right = self.count_tree(mapping.in_space.right, (mapping.start, high));
+        let most = (mapping.start + mapping.size).max(left.1).max(right.1);
+        assert_eq!(mapping.in_space.most, most, "a tree of mappings does not know its highest end");
+        (left.0 + right.0 + 1, most)
+    }
+
     fn count(&self, list: List, by_region: bool) -> usize {
         let mut count = 0;
         let mut index = list.head;
@@ -104,7 +119,6 @@ impl<M: Machine> Kernel<M> {
             let object = self.objects.at(index).expect("a list of flobs leads to flobs");
             index = match &object.body {
                 Body::Mapping(mapping) if by_region => mapping.in_region.next,
-                Body::Mapping(mapping) => mapping.in_space.next,
                 Body::Region(region) => region.in_space.next,
                 Body::Port(port) => port.in_set.next,
                 _ => panic!("a list leads to a flob of the wrong kind"),

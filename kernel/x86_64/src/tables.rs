@@ -27,6 +27,8 @@ pub struct Tables {
     /// For each table the next one of the same list: free tables, or the tables of one space from its root on.
     next: Vec<Number>,
     free: Number,
+    /// From this table on none was used since all were forgotten.
+    fresh: usize,
     free_count: usize,
     /// Root table of each space; `NONE` if it has no translations.
     roots: Vec<Number>,
@@ -49,7 +51,7 @@ const LEAST_TABLES: usize = 64;
 const SPACES_PER_FRAME: usize = (flob_abi::PAGE_SIZE / flob_abi::flob::GRANULE) as usize;
 
 /// Beyond this many pages it is cheaper to drop all translations of the space.
-const REMOVE_LIMIT: u64 = 128;
+const REMOVE_LIMIT: u64 = 64;
 
 impl Tables {
     /// Bytes that the pool and its lists take at most for this many frames of programs.
@@ -74,6 +76,7 @@ impl Tables {
             base,
             next: vec![NONE; count],
             free: NONE,
+            fresh: 1,
             free_count: 0,
             roots: vec![NONE; frames * SPACES_PER_FRAME],
             owners: vec![None; count],
@@ -206,16 +209,13 @@ impl Tables {
     pub fn forget_all(&mut self) {
         self.load(NONE);
         self.lookaside.clear();
-        for space in self.owners.iter_mut().filter_map(Option::take) {
+        for space in self.owners.iter_mut().take(self.fresh).filter_map(Option::take) {
             if let Some(root) = self.roots.get_mut(space.0 as usize) {
                 *root = NONE;
             }
         }
-        let count = self.pool.len() as Number;
-        for (number, next) in (0..count).zip(&mut self.next) {
-            *next = if number + 1 < count { number + 1 } else { NONE };
-        }
-        self.free = 1;
+        self.free = NONE;
+        self.fresh = 1;
         self.free_count = self.pool.len() - 1;
     }
 
@@ -254,9 +254,14 @@ impl Tables {
 
     /// An empty table; `install` has seen to it that there are enough.
     fn take(&mut self) -> Number {
-        let number = self.free;
-        assert!(number != NONE, "the pool of page tables ran out inside one installation");
-        self.free = self.next[usize::from(number)];
+        let mut number = self.free;
+        if number == NONE {
+            number = self.fresh as Number;
+            self.fresh += 1;
+            assert!(self.fresh <= self.pool.len(), "the pool of page tables ran out inside one installation");
+        } else {
+            self.free = self.next[usize::from(number)];
+        }
         self.free_count -= 1;
         self.next[usize::from(number)] = NONE;
         self.pool[usize::from(number)].0.fill(0);
