@@ -1,7 +1,7 @@
 //! Measures the kernel, as the first program: nothing else runs. One row after the other goes to the early console; the
 //! host turns them into a table (`./flob bench kernel`).
 //!
-//! Arguments: `counting` if the kernel under it counts what instructions do not weigh; `only=BEGINNING` for the rows whose
+//! Arguments: `hostile` to try to make the kernel long instead; `counting` if the kernel under it counts what instructions do not weigh; `only=BEGINNING` for the rows whose
 //! names begin so.
 #![no_std]
 #![no_main]
@@ -9,6 +9,7 @@
 extern crate alloc;
 
 mod counters;
+mod hostile;
 mod report;
 mod rows;
 mod timed;
@@ -27,6 +28,7 @@ program!(main);
 
 fn main(arguments: Vec<String>) -> i32 {
     report::COUNTING.store(arguments.iter().any(|argument| argument == "counting"), Ordering::Relaxed);
+    report::HOSTILE.store(arguments.iter().any(|argument| argument == "hostile"), Ordering::Relaxed);
     if let Some(wanted) = arguments.iter().find_map(|argument| argument.strip_prefix("only=")) {
         report::WANTED.lock().push_str(wanted);
     }
@@ -39,7 +41,7 @@ fn main(arguments: Vec<String>) -> i32 {
 
 extern "C" fn measure(_: u64) -> ! {
     timed::calibrate();
-    let ended = rows();
+    let ended = if report::HOSTILE.load(Ordering::Relaxed) { hostile::attack() } else { rows() };
     if let Err(status) = ended {
         report::line(&alloc::format!("failed: {}", status.text()));
     }

@@ -25,6 +25,9 @@ pub fn line(text: &str) {
     call::kernel_log(b"\n");
 }
 
+/// Whether the kernel is attacked and not measured.
+pub static HOSTILE: AtomicBool = AtomicBool::new(false);
+
 /// The beginning of the names of the rows that are wanted.
 pub static WANTED: Lock<String> = Lock::new(String::new());
 
