@@ -4,9 +4,8 @@ use flob_abi::{MAX_PRIORITY, PORT_RANGES, PortRange, start::start_reference, thr
 
 use crate::Boot;
 use crate::kernel::Kernel;
-use crate::list::List;
 use crate::machine::{Frame, Machine};
-use crate::record::{Body, FlobId, Object, Place, Reference, Space, Thread, ThreadId};
+use crate::record::{Body, FlobId, Object, Place, Reference, Space, Thread, ThreadId, Waiters};
 
 impl<M: Machine> Kernel<M> {
     /// Makes the first space, which sees physical memory and owns every device, and its first thread.
@@ -43,7 +42,7 @@ impl<M: Machine> Kernel<M> {
 
     fn place(&mut self, place: Place, body: Body) -> Option<FlobId> {
         let hash = self.new_hash(0);
-        let id = FlobId(self.objects.insert(Object { place, hash, waiters: List::EMPTY, body })?);
+        let id = FlobId(self.objects.insert(Object { place, hash, waiters: Waiters::EMPTY, body })?);
         self.occupy(place, id);
         Some(id)
     }

@@ -10,7 +10,7 @@ use crate::arena::Arena;
 use crate::list::List;
 use crate::machine::{Context, Frame, Grants, Machine, SpaceKey};
 use crate::outcome::Trap;
-use crate::record::{Body, FlobId, Object, Place, Space, Thread, ThreadId};
+use crate::record::{Body, FlobId, Object, Place, Space, Thread, ThreadId, Waiters};
 use crate::schedule::Ready;
 
 /// Granules in a frame.
@@ -36,6 +36,8 @@ pub struct Kernel<M> {
     pub(crate) current_space: Option<FlobId>,
     pub(crate) current_reflects: bool,
     pub(crate) ready: Ready,
+    /// Threads that waited for a flob that is gone and have not heard of it: some of them do at each entry.
+    pub(crate) released: Waiters,
     pub(crate) timers: List,
     pub(crate) lines: [List; LINES],
     /// Ticket of the next thread that waits for something.
@@ -63,10 +65,12 @@ impl<M: Machine> Kernel<M> {
         let epochs = crate::dirty::Epochs::new(machine.run_number(), window.end.0 as usize);
         let mut objects = Arena::with_capacity(frames * GRANULES);
         objects.seed = machine.now();
+        let mut threads = Arena::with_capacity(frames);
+        threads.seed = objects.seed.rotate_left(17);
         Self {
             machine,
             epochs,
-            threads: Arena::with_capacity(frames),
+            threads,
             objects,
             granules: vec![0; window.end.0 as usize * GRANULES],
             root: None,
@@ -76,6 +80,7 @@ impl<M: Machine> Kernel<M> {
             current_space: None,
             current_reflects: false,
             ready: Ready::EMPTY,
+            released: Waiters::EMPTY,
             timers: List::EMPTY,
             lines: [List::EMPTY; LINES],
             next_rank: 1,
@@ -126,9 +131,17 @@ impl<M: Machine> Kernel<M> {
     #[inline(always)]
     pub fn current(&mut self) -> Option<(&mut Context, SpaceKey, Grants)> {
         let before = if self.goes_on() { self.current } else { None };
-        let thread = self.choose()?;
+        let mut thread = self.choose();
+        while !self.released.is_empty() {
+            self.release_some();
+            thread = self.choose();
+            if thread.is_some() {
+                break;
+            }
+        }
+        let thread = thread?;
         debug_assert!(before.is_none_or(|before| before == thread), "a change of who runs was not noticed");
-        self.reconsider = false;
+        self.reconsider = !self.released.is_empty();
         let space = self.threads.get(thread.0)?.space?;
         let record = self.space(space)?;
         let grants = record.grants();

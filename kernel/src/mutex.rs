@@ -82,7 +82,7 @@ impl<M: Machine> Kernel<M> {
         }
         let fits =
             |kernel: &Self, waiter| kernel.stage_fits(waiter, id) && !kernel.thread(waiter).is_stopped();
-        if let Some(next) = self.find_waiter(id, fits) {
+        if let Some(next) = self.find_going_waiter(id, fits) {
             self.give(id, next);
         }
     }

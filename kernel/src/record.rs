@@ -42,13 +42,35 @@ pub(crate) struct Place {
     pub offset: u16,
 }
 
+/// Threads whose waiting-for link names a flob: two trees in the order of their tickets, those that are stopped apart, so that
+/// neither hides the first of the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Waiters {
+    pub going: u32,
+    pub stopped: u32,
+}
+
+impl Waiters {
+    pub const EMPTY: Self = Self { going: NONE, stopped: NONE };
+
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self == Self::EMPTY
+    }
+
+    /// The tree of those that are stopped or not.
+    #[inline]
+    pub fn tree_mut(&mut self, stopped: bool) -> &mut u32 {
+        if stopped { &mut self.stopped } else { &mut self.going }
+    }
+}
+
 /// A flob that is not a thread.
 #[derive(Clone, Debug)]
 pub(crate) struct Object {
     pub place: Place,
     pub hash: u64,
-    /// Threads whose waiting-for link names it, in the order of their tickets.
-    pub waiters: List,
+    pub waiters: Waiters,
     pub body: Body,
 }
 
@@ -194,7 +216,7 @@ pub(crate) struct Thread {
     pub context: Context,
     pub place: Place,
     pub hash: u64,
-    pub waiters: List,
+    pub waiters: Waiters,
     pub flags: u32,
     pub priority: u32,
     pub own_address: u64,
@@ -217,6 +239,9 @@ pub(crate) struct Thread {
     pub node: Node,
     /// Ticks left of its turn.
     pub slice: u32,
+    /// Its place among the waiters of a flob, and whether that is among the stopped ones.
+    pub branch: Branch,
+    pub among_stopped: bool,
     /// Was given its rank by `set_state` and has not run since.
     pub imported: bool,
 }
@@ -227,7 +252,7 @@ impl Thread {
             context: Context::initial(),
             place,
             hash,
-            waiters: List::EMPTY,
+            waiters: Waiters::EMPTY,
             flags: thread_flag::STOPPED,
             priority: flob_abi::MAX_PRIORITY,
             own_address: 0,
@@ -248,6 +273,8 @@ impl Thread {
             queue: Queue::None,
             node: Node::ALONE,
             slice: 0,
+            branch: Branch::ALONE,
+            among_stopped: false,
             imported: false,
         }
     }

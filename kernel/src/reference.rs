@@ -8,7 +8,7 @@ use crate::outcome::{Args, Outcome, SUCCESS, status};
 use crate::record::ThreadId;
 
 /// Mappings that `reference_locate` looks at before it gives up.
-const LOCATE_BUDGET: u32 = 10_000;
+const LOCATE_BUDGET: u32 = 200;
 
 impl<M: Machine> Kernel<M> {
     /// `reference_copy`.

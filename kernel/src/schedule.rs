@@ -5,7 +5,8 @@ use flob_abi::MAX_PRIORITY;
 use crate::kernel::Kernel;
 use crate::list::{List, NONE, Node};
 use crate::machine::Machine;
-use crate::record::{Queue, Thread, ThreadId};
+use crate::record::{Queue, Thread, ThreadId, Waiters};
+use crate::tree::Branch;
 
 const PRIORITIES: usize = MAX_PRIORITY as usize + 1;
 /// Ticks that a thread runs before others of its priority have their turn.
@@ -164,6 +165,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn rebuild_queues(&mut self) {
         self.ready = Ready::EMPTY;
         self.timers = List::EMPTY;
+        self.released = Waiters::EMPTY;
         for (line, list) in (0..).zip(&mut self.lines) {
             if !core::mem::replace(list, List::EMPTY).is_empty() {
                 // Its waiters unmask it when they wait again.
@@ -172,14 +174,15 @@ impl<M: Machine> Kernel<M> {
         }
         for index in 0..self.objects.end() {
             if let Some(object) = self.objects.at_mut(index) {
-                object.waiters = List::EMPTY;
+                object.waiters = Waiters::EMPTY;
             }
         }
         for index in 0..self.threads.end() {
             if let Some(thread) = self.threads.at_mut(index) {
-                thread.waiters = List::EMPTY;
+                thread.waiters = Waiters::EMPTY;
                 thread.queue = Queue::None;
                 thread.node = Node::ALONE;
+                thread.branch = Branch::ALONE;
             }
         }
         for index in 0..self.threads.end() {

@@ -8,8 +8,9 @@ use crate::machine::Machine;
 use crate::outcome::{Args, Done, Outcome, SUCCESS, Trap};
 use crate::record::{FlobId, ThreadId};
 
-/// Pages searched in one kernel entry.
-const PAGES: usize = 32;
+/// What one kernel entry may do: a page, whatever is in it, counts for several flobs.
+const BUDGET: usize = 48;
+const PAGE_COST: usize = 6;
 const FOUND_SIZE: usize = size_of::<Found>();
 
 impl<M: Machine> Kernel<M> {
@@ -20,30 +21,33 @@ impl<M: Machine> Kernel<M> {
         if args.rsi.checked_add(args.rdx).is_none() {
             return Trap::misuse(Misuse::InvalidAddress, args.rdx);
         }
-        for _ in 0..PAGES {
+        let mut spent = 0;
+        while spent < BUDGET {
             let registers = self.thread(thread).context.registers;
             if registers.rdx == 0 || registers.r8 == 0 {
                 return SUCCESS;
             }
-            self.search_page(thread, space, region)?;
+            spent += PAGE_COST + self.search_page(thread, space, region)?;
         }
         Ok(Done::Again)
     }
 
-    /// Searches from the offset in the registers to the end of its page, or until the array is full.
-    fn search_page(&mut self, thread: ThreadId, space: FlobId, region: FlobId) -> Result<(), Trap> {
+    /// Searches from the offset in the registers to the end of its page, or until the array is full. Returns how many flobs
+    /// it has reported.
+    fn search_page(&mut self, thread: ThreadId, space: FlobId, region: FlobId) -> Result<usize, Trap> {
         let offset = self.thread(thread).context.registers.rsi;
         let Some(resolved) = self.resolve_in_region(region, offset) else {
             let size = self.region(region).map_or(0, |region| region.size);
             // Beyond the region is nothing at all.
             let step = if offset >= size { u64::MAX } else { PAGE_SIZE - offset % PAGE_SIZE };
             self.search_advance(thread, step);
-            return Ok(());
+            return Ok(0);
         };
         if self.is_frame_empty(resolved.frame) {
             self.search_advance(thread, PAGE_SIZE - offset % PAGE_SIZE);
-            return Ok(());
+            return Ok(0);
         }
+        let mut reported = 0;
         let mut granule = resolved.offset / GRANULE as usize;
         while granule < GRANULES {
             let registers = self.thread(thread).context.registers;
@@ -53,11 +57,12 @@ impl<M: Machine> Kernel<M> {
             if let Some(kind) = self.flob_at(resolved.frame, granule).and_then(|id| self.kind_of(id)) {
                 let start = registers.rsi - registers.rsi % GRANULE;
                 self.search_report(thread, space, Found { offset: start, kind: kind as u32, reserved: 0 })?;
+                reported += 1;
             }
             self.search_advance(thread, GRANULE - registers.rsi % GRANULE);
             granule += 1;
         }
-        Ok(())
+        Ok(reported)
     }
 
     fn search_report(&mut self, thread: ThreadId, space: FlobId, found: Found) -> Result<(), Trap> {

@@ -3,11 +3,9 @@
 use flob_abi::{MAX_PRIORITY, PortRange, SpaceState, Status, space_flag};
 
 use crate::kernel::Kernel;
-use crate::list::NONE;
 use crate::machine::{Machine, SpaceKey};
 use crate::record::{FlobId, Space, ThreadId};
-use crate::schedule::queue_node;
-use crate::state::NewLinks;
+use crate::state::{BATCH, NewLinks};
 
 impl Space {
     pub(crate) fn state(&self, hash: u64) -> SpaceState {
@@ -40,28 +38,33 @@ impl<M: Machine> Kernel<M> {
         Space { ceiling: creator.ceiling, debug_port: creator.debug_port, ..Space::default() }
     }
 
+    /// Sets state and links. `None` if there is more to do: the same again.
     pub(crate) fn set_space(
         &mut self,
         setter: ThreadId,
         id: FlobId,
         state: Option<SpaceState>,
         links: NewLinks,
-    ) -> Status {
+    ) -> Option<Status> {
         if let Some(state) = state {
             if state.flags & !space_flag::ALL != 0 || state.ceiling > MAX_PRIORITY {
-                return Status::InvalidState;
+                return Some(Status::InvalidState);
             }
             let own = self.space_of(setter).and_then(|space| self.space(space));
             if !own.is_some_and(|own| own.covers(&state)) {
-                return Status::NotPermitted;
+                return Some(Status::NotPermitted);
             }
+            let raised = self.space(id).is_some_and(|space| space.ceiling < state.ceiling);
             if let Some(space) = self.space_mut(id) {
                 space.flags = state.flags;
                 space.ceiling = state.ceiling;
                 space.interrupts = state.interrupts;
                 space.ports = state.ports;
             }
-            self.requeue_ready();
+            // Threads that are too high now are found out when it is their turn.
+            if raised {
+                self.requeue_ready();
+            }
             self.reconsider = true;
         }
         if let Some(space) = self.space_mut(id) {
@@ -70,23 +73,28 @@ impl<M: Machine> Kernel<M> {
             space.debug_port = debug_port.unwrap_or(space.debug_port);
         }
         // Threads whose exception found no keeper ask again.
-        self.retry_exceptions(id);
-        Status::Success
+        self.retry_exceptions(id).then_some(Status::Success)
     }
 
-    /// Every thread whose exception found nobody to handle it is dispatched once more.
-    fn retry_exceptions(&mut self, id: FlobId) {
-        let waiters = self.waiters(id);
-        let mut index = waiters.head;
-        while let Some(thread) = self.threads.id_at(index).map(ThreadId) {
-            let next = if index == waiters.tail { NONE } else { self.threads.next(index, queue_node) };
-            if !self.thread(thread).is_stopped() && !self.asks_already(thread) {
-                self.leave_queue(thread);
-                self.thread_mut(thread).waiting_for = None;
-                self.dispatch_exception(thread);
-            }
-            index = next;
+    /// Threads whose exception found nobody to handle it are dispatched once more. False if there are more of them than
+    /// one entry may.
+    fn retry_exceptions(&mut self, id: FlobId) -> bool {
+        for _ in 0..BATCH {
+            let lost = |kernel: &Self, thread| kernel.is_lost(thread, id);
+            let Some(thread) = self.find_going_waiter(id, lost) else { return true };
+            self.leave_queue(thread);
+            self.thread_mut(thread).waiting_for = None;
+            self.dispatch_exception(thread);
         }
+        false
+    }
+
+    /// Whether somebody would handle a thread's exception that waits for its space.
+    fn is_lost(&self, thread: ThreadId, space: FlobId) -> bool {
+        let Some(space) = self.space(space) else { return true };
+        let code = flob_abi::ExceptionCode::from_number(self.thread(thread).exception.code);
+        let is_debug = code.is_some_and(flob_abi::ExceptionCode::is_debug);
+        self.live(space.keeper).is_some() || is_debug && self.live(space.debug_port).is_some()
     }
 
     /// Before a space is destroyed: its regions and mappings are of no space then. False if there are more of them than one

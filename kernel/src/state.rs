@@ -9,17 +9,17 @@ use flob_abi::{
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::kernel::Kernel;
-use crate::list::List;
+use crate::list::{List, NONE};
 use crate::machine::Machine;
 use crate::outcome::{Args, Done, Outcome, SUCCESS, Trap, status};
-use crate::record::{Body, FlobId, Mutex, Object, PortSet, Reference, Thread, ThreadId};
+use crate::record::{Body, FlobId, Mutex, Object, PortSet, Reference, Thread, ThreadId, Waiters};
 use crate::user::Buffer;
 
 /// A link as `set_state` is to set it: `None` leaves it, `Some(None)` clears it.
 pub(crate) type NewLinks = [Option<Option<FlobId>>; MAX_LINKS];
 
 /// Flobs that one kernel entry takes out of the lists of a flob that is destroyed.
-pub(crate) const BATCH: usize = 64;
+pub(crate) const BATCH: usize = 32;
 
 /// Most bytes in the state of a flob that is no thread.
 const MOST_PLAIN: usize = size_of::<SpaceState>();
@@ -69,7 +69,7 @@ impl<M: Machine> Kernel<M> {
             self.threads.insert(Thread::new(place, hash)).map(|id| ThreadId(id).into())
         } else {
             let body = self.new_body(kind, space);
-            self.objects.insert(Object { place, hash, waiters: List::EMPTY, body }).map(FlobId)
+            self.objects.insert(Object { place, hash, waiters: Waiters::EMPTY, body }).map(FlobId)
         };
         let Some(id) = id else { return status(Status::NoMemory) };
         self.occupy(place, id);
@@ -96,7 +96,9 @@ impl<M: Machine> Kernel<M> {
         if id == thread.into() {
             return Trap::misuse(Misuse::CurrentThread, args.rdi);
         }
-        if !self.detach(id, kind) {
+        // One flob's waiters at a time are told that it is gone.
+        self.release_some();
+        if !self.released.is_empty() || !self.detach(id, kind) {
             return Ok(Done::Again);
         }
         self.destroy_flob(id, kind);
@@ -127,7 +129,8 @@ impl<M: Machine> Kernel<M> {
             None => self.objects.remove(id.0),
         };
         self.reconsider = true;
-        self.release_waiters(waiters);
+        self.released = waiters;
+        self.release_some();
     }
 
     /// `X_move`: the flob is at another place now; all links to it hold.
@@ -234,7 +237,7 @@ impl<M: Machine> Kernel<M> {
             return status(Status::InvalidState);
         }
         let status = match id.as_thread() {
-            Some(target) => self.import_thread(target, buffer, args.r10, links),
+            Some(target) => Some(self.import_thread(target, buffer, args.r10, links)),
             None => {
                 let state = buffer.map(|buffer| {
                     let mut state = PlainState { bytes: [0; MOST_PLAIN], len: flob_abi::state_size(kind) };
@@ -244,7 +247,7 @@ impl<M: Machine> Kernel<M> {
                 self.apply_state(thread, id, kind, state.as_ref(), links)
             }
         };
-        Ok(Done::Status(status))
+        Ok(status.map_or(Done::Again, Done::Status))
     }
 
     /// The links that an array of references says to set. False if one of them does not fit.
@@ -338,9 +341,9 @@ impl<M: Machine> Kernel<M> {
         kind: FlobKind,
         state: Option<&PlainState>,
         links: NewLinks,
-    ) -> Status {
-        match kind {
-            FlobKind::Space => self.set_space(setter, id, state.and_then(PlainState::read), links),
+    ) -> Option<Status> {
+        Some(match kind {
+            FlobKind::Space => return self.set_space(setter, id, state.and_then(PlainState::read), links),
             FlobKind::Region => self.set_region(id, state.and_then(PlainState::read), links),
             FlobKind::Mapping => self.set_mapping(id, state.and_then(PlainState::read), links),
             FlobKind::Port => self.set_port(id, state.and_then(PlainState::read), links),
@@ -354,7 +357,7 @@ impl<M: Machine> Kernel<M> {
                 _ => Status::Success,
             },
             FlobKind::Thread | FlobKind::Reference => Status::InvalidState,
-        }
+        })
     }
 
     /// A flob's links; those to what is gone are null.
@@ -400,22 +403,19 @@ impl<M: Machine> Kernel<M> {
         })
     }
 
-    /// Those who waited for a flob that is gone run their calls again, and find out.
-    fn release_waiters(&mut self, list: List) {
-        let mut index = list.head;
-        while let Some(id) = self.threads.id_at(index) {
+    /// Some of those who waited for a flob that is gone run their calls again, and find out.
+    pub(crate) fn release_some(&mut self) {
+        for _ in 0..BATCH {
+            let Waiters { going, stopped } = self.released;
+            let Some(id) = self.threads.id_at(if going == NONE { stopped } else { going }) else { return };
             let thread = ThreadId(id);
-            index = self.threads.next(index, crate::schedule::queue_node);
+            self.leave_queue(thread);
             let record = self.thread_mut(thread);
-            record.queue = crate::record::Queue::None;
-            record.node = crate::list::Node::ALONE;
             record.waiting_for = None;
-            if record.has_exception() {
-                if !record.is_stopped() {
-                    self.dispatch_exception(thread);
-                }
-            } else {
+            if !record.has_exception() {
                 self.make_ready(thread);
+            } else if !record.is_stopped() {
+                self.dispatch_exception(thread);
             }
         }
     }

@@ -36,16 +36,14 @@ impl<M: Machine> Kernel<M> {
     /// The first server that waits at this port's set and can run. (Requests do not go to stopped servers: they wait.)
     #[inline(always)]
     fn waiting_server(&self, port: FlobId) -> Option<ThreadId> {
-        let set = self.objects.get(self.port(port)?.set?.0)?;
-        let mut index = set.waiters.head;
-        while let Some((id, record)) = self.threads.entry(index) {
-            let waits = next_step(record.context.registers.rax) == Some(ipc::WAIT) && !record.has_exception();
-            if waits && !record.is_stopped() && self.live(record.space).is_some() {
-                return Some(ThreadId(id));
-            }
-            index = record.node.next;
-        }
-        None
+        let set = self.port(port)?.set?;
+        self.port_set(set)?;
+        self.find_going_waiter(set, |kernel, server| {
+            let record = kernel.thread(server);
+            next_step(record.context.registers.rax) == Some(ipc::WAIT)
+                && !record.has_exception()
+                && kernel.space_of(server).is_some()
+        })
     }
 
     /// Somebody waits at a port: a server of its set, if one waits, looks again.

@@ -34,6 +34,7 @@ impl<M: Machine> Kernel<M> {
     /// Stops a thread, at once, wherever it is. What it waits for it goes on waiting for.
     pub(crate) fn stop(&mut self, id: ThreadId) {
         self.thread_mut(id).flags |= thread_flag::STOPPED;
+        self.stop_waiter(id);
         if matches!(self.thread(id).queue, Queue::Ready(_)) {
             let woken = self.woken_for(id);
             // A server that was woken for a request waits again; another one gets it.

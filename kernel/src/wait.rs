@@ -5,10 +5,10 @@ use flob_abi::memory::{USER_END, is_canonical};
 use flob_abi::{Call, FlobKind, Registers, Status, ipc};
 
 use crate::kernel::Kernel;
-use crate::list::List;
 use crate::machine::Machine;
-use crate::record::{FlobId, Queue, ThreadId};
+use crate::record::{FlobId, Queue, Thread, ThreadId, Waiters};
 use crate::schedule::queue_node;
+use crate::tree::{Branch, Sorted};
 
 /// Bytes of a `syscall` instruction.
 const CALL_SIZE: u64 = 2;
@@ -21,39 +21,91 @@ const WITH_PEER: u64 = ipc::ACKNOWLEDGE | ipc::SEND | ipc::OVER | ipc::RECEIVE |
 /// the ranks of one import are never near those of the one before.
 const IMPORT_REACH: u64 = 1 << 32;
 
+/// Those who wait for the same thing, by their tickets.
+pub(crate) struct ByRank;
+
+impl Sorted<Thread> for ByRank {
+    type Key = (u64, u32);
+
+    #[inline]
+    fn branch(thread: &Thread) -> Option<&Branch> {
+        Some(&thread.branch)
+    }
+
+    #[inline]
+    fn branch_mut(thread: &mut Thread) -> Option<&mut Branch> {
+        Some(&mut thread.branch)
+    }
+
+    #[inline]
+    fn key(index: u32, thread: &Thread) -> Option<Self::Key> {
+        Some((thread.rank, index))
+    }
+
+    #[inline]
+    fn end(_: &Thread) -> u64 {
+        0
+    }
+}
+
 impl<M: Machine> Kernel<M> {
+    /// Who waits for a flob; for one that is gone, those that are still to hear of it.
     #[inline]
-    pub(crate) fn waiters(&self, on: FlobId) -> List {
+    pub(crate) fn waiters(&self, on: FlobId) -> Waiters {
         match on.as_thread() {
-            Some(thread) => self.thread(thread).waiters,
-            None => self.objects.get(on.0).map_or(List::EMPTY, |object| object.waiters),
+            Some(thread) => self.threads.get(thread.0).map(|thread| thread.waiters),
+            None => self.objects.get(on.0).map(|object| object.waiters),
         }
+        .unwrap_or(self.released)
     }
 
     #[inline]
-    fn set_waiters(&mut self, on: FlobId, list: List) {
-        match on.as_thread() {
-            Some(thread) => self.thread_mut(thread).waiters = list,
-            None => {
-                if let Some(object) = self.objects.get_mut(on.0) {
-                    object.waiters = list;
-                }
-            }
-        }
+    fn set_waiters(&mut self, on: FlobId, waiters: Waiters) {
+        let place = match on.as_thread() {
+            Some(thread) => self.threads.get_mut(thread.0).map(|thread| &mut thread.waiters),
+            None => self.objects.get_mut(on.0).map(|object| &mut object.waiters),
+        };
+        *place.unwrap_or(&mut self.released) = waiters;
     }
 
-    /// The first waiter for which `wanted` holds.
+    /// The first waiter for which `wanted` holds, by the tickets.
     pub(crate) fn find_waiter(
         &mut self,
         on: FlobId,
         wanted: impl Fn(&Self, ThreadId) -> bool,
     ) -> Option<ThreadId> {
-        let mut index = self.waiters(on).head;
+        let Waiters { going, stopped } = self.waiters(on);
+        let mut first = [going, stopped].map(|root| self.threads.tree_first::<ByRank>(root, None));
+        loop {
+            let [one, other] = first.map(|index| self.threads.at(index).map(|thread| thread.rank));
+            let from_stopped = match (one, other) {
+                (None, None) => return None,
+                (Some(one), Some(other)) => other < one,
+                (one, _) => one.is_none(),
+            };
+            let (root, index) = if from_stopped { (stopped, &mut first[1]) } else { (going, &mut first[0]) };
+            let thread = ThreadId(self.threads.id_at(*index)?);
+            if wanted(self, thread) {
+                return Some(thread);
+            }
+            *index = self.threads.tree_first::<ByRank>(root, Some(*index));
+        }
+    }
+
+    /// The first waiter that is not stopped for which `wanted` holds.
+    #[inline]
+    pub(crate) fn find_going_waiter(
+        &self,
+        on: FlobId,
+        wanted: impl Fn(&Self, ThreadId) -> bool,
+    ) -> Option<ThreadId> {
+        let root = self.waiters(on).going;
+        let mut index = self.threads.tree_first::<ByRank>(root, None);
         while let Some(id) = self.threads.id_at(index) {
             if wanted(self, ThreadId(id)) {
                 return Some(ThreadId(id));
             }
-            index = self.threads.next(index, queue_node);
+            index = self.threads.tree_first::<ByRank>(root, Some(index));
         }
         None
     }
@@ -62,28 +114,31 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn wait(&mut self, thread: ThreadId, on: FlobId) {
         self.leave_queue(thread);
         let rank = self.next_ticket();
-        let mut list = self.waiters(on);
-        // A new ticket is behind all others.
-        self.threads.push_back(&mut list, thread.0.index, queue_node);
-        self.set_waiters(on, list);
         let record = self.thread_mut(thread);
         record.rank = rank;
         record.imported = false;
         record.waiting_for = Some(on);
-        record.queue = Queue::Waiters(on);
+        self.enqueue_waiter(thread, on);
     }
 
     /// Puts a thread among the waiters of its waiting-for link, by its rank.
     fn enqueue_waiter(&mut self, thread: ThreadId, on: FlobId) {
-        let rank = self.thread(thread).rank;
-        let mut list = self.waiters(on);
-        let mut before = list.tail;
-        while self.threads.at(before).is_some_and(|other| other.rank > rank) {
-            before = self.threads.prev(before, queue_node);
+        let record = self.thread_mut(thread);
+        record.queue = Queue::Waiters(on);
+        record.among_stopped = record.is_stopped();
+        let stopped = record.among_stopped;
+        let mut waiters = self.waiters(on);
+        let root = waiters.tree_mut(stopped);
+        *root = self.threads.tree_insert::<ByRank>(*root, thread.0.index);
+        self.set_waiters(on, waiters);
+    }
+
+    /// A waiter was stopped.
+    pub(crate) fn stop_waiter(&mut self, thread: ThreadId) {
+        if let Queue::Waiters(on) = self.thread(thread).queue {
+            self.leave_queue(thread);
+            self.enqueue_waiter(thread, on);
         }
-        self.threads.insert_behind(&mut list, before, thread.0.index, queue_node);
-        self.set_waiters(on, list);
-        self.thread_mut(thread).queue = Queue::Waiters(on);
     }
 
     /// Takes a thread out of whatever list it is in; its waiting-for link stays.
@@ -101,9 +156,10 @@ impl<M: Machine> Kernel<M> {
             Queue::None => {}
             Queue::Ready(priority) => self.dequeue_ready(thread, priority),
             Queue::Waiters(on) => {
-                let mut list = self.waiters(on);
-                self.threads.unlink(&mut list, thread.0.index, queue_node);
-                self.set_waiters(on, list);
+                let mut waiters = self.waiters(on);
+                let root = waiters.tree_mut(self.thread(thread).among_stopped);
+                *root = self.threads.tree_remove::<ByRank>(*root, thread.0.index);
+                self.set_waiters(on, waiters);
             }
             Queue::Timer => self.threads.unlink(&mut self.timers, thread.0.index, queue_node),
             Queue::Line(line) => {

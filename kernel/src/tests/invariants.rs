@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use crate::Kernel;
 use crate::list::{List, NONE};
 use crate::machine::Machine;
-use crate::record::{Body, FlobId, Queue, ThreadId};
+use crate::record::{Body, FlobId, Queue, ThreadId, Waiters};
+use crate::wait::ByRank;
 
 impl<M: Machine> Kernel<M> {
     /// The thread at an address of the first space.
@@ -30,6 +31,24 @@ impl<M: Machine> Kernel<M> {
         found
     }
 
+    /// All waiters; the trees are sorted, and stopped threads are where they belong.
+    fn walk_waiters(&self, waiters: Waiters) -> std::vec::Vec<u32> {
+        let mut found = std::vec::Vec::new();
+        for (root, stopped) in [(waiters.going, false), (waiters.stopped, true)] {
+            let mut last = None;
+            let mut index = self.threads.tree_first::<ByRank>(root, None);
+            while index != NONE {
+                let thread = self.threads.at(index).expect("a tree of threads leads to threads");
+                assert_eq!((thread.is_stopped(), thread.among_stopped), (stopped, stopped), "thread {index}");
+                assert!(last < Some((thread.rank, index)), "a tree of waiters is not sorted");
+                last = Some((thread.rank, index));
+                found.push(index);
+                index = self.threads.tree_first::<ByRank>(root, Some(index));
+            }
+        }
+        found
+    }
+
     /// Panics if lists and records disagree.
     pub fn check_queues(&self) {
         let mut queues: BTreeMap<u32, Queue> = BTreeMap::new();
@@ -51,10 +70,15 @@ impl<M: Machine> Kernel<M> {
             .map(|id| ThreadId(id).into());
         let objects = (0..self.objects.end()).filter_map(|index| self.objects.id_at(index)).map(FlobId);
         for id in threads.chain(objects) {
-            for index in self.walk(self.waiters(id)) {
+            for index in self.walk_waiters(self.waiters(id)) {
                 assert_eq!(queues.insert(index, Queue::Waiters(id)), None);
                 assert_eq!(self.threads.at(index).expect("walked").waiting_for, Some(id));
             }
+        }
+        for index in self.walk_waiters(self.released) {
+            let queue = self.threads.at(index).expect("walked").queue;
+            assert!(matches!(queue, Queue::Waiters(id) if !self.exists(id)), "released too early");
+            assert_eq!(queues.insert(index, queue), None);
         }
         for index in 0..self.threads.end() {
             let Some(id) = self.threads.id_at(index) else { continue };

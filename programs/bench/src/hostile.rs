@@ -72,7 +72,12 @@ fn mappings() -> Result<(), Status> {
         // Half of them here, half in another space; in no good order.
         let place = number * 7919 % MAPPINGS;
         let at = (if number % 2 == 0 { start::space() } else { other }, WINDOW + place * PAGE_SIZE);
-        nth::<Mapping>(ground_at, number).map((region_reference, 0), at, PAGE_SIZE, Protection::READ_WRITE)?;
+        nth::<Mapping>(ground_at, number).map(
+            (region_reference, 0),
+            at,
+            PAGE_SIZE,
+            Protection::READ_WRITE,
+        )?;
     }
     for number in (0..MAPPINGS).step_by(2) {
         touch(WINDOW + number * 7919 % MAPPINGS * PAGE_SIZE);
@@ -100,7 +105,12 @@ fn levels() -> Result<(), Status> {
         let space: FlobAt<Space> = FlobAt::new(space);
         space.create()?;
         let inner = refer(space)?;
-        FlobAt::<Mapping>::new(mapping).map((refer(region)?, 0), (inner, WINDOW), PAGE_SIZE, Protection::READ_WRITE)?;
+        FlobAt::<Mapping>::new(mapping).map(
+            (refer(region)?, 0),
+            (inner, WINDOW),
+            PAGE_SIZE,
+            Protection::READ_WRITE,
+        )?;
         (outer, at) = (inner, WINDOW);
         regions.push((region, inner));
     }
@@ -120,7 +130,10 @@ fn levels() -> Result<(), Status> {
 }
 
 /// Stopped threads that wait for something in a call, the last one first.
-fn waiters(on: FlobAt<Reference>, registers: impl Fn(&mut ThreadState)) -> Result<Vec<FlobAt<Thread>>, Status> {
+fn waiters(
+    on: FlobAt<Reference>,
+    registers: impl Fn(&mut ThreadState),
+) -> Result<Vec<FlobAt<Thread>>, Status> {
     let memory = ground(WAITERS)?;
     let mut threads = Vec::with_capacity(WAITERS as usize);
     for number in 0..WAITERS {
@@ -218,10 +231,7 @@ fn servers() -> Result<(), Status> {
 }
 
 /// A call that may wait for ever, by a higher thread: it has come as far as it can when this thread goes on.
-fn aside(
-    call: Block,
-    meanwhile: impl FnOnce(FlobAt<Thread>) -> Result<(), Status>,
-) -> Result<(), Status> {
+fn aside(call: Block, meanwhile: impl FnOnce(FlobAt<Thread>) -> Result<(), Status>) -> Result<(), Status> {
     let call = leak(call);
     let thread = stopped_thread(start::space(), NORMAL + 1, make_call, crate::world::address(call))?;
     crate::world::resume(thread)?;
