@@ -204,7 +204,9 @@ impl<M: Machine> Kernel<M> {
                 Body::Mapping(mapping) => {
                     (mapping.in_space, mapping.in_region) = (Branch::ALONE, Node::ALONE)
                 }
-                Body::PortSet(set) => set.ports = crate::list::List::EMPTY,
+                Body::PortSet(set) => {
+                    (set.ports, set.pending) = (crate::list::List::EMPTY, crate::list::List::EMPTY)
+                }
                 Body::Port(port) => port.in_set = Node::ALONE,
                 _ => {}
             }

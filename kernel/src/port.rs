@@ -3,13 +3,13 @@
 use flob_abi::{PortState, Status};
 
 use crate::kernel::Kernel;
-use crate::list::Node;
+use crate::list::{List, Node};
 use crate::machine::Machine;
-use crate::record::{Body, FlobId, Object, Port};
+use crate::record::{Body, FlobId, Object, Port, PortSet};
 use crate::state::{BATCH, NewLinks};
 
 /// A port that was never set.
-pub(crate) const EMPTY: Port = Port { alias: 0, set: None, in_set: Node::ALONE };
+pub(crate) const EMPTY: Port = Port { alias: 0, set: None, in_set: Node::ALONE, pending: false };
 
 fn set_node(object: &mut Object) -> Option<&mut Node> {
     match &mut object.body {
@@ -34,20 +34,36 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn unlink_port(&mut self, id: FlobId) {
-        let Some(set) = self.port(id).and_then(|port| port.set) else { return };
-        let Some(mut list) = self.port_set(set).map(|set| set.ports) else { return };
+        let Some(&Port { set: Some(set), pending, .. }) = self.port(id) else { return };
+        let Some(mut list) = self.ports_of(set, pending) else { return };
         self.objects.unlink(&mut list, id.0.index, set_node);
-        if let Some(set) = self.port_set_mut(set) {
-            set.ports = list;
-        }
+        self.set_ports_of(set, pending, list);
     }
 
+    /// Puts a port among those of its set.
     pub(crate) fn link_port(&mut self, id: FlobId) {
-        let Some(set) = self.port(id).and_then(|port| port.set) else { return };
-        let Some(mut list) = self.port_set(set).map(|set| set.ports) else { return };
+        let pending = !self.waiters(id).is_empty();
+        let Some(port) = self.port_mut(id) else { return };
+        port.pending = pending;
+        let Some(set) = port.set else { return };
+        let Some(mut list) = self.ports_of(set, pending) else { return };
         self.objects.push_back(&mut list, id.0.index, set_node);
+        self.set_ports_of(set, pending, list);
+    }
+
+    /// The first waiter has come to a port, or the last one has gone.
+    pub(crate) fn set_pending(&mut self, id: FlobId) {
+        self.unlink_port(id);
+        self.link_port(id);
+    }
+
+    fn ports_of(&self, set: FlobId, pending: bool) -> Option<List> {
+        self.port_set(set).map(|set| if pending { set.pending } else { set.ports })
+    }
+
+    fn set_ports_of(&mut self, set: FlobId, pending: bool, list: List) {
         if let Some(set) = self.port_set_mut(set) {
-            set.ports = list;
+            *(if pending { &mut set.pending } else { &mut set.ports }) = list;
         }
     }
 
@@ -60,7 +76,8 @@ impl<M: Machine> Kernel<M> {
     /// take.
     pub(crate) fn detach_port_set(&mut self, id: FlobId) -> bool {
         for _ in 0..BATCH {
-            let Some(port) = self.port_set(id).and_then(|set| self.objects.id_at(set.ports.head)) else {
+            let head = |set: &PortSet| if set.ports.is_empty() { set.pending.head } else { set.ports.head };
+            let Some(port) = self.port_set(id).and_then(|set| self.objects.id_at(head(set))) else {
                 return true;
             };
             self.unlink_port(FlobId(port));

@@ -42,27 +42,51 @@ pub(crate) struct Place {
     pub offset: u16,
 }
 
-/// Threads whose waiting-for link names a flob: two trees in the order of their tickets, those that are stopped apart, so that
-/// neither hides the first of the other.
+/// Threads whose waiting-for link names a flob: trees in the order of their tickets, one for each [`Standing`], so that none
+/// hides the first of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Waiters {
-    pub going: u32,
-    pub stopped: u32,
-}
+pub(crate) struct Waiters(pub [u32; 3]);
 
 impl Waiters {
-    pub const EMPTY: Self = Self { going: NONE, stopped: NONE };
+    pub const EMPTY: Self = Self([NONE; 3]);
 
     #[inline]
     pub fn is_empty(self) -> bool {
         self == Self::EMPTY
     }
 
-    /// The tree of those that are stopped or not.
+    /// Those of this standing: the root of their tree.
     #[inline]
-    pub fn tree_mut(&mut self, stopped: bool) -> &mut u32 {
-        if stopped { &mut self.stopped } else { &mut self.going }
+    pub fn of(self, standing: Standing) -> u32 {
+        let Self([going, stopped, kept]) = self;
+        match standing {
+            Standing::Going => going,
+            Standing::Stopped => stopped,
+            Standing::Kept => kept,
+        }
     }
+
+    /// The same, to change.
+    #[inline]
+    pub fn of_mut(&mut self, standing: Standing) -> &mut u32 {
+        let Self([going, stopped, kept]) = self;
+        match standing {
+            Standing::Going => going,
+            Standing::Stopped => stopped,
+            Standing::Kept => kept,
+        }
+    }
+}
+
+/// What can become of a waiter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Whatever comes.
+    Going,
+    /// It is stopped: its registers can be acted on, but it does not run.
+    Stopped,
+    /// It is stopped with an exception, which is not sent before it is let go.
+    Kept,
 }
 
 /// A flob that is not a thread.
@@ -176,12 +200,16 @@ pub(crate) struct Port {
     pub alias: u64,
     pub set: Option<FlobId>,
     pub in_set: Node,
+    /// It is among the pending ports of its set.
+    pub pending: bool,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct PortSet {
     pub flags: u64,
+    /// Ports at which nobody waits, and ports at which somebody does, in the order in which the first came.
     pub ports: List,
+    pub pending: List,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -239,9 +267,9 @@ pub(crate) struct Thread {
     pub node: Node,
     /// Ticks left of its turn.
     pub slice: u32,
-    /// Its place among the waiters of a flob, and whether that is among the stopped ones.
+    /// Its place among the waiters of a flob, and among which of them.
     pub branch: Branch,
-    pub among_stopped: bool,
+    pub standing: Standing,
     /// Was given its rank by `set_state` and has not run since.
     pub imported: bool,
 }
@@ -274,13 +302,23 @@ impl Thread {
             node: Node::ALONE,
             slice: 0,
             branch: Branch::ALONE,
-            among_stopped: false,
+            standing: Standing::Going,
             imported: false,
         }
     }
 
     pub fn is_stopped(&self) -> bool {
         self.flags & thread_flag::STOPPED != 0
+    }
+
+    /// Among which waiters it belongs.
+    #[inline]
+    pub fn standing_now(&self) -> Standing {
+        match (self.is_stopped(), self.has_exception()) {
+            (false, _) => Standing::Going,
+            (true, false) => Standing::Stopped,
+            (true, true) => Standing::Kept,
+        }
     }
 
     pub fn has_exception(&self) -> bool {

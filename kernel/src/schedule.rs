@@ -5,7 +5,7 @@ use flob_abi::MAX_PRIORITY;
 use crate::kernel::Kernel;
 use crate::list::{List, NONE, Node};
 use crate::machine::Machine;
-use crate::record::{Queue, Thread, ThreadId, Waiters};
+use crate::record::{Body, FlobId, Queue, Thread, ThreadId, Waiters};
 use crate::tree::Branch;
 
 const PRIORITIES: usize = MAX_PRIORITY as usize + 1;
@@ -173,8 +173,12 @@ impl<M: Machine> Kernel<M> {
             }
         }
         for index in 0..self.objects.end() {
+            let Some(id) = self.objects.id_at(index) else { continue };
             if let Some(object) = self.objects.at_mut(index) {
                 object.waiters = Waiters::EMPTY;
+                if matches!(object.body, Body::Port(_)) {
+                    self.set_pending(FlobId(id));
+                }
             }
         }
         for index in 0..self.threads.end() {

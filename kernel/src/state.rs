@@ -9,7 +9,7 @@ use flob_abi::{
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::kernel::Kernel;
-use crate::list::{List, NONE};
+use crate::list::List;
 use crate::machine::Machine;
 use crate::outcome::{Args, Done, Outcome, SUCCESS, Trap, status};
 use crate::record::{Body, FlobId, Mutex, Object, PortSet, Reference, Thread, ThreadId, Waiters};
@@ -20,6 +20,9 @@ pub(crate) type NewLinks = [Option<Option<FlobId>>; MAX_LINKS];
 
 /// Flobs that one kernel entry takes out of the lists of a flob that is destroyed.
 pub(crate) const BATCH: usize = 32;
+
+/// Waiters of a flob that is gone who hear of it in one entry.
+const RELEASED: usize = 4;
 
 /// Most bytes in the state of a flob that is no thread.
 const MOST_PLAIN: usize = size_of::<SpaceState>();
@@ -82,7 +85,9 @@ impl<M: Machine> Kernel<M> {
             FlobKind::Region => Body::Region(crate::region::EMPTY),
             FlobKind::Mapping => Body::Mapping(crate::mapping::EMPTY),
             FlobKind::Port => Body::Port(crate::port::EMPTY),
-            FlobKind::PortSet => Body::PortSet(PortSet { flags: 0, ports: List::EMPTY }),
+            FlobKind::PortSet => {
+                Body::PortSet(PortSet { flags: 0, ports: List::EMPTY, pending: List::EMPTY })
+            }
             FlobKind::Mutex => Body::Mutex(Mutex::default()),
             FlobKind::Condition | FlobKind::Thread => Body::Condition,
             FlobKind::Reference => Body::Reference(Reference::default()),
@@ -405,9 +410,9 @@ impl<M: Machine> Kernel<M> {
 
     /// Some of those who waited for a flob that is gone run their calls again, and find out.
     pub(crate) fn release_some(&mut self) {
-        for _ in 0..BATCH {
-            let Waiters { going, stopped } = self.released;
-            let Some(id) = self.threads.id_at(if going == NONE { stopped } else { going }) else { return };
+        for _ in 0..RELEASED {
+            let Waiters(roots) = self.released;
+            let Some(id) = roots.into_iter().find_map(|root| self.threads.id_at(root)) else { return };
             let thread = ThreadId(id);
             self.leave_queue(thread);
             let record = self.thread_mut(thread);

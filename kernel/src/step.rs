@@ -10,6 +10,9 @@ use crate::outcome::Trap;
 use crate::record::{FlobId, Object, ThreadId};
 use crate::wait::next_step;
 
+/// Ports at which clients wait that are looked at for the one that has waited longest.
+const PORTS: usize = 32;
+
 impl Side {
     /// The exception by which this end of a connection is alerted.
     fn alert(self) -> ExceptionCode {
@@ -104,17 +107,17 @@ impl<M: Machine> Kernel<M> {
         done
     }
 
-    /// Of all clients that wait at a set's ports, the one that has waited longest.
+    /// Of all clients that wait at a set's ports, the one that has waited longest: of very many ports, those count at which
+    /// somebody came first.
     pub(crate) fn first_client(&mut self, set: FlobId) -> Option<(ThreadId, FlobId)> {
         let mut first: Option<(ThreadId, FlobId)> = None;
-        let mut index = self.port_set(set)?.ports.head;
-        while index != NONE {
+        let mut index = self.port_set(set)?.pending.head;
+        for _ in 0..PORTS {
+            if index == NONE {
+                break;
+            }
             let port = FlobId(self.objects.id_at(index)?);
-            let client = self.find_waiter(port, |kernel, client| {
-                let stopped_exception =
-                    kernel.thread(client).has_exception() && kernel.thread(client).is_stopped();
-                kernel.stage_fits(client, port) && !stopped_exception
-            });
+            let client = self.find_waiter(port, |kernel, client| kernel.stage_fits(client, port));
             if let Some(client) = client
                 && first.is_none_or(|(other, _)| self.thread(client).rank < self.thread(other).rank)
             {

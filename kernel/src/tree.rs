@@ -36,10 +36,12 @@ impl<T> Arena<T> {
         (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9)
     }
 
+    #[inline]
     fn branch<S: Sorted<T>>(&self, index: u32) -> Option<Branch> {
         self.at(index).and_then(S::branch).copied()
     }
 
+    #[inline]
     fn most<S: Sorted<T>>(&self, index: u32) -> u64 {
         self.branch::<S>(index).map_or(0, |branch| branch.most)
     }
@@ -49,6 +51,7 @@ impl<T> Arena<T> {
     }
 
     /// Sets what is below an item.
+    #[inline]
     fn join<S: Sorted<T>>(&mut self, index: u32, left: u32, right: u32) -> u32 {
         let below = self.most::<S>(left).max(self.most::<S>(right));
         if let Some(item) = self.at_mut(index) {
@@ -61,22 +64,38 @@ impl<T> Arena<T> {
     }
 
     /// Puts an item into the tree with this root; returns the new root.
+    #[inline]
     pub fn tree_insert<S: Sorted<T>>(&mut self, root: u32, item: u32) -> u32 {
+        if root == NONE { self.join::<S>(item, NONE, NONE) } else { self.tree_grow::<S>(root, item) }
+    }
+
+    /// Takes an item out of the tree with this root; returns the new root.
+    #[inline]
+    pub fn tree_remove<S: Sorted<T>>(&mut self, root: u32, item: u32) -> u32 {
+        let alone = |branch: Branch| branch.left == NONE && branch.right == NONE;
+        if root == item && self.branch::<S>(root).is_some_and(alone) {
+            return NONE;
+        }
+        self.tree_shrink::<S>(root, item)
+    }
+
+    #[inline(never)]
+    fn tree_grow<S: Sorted<T>>(&mut self, root: u32, item: u32) -> u32 {
         let Some(branch) = self.branch::<S>(root).filter(|_| self.height(root) >= self.height(item)) else {
             let (left, right) = self.tree_split::<S>(root, item);
             return self.join::<S>(item, left, right);
         };
         if self.key::<S>(item) < self.key::<S>(root) {
-            let left = self.tree_insert::<S>(branch.left, item);
+            let left = self.tree_grow::<S>(branch.left, item);
             self.join::<S>(root, left, branch.right)
         } else {
-            let right = self.tree_insert::<S>(branch.right, item);
+            let right = self.tree_grow::<S>(branch.right, item);
             self.join::<S>(root, branch.left, right)
         }
     }
 
-    /// Takes an item out of the tree with this root; returns the new root.
-    pub fn tree_remove<S: Sorted<T>>(&mut self, root: u32, item: u32) -> u32 {
+    #[inline(never)]
+    fn tree_shrink<S: Sorted<T>>(&mut self, root: u32, item: u32) -> u32 {
         let Some(branch) = self.branch::<S>(root) else { return root };
         if root == item {
             let root = self.tree_merge::<S>(branch.left, branch.right);
@@ -84,10 +103,10 @@ impl<T> Arena<T> {
             return root;
         }
         if self.key::<S>(item) < self.key::<S>(root) {
-            let left = self.tree_remove::<S>(branch.left, item);
+            let left = self.tree_shrink::<S>(branch.left, item);
             self.join::<S>(root, left, branch.right)
         } else {
-            let right = self.tree_remove::<S>(branch.right, item);
+            let right = self.tree_shrink::<S>(branch.right, item);
             self.join::<S>(root, branch.left, right)
         }
     }
@@ -138,6 +157,7 @@ impl<T> Arena<T> {
     }
 
     /// The first item, in order, that does not end before `from`, and the next one behind an item.
+    #[inline]
     pub fn tree_first<S: Sorted<T>>(&self, root: u32, behind: Option<u32>) -> u32 {
         let behind = behind.and_then(|index| self.key::<S>(index));
         let (mut index, mut best) = (root, NONE);

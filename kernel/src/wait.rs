@@ -6,7 +6,7 @@ use flob_abi::{Call, FlobKind, Registers, Status, ipc};
 
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::record::{FlobId, Queue, Thread, ThreadId, Waiters};
+use crate::record::{Body, FlobId, Queue, Standing, Thread, ThreadId, Waiters};
 use crate::schedule::queue_node;
 use crate::tree::{Branch, Sorted};
 
@@ -61,20 +61,29 @@ impl<M: Machine> Kernel<M> {
 
     #[inline]
     fn set_waiters(&mut self, on: FlobId, waiters: Waiters) {
-        let place = match on.as_thread() {
-            Some(thread) => self.threads.get_mut(thread.0).map(|thread| &mut thread.waiters),
-            None => self.objects.get_mut(on.0).map(|object| &mut object.waiters),
-        };
-        *place.unwrap_or(&mut self.released) = waiters;
+        if let Some(thread) = on.as_thread() {
+            let place = self.threads.get_mut(thread.0).map(|thread| &mut thread.waiters);
+            *place.unwrap_or(&mut self.released) = waiters;
+        } else if let Some(object) = self.objects.get_mut(on.0) {
+            object.waiters = waiters;
+            if let Body::Port(port) = &object.body
+                && port.pending == waiters.is_empty()
+            {
+                self.set_pending(on);
+            }
+        } else {
+            self.released = waiters;
+        }
     }
 
-    /// The first waiter for which `wanted` holds, by the tickets.
+    /// The first waiter for which `wanted` holds, by the tickets. Exceptions of stopped threads do not count.
     pub(crate) fn find_waiter(
         &mut self,
         on: FlobId,
         wanted: impl Fn(&Self, ThreadId) -> bool,
     ) -> Option<ThreadId> {
-        let Waiters { going, stopped } = self.waiters(on);
+        let waiters = self.waiters(on);
+        let (going, stopped) = (waiters.of(Standing::Going), waiters.of(Standing::Stopped));
         let mut first = [going, stopped].map(|root| self.threads.tree_first::<ByRank>(root, None));
         loop {
             let [one, other] = first.map(|index| self.threads.at(index).map(|thread| thread.rank));
@@ -99,7 +108,7 @@ impl<M: Machine> Kernel<M> {
         on: FlobId,
         wanted: impl Fn(&Self, ThreadId) -> bool,
     ) -> Option<ThreadId> {
-        let root = self.waiters(on).going;
+        let root = self.waiters(on).of(Standing::Going);
         let mut index = self.threads.tree_first::<ByRank>(root, None);
         while let Some(id) = self.threads.id_at(index) {
             if wanted(self, ThreadId(id)) {
@@ -125,10 +134,10 @@ impl<M: Machine> Kernel<M> {
     fn enqueue_waiter(&mut self, thread: ThreadId, on: FlobId) {
         let record = self.thread_mut(thread);
         record.queue = Queue::Waiters(on);
-        record.among_stopped = record.is_stopped();
-        let stopped = record.among_stopped;
+        record.standing = record.standing_now();
+        let standing = record.standing;
         let mut waiters = self.waiters(on);
-        let root = waiters.tree_mut(stopped);
+        let root = waiters.of_mut(standing);
         *root = self.threads.tree_insert::<ByRank>(*root, thread.0.index);
         self.set_waiters(on, waiters);
     }
@@ -157,7 +166,7 @@ impl<M: Machine> Kernel<M> {
             Queue::Ready(priority) => self.dequeue_ready(thread, priority),
             Queue::Waiters(on) => {
                 let mut waiters = self.waiters(on);
-                let root = waiters.tree_mut(self.thread(thread).among_stopped);
+                let root = waiters.of_mut(self.thread(thread).standing);
                 *root = self.threads.tree_remove::<ByRank>(*root, thread.0.index);
                 self.set_waiters(on, waiters);
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::Kernel;
 use crate::list::{List, NONE};
 use crate::machine::Machine;
-use crate::record::{Body, FlobId, Queue, ThreadId, Waiters};
+use crate::record::{Body, FlobId, Queue, Standing, ThreadId, Waiters};
 use crate::wait::ByRank;
 
 impl<M: Machine> Kernel<M> {
@@ -34,12 +34,13 @@ impl<M: Machine> Kernel<M> {
     /// All waiters; the trees are sorted, and stopped threads are where they belong.
     fn walk_waiters(&self, waiters: Waiters) -> std::vec::Vec<u32> {
         let mut found = std::vec::Vec::new();
-        for (root, stopped) in [(waiters.going, false), (waiters.stopped, true)] {
+        for standing in [Standing::Going, Standing::Stopped, Standing::Kept] {
+            let root = waiters.of(standing);
             let mut last = None;
             let mut index = self.threads.tree_first::<ByRank>(root, None);
             while index != NONE {
                 let thread = self.threads.at(index).expect("a tree of threads leads to threads");
-                assert_eq!((thread.is_stopped(), thread.among_stopped), (stopped, stopped), "thread {index}");
+                assert_eq!((thread.standing, thread.standing_now()), (standing, standing), "thread {index}");
                 assert!(last < Some((thread.rank, index)), "a tree of waiters is not sorted");
                 last = Some((thread.rank, index));
                 found.push(index);
@@ -111,8 +112,17 @@ impl<M: Machine> Kernel<M> {
                     mappings.1 += self.count_tree(space.mappings, (0, u64::MAX)).0;
                     regions.1 += self.count(space.regions, false);
                 }
-                Body::Port(port) => ports.0 += usize::from(port.set.is_some()),
-                Body::PortSet(set) => ports.1 += self.count(set.ports, false),
+                Body::Port(port) => {
+                    ports.0 += usize::from(port.set.is_some());
+                    assert_eq!(
+                        port.pending,
+                        !object.waiters.is_empty(),
+                        "a port is pending while somebody waits"
+                    );
+                }
+                Body::PortSet(set) => {
+                    ports.1 += self.count(set.ports, false) + self.count(set.pending, false);
+                }
                 _ => {}
             }
         }
