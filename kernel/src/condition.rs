@@ -9,7 +9,7 @@ use crate::outcome::{Args, Done, Outcome, SUCCESS};
 use crate::record::{FlobId, ThreadId};
 
 /// Sleepers that one entry wakes at most.
-const BROADCAST: usize = 64;
+const BROADCAST: usize = 8;
 
 impl<M: Machine> Kernel<M> {
     /// `condition_wait`.

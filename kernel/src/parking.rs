@@ -10,7 +10,7 @@ use crate::outcome::{Args, Done, Outcome, SUCCESS, Trap};
 use crate::record::{FlobId, ThreadId};
 
 /// Servers that one entry tells that their client is not coming back.
-const BATCH: usize = 64;
+const BATCH: usize = 8;
 
 impl<M: Machine> Kernel<M> {
     /// `thread_get_server`: parks the server end of the connection in a reference.

@@ -5,7 +5,7 @@ use flob_abi::{MAX_PRIORITY, PortRange, SpaceState, Status, space_flag};
 use crate::kernel::Kernel;
 use crate::machine::{Machine, SpaceKey};
 use crate::record::{FlobId, Space, ThreadId};
-use crate::state::{BATCH, NewLinks};
+use crate::state::{NewLinks, RELEASED};
 
 impl Space {
     pub(crate) fn state(&self, hash: u64) -> SpaceState {
@@ -79,7 +79,7 @@ impl<M: Machine> Kernel<M> {
     /// Threads whose exception found nobody to handle it are dispatched once more. False if there are more of them than
     /// one entry may.
     fn retry_exceptions(&mut self, id: FlobId) -> bool {
-        for _ in 0..BATCH {
+        for _ in 0..RELEASED {
             let lost = |kernel: &Self, thread| kernel.is_lost(thread, id);
             let Some(thread) = self.find_going_waiter(id, lost) else { return true };
             self.leave_queue(thread);

@@ -22,7 +22,7 @@ pub(crate) type NewLinks = [Option<Option<FlobId>>; MAX_LINKS];
 pub(crate) const BATCH: usize = 32;
 
 /// Waiters of a flob that is gone who hear of it in one entry.
-const RELEASED: usize = 4;
+pub(crate) const RELEASED: usize = 4;
 
 /// Most bytes in the state of a flob that is no thread.
 const MOST_PLAIN: usize = size_of::<SpaceState>();
