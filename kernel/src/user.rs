@@ -5,10 +5,9 @@ use flob_abi::{Misuse, PAGE_SIZE, Protection, memory::USER_END};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::kernel::Kernel;
-use crate::machine::{Caching, Frame, Machine, Page, SpaceKey};
+use crate::machine::{Frame, Machine, Page, SpaceKey};
 use crate::outcome::Trap;
 use crate::record::FlobId;
-use crate::resolve::Resolved;
 
 /// Where a user address leads: a frame and an offset in it.
 pub(crate) type Spot = (Frame, usize);
@@ -59,13 +58,11 @@ impl<M: Machine> Kernel<M> {
     /// The same without a translation at hand; there is one afterwards.
     #[inline(never)]
     fn resolve_spot(&mut self, space: FlobId, address: u64, access: Protection) -> Result<Spot, Trap> {
-        let Ok(Resolved { frame, offset, access: allowed }) = self.resolve(space, address, access, None)
-        else {
+        let Ok(found) = self.resolve(space, address, access, None) else {
             return Err(Trap::Fault { address, access });
         };
-        let page = Page(address / PAGE_SIZE);
-        self.machine.install(SpaceKey(space.0.index), page, frame, allowed, Caching::WriteBack);
-        Ok((frame, offset))
+        self.enter_translation(space, address, found, found.access, access);
+        Ok((found.frame, found.offset))
     }
 
     /// Resolves a short range (at most a page long).
