@@ -55,6 +55,14 @@ impl Waiters {
         self == Self::EMPTY
     }
 
+    /// One waiter and no other.
+    #[inline]
+    pub fn only(standing: Standing, index: u32) -> Self {
+        let mut waiters = Self::EMPTY;
+        *waiters.of_mut(standing) = index;
+        waiters
+    }
+
     /// Those of this standing: the root of their tree.
     #[inline]
     pub fn of(self, standing: Standing) -> u32 {

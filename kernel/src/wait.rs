@@ -5,6 +5,7 @@ use flob_abi::memory::{USER_END, is_canonical};
 use flob_abi::{Call, FlobKind, Registers, Status, ipc};
 
 use crate::kernel::Kernel;
+use crate::list::NONE;
 use crate::machine::Machine;
 use crate::record::{Body, FlobId, Queue, Standing, Thread, ThreadId, Waiters};
 use crate::schedule::queue_node;
@@ -132,14 +133,55 @@ impl<M: Machine> Kernel<M> {
 
     /// Puts a thread among the waiters of its waiting-for link, by its rank.
     fn enqueue_waiter(&mut self, thread: ThreadId, on: FlobId) {
+        let index = thread.0.index;
         let record = self.thread_mut(thread);
         record.queue = Queue::Waiters(on);
         record.standing = record.standing_now();
+        record.branch = Branch::ALONE;
+        let only = Waiters::only(record.standing, index);
         let standing = record.standing;
+        // Most flobs have one waiter at most.
+        if let Some(waiters) = self.waiters_of_no_port(on)
+            && waiters.is_empty()
+        {
+            *waiters = only;
+            return;
+        }
         let mut waiters = self.waiters(on);
         let root = waiters.of_mut(standing);
-        *root = self.threads.tree_insert::<ByRank>(*root, thread.0.index);
+        *root = self.threads.tree_insert::<ByRank>(*root, index);
         self.set_waiters(on, waiters);
+    }
+
+    /// Takes a thread from among the waiters of a flob.
+    #[inline]
+    fn dequeue_waiter(&mut self, thread: ThreadId, on: FlobId) {
+        let index = thread.0.index;
+        let Thread { standing, branch, .. } = *self.thread(thread);
+        let alone = branch.left == NONE && branch.right == NONE;
+        if alone
+            && let Some(waiters) = self.waiters_of_no_port(on)
+            && *waiters == Waiters::only(standing, index)
+        {
+            *waiters = Waiters::EMPTY;
+            return;
+        }
+        let mut waiters = self.waiters(on);
+        let root = waiters.of_mut(standing);
+        *root = self.threads.tree_remove::<ByRank>(*root, index);
+        self.set_waiters(on, waiters);
+    }
+
+    /// The waiters of a flob, to change; not of a port, whose set wants to know.
+    #[inline]
+    fn waiters_of_no_port(&mut self, on: FlobId) -> Option<&mut Waiters> {
+        match on.as_thread() {
+            Some(thread) => self.threads.get_mut(thread.0).map(|thread| &mut thread.waiters),
+            None => {
+                let object = self.objects.get_mut(on.0)?;
+                if matches!(object.body, Body::Port(_)) { None } else { Some(&mut object.waiters) }
+            }
+        }
     }
 
     /// A waiter was stopped.
@@ -164,12 +206,7 @@ impl<M: Machine> Kernel<M> {
         match queue {
             Queue::None => {}
             Queue::Ready(priority) => self.dequeue_ready(thread, priority),
-            Queue::Waiters(on) => {
-                let mut waiters = self.waiters(on);
-                let root = waiters.of_mut(self.thread(thread).standing);
-                *root = self.threads.tree_remove::<ByRank>(*root, thread.0.index);
-                self.set_waiters(on, waiters);
-            }
+            Queue::Waiters(on) => self.dequeue_waiter(thread, on),
             Queue::Timer => self.threads.unlink(&mut self.timers, thread.0.index, queue_node),
             Queue::Line(line) => {
                 if let Some(list) = self.lines.get_mut(usize::from(line)) {
