@@ -41,7 +41,7 @@ impl<T: Clone> Clone for Arena<T> {
     fn clone(&self) -> Self {
         let mut slots = Vec::with_capacity(self.slots.capacity());
         slots.extend_from_slice(&self.slots);
-        Self { slots, free: self.free }
+        Self { slots, free: self.free, seed: self.seed }
     }
 }
 

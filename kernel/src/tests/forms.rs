@@ -258,10 +258,12 @@ fn mixed_call(client_is_short: bool) -> Sim {
 #[test]
 fn idempotent_calls_work_between_ends_of_different_forms() {
     let sim = mixed_call(true);
-    assert_eq!((sim.said(0), sim.said(2)), (&[0, 36][..], &[1][..]));
+    assert_eq!(sim.said(0), [0, 36]);
+    assert_eq!(sim.said(2), [1]);
     // Twenty bytes: two words and a half.
     assert_eq!(sim.said(1), [0, 20, 11, 12, 13, 0, 0, 0, 0, 0]);
     let sim = mixed_call(false);
     assert_eq!(sim.said(0), [0, 20, 11, 12, 13, 0, 0, 0, 0, 0]);
-    assert_eq!((sim.said(1), sim.said(2)), (&[0, 36, 0][..], &[100][..]));
+    assert_eq!(sim.said(1), [0, 36, 0]);
+    assert_eq!(sim.said(2), [100]);
 }
