@@ -134,17 +134,17 @@ impl<M: Machine> Kernel<M> {
             consider(within(address).filter(|_| self.mapping_index(space, address).is_none()));
         }
         let root = self.space(space)?.mappings;
-        let mut index = self.objects.tree_first::<InSpace>(root, None);
-        while let Some(Object { body: Body::Mapping(mapping), .. }) = self.objects.at(index) {
+        let mut index = self.objects.tree_reaching::<InSpace>(root, None, record.start);
+        while let Some(Object { body: Body::Mapping(mapping), .. }) = self.objects.at(index)
+            && mapping.start < record.start.saturating_add(record.size)
+        {
             let this = index;
-            index = self.objects.tree_first::<InSpace>(root, Some(this));
+            index = self.objects.tree_reaching::<InSpace>(root, Some(this), record.start);
             match budget.checked_sub(1) {
                 Some(left) => *budget = left,
                 None => return best,
             }
-            let apart = mapping.start >= record.start.saturating_add(record.size)
-                || mapping.start.saturating_add(mapping.size) <= record.start;
-            let Some(inner) = mapping.region.filter(|_| !apart) else { continue };
+            let Some(inner) = mapping.region else { continue };
             if let Some(found) = self.locate_level(inner, frame, offset, levels, budget) {
                 let seen = found.checked_sub(mapping.offset).filter(|offset| *offset < mapping.size);
                 let address = seen.and_then(|offset| mapping.start.checked_add(offset));

@@ -156,7 +156,33 @@ impl<T> Arena<T> {
         NONE
     }
 
-    /// The first item, in order, that does not end before `from`, and the next one behind an item.
+    /// The first item, in order, whose interval ends behind `from`; or the next such one behind an item.
+    pub fn tree_reaching<S: Sorted<T>>(&self, root: u32, behind: Option<u32>, from: u64) -> u32 {
+        let behind = behind.and_then(|index| self.key::<S>(index));
+        self.reaching::<S>(root, behind.as_ref(), from)
+    }
+
+    /// As deep as the tree is high.
+    fn reaching<S: Sorted<T>>(&self, index: u32, behind: Option<&S::Key>, from: u64) -> u32 {
+        let Some((item, branch)) = self.at(index).and_then(|item| Some((item, S::branch(item)?))) else {
+            return NONE;
+        };
+        if branch.most <= from {
+            return NONE;
+        }
+        if behind.is_none() || self.key::<S>(index).as_ref() > behind {
+            let left = self.reaching::<S>(branch.left, behind, from);
+            if left != NONE {
+                return left;
+            }
+            if S::end(item) > from {
+                return index;
+            }
+        }
+        self.reaching::<S>(branch.right, behind, from)
+    }
+
+    /// The first item, in order, and the next one behind an item.
     #[inline]
     pub fn tree_first<S: Sorted<T>>(&self, root: u32, behind: Option<u32>) -> u32 {
         let behind = behind.and_then(|index| self.key::<S>(index));

@@ -255,6 +255,25 @@ fn locate_is_the_inverse_of_search_at_any_depth_and_sees_no_hidden_memory() {
     assert!(sim.is_null(reference), "a reference to a destroyed flob is null");
 }
 
+/// Only mappings that show a part of the region can lead to the place.
+#[test]
+fn locate_does_not_mind_how_many_other_mappings_there_are() {
+    let mut sim = Sim::new();
+    let memory = sim.pages(2);
+    sim.create_at(FlobKind::Port, memory + PAGE_SIZE);
+    let reference = sim.reference(memory + PAGE_SIZE, FlobKind::Port);
+    let (_, to_memory) = sim.make_region(ROOT_SPACE, memory, 2 * PAGE_SIZE, ALL, 0);
+    let (_, space) = sim.make_space(20, None);
+    for number in 0..600 {
+        let at = if number < 300 { number } else { number + 300 };
+        sim.make_mapping(to_memory, space, (0, at * PAGE_SIZE, PAGE_SIZE), ALL);
+    }
+    sim.make_mapping(to_memory, space, (0, 400 * PAGE_SIZE, 2 * PAGE_SIZE), ALL);
+    let (region, _) = sim.make_region(space, 399 * PAGE_SIZE, 3 * PAGE_SIZE, ALL, 0);
+    let end = sim.try_call(Call::ReferenceLocate, &[reference, region]).expect("a status");
+    assert_eq!((end.rax, end.rdi), (0, 2 * PAGE_SIZE));
+}
+
 #[test]
 fn move_keeps_all_links_and_frees_the_old_place() {
     let mut sim = Sim::new();
