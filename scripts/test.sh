@@ -65,9 +65,8 @@ kernel_proofs() {
 
 bc_sum() { local sum; read -r sum || true; echo $((${sum:-0})); }
 
-host='-p flob-abi -p flob-kernel -p flob-image -p flob-link -p flob-session -p flob-gdb -p flob'
-guest_libs='-p flob-runtime -p flob-program-platform -p flob-checkpointer -p flob-debugger-nester -p flob-program-wordcount -p flob-program-philosophers'
-guest='-p flob-kernel-x86_64 -p flob-program-platform -p flob-debugger-nester -p flob-program-wordcount -p flob-program-philosophers -p flob-program-scribble -p flob-program-garbage -p flob-program-bench'
+# shellcheck source=scripts/packages.sh
+source scripts/packages.sh
 
 checks() {
     step "format" cargo fmt --all --check
