@@ -26,6 +26,8 @@ pub struct Kernel<M> {
     pub(crate) objects: Arena<Object>,
     /// Which flob covers each granule of memory: see `lookup`.
     pub(crate) granules: Vec<u32>,
+    /// The frames in which there are flobs, a bit each.
+    pub(crate) frames_in_use: Vec<u64>,
     pub(crate) root: Option<FlobId>,
     /// Frames that the first space sees.
     pub(crate) window: core::ops::Range<u32>,
@@ -56,6 +58,7 @@ impl<M: Machine> Kernel<M> {
         frames * Arena::<Thread>::SLOT_SIZE
             + frames * GRANULES * Arena::<Object>::SLOT_SIZE
             + end * (GRANULES * size_of::<u32>() + crate::dirty::Epochs::FRAME_SIZE)
+            + end.div_ceil(64) * size_of::<u64>()
     }
 
     /// A kernel with nothing in it. `window` is the range of frames that the first space will see: the pools are
@@ -73,6 +76,7 @@ impl<M: Machine> Kernel<M> {
             threads,
             objects,
             granules: vec![0; window.end.0 as usize * GRANULES],
+            frames_in_use: vec![0; (window.end.0 as usize).div_ceil(64)],
             root: None,
             window: window.start.0..window.end.0,
             current: None,

@@ -90,6 +90,27 @@ impl<M: Machine> Kernel<M> {
         if let Some(entries) = self.granules.get_mut(Self::granules_of(place, kind)) {
             entries.fill(entry);
         }
+        let is_empty = entry == 0 && self.is_frame_empty(place.frame);
+        let bit = 1 << (place.frame.0 % 64);
+        if let Some(word) = self.frames_in_use.get_mut(place.frame.0 as usize / 64) {
+            *word = if is_empty { *word & !bit } else { *word | bit };
+        }
+    }
+
+    /// How many frames in a row, from this one on, have no flob in them; counted up to `most`.
+    pub(crate) fn empty_frames(&self, first: Frame, most: u32) -> u32 {
+        let mut count = 0;
+        while count < most {
+            let frame = first.0.saturating_add(count);
+            let Some(word) = self.frames_in_use.get(frame as usize / 64) else { break };
+            let used = *word >> (frame % 64);
+            if used != 0 {
+                count += used.trailing_zeros();
+                break;
+            }
+            count += 64 - frame % 64;
+        }
+        count.min(most)
     }
 
     /// The place that a user address means for a flob of this kind.

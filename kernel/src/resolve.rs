@@ -82,6 +82,35 @@ impl<M: Machine> Kernel<M> {
         self.resolve(space, address, Protection::NONE, None).ok()
     }
 
+    /// How many bytes, from the page of this offset of a region on, lie behind each other in physical memory. 0 for what is
+    /// not there.
+    pub(crate) fn run_in_region(&self, region: FlobId, offset: u64) -> u64 {
+        let (mut id, mut inner, mut run) = (region, offset - offset % PAGE_SIZE, u64::MAX);
+        for _ in 0..MAX_LEVELS {
+            let Some(region) = self.region(id) else { return 0 };
+            let Some(space) = region.space else { return 0 };
+            let address = region.start.saturating_add(inner);
+            run = run.min(region.size.saturating_sub(inner));
+            let Some(mapping) = self.mapping_at(space, address) else {
+                return run.min(self.physical_run(space, address));
+            };
+            let skipped = address - mapping.start;
+            run = run.min(mapping.size.saturating_sub(skipped));
+            let Some(next) = mapping.region else { return 0 };
+            (id, inner) = (next, mapping.offset.saturating_add(skipped));
+        }
+        0
+    }
+
+    /// How far the first space's own memory reaches, from an address that no mapping covers.
+    fn physical_run(&self, space: FlobId, address: u64) -> u64 {
+        let end = PHYSICAL_WINDOW.saturating_add(u64::from(self.window.end) * PAGE_SIZE).min(USER_END);
+        let root = self.space(space).map_or(NONE, |space| space.mappings);
+        let next = self.objects.at(self.objects.tree_reaching::<InSpace>(root, None, address));
+        let next = next.map_or(u64::MAX, mapping::start);
+        end.min(next).saturating_sub(address)
+    }
+
     /// The mapping that covers an address of a space; of several the one that starts lowest.
     pub(crate) fn mapping_at(&self, space: FlobId, address: u64) -> Option<&Mapping> {
         match &self.objects.at(self.mapping_index(space, address)?)?.body {

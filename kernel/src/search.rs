@@ -11,6 +11,8 @@ use crate::record::{FlobId, ThreadId};
 /// What one kernel entry may do: a page, whatever is in it, counts for several flobs.
 const BUDGET: usize = 48;
 const PAGE_COST: usize = 6;
+/// Most empty frames that are passed over at once.
+const MOST_EMPTY: u32 = 4096;
 const FOUND_SIZE: usize = size_of::<Found>();
 
 impl<M: Machine> Kernel<M> {
@@ -43,8 +45,12 @@ impl<M: Machine> Kernel<M> {
             self.search_advance(thread, step);
             return Ok(0);
         };
-        if self.is_frame_empty(resolved.frame) {
-            self.search_advance(thread, PAGE_SIZE - offset % PAGE_SIZE);
+        let empty = self.empty_frames(resolved.frame, MOST_EMPTY);
+        if empty > 0 {
+            // What is not whole at the run's end counts as a page of its own.
+            let run = self.run_in_region(region, offset) / PAGE_SIZE;
+            let pages = u64::from(empty).min(run).max(1);
+            self.search_advance(thread, pages * PAGE_SIZE - offset % PAGE_SIZE);
             return Ok(0);
         }
         let mut reported = 0;
