@@ -284,6 +284,19 @@ fn saved_while_a_thread_waits_for_input_it_goes_on() {
     });
 }
 
+/// A moment that can never come is no reason to wait for ever.
+#[test]
+fn a_save_whose_moment_has_not_come_by_the_end_of_the_program_says_so() {
+    let world = World::new();
+    let guest = world.guest(&["--paused", "philosophers", "3", "--meals", "2", "--pace", "1"], None);
+    let save = world.start(&["-s", &guest.name, "checkpoint", "save", "--when", "input"], None);
+    guest.flob_ok(&["resume"]);
+    let saved = save.finish();
+    assert_eq!((saved.code, saved.stderr.lines().count()), (Some(125), 1), "{saved}");
+    assert!(saved.stderr.contains("before the moment came"), "{saved}");
+    assert_eq!(guest.finish().code, Some(0));
+}
+
 /// Whether a request to a service outside is under way.
 fn asks_outside(world: &World, checkpoint: &str) -> bool {
     world.flob_ok(&["ps", "--at", checkpoint]).contains("waits for the service")

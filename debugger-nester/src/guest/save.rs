@@ -80,6 +80,9 @@ pub fn begin(nester: &Nester, state: &mut State, when: Option<WaitKind>, run_on:
     if state.restore.is_some() {
         return Err(failure(FailureKind::State, "a restore is on"));
     }
+    if when.is_some() && state.exit.is_some() {
+        return Err(failure(FailureKind::State, "the program ended before the moment came"));
+    }
     let from = clock::now().unwrap_or(0);
     if state.save.is_none() {
         // A save of a host that is gone.
@@ -279,7 +282,7 @@ fn start_search(state: &mut State, kind: WaitKind, stopped: Vec<Place>) -> Resul
     };
     let mut going = Vec::new();
     for place in stopped {
-        if kind == WaitKind::Send && waits_for_requests(&state.environment, place)? {
+        if kind == WaitKind::Send && waits_for_requests(&state.environment, place)?.1 {
             search.servers.push(place);
             continue;
         }
@@ -293,12 +296,13 @@ fn start_search(state: &mut State, kind: WaitKind, stopped: Vec<Place>) -> Resul
     Ok(())
 }
 
-/// Whether a stopped thread is a server without a request.
-fn waits_for_requests(environment: &Environment, place: Place) -> Result<bool, Status> {
+/// Stops a thread; whether it was stopped before, and whether it is a server without a request.
+fn waits_for_requests(environment: &Environment, place: Place) -> Result<(bool, bool), Status> {
     let on = OwnedReference::new()?;
     let links = Links::NONE.with(thread_link::WAITING_FOR, on.at());
-    environment.flob::<Thread>(place).get_groups(&links, group::CONTROL)?;
-    Ok(on.at().target_kind() == Some(FlobKind::PortSet))
+    let state = environment.flob::<Thread>(place).get_groups(&links, group::CONTROL)?;
+    let was_stopped = state.flags & thread_flag::STOPPED != 0;
+    Ok((was_stopped, on.at().target_kind() == Some(FlobKind::PortSet)))
 }
 
 impl Search {
@@ -405,10 +409,30 @@ pub fn time_has_passed(nester: &Nester, state: &mut State) {
     }
     if search.next_look <= now {
         search.next_look = now.saturating_add(LOOK_AFTER);
+        if kind == WaitKind::Send {
+            let _ = withhold_servers(state);
+        }
         if has_come(state, kind).unwrap_or(false) {
             let _ = found(nester, state);
         }
     }
+}
+
+/// Servers that had a request at hand when the search began, and have none now, are kept from taking another.
+fn withhold_servers(state: &mut State) -> Result<(), Status> {
+    for place in threads_to_look_at(state)? {
+        let Some(search) = &mut state.search else { return Ok(()) };
+        if search.servers.contains(&place) || state.environment.kind_at(place) != Some(FlobKind::Thread) {
+            continue;
+        }
+        let (was_stopped, waits) = waits_for_requests(&state.environment, place)?;
+        match (was_stopped, waits) {
+            (true, _) => {}
+            (false, true) => search.servers.push(place),
+            (false, false) => resume(&state.environment, place)?,
+        }
+    }
+    Ok(())
 }
 
 fn holds_a_mutex(state: &State, place: Place) -> Result<bool, Status> {

@@ -140,6 +140,7 @@ fn parent(nester: &Nester, state: &mut State, bytes: &[u8]) -> Attempt {
 fn ended(nester: &Nester, state: &mut State, code: i32) {
     if state.exit.is_none() {
         state.exit = Some(code);
+        save::give_up_search(state);
         threads::stop_everything(state);
         torture::tell(state);
         state.tell(nester, Event::Exited { code });

@@ -53,6 +53,7 @@ use holds::{Holds, Member};
 use input::Input;
 use long_work::LongWork;
 use output::Output;
+use save::Moment;
 
 /// A guest that has not said hello after this long is not coming up.
 const BOOT_PATIENCE: Duration = Duration::from_secs(60);
@@ -99,7 +100,8 @@ pub(crate) struct Hub {
     long_work: LongWork,
     /// At most one look at the environment at a time.
     looking: Mutex<()>,
-    save_ready: Mutex<Option<Sender<()>>>,
+    /// Where a save hears of the moment it waits for.
+    moments: Mutex<Option<Sender<Moment>>>,
     /// What the line to the guest carries.
     capacity: Mutex<Capacity>,
     store: Store,
@@ -179,7 +181,7 @@ impl Session {
             output: Output::new(config.standard.output),
             long_work: LongWork::default(),
             looking: Mutex::new(()),
-            save_ready: Mutex::new(None),
+            moments: Mutex::new(None),
             capacity: Mutex::default(),
             program: config.program_elf(),
             elf: config.elf.clone(),

@@ -6,7 +6,7 @@ use flob_abi::{ExceptionCode, FlobKind};
 use flob_image::{Place, State};
 use flob_link::{Event, Request, Scope, StopReason, host::Notice};
 
-use super::{Ending, Hub, holds::Member, lock};
+use super::{Ending, Hub, holds::Member, lock, save::Moment};
 use crate::{Error, HubEvent, LinkState, Owner};
 
 impl Hub {
@@ -21,7 +21,7 @@ impl Hub {
                 Notice::Event(event) => self.happened(event),
                 Notice::Ended => {
                     // A save that waits for its moment waits no longer.
-                    *lock(&self.save_ready) = None;
+                    *lock(&self.moments) = None;
                     self.set_link(LinkState::Dead);
                     let text = format!(
                         "the guest has died; its logs are beside {}{}",
@@ -42,15 +42,16 @@ impl Hub {
                     return;
                 }
             }
-            Event::Died { .. } => self.all_held_by_user(),
-            Event::InputWanted { from, to } => self.input.wanted(*from, *to),
-            Event::SaveReady => {
-                if let Some(waiting) = &*lock(&self.save_ready) {
-                    // A save that was cancelled does not wait any more.
-                    let _ = waiting.send(());
-                }
+            Event::Died { .. } => {
+                self.all_held_by_user();
+                self.tell_save(Moment::Never("the program died before the moment came"));
             }
-            Event::Exited { code } => lock(&self.info).progress.exit = Some(*code),
+            Event::InputWanted { from, to } => self.input.wanted(*from, *to),
+            Event::SaveReady => self.tell_save(Moment::Come),
+            Event::Exited { code } => {
+                lock(&self.info).progress.exit = Some(*code);
+                self.tell_save(Moment::Never("the program ended before the moment came"));
+            }
             Event::Restored | Event::StandsStill => {}
         }
         let ending = self.ending_of(&event);

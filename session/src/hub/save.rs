@@ -20,7 +20,26 @@ use crate::{Error, HubEvent, symbols};
 /// Pages asked for in one bitmap: while the guest looks at them it does nothing else.
 const PAGES_AT_ONCE: u32 = 2048;
 
+/// What a save that waits for its moment hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// It has come.
+    Come,
+    /// Some long work was cancelled: this one, perhaps.
+    LookAgain,
+    /// It will not come, for this reason.
+    Never(&'static str),
+}
+
 impl Hub {
+    /// Tells a save that waits for its moment, if one does.
+    pub(super) fn tell_save(&self, moment: Moment) {
+        if let Some(waiting) = &*lock(&self.moments) {
+            // It may just have ended.
+            let _ = waiting.send(moment);
+        }
+    }
+
     /// Saves a checkpoint; its id.
     pub(super) fn save(
         &self,
@@ -51,10 +70,7 @@ impl Hub {
     /// Something was cancelled: those who wait for their turn or their moment look whether it was they.
     pub(super) fn wake_long_work(&self) {
         self.long_work.look_again();
-        if let Some(waiting) = &*lock(&self.save_ready) {
-            // It may just have ended.
-            let _ = waiting.send(());
-        }
+        self.tell_save(Moment::LookAgain);
     }
 
     fn fetch(
@@ -92,26 +108,34 @@ impl Hub {
         progress: ProgressTo<'_>,
     ) -> Result<Vec<u8>, Failure> {
         let (sender, moments) = mpsc::channel();
-        *lock(&self.save_ready) = Some(sender);
+        *lock(&self.moments) = Some(sender);
         let record = self.begin_save_at(when, &moments, cancelled, progress);
-        *lock(&self.save_ready) = None;
+        *lock(&self.moments) = None;
         record
     }
 
     fn begin_save_at(
         &self,
         when: Option<WaitKind>,
-        moments: &mpsc::Receiver<()>,
+        moments: &mpsc::Receiver<Moment>,
         cancelled: &AtomicBool,
         progress: ProgressTo<'_>,
     ) -> Result<Vec<u8>, Failure> {
         let mut reply = self.link.request(Request::SaveBegin { when, run_on: true })?;
         if reply == Reply::Waiting {
             progress("waiting for the moment", 0, 0);
-            // Woken by the moment, by a cancel, or by the end of the session.
-            let woken = moments.recv();
-            stop_if(cancelled)?;
-            woken.map_err(|_| LinkError::Ended)?;
+            loop {
+                // Nothing more comes when the session ends.
+                let moment = moments.recv();
+                stop_if(cancelled)?;
+                match moment.map_err(|_| LinkError::Ended)? {
+                    Moment::Come => break,
+                    Moment::LookAgain => {}
+                    Moment::Never(why) => {
+                        return Err(Failure { kind: FailureKind::State, text: why.into() });
+                    }
+                }
+            }
             reply = self.link.request(Request::SaveBegin { when: None, run_on: true })?;
         }
         match reply {
