@@ -26,8 +26,8 @@ fn philosophers() -> Workload {
 }
 
 fn wordcount(seed: u64) -> Workload {
-    let input = random_text(&mut fastrand::Rng::with_seed(seed), 2_000 * rounds(12).min(LONGEST));
-    Workload { program: vec!["wordcount".to_owned(), "--pace".into(), "1".into()], input, unordered: false }
+    let input = random_text(&mut fastrand::Rng::with_seed(seed), 8_000 * rounds(12).min(LONGEST));
+    Workload { program: vec!["wordcount".to_owned(), "--pace".into(), "10".into()], input, unordered: false }
 }
 
 impl Workload {
