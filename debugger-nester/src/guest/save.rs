@@ -9,7 +9,7 @@
 use alloc::vec::Vec;
 
 use flob_abi::{
-    ExceptionCode, ExceptionMessage, FlobKind, PAGE_SIZE, Status, Sum,
+    ExceptionMessage, FlobKind, PAGE_SIZE, Status, Sum,
     flob::thread_link,
     state::{group, thread_flag},
 };
@@ -358,7 +358,7 @@ pub fn step_of_search(
     message: &ExceptionMessage,
     thread: FlobAt<Reference>,
 ) -> Option<Verdict> {
-    let is_step = message.code == ExceptionCode::Debug as u32 && step::is_only_step(message.detail);
+    let is_step = step::is_only_step(message.code, message.detail);
     let search = state.search.as_mut().filter(|_| is_step)?;
     search.steps = search.steps.wrapping_add(1);
     let (kind, is_due) = (search.kind, search.steps.is_multiple_of(LOOK_EVERY));

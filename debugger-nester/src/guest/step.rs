@@ -30,9 +30,10 @@ pub const SINGLE_STEP: u32 = 1 << 14;
 /// DR6.B0 to B3: a watchpoint or hardware breakpoint.
 const WATCHED: u32 = 0xf;
 
-/// Whether a debug exception is the end of a single step and nothing else. (Some bits of DR6 always read as one.)
-pub const fn is_only_step(detail: u32) -> bool {
-    detail & SINGLE_STEP != 0 && detail & WATCHED == 0
+/// Whether an exception, by its code and detail, is the end of a single step and nothing else. (Some bits of DR6 always
+/// read as one.)
+pub const fn is_only_step(code: u32, detail: u32) -> bool {
+    code == flob_abi::ExceptionCode::Debug as u32 && detail & SINGLE_STEP != 0 && detail & WATCHED == 0
 }
 
 /// What a step is for.
@@ -243,7 +244,7 @@ pub fn forget(state: &mut State, place: Place) {
 pub fn clean(environment: &Environment, place: Place) -> Result<(), Status> {
     let Some(seen) = seize(environment, place)? else { return Ok(()) };
     let exception = &seen.state.exception;
-    if exception.code == flob_abi::ExceptionCode::Debug as u32 && is_only_step(exception.detail) {
+    if is_only_step(exception.code, exception.detail) {
         clear_exception(environment, place, exception)?;
     }
     set_trap(environment, place, false)

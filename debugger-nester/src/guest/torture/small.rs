@@ -3,7 +3,7 @@
 use alloc::{format, vec, vec::Vec};
 
 use flob_abi::{
-    ExceptionCode, ExceptionMessage, FlobKind, Status, ThreadState,
+    ExceptionMessage, FlobKind, Status, ThreadState,
     flob::{MAX_LINKS, thread_link},
     state::{group, thread_flag},
 };
@@ -79,7 +79,7 @@ pub fn step_came(
     message: &ExceptionMessage,
     thread: FlobAt<Reference>,
 ) -> Option<Verdict> {
-    let is_step = message.code == ExceptionCode::Debug as u32 && step::is_only_step(message.detail);
+    let is_step = step::is_only_step(message.code, message.detail);
     if !is_step || !super::is_free(state) || state.torture.as_ref()?.small.left == 0 {
         return None;
     }
