@@ -7,6 +7,7 @@ use std::process::Command;
 
 use flob_link::Event;
 use flob_session::HubEvent;
+use rustix::process::{Pid, Signal, kill_process};
 use support::{FakeGuest, RUNNER, SECOND_RUNNER, Server, WAITER, symbol};
 
 fn start() -> (FakeGuest, Server) {
@@ -124,7 +125,7 @@ fn with_scheduler_locking_the_others_stay_where_they_are() {
 
 fn interrupt(gdb: &std::process::Child) {
     // `timeout` hands the signal on to gdb.
-    Command::new("kill").args(["-INT", &gdb.id().to_string()]).status().unwrap();
+    kill_process(Pid::from_child(gdb), Signal::INT).unwrap();
 }
 
 #[test]

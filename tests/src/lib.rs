@@ -9,7 +9,8 @@ mod texts;
 mod world;
 
 pub use guest::{Guest, Watched};
-pub use process::{Finished, Running};
+pub use process::{Finished, Running, send};
+pub use rustix::process::Signal;
 pub use screen::Screen;
 pub use seed::{rounds, seed};
 pub use texts::{Counts, count, random_text};

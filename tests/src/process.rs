@@ -12,6 +12,12 @@ use std::time::{Duration, Instant};
 /// No test waits longer for a process than this.
 const LIMIT: Duration = Duration::from_secs(400);
 
+/// Sends a signal to a process.
+pub fn send(signal: rustix::process::Signal, process: u32) {
+    let process = rustix::process::Pid::from_raw(process.try_into().unwrap()).unwrap();
+    rustix::process::kill_process(process, signal).unwrap();
+}
+
 /// What a process that has ended left.
 #[derive(Debug)]
 pub struct Finished {

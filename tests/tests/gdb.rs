@@ -3,9 +3,9 @@
 #![allow(missing_docs)]
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use flob_tests::{Finished, Guest, Running, Screen, World, count, random_text};
+use flob_tests::{Finished, Guest, Running, Screen, Signal, World, count, random_text};
 use serde_json::Value;
 
 /// A place in a worker that it comes to after each chunk, with `chunks_done` and `words_here` in scope.
@@ -275,7 +275,7 @@ fn the_screen_stays_right_while_gdb_works() {
 
 /// Ctrl-C, as a terminal sends it.
 fn interrupt(gdb: &Running) {
-    Command::new("kill").args(["-INT", &gdb.id().to_string()]).stdout(Stdio::null()).status().unwrap();
+    flob_tests::send(Signal::INT, gdb.id());
 }
 
 fn free_port() -> u16 {

@@ -1,9 +1,7 @@
 //! The terminal interface on a real guest, in a terminal of the test: what a person sees and does.
 #![allow(missing_docs)]
 
-use std::process::Command;
-
-use flob_tests::{Screen, World, random_text, seed};
+use flob_tests::{Screen, Signal, World, random_text, seed, send};
 
 const SIZES: [(u16, u16); 2] = [(80, 24), (200, 60)];
 const DEADLOCK: &[&str] = &["run", "philosophers", "4", "--deadlock", "--meals", "3"];
@@ -192,7 +190,7 @@ fn a_signal_gives_the_terminal_back() {
     let world = World::new();
     let mut screen = Screen::start(&world, ENDLESS, 80, 24);
     screen.wait_for("running");
-    signal("TERM", screen.id());
+    send(Signal::TERM, screen.id());
     let left = screen.wait("the farewell", |text| text.contains("runs on"));
     assert!(!screen.is_alternate(), "{left}");
     assert_eq!(screen.end(), 0);
@@ -221,7 +219,7 @@ fn a_guest_that_is_killed_is_shown_as_gone() {
     screen.wait_for("▶ running");
     screen.wait_for("philosopher-1");
     let guest = world.json(&["sessions", "--json"])[0]["guest"].as_u64().expect("a process");
-    signal("KILL", u32::try_from(guest).expect("a process"));
+    send(Signal::KILL, u32::try_from(guest).expect("a process"));
     screen.wait("that the guest has ended", |text| text.contains("ended"));
 }
 
@@ -230,9 +228,4 @@ fn last_meal(text: &str) -> u32 {
     let numbers =
         text.lines().filter_map(|line| line.split_once(": meal ")?.1.split_whitespace().next()?.parse().ok());
     numbers.max().unwrap_or(0)
-}
-
-fn signal(name: &str, process: u32) {
-    let sent = Command::new("kill").args([format!("-{name}"), process.to_string()]).status();
-    assert!(sent.is_ok_and(|status| status.success()), "kill -{name} {process}");
 }
