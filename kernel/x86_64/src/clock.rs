@@ -24,7 +24,7 @@ pub struct Clock {
 impl Clock {
     /// Calibrates, which takes some 15 ms, and starts the tick.
     pub fn start() -> Self {
-        // A measurement can only come out too long, when the processor was held up at its end.
+        // A measurement can only come out too long: when the processor was held up at its beginning or its end.
         let counts = (0..3).map(|_| measure()).min().unwrap_or(1).max(1);
         let nanoseconds = u128::from(MEASURED + 1) * 1_000_000_000 / u128::from(TIMER_HZ);
         let scale = u64::try_from((nanoseconds << 32) / u128::from(counts)).unwrap_or(u64::MAX);
@@ -43,14 +43,15 @@ impl Clock {
     }
 }
 
-/// Counts while channel 2 goes through `MEASURED` cycles.
+/// Counts from just before channel 2 begins with its `MEASURED` cycles until they are seen to be over. (Counted from behind the
+/// beginning, a hold-up there would make the measurement too short, and all time run too fast.)
 fn measure() -> u64 {
     let count = (MEASURED as u16).to_le_bytes();
     cpu::out8(GATE, cpu::in8(GATE) & !3 | 1);
     cpu::out8(CONTROL, 0b1011_0000);
     cpu::out8(CHANNEL_2, count[0]);
-    cpu::out8(CHANNEL_2, count[1]);
     let before = cpu::time_stamp();
+    cpu::out8(CHANNEL_2, count[1]);
     while cpu::in8(GATE) & 0x20 == 0 {}
     let after = cpu::time_stamp();
     cpu::out8(GATE, cpu::in8(GATE) & !3);
