@@ -1,5 +1,6 @@
 //! The terminal interface on a real guest, in a terminal of the test: what a person sees and does.
 #![allow(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use flob_tests::{Screen, Signal, World, random_text, seed, send};
 
@@ -16,6 +17,10 @@ const F12: &str = "\x1b[24~";
 fn deadlock(world: &World, (columns, rows): (u16, u16)) -> Screen {
     let screen = Screen::start(world, DEADLOCK, columns, rows);
     screen.wait_for("DEADLOCK of 4: philosopher-0");
+    // It is saved by itself: what the screen says of that must not come between the test and what it waits for.
+    world.wait_until("the deadlock is saved", || {
+        !world.json(&["checkpoint", "list", "--json"]).as_array().unwrap().is_empty()
+    });
     screen
 }
 
