@@ -112,20 +112,7 @@ fn name(number: u64) -> String {
         return call.name().into();
     }
     let side = if number & ipc::SERVER != 0 { "server" } else { "client" };
-    let steps = [
-        (ipc::SHORT, "short"),
-        (ipc::REPLY, "reply"),
-        (ipc::CONNECT, "connect"),
-        (ipc::ACKNOWLEDGE, "acknowledge"),
-        (ipc::SEND, "send"),
-        (ipc::OVER, "over"),
-        (ipc::DISCONNECT, "disconnect"),
-        (ipc::WAIT, "wait"),
-        (ipc::RECEIVE, "receive"),
-        (ipc::ONE_WAY, "one_way"),
-        (ipc::CALL, "call"),
-        (ipc::ALERT, "alert"),
-    ];
-    let steps = steps.iter().filter(|(bit, _)| number & bit != 0).map(|(_, name)| *name);
+    let steps = [(ipc::SHORT, "short")].iter().chain(ipc::STEP_NAMES);
+    let steps = steps.filter(|(bit, _)| number & bit != 0).map(|(_, name)| *name);
     [side].into_iter().chain(steps).collect::<Vec<_>>().join(" ")
 }
