@@ -1,17 +1,17 @@
 //! The store of checkpoints.
 //!
 //! ```text
-//! checkpoints/HASH.flob    one manifest a checkpoint: everything but memory, and where its pages are
+//! checkpoints/ID.flob      one manifest a checkpoint: everything but memory, and where its pages are
 //! packs/HASH.pack          pages, up to 1024 in a file, each stored once however many checkpoints have it
 //! input/HASH.chunk         standard input, in chunks
 //! programs/ID-HASH.elf     programs by build id, for symbols
 //! store.lock               held shared while saving, exclusive while freeing
 //! ```
 //!
-//! Every file is named by the BLAKE3 hash of its contents (a manifest by that of all but its last 32 bytes, which are
-//! the hash), so no byte can change unnoticed. Nothing is ever overwritten but by the same contents. Packs and chunks
-//! are written first, the manifest last, each under a temporary name: whatever happens in between, the checkpoints
-//! that were there are whole, and what was left over is freed by [`Store::gc`].
+//! Packs, chunks and programs are named by the BLAKE3 hash of their contents, a manifest by its checkpoint's full id and
+//! with a checksum at its end, so no byte can change unnoticed. Nothing is ever overwritten but by the same contents. Packs
+//! and chunks are written first, the manifest last, each under a temporary name: whatever happens in between, the
+//! checkpoints that were there are whole, and what was left over is freed by [`Store::gc`].
 
 pub mod backend;
 mod build;

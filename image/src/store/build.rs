@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::checkpoint::Checkpoint;
 use super::lock::Guard;
-use super::manifest::{Chunk, Hash, Manifest, Origin, PackReference, PageEntry, hex, short};
+use super::manifest::{Chunk, Hash, Head, Manifest, Origin, PackReference, PageEntry, hex, short};
 use super::pack::{OpenPack, PAGE};
 use super::{Spool, Store, StoreError};
 use crate::{Environment, encode};
@@ -230,7 +230,7 @@ impl Builder {
         }
         let (packs, pages) = self.used();
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let manifest = Manifest {
+        let head = Head {
             writer: env!("CARGO_PKG_VERSION").to_owned(),
             kernel: details.kernel,
             name: details.name,
@@ -238,12 +238,10 @@ impl Builder {
             origin: details.origin,
             saved: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX),
             environment: encode::encode(environment),
-            packs,
-            pages,
             input,
             input_ended,
         };
-        self.store.write_manifest(manifest)
+        self.store.write_manifest(Manifest { head, packs, pages })
     }
 
     fn validate(&self, environment: &Environment) -> Result<(), StoreError> {
@@ -262,7 +260,7 @@ impl Builder {
     fn write_input(&self, input: &Input<'_>) -> Result<(Vec<Chunk>, bool), StoreError> {
         match input {
             Input::None => Ok((Vec::new(), false)),
-            Input::Of(other) => Ok((other.manifest.input.clone(), other.manifest.input_ended)),
+            Input::Of(other) => Ok((other.manifest.head.input.clone(), other.manifest.head.input_ended)),
             Input::Spool(spool) => Ok((spool.store_chunks(&self.store)?, spool.has_ended())),
         }
     }
@@ -295,7 +293,7 @@ impl Store {
             let full = hex(&hash);
             if taken.contains(&short(&full)) {
                 // A nanosecond more gives another id.
-                manifest.saved = manifest.saved.wrapping_add(1);
+                manifest.head.saved = manifest.head.saved.wrapping_add(1);
                 continue;
             }
             let path = format!("checkpoints/{full}.flob");

@@ -15,7 +15,7 @@ type ReadPack = (Hash, Arc<Vec<u8>>);
 #[derive(Clone)]
 pub struct Checkpoint {
     pub(super) store: Store,
-    /// Full hash of the manifest, in hexadecimal.
+    /// Full id, in hexadecimal.
     pub(super) full: String,
     pub(super) manifest: Arc<Manifest>,
     environment: Arc<Environment>,
@@ -82,27 +82,27 @@ impl Checkpoint {
 
     /// Its name, if it was given one.
     pub fn name(&self) -> Option<&str> {
-        self.manifest.name.as_deref()
+        self.manifest.head.name.as_deref()
     }
 
     /// Id of its parent; that may be gone.
     pub fn parent(&self) -> Option<String> {
-        self.manifest.parent.as_deref().map(short)
+        self.manifest.head.parent.as_deref().map(short)
     }
 
     /// Where it comes from.
     pub fn origin(&self) -> Origin {
-        self.manifest.origin
+        self.manifest.head.origin
     }
 
     /// When it was saved.
     pub fn saved(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_nanos(self.manifest.saved)
+        SystemTime::UNIX_EPOCH + Duration::from_nanos(self.manifest.head.saved)
     }
 
     /// Identification of the kernel it was saved under.
     pub fn kernel(&self) -> &str {
-        &self.manifest.kernel
+        &self.manifest.head.kernel
     }
 
     /// Numbers of the pages that are not all zero, ascending, each with the hash of its contents.
@@ -183,7 +183,7 @@ impl Checkpoint {
                 found.push(self.damaged(&pack::path(&pack.name), what));
             }
         }
-        for chunk in &self.manifest.input {
+        for chunk in &self.manifest.head.input {
             if let Err(error) = self.input_chunk(chunk) {
                 found.push(error);
             }

@@ -78,7 +78,7 @@ impl Store {
                 other => other?,
             };
             needed.extend(checkpoint.manifest.packs.iter().map(|pack| pack::path(&pack.name)));
-            needed.extend(checkpoint.manifest.input.iter().map(|chunk| spool::path(&chunk.name)));
+            needed.extend(checkpoint.manifest.head.input.iter().map(|chunk| spool::path(&chunk.name)));
             needed.insert(format!("programs/{}", checkpoint.environment().build_id));
         }
         Ok(needed)

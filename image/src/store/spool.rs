@@ -33,12 +33,12 @@ impl Store {
 impl Checkpoint {
     /// Bytes of input kept with it.
     pub fn input_length(&self) -> u64 {
-        self.manifest.input_length()
+        self.manifest.head.input_length()
     }
 
     /// Whether the end of the input is known to be behind them.
     pub fn input_ended(&self) -> bool {
-        self.manifest.input_ended
+        self.manifest.head.input_ended
     }
 
     /// A spool with the input kept with it, to go on from.
@@ -47,10 +47,10 @@ impl Checkpoint {
     /// If that is damaged.
     pub fn spool(&self) -> Result<Spool, StoreError> {
         let mut spool = self.store.spool()?;
-        for chunk in &self.manifest.input {
+        for chunk in &self.manifest.head.input {
             spool.append(&self.input_chunk(chunk)?)?;
         }
-        spool.ended = self.manifest.input_ended;
+        spool.ended = self.manifest.head.input_ended;
         Ok(spool)
     }
 }
