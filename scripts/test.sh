@@ -94,7 +94,7 @@ case $mode in
         kernel_proofs "garbage" garbage
         kernel_proofs "hostile children" hostile
         proofs "garbage in QEMU" -p flob-tests --test garbage
-        proofs "torture and amnesia in QEMU" -p flob-tests --test torture
+        proofs "torture and amnesia in QEMU" -p flob-tests --test torture --test calls
         ;;
     repeat)
         for round in $(seq "$repeat"); do

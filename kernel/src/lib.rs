@@ -52,6 +52,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod torture;
 mod transfer;
 mod tree;
 mod user;

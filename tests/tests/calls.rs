@@ -36,3 +36,8 @@ fn they_do_not_notice_that_everything_is_destroyed_and_made_anew() {
 fn they_do_not_notice_that_the_kernel_forgets() {
     check(&["--amnesia", "20"], &[], EXERCISES);
 }
+
+#[test]
+fn they_do_not_notice_that_a_thread_is_taken_out_and_put_back_at_every_kernel_entry() {
+    check(&["--torture", "entries"], &[], EXERCISES);
+}

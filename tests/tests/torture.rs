@@ -87,14 +87,32 @@ impl Workload {
     }
 
     fn forgotten(&self, seed: u64) {
+        self.disturbed_by_the_kernel(["--amnesia", "20"], seed, ["amnesia: ", " drops"]);
+    }
+
+    fn tortured_at_every_entry(&self, seed: u64) {
+        self.disturbed_by_the_kernel(["--torture", "entries"], seed, ["torture: ", " threads"]);
+    }
+
+    /// In as many runs as it takes. The kernel reports on its console: a line that begins so and has the number of times
+    /// before this word, a lower bound.
+    fn disturbed_by_the_kernel(&self, how: [&str; 2], mut seed: u64, [report, word]: [&str; 2]) {
         const LEAST: usize = 256;
-        let world = World::new();
-        self.check(&world, &["--amnesia", "20", "--seed", &seed.to_string()]);
-        let console = console(&world);
-        let last = console.lines().rfind(|line| line.starts_with("amnesia: ")).unwrap_or_default();
-        eprintln!("{last}");
-        let drops = number_before(last, " drops").unwrap_or(0);
-        assert!(drops >= LEAST, "only {drops} drops: {console}");
+        let (wanted, mut times) = (LEAST.saturating_mul(rounds(1)).min(MANY), 0);
+        while times < wanted {
+            let world = World::new();
+            self.check(&world, &[how[0], how[1], "--seed", &seed.to_string()]);
+            let console = console(&world);
+            assert!(!console.contains("complaint"), "{console}");
+            let last = console.lines().rfind(|line| line.starts_with(report)).unwrap_or_default();
+            let now = number_before(last, word).unwrap_or(0);
+            assert!(now >= LEAST, "only {now}: {console}");
+            (times, seed) = (times + now, seed.wrapping_add(1));
+        }
+        eprintln!(
+            "proof: in QEMU: {} {} of {}: {times}{word}, up to seed {seed}",
+            how[0], how[1], self.program[0]
+        );
     }
 }
 
@@ -119,6 +137,17 @@ fn philosophers_do_not_notice_that_the_kernel_forgets() {
 fn wordcount_does_not_notice_that_the_kernel_forgets() {
     let seed = seed();
     wordcount(seed).forgotten(seed);
+}
+
+#[test]
+fn philosophers_do_not_notice_that_a_thread_is_taken_out_and_put_back_at_every_kernel_entry() {
+    philosophers().tortured_at_every_entry(seed());
+}
+
+#[test]
+fn wordcount_does_not_notice_that_a_thread_is_taken_out_and_put_back_at_every_kernel_entry() {
+    let seed = seed();
+    wordcount(seed).tortured_at_every_entry(seed);
 }
 
 #[test]

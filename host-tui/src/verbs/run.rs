@@ -82,7 +82,7 @@ impl Link {
 /// Disturbances that no program can notice: for tests of flob itself.
 #[derive(Args, Clone, Debug)]
 struct Disturb {
-    /// Take threads, or the whole environment, out of the kernel and put them back, again and again
+    /// Take threads, the whole environment, or a thread at every kernel entry, out of the kernel and put them back
     #[arg(long, hide = true, value_name = "SIZE")]
     torture: Option<Torture>,
     /// Make the kernel forget what is derived at about every Nth entry
@@ -97,6 +97,7 @@ struct Disturb {
 enum Torture {
     Small,
     Large,
+    Entries,
 }
 
 impl Torture {
@@ -104,6 +105,7 @@ impl Torture {
         match self {
             Self::Small => "small",
             Self::Large => "large",
+            Self::Entries => "entries",
         }
     }
 }
@@ -113,6 +115,7 @@ impl Disturb {
         let torture = self.torture.map(|torture| match torture {
             Torture::Small => arguments::Torture::Small,
             Torture::Large => arguments::Torture::Large,
+            Torture::Entries => arguments::Torture::Entries,
         });
         arguments::Disturbance { seed: self.seed, torture, amnesia: self.amnesia }
     }

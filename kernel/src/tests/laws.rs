@@ -23,6 +23,8 @@ pub enum Disturbance {
     Rebuild,
     /// Law 1: everything is exported and imported, in random order, into a kernel that has just started.
     FreshKernel,
+    /// A thread is taken out and put back by the kernel itself, as part of the entry.
+    InOneEntry,
 }
 
 impl Disturbance {
@@ -34,6 +36,9 @@ impl Disturbance {
             Self::Scramble => scramble(sim, scene, random),
             Self::Rebuild => rebuild(sim, scene, random),
             Self::FreshKernel => fresh_kernel(sim, scene, random),
+            Self::InOneEntry => {
+                assert_eq!(sim.kernel.torture(|| random.next()), Ok(()), "it was there before");
+            }
         }
     }
 }

@@ -1,11 +1,10 @@
 //! Where the stubs of `entry.s` arrive: says what happened to the kernel library, and whom to run next.
 
-use crate::amnesia::Moment;
 use crate::descriptors::{USER_CODE, USER_DATA, VECTORS};
 use crate::hardware::Hardware;
 use crate::interrupts::{FIRST_VECTOR, TICK};
 use crate::panic_record::{CALLS, LastCall};
-use crate::{cpu, measure, panic};
+use crate::{cpu, disturb, measure, panic};
 use core::arch::global_asm;
 use core::cell::Cell;
 use core::mem::offset_of;
@@ -122,25 +121,13 @@ extern "C" fn on_trap(vector: u64, error: u64) -> *mut Context {
     context
 }
 
-/// Tells the library what happened, and makes it forget if that is due.
+/// Tells the library what happened, and disturbs it if that is due.
 #[inline(always)]
 fn handle(kernel: &mut Kernel<Hardware>, event: Event) {
-    match kernel.machine().amnesia().strikes() {
-        None => kernel.event(event),
-        Some(moment) => handle_and_forget(kernel, event, moment),
-    }
-}
-
-#[cold]
-fn handle_and_forget(kernel: &mut Kernel<Hardware>, event: Event, moment: Moment) {
-    // An interrupt that was taken is for whoever waited then: lines without a waiter are masked.
-    let before = moment == Moment::Before && !matches!(event, Event::Interrupt { .. });
-    if before {
-        kernel.forget_derived();
-    }
-    kernel.event(event);
-    if !before {
-        kernel.forget_derived();
+    if kernel.machine().disturber().strikes() {
+        disturb::handle(kernel, event);
+    } else {
+        kernel.event(event);
     }
 }
 

@@ -1,10 +1,10 @@
 //! The real machine behind the library's [`Machine`], and what the exit to user mode needs prepared.
 
-use crate::amnesia::Amnesia;
 use crate::clock::Clock;
 use crate::cpu::{self, msr};
 use crate::defect::Defect;
 use crate::descriptors::Descriptors;
+use crate::disturb::Disturber;
 use crate::interrupts::Lines;
 use crate::layout::{DIRECT_MAP, MEMORY_LIMIT};
 use crate::measure::{self, Count};
@@ -27,7 +27,7 @@ pub struct Hardware {
     lines: Lines,
     descriptors: Descriptors,
     loaded: Loaded,
-    amnesia: Amnesia,
+    disturber: Disturber,
     defect: Defect,
 }
 
@@ -42,7 +42,7 @@ struct Loaded {
 impl Hardware {
     /// The devices must be set up; `frames` are those that programs can have.
     pub fn new(frames: Range<u32>, tables: Tables, descriptors: Descriptors, options: Options) -> Self {
-        let Options { amnesia, defect } = options;
+        let Options { disturber, defect } = options;
         let end = u64::from(frames.end) * PAGE_SIZE;
         assert!(end <= MEMORY_LIMIT, "programs have memory that the direct map does not reach");
         let loaded = Loaded { fs_base: 0, gs_base: 0, debug: DebugRegisters::default(), trap_time: false };
@@ -53,7 +53,7 @@ impl Hardware {
             lines: Lines::start(),
             descriptors,
             loaded,
-            amnesia,
+            disturber,
             defect,
         }
     }
@@ -63,9 +63,9 @@ impl Hardware {
         &mut self.lines
     }
 
-    /// When the kernel forgets.
-    pub fn amnesia(&mut self) -> &mut Amnesia {
-        &mut self.amnesia
+    /// When the kernel is disturbed.
+    pub fn disturber(&mut self) -> &mut Disturber {
+        &mut self.disturber
     }
 
     /// Loads what the exit stub does not: translations, permissions, bases, breakpoints.
@@ -204,7 +204,7 @@ impl Machine for Hardware {
     }
 
     fn exit(&mut self, status: u8) {
-        self.amnesia.report();
+        self.disturber.report();
         console::exit(status);
     }
 

@@ -4,13 +4,13 @@
 
 extern crate alloc;
 
-mod amnesia;
 mod boot;
 mod clock;
 mod console;
 mod cpu;
 mod defect;
 mod descriptors;
+mod disturb;
 mod elf;
 mod entry;
 mod hardware;

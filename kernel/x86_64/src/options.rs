@@ -2,23 +2,42 @@
 //!
 //! ```text
 //! kernel.amnesia=SEED,N    forgets everything derived at about every Nth kernel entry
+//! kernel.torture=SEED,N    takes a thread out and puts it back at about every Nth kernel entry
 //! kernel.defect=KIND       a defect when a program first waits for an interrupt: `panic` or `fault`
 //! ```
 
-use crate::amnesia::Amnesia;
 use crate::defect::Defect;
+use crate::disturb::{Disturber, Kind};
 
 const PREFIX: &[u8] = b"kernel.";
-const AMNESIA: &[u8] = b"amnesia=";
-const DEFECT: &[u8] = b"defect=";
 
 /// What they say.
 pub struct Options {
-    /// Whether and when to forget.
-    pub amnesia: Amnesia,
+    /// Whether and how to disturb.
+    pub disturber: Disturber,
     /// Whether and how to fail.
     pub defect: Defect,
 }
+
+/// An option's name, and what its value does.
+type Row = (&'static [u8], fn(&mut Options, &[u8]) -> Result<(), &'static str>);
+
+const OPTIONS: [Row; 3] = [
+    (b"amnesia=", |options, value| {
+        options.disturber = disturber(Kind::Amnesia, value)
+            .ok_or("kernel.amnesia=SEED,N takes two numbers, the second at least 2")?;
+        Ok(())
+    }),
+    (b"torture=", |options, value| {
+        options.disturber = disturber(Kind::Torture, value)
+            .ok_or("kernel.torture=SEED,N takes two numbers, the second at least 1")?;
+        Ok(())
+    }),
+    (b"defect=", |options, value| {
+        options.defect = Defect::from_name(value).ok_or("kernel.defect=KIND takes panic or fault")?;
+        Ok(())
+    }),
+];
 
 /// The words that are not for the kernel.
 pub fn words_for_programs(command_line: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -27,16 +46,11 @@ pub fn words_for_programs(command_line: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Reads those that are, or says what is wrong with them.
 pub fn read(command_line: &[u8]) -> Result<Options, &'static str> {
-    let mut options = Options { amnesia: Amnesia::NEVER, defect: Defect::None };
-    for option in words(command_line).filter_map(|word| word.strip_prefix(PREFIX)) {
-        if let Some(value) = option.strip_prefix(AMNESIA) {
-            options.amnesia =
-                amnesia(value).ok_or("kernel.amnesia=SEED,N takes two numbers, the second at least 2")?;
-        } else if let Some(value) = option.strip_prefix(DEFECT) {
-            options.defect = Defect::from_name(value).ok_or("kernel.defect=KIND takes panic or fault")?;
-        } else {
-            return Err("a word for the kernel that it does not know");
-        }
+    let mut options = Options { disturber: Disturber::NEVER, defect: Defect::None };
+    for word in words(command_line).filter_map(|word| word.strip_prefix(PREFIX)) {
+        let known = OPTIONS.iter().find_map(|(name, read)| Some((word.strip_prefix(*name)?, read)));
+        let (value, read) = known.ok_or("a word for the kernel that it does not know")?;
+        read(&mut options, value)?;
     }
     Ok(options)
 }
@@ -45,8 +59,7 @@ fn words(command_line: &[u8]) -> impl Iterator<Item = &[u8]> {
     command_line.split(|byte| *byte == b' ').filter(|word| !word.is_empty())
 }
 
-fn amnesia(value: &[u8]) -> Option<Amnesia> {
+fn disturber(kind: Kind, value: &[u8]) -> Option<Disturber> {
     let (seed, every) = core::str::from_utf8(value).ok()?.split_once(',')?;
-    let every = every.parse().ok().filter(|every| *every >= 2)?;
-    Some(Amnesia::new(seed.parse().ok()?, every))
+    Disturber::new(kind, seed.parse().ok()?, every.parse().ok()?)
 }

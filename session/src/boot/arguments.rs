@@ -23,7 +23,7 @@ pub enum Beginning {
 pub struct Disturbance {
     /// Of all random choices.
     pub seed: u64,
-    /// What the nester does to the threads.
+    /// What is done to the threads.
     pub torture: Option<Torture>,
     /// The kernel forgets what is derived at about every so many entries; at least 2.
     pub amnesia: Option<u64>,
@@ -36,16 +36,21 @@ pub enum Torture {
     Small,
     /// The whole environment.
     Large,
+    /// A thread at every kernel entry, by the kernel itself; not together with amnesia.
+    Entries,
 }
 
 impl Disturbance {
     /// For the kernel and for the nester.
     fn words(self) -> [Option<String>; 2] {
-        let size = |torture| if torture == Torture::Small { "small" } else { "large" };
-        [
-            self.amnesia.map(|every| format!("kernel.amnesia={},{every}", self.seed)),
-            self.torture.map(|torture| format!("--torture={},{}", size(torture), self.seed)),
-        ]
+        let kernel = self.amnesia.map(|every| format!("kernel.amnesia={},{every}", self.seed));
+        let size = match self.torture {
+            None => return [kernel, None],
+            Some(Torture::Entries) => return [Some(format!("kernel.torture={},1", self.seed)), None],
+            Some(Torture::Small) => "small",
+            Some(Torture::Large) => "large",
+        };
+        [kernel, Some(format!("--torture={size},{}", self.seed))]
     }
 }
 
@@ -89,6 +94,9 @@ mod tests {
         let disturbance = Disturbance { seed: 7, torture: Some(Torture::Small), amnesia: Some(50) };
         let line = command_line(Beginning::Paused, disturbance, "p", &["a b".into()]).expect("short enough");
         assert_eq!(line, "kernel.amnesia=7,50 debugger-nester --paused --torture=small,7 p a%20b");
+        let disturbance = Disturbance { seed: 7, torture: Some(Torture::Entries), amnesia: None };
+        let line = command_line(Beginning::Run, disturbance, "p", &[]).expect("short enough");
+        assert_eq!(line, "kernel.torture=7,1 debugger-nester p");
         let line = command_line(Beginning::Run, Disturbance::default(), "p", &[]).expect("short enough");
         assert_eq!(line, "debugger-nester p");
     }

@@ -94,6 +94,13 @@ fn every_thread_is_stopped_and_put_back_at_every_instruction_of_every_call() {
     disturbed("torture", &everything(), plan, least).stages.report("torture");
 }
 
+/// What `kernel.torture` does on hardware.
+#[test]
+fn a_thread_is_taken_out_and_put_back_in_every_entry() {
+    let plan = Plan { disturbance: Disturbance::InOneEntry, one_in: 1, entries_only: true };
+    disturbed("torture in the kernel", &everything(), plan, times(1_000_000, 10_000));
+}
+
 #[test]
 fn everything_is_destroyed_and_made_anew_in_the_midst_of_every_call() {
     for (name, disturbance) in
