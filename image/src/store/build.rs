@@ -244,6 +244,22 @@ impl Builder {
         self.store.write_manifest(Manifest { head, packs, pages })
     }
 
+    /// Writes the checkpoint that has this head and id elsewhere; one with that id is replaced.
+    pub(super) fn finish_as(mut self, head: Head, id: &Hash) -> Result<(), StoreError> {
+        self.flush()?;
+        let (packs, pages) = self.used();
+        let (bytes, found) = Manifest { head, packs, pages }.seal()?;
+        if found != *id {
+            return Err(StoreError::Invalid(
+                "its pages are not those of the checkpoint that it names".into(),
+            ));
+        }
+        let path = format!("checkpoints/{}.flob", hex(id));
+        let written = self.store.backend.put(&path, bytes, true);
+        let what = || format!("writing {}", self.store.backend.file(&path).display());
+        written.map(|_| ()).map_err(|source| StoreError::io(what(), source))
+    }
+
     fn validate(&self, environment: &Environment) -> Result<(), StoreError> {
         let pages = environment.size.div_ceil(PAGE as u64);
         if let Some(last) = self.pages.keys().next_back().filter(|last| **last >= pages) {

@@ -3,7 +3,9 @@
 mod diff;
 mod direct;
 mod edit;
+mod export;
 mod gc;
+mod import;
 mod list;
 mod restore;
 mod rm;
@@ -11,7 +13,7 @@ mod save;
 mod show;
 mod verify;
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, time::Instant};
 
 use clap::{Args, Subcommand};
 use flob_session::{Error, HubReply, Pending};
@@ -41,6 +43,10 @@ enum Verb {
     Edit(edit::Edit),
     /// Put a checkpoint in the place of the session's environment, paused
     Restore(restore::Restore),
+    /// Write a checkpoint into one file, to keep elsewhere or give away
+    Export(export::Export),
+    /// Take a checkpoint from a file that export made
+    Import(import::Import),
     /// Remove checkpoints
     Rm(rm::Rm),
     /// Free what no checkpoint needs
@@ -58,27 +64,52 @@ impl Checkpoint {
             Verb::Verify(verb) => verb.run(),
             Verb::Edit(verb) => verb.run(context),
             Verb::Restore(verb) => verb.run(context),
+            Verb::Export(verb) => verb.run(),
+            Verb::Import(verb) => verb.run(),
             Verb::Rm(verb) => verb.run(),
             Verb::Gc(verb) => verb.run(),
         }
     }
 }
 
+/// How far long work is, on a line of standard error that is gone afterwards; nothing if that is no terminal.
+struct Shown {
+    on: bool,
+    start: Instant,
+    last: Option<Instant>,
+}
+
+impl Shown {
+    fn new() -> Self {
+        Self { on: std::io::stderr().is_terminal(), start: Instant::now(), last: None }
+    }
+
+    /// So many pages of so many are done.
+    fn update(&mut self, phase: &str, done: u64, total: u64) {
+        // More often than that nobody can read it.
+        let is_due = self.last.is_none_or(|last| last.elapsed().as_millis() >= 50);
+        if self.on && is_due {
+            self.last = Some(Instant::now());
+            let rate = done as f64 / self.start.elapsed().as_secs_f64().max(0.001);
+            let left = total.saturating_sub(done) as f64 / rate.max(1.0);
+            let rate = rate * 4.0 / 1024.0;
+            eprint!("\r\x1b[K{phase} {done}/{total} {rate:.1} MiB/s, {left:.0} s left");
+        }
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        if self.on {
+            eprint!("\r\x1b[K");
+        }
+    }
+}
+
 /// Waits for a save or restore, showing on a terminal how far it is; the checkpoint's id.
 fn wait(pending: Pending) -> Result<String, Error> {
-    let shown = std::io::stderr().is_terminal();
-    let start = std::time::Instant::now();
-    let reply = pending.wait_with(|phase, done, total| {
-        if shown {
-            let seconds = start.elapsed().as_secs_f64().max(0.001);
-            let rate = done as f64 * 4.0 / 1024.0 / seconds;
-            eprint!("\r\x1b[K{phase} {done}/{total} {rate:.1} MiB/s");
-        }
-    });
-    if shown {
-        eprint!("\r\x1b[K");
-    }
-    match reply? {
+    let mut shown = Shown::new();
+    match pending.wait_with(|phase, done, total| shown.update(phase, done, total))? {
         HubReply::Checkpoint(id) => Ok(id),
         other => Err(Error::Internal(format!("the hub answered with {other:?}"))),
     }
