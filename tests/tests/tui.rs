@@ -52,7 +52,7 @@ fn unlock_a_fork(screen: &mut Screen) {
 
 fn let_run(screen: &mut Screen) {
     screen.keys("r");
-    screen.keys("4");
+    screen.keys("6");
     screen.wait_for("all 4 philosophers have had 3 meals");
 }
 
@@ -105,7 +105,7 @@ fn an_edited_checkpoint_is_restored_by_keys_and_the_meals_go_on() {
 fn the_console_grows_while_nobody_touches_a_key() {
     let world = World::new();
     let mut screen = Screen::start(&world, ENDLESS, 80, 24);
-    screen.keys("4");
+    screen.keys("6");
     let mut seen = 0;
     for _ in 0..3 {
         let text = screen.wait("another meal", |text| last_meal(text) > seen);
@@ -125,7 +125,7 @@ fn a_program_with_a_file_as_its_input_is_watched_and_its_output_stays_on_the_ter
     screen.keys("2");
     screen.wait_for("reader");
     screen.wait_for("exited 0");
-    screen.keys("4");
+    screen.keys("6");
     let count = format!("{}", text.len());
     screen.wait_for(&count);
     screen.keys("q");
@@ -162,7 +162,7 @@ fn keys_are_answered_while_a_checkpoint_travels() {
         screen.keys(key);
         screen.wait_for(shown);
     }
-    screen.keys("6");
+    screen.keys("7");
     screen.wait_for("saved checkpoint");
     stop(screen);
 }

@@ -68,7 +68,7 @@ fn split(area: Rect, percent: u16) -> (Rect, Rect) {
 
 /// Whether a flob is looked at beside the list of this tab.
 pub fn has_detail(tab: Tab) -> bool {
-    matches!(tab, Tab::Flobs | Tab::Threads)
+    matches!(tab, Tab::Flobs | Tab::Threads | Tab::Graph)
 }
 
 /// Rows between the borders of an area.
@@ -87,7 +87,7 @@ pub fn head_lines(state: &State) -> usize {
         Tab::Threads => 1 + rows::deadlock_lines(state, inner_width(state)).len(),
         Tab::Flobs => rows::deadlock_lines(state, inner_width(state)).len(),
         Tab::Checkpoints | Tab::Memory => 1,
-        Tab::Console | Tab::Log => 0,
+        Tab::Graph | Tab::Console | Tab::Log => 0,
     }
 }
 

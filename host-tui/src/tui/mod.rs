@@ -8,6 +8,7 @@ pub mod detail;
 pub mod edit;
 pub mod editor;
 pub mod events;
+pub mod graph;
 pub mod input;
 pub mod insight;
 pub mod jobs;

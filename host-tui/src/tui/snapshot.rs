@@ -8,6 +8,7 @@ use flob_image::{Environment, Flob, Link, Place, State};
 use flob_session::{Source, names};
 
 use super::{
+    graph,
     insight::{Explained, Insight},
     tree::{self, Row},
     waits::{self, Deadlock, Facts},
@@ -45,6 +46,8 @@ pub struct Snapshot {
     pub row_of: Vec<u32>,
     /// Threads, ascending by place.
     pub threads: Vec<Facts>,
+    /// Who waits for whom, drawn.
+    pub graph: Vec<graph::Row>,
     /// Threads that wait for each other.
     pub deadlocks: Vec<Deadlock>,
     incoming: Vec<Incoming>,
@@ -75,6 +78,7 @@ impl Snapshot {
             ..Self::default()
         };
         snapshot.find_waits(threads);
+        snapshot.graph = graph::rows(&snapshot.environment, &snapshot.threads, &snapshot.deadlocks);
         snapshot
     }
 

@@ -27,15 +27,16 @@ pub enum Tab {
     Flobs,
     Threads,
     Memory,
-    Console,
+    Graph,
     Checkpoints,
+    Console,
     Log,
 }
 
 impl Tab {
     /// All, in their order on screen.
-    pub const ALL: [Self; 6] =
-        [Self::Flobs, Self::Threads, Self::Memory, Self::Console, Self::Checkpoints, Self::Log];
+    pub const ALL: [Self; 7] =
+        [Self::Flobs, Self::Threads, Self::Memory, Self::Graph, Self::Checkpoints, Self::Console, Self::Log];
 }
 
 /// Which pane has the keys.
@@ -125,6 +126,8 @@ pub struct State {
     pub tree: List,
     /// Selection among the threads.
     pub threads: List,
+    /// Selection in the graph.
+    pub graph: List,
     /// The flob looked at.
     pub detail: Detail,
     /// Memory.
@@ -178,6 +181,7 @@ impl State {
             folded: HashSet::new(),
             tree: List::default(),
             threads: List::default(),
+            graph: List::default(),
             detail: Detail::default(),
             memory: MemoryView::default(),
             console: Console::default(),

@@ -74,6 +74,14 @@ mod constants {
     pub const APPLY_LINE: &str = "Enter apply  u drop the last  Esc go back";
     pub const RUNNING: &str = "running";
     pub const FREE: &str = "free";
+    pub const OUTSIDE: &str = "outside";
+    pub const IS_HELD: &str = ", held";
+    pub const IS_SERVED: &str = "is served";
+    pub const SLEEPS: &str = "sleeps";
+    pub const WAITS: &str = "waits";
+    pub const WAITS_FOR_REQUESTS: &str = "waits for requests";
+    pub const WAITS_FOR_SERVER: &str = "waits for a server";
+    pub const WAITS_FOR_ANSWER: &str = "waits for an answer";
     pub const EDITED: &str = " (edited)";
     pub const ENVIRONMENT_MEMORY: &str = "Memory of the environment (S: of a space)";
     pub const SEARCH_PROMPT: &str = "/";
@@ -98,6 +106,7 @@ pub const fn tab(tab: Tab) -> &'static str {
         Tab::Flobs => "Flobs",
         Tab::Threads => "Threads",
         Tab::Memory => "Memory",
+        Tab::Graph => "Graph",
         Tab::Console => "Console",
         Tab::Checkpoints => "Checkpoints",
         Tab::Log => "Log",
@@ -132,6 +141,16 @@ pub fn flob_gone(place: Place) -> String {
 pub fn deadlock(count: usize, names: &[&str], arrow: &str) -> String {
     let first = if names.len() == count { names.first().copied().unwrap_or_default() } else { "and more" };
     format!("DEADLOCK of {count}: {} {arrow} {first}", names.join(&format!(" {arrow} ")))
+}
+
+/// The head of a ring.
+pub fn deadlock_of(count: usize) -> String {
+    format!("deadlock of {count}")
+}
+
+/// Where in the source.
+pub fn at(position: &str) -> String {
+    format!("at {position}")
 }
 
 /// The program has ended with this code.

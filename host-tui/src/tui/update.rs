@@ -85,6 +85,12 @@ fn reselect(state: &mut State, selected: Option<flob_image::Place>) {
     if let (Tab::Threads, Some(index)) = (state.tab, index) {
         state.threads.selected = index;
     }
+    let graph = state.shown().map(|snapshot| snapshot.graph.iter());
+    let index =
+        graph.and_then(|mut rows| rows.position(|row| row.place().is_some() && row.place() == selected));
+    if let (Tab::Graph, Some(index)) = (state.tab, index) {
+        state.graph.selected = index;
+    }
 }
 
 fn tell_deadlock(state: &mut State) {

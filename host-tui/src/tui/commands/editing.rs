@@ -228,7 +228,9 @@ pub fn editor(state: &mut State, _: &str) -> Vec<Ask> {
         return trouble(state, text::PENDING_FIRST);
     }
     let (checkpoint, flobs) = match (&state.opened, state.tab) {
-        (Some((id, _)), Tab::Flobs | Tab::Threads) => (Some(id.clone()), navigate::current_flob(state)),
+        (Some((id, _)), Tab::Flobs | Tab::Threads | Tab::Graph) => {
+            (Some(id.clone()), navigate::current_flob(state))
+        }
         _ => (state.selected_checkpoint().map(|saved| saved.id.clone()), None),
     };
     let Some(checkpoint) = checkpoint else { return trouble(state, text::NO_CHECKPOINT) };

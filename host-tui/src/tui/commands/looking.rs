@@ -5,7 +5,7 @@ use flob_image::{Place, State as FlobState};
 use flob_link::Memory;
 
 use super::super::{
-    layout::list_height,
+    layout::{has_detail, list_height},
     line::Line,
     memory::{MemoryView, ROW},
     message::Ask,
@@ -38,7 +38,7 @@ pub fn previous(state: &mut State, _: &str) -> Vec<Ask> {
 fn find(state: &mut State, forward: bool) -> Vec<Ask> {
     let Some(snapshot) = state.shown().cloned() else { return trouble(state, text::NOTHING_YET) };
     let needle = state.search.to_lowercase();
-    let threads_only = state.tab == Tab::Threads;
+    let threads_only = matches!(state.tab, Tab::Threads | Tab::Graph);
     let start = navigate::selected_flob(state).and_then(|place| snapshot.index_of(place));
     let start = start.and_then(|index| snapshot.row_of.get(index)).map_or(0, |row| *row as usize);
     let count = snapshot.rows.len();
@@ -53,7 +53,7 @@ fn find(state: &mut State, forward: bool) -> Vec<Ask> {
     let found = (1..=count).map(|by| step(by) % count.max(1)).find_map(matching);
     match found {
         Some(place) => {
-            if !matches!(state.tab, Tab::Flobs | Tab::Threads) {
+            if !has_detail(state.tab) {
                 state.tab = Tab::Flobs;
             }
             state.focus = super::super::state::Focus::List;

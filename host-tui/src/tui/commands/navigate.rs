@@ -19,6 +19,7 @@ pub fn settle(state: &mut State) {
         Tab::Threads => {
             state.threads.settle(state.shown().map_or(0, |snapshot| snapshot.threads.len()), height)
         }
+        Tab::Graph => state.graph.settle(state.shown().map_or(0, |snapshot| snapshot.graph.len()), height),
         Tab::Checkpoints => state.checkpoints.settle(state.saved.len(), height),
         Tab::Memory => state.memory.settle(height),
         Tab::Console | Tab::Log => {}
@@ -40,6 +41,7 @@ pub fn selected_flob(state: &State) -> Option<Place> {
     let snapshot = state.shown()?;
     match state.tab {
         Tab::Threads => snapshot.threads.get(state.threads.selected).map(|facts| facts.place),
+        Tab::Graph => snapshot.graph.get(state.graph.selected)?.place(),
         _ => match snapshot.rows.get(*state.visible.get(state.tree.selected)? as usize)?.node {
             Node::Flob(index) => snapshot.environment.flobs.get(index as usize).map(|flob| flob.place),
             _ => None,
@@ -90,6 +92,9 @@ pub fn select(state: &mut State, place: Place) {
     if let Some(index) = snapshot.threads.iter().position(|facts| facts.place == place) {
         state.threads.selected = index;
     }
+    if let Some(index) = snapshot.graph.iter().position(|row| row.place() == Some(place)) {
+        state.graph.selected = index;
+    }
 }
 
 /// Looks at a flob, remembering the one before.
@@ -109,7 +114,8 @@ pub fn visit(state: &mut State, place: Place) {
 pub fn can_open(state: &State) -> bool {
     match (state.tab, state.focus) {
         (Tab::Flobs | Tab::Threads, Focus::List) => !state.visible.is_empty(),
-        (Tab::Flobs | Tab::Threads, Focus::Detail) => true,
+        (Tab::Graph, Focus::List) => selected_flob(state).is_some(),
+        (tab, Focus::Detail) => has_detail(tab),
         (Tab::Checkpoints, _) => state.selected_checkpoint().is_some(),
         _ => false,
     }
@@ -128,6 +134,7 @@ pub fn open(state: &mut State, _: &str) -> Vec<Ask> {
             state.detail.place = Some(place);
             state.focus = Focus::Detail;
         }
+        None if state.tab == Tab::Graph => {}
         None => return fold(state, ""),
     }
     Vec::new()
@@ -225,6 +232,8 @@ verbs! {
     threads = |state| choose(state, Tab::Threads);
     /// Memory.
     bytes = |state| choose(state, Tab::Memory);
+    /// Who waits for whom.
+    graph = |state| choose(state, Tab::Graph);
     /// Output.
     console = |state| choose(state, Tab::Console);
     /// Checkpoints.

@@ -22,6 +22,10 @@ fn go(state: &mut State, movement: Move) -> Vec<Ask> {
             let count = state.shown().map_or(0, |snapshot| snapshot.threads.len());
             state.threads.go(movement, count, height);
         }
+        Tab::Graph => {
+            let count = state.shown().map_or(0, |snapshot| snapshot.graph.len());
+            state.graph.go(movement, count, height);
+        }
         Tab::Checkpoints => state.checkpoints.go(movement, state.saved.len(), height),
         Tab::Memory => return go_memory(state, movement, height),
         Tab::Console => {
@@ -68,8 +72,8 @@ fn sideways(state: &mut State, by: i64) -> Vec<Ask> {
             looking::read_memory(state)
         }
         (Tab::Flobs, Focus::List) => navigate::set_folded(state, by < 0),
-        (Tab::Threads, Focus::List) if by > 0 => navigate::open(state, ""),
-        (Tab::Flobs | Tab::Threads, Focus::Detail) if by < 0 => navigate::back(state, ""),
+        (Tab::Threads | Tab::Graph, Focus::List) if by > 0 => navigate::open(state, ""),
+        (tab, Focus::Detail) if by < 0 && has_detail(tab) => navigate::back(state, ""),
         _ => Vec::new(),
     }
 }

@@ -319,9 +319,10 @@ pub const COMMANDS: &[Command] = &[
     command("flobs", &[Key::char('1')], "the tree of flobs", "", Move, always, navigate::flobs),
     command("threads", &[Key::char('2')], "the threads", "", Move, always, navigate::threads),
     command("bytes", &[Key::char('3')], "memory", "", Move, always, navigate::bytes),
-    command("console", &[Key::char('4')], "the program's output", "", Move, always, navigate::console),
+    command("graph", &[Key::char('4')], "who waits for whom, drawn", "", Move, always, navigate::graph),
     command("checkpoint list", &[Key::char('5')], "the checkpoints", "", Move, always, navigate::checkpoints),
-    command("log", &[Key::char('6')], "the log", "", Move, always, navigate::log),
+    command("console", &[Key::char('6')], "the program's output", "", Move, always, navigate::console),
+    command("log", &[Key::char('7')], "the log", "", Move, always, navigate::log),
     command("next tab", &[Key::char(']')], "next tab", "", Move, always, navigate::next_tab),
     command(
         "previous tab",

@@ -313,7 +313,7 @@ fn each_command_has_one_name_and_each_key_is_bound() {
 #[test]
 fn tabs_are_chosen_by_number() {
     let mut desk = Desk::new(80, 24);
-    for (key, tab) in ["1", "2", "3", "4", "5", "6"].into_iter().zip(Tab::ALL) {
+    for (key, tab) in ["1", "2", "3", "4", "5", "6", "7"].into_iter().zip(Tab::ALL) {
         desk.keys(key);
         assert_eq!(desk.state.tab, tab);
     }

@@ -43,6 +43,26 @@ fn the_threads_say_what_they_wait_for_and_name_the_deadlock() {
 }
 
 #[test]
+fn the_graph_draws_who_waits_for_whom_and_a_deadlock_as_a_ring() {
+    both("graph", |desk| {
+        desk.keys("4<Down>");
+    });
+}
+
+#[test]
+fn the_graph_in_ascii_says_the_same() {
+    let mut desk = Desk::new(80, 24);
+    desk.state.theme.unicode = false;
+    desk.keys("4");
+    assert!(
+        desk.screen().contains("`- X philosopher-4 -> FORKS[0], held by philosopher-0"),
+        "{}",
+        desk.screen()
+    );
+    assert!(desk.screen().is_ascii(), "{}", desk.screen());
+}
+
+#[test]
 fn memory_shows_bytes_and_where_registers_point() {
     both("memory", |desk| {
         desk.keys("2m");
@@ -221,7 +241,7 @@ fn held_threads_are_said_to_be_held() {
 fn every_size_can_be_drawn() {
     for width in 1..130 {
         let mut desk = Desk::new(width, width % 31 + 1);
-        for keys in ["1", "2", "3", "4", "5", "6", "?<Esc>", "q<Esc>", "1<Enter>e", "<Esc>c"] {
+        for keys in ["1", "2", "3", "4", "5", "6", "7", "?<Esc>", "q<Esc>", "1<Enter>e", "<Esc>c"] {
             desk.keys(keys);
             desk.screen();
         }

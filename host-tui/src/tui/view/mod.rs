@@ -5,6 +5,7 @@ pub mod console;
 pub mod detail;
 pub mod flobs;
 pub mod footer;
+pub mod graph;
 pub mod help;
 pub mod memory;
 pub mod popup;
@@ -64,6 +65,7 @@ fn tab(buffer: &mut Buffer, area: Rect, state: &State) {
         Tab::Flobs => flobs::draw(buffer, area, state),
         Tab::Threads => threads::draw(buffer, area, state),
         Tab::Memory => memory::draw(buffer, area, state),
+        Tab::Graph => graph::draw(buffer, area, state),
         Tab::Console => console::draw(buffer, area, state),
         Tab::Checkpoints => checkpoints::draw(buffer, area, state),
         Tab::Log => console::draw_log(buffer, area, state),
