@@ -48,10 +48,31 @@ pub trait Guest: Send {
     /// The program's ELF on this machine.
     fn elf(&mut self) -> Option<PathBuf>;
 
+    /// Saves a checkpoint: its id.
+    fn save(&mut self, name: Option<String>) -> Result<String, Error> {
+        let _ = name;
+        Err(no_checkpoints())
+    }
+
+    /// Puts a checkpoint in the place of the environment: its id. Afterwards the user holds everything.
+    fn restore(&mut self, id: &str) -> Result<String, Error> {
+        let _ = id;
+        Err(no_checkpoints())
+    }
+
+    /// Lets go what the user holds.
+    fn release_user(&mut self) -> Result<(), Error> {
+        Err(no_checkpoints())
+    }
+
     /// Looks and reads that are not answered by then fail (`None`: they may take their time).
     fn hurry(&mut self, by: Option<Instant>) {
         let _ = by;
     }
+}
+
+fn no_checkpoints() -> Error {
+    Error::Refused("this guest has no checkpoints".into())
 }
 
 /// The guest behind a connection to the hub.
@@ -144,6 +165,25 @@ impl Guest for SessionGuest {
             HubRequest::ClearBreakpoint { owner, space, address }
         })
         .map(drop)
+    }
+
+    fn save(&mut self, name: Option<String>) -> Result<String, Error> {
+        match self.ask(HubRequest::Save { name, when: None })? {
+            HubReply::Checkpoint(id) => Ok(id),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn restore(&mut self, id: &str) -> Result<String, Error> {
+        match self.ask(HubRequest::Restore { id: id.to_owned(), force: false })? {
+            HubReply::Checkpoint(id) => Ok(id),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn release_user(&mut self) -> Result<(), Error> {
+        let scope = Scope::Environment;
+        self.ask(HubRequest::Release { owner: Owner::User, scope, force: false }).map(drop)
     }
 
     fn elf(&mut self) -> Option<PathBuf> {

@@ -282,6 +282,45 @@ impl<G: Guest> Inferior<G> {
         Ok(())
     }
 
+    /// Writes those fields and links of a flob that differ.
+    pub fn set_flob(&mut self, old: &Flob, new: &Flob) -> Result<(), Error> {
+        let hash = flob_image::fields::field(&old.state, "hash").map_or(0, |value| value.number());
+        self.guest.set(old.place, hash, flob_session::edit::difference(old, new))?;
+        self.own_changes += 1;
+        // Registers that the debugger has seen are others now, and that is how it was meant.
+        self.seen.remove(&old.place);
+        self.forget();
+        Ok(())
+    }
+
+    /// Puts a checkpoint in the place of the environment: its id. The space is held again, the others go on.
+    pub fn restore(&mut self, id: &str) -> Result<String, Error> {
+        let id = self.guest.restore(id)?;
+        self.knowledge = Knowledge::Void;
+        self.whole = false;
+        self.stop_world();
+        self.guest.release_user()?;
+        self.own_changes += 1;
+        self.forget();
+        Ok(id)
+    }
+
+    /// The environment as it is now, whatever was known.
+    pub fn look_afresh(&mut self) -> Result<Environment, Error> {
+        self.forget_flobs();
+        self.environment(true).cloned()
+    }
+
+    /// What the flobs of another environment of this program are called.
+    pub fn names_of(&mut self, environment: &Environment) -> Names {
+        // Without symbols addresses serve.
+        let _ = self.why(false);
+        match &self.symbols {
+            Some(symbols) => Names::new(environment, symbols),
+            None => Names::new(environment, &Symbols::none()),
+        }
+    }
+
     /// Reads memory; short where it ends. 0 bytes: there is none.
     pub fn read(&mut self, address: u64, room: &mut [u8]) -> usize {
         let (guest, space) = (&mut self.guest, self.space);

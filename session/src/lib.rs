@@ -3,6 +3,7 @@
 
 pub mod boot;
 pub mod client;
+pub mod edit;
 pub mod error;
 pub mod hub;
 pub mod names;
@@ -12,6 +13,7 @@ pub mod source;
 pub mod stored;
 pub mod symbols;
 pub mod translate;
+mod waits;
 pub mod why;
 pub mod wire;
 

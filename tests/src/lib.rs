@@ -1,6 +1,7 @@
 //! What end-to-end tests share: a private world for each test (session folder, store, configuration), the real `flob`
 //! binary with a time limit, guests that are cleaned up whatever happens, seeds, and texts to count.
 
+pub mod debugged;
 mod guest;
 mod process;
 mod screen;

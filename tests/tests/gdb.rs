@@ -3,10 +3,11 @@
 #![allow(missing_docs)]
 
 use std::path::PathBuf;
-use std::process::Command;
 
-use flob_tests::{Finished, Guest, Running, Screen, Signal, World, count, random_text};
-use serde_json::Value;
+use flob_tests::{
+    Running, Screen, Signal, World,
+    debugged::{assert_has, lazy_wordcount, start, wordcount},
+};
 
 /// A place in a worker that it comes to after each chunk, with `chunks_done` and `words_here` in scope.
 const AFTER_A_CHUNK: &str = "chunks_done += 1;";
@@ -14,79 +15,6 @@ const AFTER_A_CHUNK: &str = "chunks_done += 1;";
 /// Chooses a worker that is not the one at the breakpoint. With long pauses it sleeps in a call.
 const ANOTHER_WORKER: &str =
     "python gdb.execute('thread 4' if gdb.selected_thread().num == 3 else 'thread 3')";
-
-/// A `wordcount` that is up.
-struct Session<'world> {
-    world: &'world World,
-    guest: Guest<'world>,
-    text: Vec<u8>,
-}
-
-/// A `wordcount` that goes on for a while.
-fn wordcount<'world>(world: &'world World, arguments: &[&str]) -> Session<'world> {
-    let text = random_text(&mut fastrand::Rng::with_seed(7), 1_000_000);
-    start(world, arguments, "100", text)
-}
-
-/// One whose workers have mostly nothing to do.
-fn lazy_wordcount(world: &World) -> Session<'_> {
-    let text = random_text(&mut fastrand::Rng::with_seed(8), 150_000);
-    start(world, &[], "1000", text)
-}
-
-fn start<'world>(world: &'world World, arguments: &[&str], pace: &str, text: Vec<u8>) -> Session<'world> {
-    let file = world.file("input", &text);
-    let arguments = [arguments, &["wordcount", "--pace", pace]].concat();
-    Session { world, guest: world.guest(&arguments, Some(&file)), text }
-}
-
-impl Session<'_> {
-    /// Arguments of a plain gdb that attaches to this target and carries out these commands.
-    fn gdb(&self, target: &str, commands: &[&str]) -> Running {
-        let mut gdb = Command::new("gdb");
-        gdb.args(["-nx", "-q", "-batch", "-ex", "set pagination off", "-ex", "set width 0"]);
-        gdb.args(["-ex", &format!("target remote {target}")]);
-        gdb.args(commands.iter().flat_map(|command| ["-ex", command]));
-        self.world.environment(&mut gdb);
-        Running::start(gdb, None)
-    }
-
-    /// What `sessions` says of it.
-    fn session(&self) -> Value {
-        self.world.json(&["sessions", "--json"])[0].clone()
-    }
-
-    fn socket(&self) -> String {
-        self.session()["gdb_socket"].as_str().unwrap().to_owned()
-    }
-
-    /// A gdb over the socket, to its end; what it said.
-    fn debug(&self, commands: &[&str]) -> String {
-        let finished = self.gdb(&self.socket(), commands).finish();
-        finished.stdout.clone() + &finished.stderr
-    }
-
-    /// The program comes to its end with the right result.
-    #[track_caller]
-    fn ends_well(self) {
-        check_counts(&self.text, &self.guest.finish());
-    }
-}
-
-#[track_caller]
-fn check_counts(text: &[u8], finished: &Finished) {
-    assert_eq!(finished.code, Some(0), "{finished}");
-    let expected = count(text);
-    let totals = format!("lines: {}\nwords: {}\nbytes: {}\n", expected.lines, expected.words, expected.bytes);
-    assert!(finished.stdout.starts_with(&totals), "not {totals:?} in {finished}");
-}
-
-#[track_caller]
-fn assert_has(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "no {part:?} in\n{text}");
-    }
-}
 
 /// The number of the line of a worker's source that contains this.
 fn line_of(code: &str) -> usize {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
-use flob_abi::{FlobKind, flob::thread_link};
+use flob_abi::FlobKind;
 use flob_image::{Flob, Link, Place};
 use flob_session::Error;
 use serde_json::{Value as Json, json};
@@ -34,21 +34,15 @@ impl Graph {
     /// Prints it.
     pub fn run(self, context: &Context) -> Result<u8, Error> {
         let mut view = self.look.open(context, false)?;
-        let stuck = stuck(&mut view);
+        let (why, _) = view.why();
+        let (stuck, waits) = (why.stuck(), why.wait_graph());
         match (self.dot, self.look.json) {
             (true, _) => print::text(&dot(&view, &stuck))?,
             (_, true) => print::json(&to_json(&view, &stuck))?,
-            _ => print::text(&waits(&view, &stuck))?,
+            _ => waits.iter().try_for_each(|line| print::line(line))?,
         }
         Ok(0)
     }
-}
-
-/// The threads that are part of a circle.
-fn stuck(view: &mut View) -> BTreeSet<Place> {
-    let (why, _) = view.why();
-    let threads = why.environment.flobs.iter().filter(|flob| flob.state.kind() == FlobKind::Thread);
-    threads.filter_map(|thread| why.deadlock(thread.place)).flatten().collect()
 }
 
 /// Every link that leads somewhere. A link to a space or region only says where a flob belongs: the graph has it too.
@@ -58,41 +52,6 @@ fn edges(view: &View) -> impl Iterator<Item = Edge> + '_ {
         let links = links.filter(|(_, link)| **link != Link::Null);
         links.map(|(name, link)| Edge { from: flob.place, name, to: link.clone() })
     })
-}
-
-/// A line for each thread that waits: `philosopher-0 → FORKS[1] → philosopher-1`, the holder or server behind the flob.
-fn waits(view: &View, stuck: &BTreeSet<Place>) -> String {
-    let mut text = String::new();
-    for thread in view.environment.flobs.iter().filter(|flob| flob.state.kind() == FlobKind::Thread) {
-        let Some(link) = thread.links.get(thread_link::WAITING_FOR).filter(|link| **link != Link::Null)
-        else {
-            continue;
-        };
-        let mut line = format!("{} → {}", view.names.short(thread.place), short(view, link));
-        if let Some(owner) = owner(view, link) {
-            line += &format!(" → {}", view.names.short(owner));
-        }
-        let mark = if stuck.contains(&thread.place) { "  (deadlock)" } else { "" };
-        text += &format!("{line}{mark}\n");
-    }
-    text
-}
-
-fn short(view: &View, link: &Link) -> String {
-    match link {
-        Link::Flob(place) => view.names.short(*place),
-        other => view.names.link(other),
-    }
-}
-
-/// Who owns the mutex that a link leads to.
-fn owner(view: &View, link: &Link) -> Option<Place> {
-    let Link::Flob(place) = link else { return None };
-    let flob = view.environment.flob(*place).filter(|flob| flob.state.kind() == FlobKind::Mutex)?;
-    match flob.links.first()? {
-        Link::Flob(owner) => Some(*owner),
-        _ => None,
-    }
 }
 
 /// The shape of each kind.

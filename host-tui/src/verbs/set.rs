@@ -1,9 +1,8 @@
 //! `flob set`: fields and links of a flob, live.
 
 use clap::Args;
-use flob_image::{Flob, Link, fields};
-use flob_link::Change;
-use flob_session::{Client, Error, HubRequest};
+use flob_image::{Flob, fields};
+use flob_session::{Client, Error, HubRequest, edit};
 
 use crate::cli::{Context, print, source::View};
 
@@ -29,7 +28,7 @@ impl Set {
             apply(&view, &mut new, change)?;
         }
         let hash = fields::field(&old.state, "hash").map_or(0, |value| value.number());
-        client.request(HubRequest::Set { place, hash, change: difference(old, &new) })?;
+        client.request(HubRequest::Set { place, hash, change: edit::difference(old, &new) })?;
         for change in self.changes.iter().filter_map(|change| change.split_once('=')) {
             let shown = |flob: &Flob| fields::get(flob, change.0.trim()).unwrap_or_default();
             print::line(&format!(
@@ -46,22 +45,5 @@ impl Set {
 
 /// Makes the change `FIELD=VALUE` of a flob.
 pub fn apply(view: &View, flob: &mut Flob, change: &str) -> Result<(), Error> {
-    let (name, value) =
-        change.split_once('=').ok_or_else(|| Error::Usage(format!("'{change}' is not FIELD=VALUE")))?;
-    let (name, value) = (name.trim(), value.trim());
-    let at = flob.state.kind().links().iter().position(|link| *link == name);
-    if let Some(link) = at.and_then(|at| flob.links.get_mut(at))
-        && let Ok(target) = view.names.find(value)
-    {
-        *link = Link::Flob(target);
-        return Ok(());
-    }
-    fields::set(flob, name, value).map_err(|error| Error::BadInput(error.to_string()))
-}
-
-fn difference(old: &Flob, new: &Flob) -> Change {
-    let mask = fields::groups_changed(&old.state, &new.state);
-    let state = (mask != 0).then(|| new.state.as_bytes().to_vec());
-    let links = old.links.iter().zip(&new.links).map(|(old, new)| (old != new).then(|| new.clone()));
-    Change { mask, state, links: links.collect() }
+    edit::apply(&view.names, flob, change)
 }

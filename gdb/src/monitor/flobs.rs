@@ -1,4 +1,4 @@
-//! `monitor …`: what gdb's user can ask of flob itself. A table of verbs; help is made from it.
+//! Looking at flobs, and changing them.
 
 use std::fmt::Write;
 
@@ -7,59 +7,15 @@ use flob_image::{
     fields::{self, Field},
 };
 use flob_session::{
-    Error,
+    Error, edit,
     names::{Names, id},
     why::Why,
 };
 
 use crate::{guest::Guest, inferior::Inferior, names};
 
-struct Verb<G> {
-    name: &'static str,
-    arguments: &'static str,
-    help: &'static str,
-    run: fn(&mut Inferior<G>, &str) -> Result<String, Error>,
-}
-
-fn verbs<G: Guest>() -> [Verb<G>; 4] {
-    [
-        Verb { name: "help", arguments: "", help: "this list", run: |_, _| Ok(help::<G>()) },
-        Verb { name: "flobs", arguments: "[KIND]", help: "all flobs, or those of a kind", run: flobs },
-        Verb {
-            name: "show",
-            arguments: "FLOB",
-            help: "a flob's state and links (its name, short id or place)",
-            run: show,
-        },
-        Verb {
-            name: "why",
-            arguments: "[THREAD]",
-            help: "what each thread, or this one, waits for",
-            run: why,
-        },
-    ]
-}
-
-/// Runs one command; the answer is what the user reads.
-pub fn run<G: Guest>(inferior: &mut Inferior<G>, line: &str) -> String {
-    let line = line.trim();
-    let (name, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    let name = if name.is_empty() { "help" } else { name };
-    let Some(verb) = verbs::<G>().into_iter().find(|verb| verb.name == name) else {
-        return format!("flob: there is no monitor command \"{name}\"; monitor help lists them\n");
-    };
-    (verb.run)(inferior, argument.trim()).unwrap_or_else(|error| format!("flob: {error}\n"))
-}
-
-fn help<G: Guest>() -> String {
-    verbs::<G>().iter().fold(String::new(), |mut text, verb| {
-        let call = format!("monitor {} {}", verb.name, verb.arguments);
-        let _ = writeln!(text, "{call:<24} {}", verb.help);
-        text
-    })
-}
-
-fn flobs<G: Guest>(inferior: &mut Inferior<G>, kind: &str) -> Result<String, Error> {
+/// All flobs, or those of a kind.
+pub fn flobs<G: Guest>(inferior: &mut Inferior<G>, kind: &str) -> Result<String, Error> {
     let Why { environment, names, .. } = inferior.why(false)?;
     let wanted = |flob: &&Flob| kind.is_empty() || flob.state.kind().name() == kind;
     let mut text = String::new();
@@ -67,12 +23,17 @@ fn flobs<G: Guest>(inferior: &mut Inferior<G>, kind: &str) -> Result<String, Err
         let _ = writeln!(text, "{:<24} {}", names.flob(flob.place), links(names, flob));
     }
     if text.is_empty() {
-        return Err(Error::NotFound(format!("no flobs of kind \"{kind}\"")));
+        let kinds = flob_abi::FlobKind::ALL.map(flob_abi::FlobKind::name).join(", ");
+        return Err(Error::NotFound(format!("no flobs of kind \"{kind}\"; kinds are {kinds}")));
     }
     Ok(text)
 }
 
-fn show<G: Guest>(inferior: &mut Inferior<G>, name: &str) -> Result<String, Error> {
+/// A flob with all its fields.
+pub fn show<G: Guest>(inferior: &mut Inferior<G>, name: &str) -> Result<String, Error> {
+    if name.is_empty() {
+        return Err(Error::Usage("which flob? monitor show FLOB; monitor flobs lists them".into()));
+    }
     let why = inferior.why(false)?;
     let flob = find(&why, name)?;
     let mut text = format!("{} {}\n", why.names.flob(flob.place), id(flob.place));
@@ -86,7 +47,8 @@ fn show<G: Guest>(inferior: &mut Inferior<G>, name: &str) -> Result<String, Erro
     Ok(text)
 }
 
-fn why<G: Guest>(inferior: &mut Inferior<G>, name: &str) -> Result<String, Error> {
+/// What threads wait for.
+pub fn why<G: Guest>(inferior: &mut Inferior<G>, name: &str) -> Result<String, Error> {
     let threads = match name {
         "" => inferior.threads()?,
         _ => vec![find(&inferior.why(false)?, name)?.place],
@@ -99,6 +61,34 @@ fn why<G: Guest>(inferior: &mut Inferior<G>, name: &str) -> Result<String, Error
         let _ = writeln!(text, "{number:>3} {}: {activity}", why.names.short(thread));
     }
     Ok(text)
+}
+
+/// Sets fields and links of a flob, all at once: `FLOB FIELD=VALUE …`.
+pub fn set<G: Guest>(inferior: &mut Inferior<G>, line: &str) -> Result<String, Error> {
+    let mut words = line.split_whitespace();
+    let (name, changes) = (words.next().unwrap_or_default(), words.collect::<Vec<_>>());
+    if changes.is_empty() {
+        let text = "monitor set FLOB FIELD=VALUE ...; monitor show FLOB lists the fields";
+        return Err(Error::Usage(text.into()));
+    }
+    let why = inferior.why(false)?;
+    let old = find(&why, name)?.clone();
+    let mut new = old.clone();
+    let mut text = String::new();
+    for change in changes {
+        edit::apply(why.names, &mut new, change)?;
+        let field = change.split_once('=').map_or(change, |(field, _)| field);
+        let shown = |flob: &Flob| fields::get(flob, field).unwrap_or_default();
+        let _ = writeln!(text, "{} {field}: {} -> {}", why.names.flob(old.place), shown(&old), shown(&new));
+    }
+    inferior.set_flob(&old, &new)?;
+    Ok(text)
+}
+
+/// Who waits for whom.
+pub fn wait_graph<G: Guest>(inferior: &mut Inferior<G>, _: &str) -> Result<String, Error> {
+    let lines = inferior.why(false)?.wait_graph();
+    Ok(if lines.is_empty() { "nobody waits\n".into() } else { lines.join("\n") + "\n" })
 }
 
 /// By its name, or by its place in hexadecimal.

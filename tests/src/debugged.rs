@@ -1,0 +1,84 @@
+//! A `wordcount` under a debugger: what the tests of gdb and lldb share.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::{Finished, Guest, Running, World, count, random_text};
+
+/// A `wordcount` that is up.
+pub struct Session<'world> {
+    world: &'world World,
+    /// The session.
+    pub guest: Guest<'world>,
+    text: Vec<u8>,
+}
+
+/// A `wordcount` that goes on for a while.
+pub fn wordcount<'world>(world: &'world World, arguments: &[&str]) -> Session<'world> {
+    let text = random_text(&mut fastrand::Rng::with_seed(7), 1_000_000);
+    start(world, arguments, "100", text)
+}
+
+/// One whose workers have mostly nothing to do.
+pub fn lazy_wordcount(world: &World) -> Session<'_> {
+    let text = random_text(&mut fastrand::Rng::with_seed(8), 150_000);
+    start(world, &[], "1000", text)
+}
+
+/// One that counts this text at this pace.
+pub fn start<'world>(world: &'world World, arguments: &[&str], pace: &str, text: Vec<u8>) -> Session<'world> {
+    let file = world.file("input", &text);
+    let arguments = [arguments, &["wordcount", "--pace", pace]].concat();
+    Session { world, guest: world.guest(&arguments, Some(&file)), text }
+}
+
+impl Session<'_> {
+    /// Arguments of a plain gdb that attaches to this target and carries out these commands.
+    pub fn gdb(&self, target: &str, commands: &[&str]) -> Running {
+        let mut gdb = Command::new("gdb");
+        gdb.args(["-nx", "-q", "-batch", "-ex", "set pagination off", "-ex", "set width 0"]);
+        gdb.args(["-ex", &format!("target remote {target}")]);
+        gdb.args(commands.iter().flat_map(|command| ["-ex", command]));
+        self.world.environment(&mut gdb);
+        Running::start(gdb, None)
+    }
+
+    /// What `sessions` says of it.
+    pub fn session(&self) -> Value {
+        self.world.json(&["sessions", "--json"])[0].clone()
+    }
+
+    /// Where its gdb server is.
+    pub fn socket(&self) -> String {
+        self.session()["gdb_socket"].as_str().unwrap().to_owned()
+    }
+
+    /// A gdb over the socket, to its end; what it said.
+    pub fn debug(&self, commands: &[&str]) -> String {
+        let finished = self.gdb(&self.socket(), commands).finish();
+        finished.stdout.clone() + &finished.stderr
+    }
+
+    /// The program comes to its end with the right result.
+    #[track_caller]
+    pub fn ends_well(self) {
+        check_counts(&self.text, &self.guest.finish());
+    }
+}
+
+#[track_caller]
+fn check_counts(text: &[u8], finished: &Finished) {
+    assert_eq!(finished.code, Some(0), "{finished}");
+    let expected = count(text);
+    let totals = format!("lines: {}\nwords: {}\nbytes: {}\n", expected.lines, expected.words, expected.bytes);
+    assert!(finished.stdout.starts_with(&totals), "not {totals:?} in {finished}");
+}
+
+/// All of these parts are in the text.
+#[track_caller]
+pub fn assert_has(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "no {part:?} in\n{text}");
+    }
+}

@@ -1,0 +1,81 @@
+//! `monitor …` in Debian's gdb on a real session: flobs are looked at and changed, checkpoints saved, listed, compared and
+//! restored.
+#![allow(missing_docs)]
+
+use flob_tests::{
+    World,
+    debugged::{assert_has, lazy_wordcount, wordcount},
+};
+
+#[test]
+fn every_monitor_command_is_in_the_help_and_says_what_it_needs() {
+    let world = World::new();
+    let session = lazy_wordcount(&world);
+    let text = session.debug(&[
+        "monitor help",
+        "monitor show",
+        "monitor set worker-0",
+        "monitor set worker-0 colour=red",
+        "monitor flobs fork",
+        "monitor restore",
+        "monitor restore 12345678",
+        "monitor diff",
+        "monitor dance",
+        "monitor flobs condition",
+        "detach",
+    ]);
+    for verb in ["flobs", "show", "set", "why", "wait-graph", "checkpoint", "checkpoints", "restore", "diff"]
+    {
+        assert_has(&text, &[&format!("\nmonitor {verb} ")]);
+    }
+    assert_has(&text, &["monitor flobs lists them", "monitor set FLOB FIELD=VALUE", "colour", "kinds are "]);
+    assert_has(
+        &text,
+        &["monitor checkpoints lists them", "12345678", "monitor help lists them", "NOT_EMPTY"],
+    );
+    session.ends_well();
+}
+
+#[test]
+fn a_flob_is_changed_and_the_graph_shows_who_waits() {
+    let world = World::new();
+    let session = wordcount(&world, &[]);
+    let text = session.debug(&[
+        "tbreak wordcount::work::add_up",
+        "continue",
+        "monitor wait-graph",
+        "monitor set worker-0 priority=3",
+        "monitor show worker-0",
+        "detach",
+    ]);
+    assert_has(&text, &[" → ", "NOT_EMPTY", "priority: ", " -> 3"]);
+    session.ends_well();
+}
+
+#[test]
+fn a_checkpoint_is_saved_compared_and_restored_from_gdb() {
+    let world = World::new();
+    let session = wordcount(&world, &[]);
+    let text = session.debug(&[
+        "tbreak wordcount::work::add_up",
+        "continue",
+        "monitor checkpoint before",
+        "monitor checkpoints",
+        "monitor diff before",
+        "tbreak wordcount::work::add_up",
+        "continue",
+        "monitor diff before",
+        "set $there = $pc",
+        "monitor restore before",
+        // Told at once: the state is another one.
+        "continue",
+        "print $pc == $there",
+        "detach",
+    ]);
+    assert_has(&text, &[" saved; monitor restore ", "before", " threads, "]);
+    assert_has(
+        &text,
+        &["registers.r", " restored; gdb shows", "the state was changed meanwhile", "SIGSTOP", "$1 = true"],
+    );
+    session.ends_well();
+}
