@@ -14,7 +14,7 @@ use flob_image::{Link, Place};
 use serde::{Deserialize, Serialize};
 
 /// Version of the protocol; both sides must have the same.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// Most bytes of a message.
 pub const MAX_FRAME: usize = 8192;
 /// Bytes of a chunk of a long answer; the last may be shorter.
@@ -72,6 +72,18 @@ pub struct Run {
     pub first: u64,
     /// How many.
     pub count: u32,
+}
+
+/// A moment in the life of an environment's memory, since which changes can be told. Meaningful to the guest that gave it,
+/// and only until the environment is replaced: to anybody else everything has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The guest's start ([`Reply::Hello`]).
+    pub boot: u64,
+    /// Environments that were replaced before this one.
+    pub environment: u32,
+    /// The kernel's number.
+    pub epoch: u64,
 }
 
 /// What a line carries with one message.
@@ -198,23 +210,21 @@ pub enum Request {
         #[allow(missing_docs)]
         address: u64,
     },
-    /// Stops the environment and makes its record, a long answer. Then, with `run_on`, what was stopped goes on, and `SaveUsed`
-    /// and `SavePages` show the memory as it was at that moment, until `SaveEnd`; else all stays stopped until then. With
-    /// `when`, first lets it run until a thread waits so (then the reply comes at once, and `Event::SaveReady` later);
-    /// a thread waits only for the named thing if it is about that.
+    /// Stops the environment and makes its record; then what was stopped goes on, and `SaveSurvey` and `SavePages` show the memory
+    /// as it was at that moment, until `SaveEnd`. Answered by `Reply::Saving`. With `when`, first lets it run until a thread
+    /// waits so (then the reply comes at once, and `Event::SaveReady` later); a thread waits only for the named thing if
+    /// it is about that.
     SaveBegin {
         #[allow(missing_docs)]
         when: Option<WaitKind>,
-        #[allow(missing_docs)]
-        run_on: bool,
+        /// The moment of a save or restore whose memory the host has whole: what is as it was then need not travel.
+        since: Option<Mark>,
     },
-    /// Which of `count` pages from `first` on are not all zero: a bit each, in bytes, low bit first. Breakpoint bytes count
-    /// and travel as the program's own. While a save is on.
-    SaveUsed {
+    /// Which pages from this number on are to be saved; answered by `Reply::Survey`. Breakpoint bytes count and travel as the
+    /// program's own. While a save is on.
+    SaveSurvey {
         /// Page number in the environment.
-        first: u64,
-        /// At most 32,768.
-        count: u32,
+        from: u64,
     },
     /// These pages of the environment, as they are to be saved, as bulk; no more than the line's [`Capacity`] says.
     SavePages {
@@ -298,8 +308,30 @@ pub enum Reply {
         /// Its bytes.
         size: u64,
     },
-    /// To `Chunk`, `Read`, `SaveUsed`.
+    /// To `Chunk`, `Read`.
     Bytes(Vec<u8>),
+    /// To `SaveBegin`: the record is ready as a long answer.
+    Saving {
+        #[allow(missing_docs)]
+        answer: u32,
+        #[allow(missing_docs)]
+        size: u64,
+        /// This moment, for the save after this one.
+        mark: Mark,
+        /// The guest knows the moment `since`: `SaveSurvey` names only what has changed.
+        only_changes: bool,
+    },
+    /// To `SaveSurvey`: what it found before page `next`. Pages that are not named are all zero or, with `only_changes`, as they were.
+    Survey {
+        /// To be saved.
+        used: Vec<Run>,
+        /// All zero now. Only with `only_changes`.
+        zero: Vec<Run>,
+        /// Where to go on.
+        next: u64,
+    },
+    /// To `RestoreCommit`: the moment from which on the environment differs from what was restored.
+    Restored(Mark),
     /// To `StopTime`.
     Nanoseconds(u64),
     /// To `SavePages` and `Blank`: bulk.

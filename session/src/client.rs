@@ -169,7 +169,7 @@ impl Client {
     /// What session this is.
     pub fn info(&self) -> Result<SessionInfo, Error> {
         match self.request(HubRequest::Info)? {
-            HubReply::Info(info) => Ok(info),
+            HubReply::Info(info) => Ok(*info),
             other => Err(unexpected(&other)),
         }
     }

@@ -136,6 +136,8 @@ pub enum HubRequest {
         name: Option<String>,
         #[allow(missing_docs)]
         when: Option<WaitKind>,
+        /// All memory, not only what has changed since the last checkpoint.
+        full: bool,
     },
     /// Restores a checkpoint in this guest; afterwards everything is held by `user`.
     Restore {
@@ -169,7 +171,7 @@ pub enum HubReply {
     /// Done.
     Done,
     /// To `Info`.
-    Info(SessionInfo),
+    Info(Box<SessionInfo>),
     /// To `Look`.
     Environment(Environment),
     /// To `Read`.
@@ -223,6 +225,8 @@ pub struct SessionInfo {
     pub started: u64,
     /// Connection to the guest.
     pub link: LinkState,
+    /// Bytes that have come from the guest so far.
+    pub received: u64,
     /// Who holds anything now.
     pub holders: Vec<Owner>,
     /// Of the guest.

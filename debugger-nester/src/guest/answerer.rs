@@ -6,7 +6,7 @@ use flob_runtime::{
     service::clock,
 };
 
-use super::save;
+use super::search;
 use super::services;
 use super::state::{Nester, ParkedCall, ReadyAnswer, State};
 
@@ -52,7 +52,7 @@ pub fn sleep(nester: &Nester, index: usize) {
         let _ = clock::sleep_until(until);
         state = nester.lock();
         state.sleeping.remove(&(until, index));
-        save::time_has_passed(nester, &mut state);
+        search::time_has_passed(nester, &mut state);
         services::retry_parked(nester, &mut state);
     }
 }

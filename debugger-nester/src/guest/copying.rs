@@ -1,32 +1,42 @@
 //! A save whose child runs on: its pages are denied to be written at the region, and one that is about to be written is
 //! copied first, into the spare environment at the same place. So what is read for the save is the memory as it was at the
-//! moment of the save, however long that takes.
+//! moment of the save, however long that takes. A page that is as it was at an earlier save is not even copied, if only
+//! changes since then are wanted.
 //!
 //! The denial is lifted page by page: a lift is a translation and may be forgotten; then the page faults again, is found
 //! copied already, and the denial is lifted again.
 
 use alloc::{vec, vec::Vec};
+use core::ops::Range;
 
 use flob_abi::{
-    ExceptionCode, ExceptionMessage, PAGE_SIZE, Protection, RegionState, Status, exception::reply_action,
+    ExceptionCode, ExceptionMessage, PAGE_SIZE, Protection, RegionState, Status, call::Dirty,
+    exception::reply_action,
 };
 use flob_debugger_nester::pages::PageSet;
 use flob_image::Place;
+use flob_link::FailureKind;
 use flob_runtime::flob::Links;
 
 use super::exceptions::REGION;
+use super::failure::{Outcome, failure};
 use super::state::{Nester, State};
 
 /// What of the environment is to be kept as it was.
 pub struct Copying {
+    /// Only what was written since this epoch is wanted.
+    since: Option<u64>,
+    /// Pages that the child may have written since: as they were they are in the spare environment, or not wanted.
+    settled: PageSet,
     /// Pages that have been copied.
     copied: PageSet,
 }
 
-/// From now on the environment's memory as it is now can be read by [`source`], whatever the child writes.
-pub fn begin(nester: &Nester, state: &mut State) -> Result<(), Status> {
+/// From now on the environment's memory as it is now can be read by [`source`], whatever the child writes: all of it, or
+/// what was written since an epoch.
+pub fn begin(nester: &Nester, state: &mut State, since: Option<u64>) -> Result<(), Status> {
     let pages = state.environment.memory().size() / PAGE_SIZE;
-    let copying = Copying { copied: PageSet::new(pages) };
+    let copying = Copying { since, settled: PageSet::new(pages), copied: PageSet::new(pages) };
     protect(nester, state, Protection::READ_EXECUTE)?;
     state.copying = Some(copying);
     Ok(())
@@ -60,29 +70,72 @@ pub enum Source {
     Present,
     /// In the spare environment: a copy.
     Copy,
+    /// Nowhere in the guest: it was as at the earlier save, and is so no more.
+    Earlier,
 }
 
 /// See [`Source`].
 pub fn source(state: &State, page: u64) -> Source {
     match &state.copying {
         Some(copying) if copying.copied.contains(page) => Source::Copy,
+        Some(copying) if copying.settled.contains(page) => Source::Earlier,
         _ => Source::Present,
     }
 }
 
-/// This memory is about to be changed: it is copied, as far as it has not been.
+/// Whether a save is on.
+pub fn check_on(state: &State) -> Outcome<()> {
+    match state.copying {
+        Some(_) => Ok(()),
+        None => Err(failure(FailureKind::State, "no save is on")),
+    }
+}
+
+/// Whether only what was written since an epoch is wanted.
+pub fn only_changes(state: &State) -> bool {
+    state.copying.as_ref().is_some_and(|copying| copying.since.is_some())
+}
+
+/// The first pages in a row among these that were written since the epoch; all, if all are wanted.
+pub fn next_changed(state: &State, pages: Range<u64>) -> Result<Option<Range<u64>>, Status> {
+    let Some(since) = state.copying.as_ref().and_then(|copying| copying.since) else {
+        return Ok((!pages.is_empty()).then_some(pages));
+    };
+    let (mut offset, mut left) = (pages.start * PAGE_SIZE, pages.count() as u64 * PAGE_SIZE);
+    while left > 0 {
+        let mut found = [Dirty::default()];
+        let search = state.environment.region().dirty(offset, left, &mut found, since)?;
+        let [found] = found;
+        if search.count > 0 {
+            let first = found.offset / PAGE_SIZE;
+            return Ok(Some(first..first + found.size / PAGE_SIZE));
+        }
+        (offset, left) = (search.offset, search.size);
+    }
+    Ok(None)
+}
+
+/// Whether a page is wanted that was not written since the save began. One of which that cannot be found out is.
+fn is_wanted(state: &State, page: u64) -> bool {
+    next_changed(state, page..page + 1) != Ok(None)
+}
+
+/// This memory is about to be changed: it is copied, as far as it is wanted and has not been.
 pub fn about_to_change(state: &mut State, place: Place, bytes: u64) {
     let last = place.saturating_add(bytes.saturating_sub(1)) / PAGE_SIZE;
     for page in place / PAGE_SIZE..=last {
+        settle(state, page);
+    }
+}
+
+fn settle(state: &mut State, page: u64) {
+    let is_new = state.copying.as_mut().is_some_and(|copying| copying.settled.insert(page));
+    if is_new && is_wanted(state, page) {
         copy(state, page);
     }
 }
 
 fn copy(state: &mut State, page: u64) {
-    let is_new = state.copying.as_mut().is_some_and(|copying| copying.copied.insert(page));
-    if !is_new {
-        return;
-    }
     let mut bytes: Vec<u8> = vec![0; PAGE_SIZE as usize];
     let place = page * PAGE_SIZE;
     if state.environment.memory().read(place, &mut bytes) {
@@ -90,6 +143,9 @@ fn copy(state: &mut State, page: u64) {
         state.breakpoints.hide(place, &mut bytes);
         let copied = state.spare.memory().write(place, &bytes);
         debug_assert!(copied, "the spare environment is as large");
+        if let Some(copying) = &mut state.copying {
+            copying.copied.insert(page);
+        }
     }
 }
 
@@ -100,6 +156,6 @@ pub fn denied(state: &mut State, message: &ExceptionMessage) -> (u32, u32) {
     if !is_write || state.copying.is_none() {
         return (reply_action::RETRY, 0);
     }
-    copy(state, message.offset / PAGE_SIZE);
+    settle(state, message.offset / PAGE_SIZE);
     (reply_action::LIFT, access.or(Protection::READ_WRITE).0)
 }

@@ -14,7 +14,7 @@ use flob_runtime::{
 use zerocopy::FromBytes;
 
 use super::copying;
-use super::save;
+use super::search;
 use super::state::{Nester, State};
 use super::step::{self, Purpose};
 use super::threads::{Seen, seize, stop_everything, translator, was_stopped};
@@ -60,7 +60,7 @@ fn handle(nester: &Nester, request: &Request<'_>) -> Answer<'static> {
         let (action, access) = copying::denied(&mut state, &message);
         return Answer::Exception(ExceptionReply { number: message.number, action, access });
     }
-    match save::step_of_search(nester, &mut state, &message, thread.at()) {
+    match search::step_came(nester, &mut state, &message, thread.at()) {
         Some(Verdict::Over) => return over,
         Some(Verdict::Taken) => return Answer::None,
         None => {}
@@ -148,7 +148,7 @@ fn debug(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -> Resul
 
 /// Nobody handles it: everything stops, the exception stays to be looked at.
 fn died(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -> Result<(), Status> {
-    save::give_up_search(state);
+    search::give_up(state);
     step::forget(state, place);
     stop_everything(state);
     state.held.insert(place);

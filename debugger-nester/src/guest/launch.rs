@@ -108,6 +108,7 @@ fn state(ceiling: u32) -> Result<State, Status> {
         arguments: Vec::new(),
         build_id: String::new(),
         boot: clock::now().unwrap_or(0),
+        replaced: 0,
         input: streams::Input::default(),
         stdout: streams::Output::default(),
         stderr: streams::Output::default(),

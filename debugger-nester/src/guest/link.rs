@@ -11,7 +11,7 @@ use flob_runtime::{
 };
 
 use super::requests;
-use super::save;
+use super::sending;
 use super::state::{Bulk, Nester, Outgoing, State};
 
 /// Name of the channel.
@@ -41,7 +41,7 @@ pub fn send(nester: &Nester) {
         match next(&mut state) {
             Some(outgoing) => {
                 let pages = match &outgoing.bulk {
-                    Bulk::Pages(runs) => save::sendable(&state, runs),
+                    Bulk::Pages(runs) => sending::sendable(&state, runs),
                     Bulk::None | Bulk::Blank(_) => None,
                 };
                 drop(state);
@@ -60,7 +60,7 @@ pub fn send(nester: &Nester) {
                 }
                 state = nester.lock();
                 if let (Bulk::Pages(runs), Some(pages)) = (&outgoing.bulk, &pages)
-                    && save::has_changed(&state, runs, pages)
+                    && sending::has_changed(&state, runs, pages)
                 {
                     state.outbox.push_front(outgoing);
                 }

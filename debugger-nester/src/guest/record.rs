@@ -14,7 +14,7 @@ use flob_runtime::{
 use super::exceptions::DEBUG;
 use super::failure::{Outcome, failure};
 use super::state::{Nester, ParkedCall, State};
-use super::{save, step};
+use super::{save, search, step};
 
 /// For whom the record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,10 +66,16 @@ pub fn environment(nester: &Nester, state: &State, groups: u64, view: View) -> R
 
 /// A long answer with this record.
 pub fn long_answer(state: &mut State, record: &Environment) -> Outcome<Reply> {
+    let (answer, size) = kept(state, record)?;
+    Ok(Reply::Long { answer, size })
+}
+
+/// Keeps this record as a long answer: its number and size.
+pub fn kept(state: &mut State, record: &Environment) -> Outcome<(u32, u64)> {
     let bytes = postcard::to_allocvec(record)
         .map_err(|_| failure(FailureKind::Memory, "the record of the environment is too large"))?;
     let size = bytes.len() as u64;
-    Ok(Reply::Long { answer: state.long_answers.keep(bytes), size })
+    Ok((state.long_answers.keep(bytes), size))
 }
 
 /// Whether this thread is connected with something outside.
@@ -80,7 +86,7 @@ fn is_connected(record: &Environment, client: Place) -> bool {
 
 /// Threads that nobody holds, and that stand only while something is done: these look as if they ran.
 fn stopped_in_passing(state: &State) -> Vec<Place> {
-    let search = state.search.iter().flat_map(save::Search::keeps);
+    let search = state.search.iter().flat_map(search::Search::keeps);
     let all = save::stopped(state).chain(search).chain(step::paused(state));
     all.filter(|place| !state.held.contains(place)).collect()
 }

@@ -6,7 +6,7 @@ use flob_link::{FailureKind, FromGuest, Progress, Reply, Request, ToGuest, VERSI
 use super::failure::{Outcome, failure, refused};
 use super::state::{Bulk, Nester, Outgoing, State};
 use super::step::{self, Purpose};
-use super::{memory, record, restore, save, services, set, threads};
+use super::{memory, record, restore, save, sending, services, set, survey, threads};
 
 /// Most replies that wait to be sent; the host repeats what it misses.
 const MAX_OUTBOX: usize = 64;
@@ -62,10 +62,10 @@ fn answer(nester: &Nester, state: &mut State, request: Request, bulk: &[u8]) -> 
         Request::Step { thread } => step(nester, state, thread),
         Request::SetBreakpoint { space, address } => memory::set_breakpoint(nester, state, space, address),
         Request::ClearBreakpoint { space, address } => memory::clear_breakpoint(state, space, address),
-        Request::SaveBegin { when, run_on } => save::begin(nester, state, when, run_on),
-        Request::SaveUsed { first, count } => save::used(state, first, count),
-        Request::SavePages { runs } => save::pages(state, &runs),
-        Request::Blank { pages } => save::blank(state, pages),
+        Request::SaveBegin { when, since } => save::begin(nester, state, when, since),
+        Request::SaveSurvey { from } => survey::survey(state, from),
+        Request::SavePages { runs } => sending::pages(state, &runs),
+        Request::Blank { pages } => sending::blank(state, pages),
         Request::StopTime => Ok(Reply::Nanoseconds(state.stop_time)),
         Request::SaveEnd => save::end(nester, state),
         Request::RestoreBegin { record, size } => restore::begin(nester, state, record, size),

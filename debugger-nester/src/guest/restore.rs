@@ -11,7 +11,7 @@ use flob_abi::PAGE_SIZE;
 use flob_checkpointer::{RebuildError, Unknown, World, rebuild};
 use flob_debugger_nester::streams::{Input, Output};
 use flob_image::{Border, Environment as Image, Place, State as FlobState, Stream};
-use flob_link::{Event, FailureKind, Reply, Run};
+use flob_link::{Event, FailureKind, Mark, Reply, Run};
 use flob_runtime::{
     flob::{FlobAt, OwnedReference, Reference, Thread},
     nester::Parked,
@@ -21,7 +21,7 @@ use flob_runtime::{
 use super::copying;
 use super::failure::{Outcome, failure, refused};
 use super::state::{Clock, Nester, ParkedCall, ReadyAnswer, State};
-use super::{answerer, exceptions, memory, save, services, step};
+use super::{answerer, exceptions, memory, sending, services, step};
 
 /// Most bytes of a record.
 const MAX_RECORD: u64 = 12 << 20;
@@ -71,7 +71,7 @@ pub fn record(state: &mut State, offset: u64, bytes: &[u8]) -> Outcome<Reply> {
 /// `RestorePages`.
 pub fn pages(state: &mut State, runs: &[Run], bulk: &[u8]) -> Outcome<Reply> {
     let restore = state.restore.as_ref().ok_or_else(not_on)?;
-    save::check_runs(runs, state.capacity.to_guest, restore.size)?;
+    sending::check_runs(runs, state.capacity.to_guest, restore.size)?;
     let mut rest = bulk;
     for run in runs {
         let count = run.count as usize * PAGE_SIZE as usize;
@@ -99,6 +99,7 @@ pub fn abandon(state: &mut State) -> Outcome<Reply> {
 /// `RestoreCommit`.
 pub fn commit(nester: &Nester, state: &mut State, force: bool) -> Outcome<Reply> {
     let restore = state.restore.as_ref().ok_or_else(not_on)?;
+    let mark = state.mark().map_err(refused)?;
     let image: Result<Image, _> = postcard::from_bytes(&restore.record);
     let built = match &image {
         Ok(image) => build(nester, state, image, force).map_err(|error| error.to_string()),
@@ -110,7 +111,7 @@ pub fn commit(nester: &Nester, state: &mut State, force: bool) -> Outcome<Reply>
             state.tell(nester, Event::Restored);
             services::retry_parked(nester, state);
             nester.sleepers.broadcast();
-            Ok(Reply::Done)
+            Ok(Reply::Restored(Mark { environment: state.replaced, ..mark }))
         }
         (Err(text), _) => {
             abandon(state)?;
@@ -158,6 +159,7 @@ fn replace(
     let old = core::mem::replace(&mut state.environment, Arc::clone(&state.spare));
     old.clear()?;
     state.spare = old;
+    state.replaced = state.replaced.wrapping_add(1);
     state.held = threads.into_iter().collect();
     state.program = image.program.clone();
     state.arguments = image.arguments.clone();

@@ -20,7 +20,7 @@ use flob_runtime::{
 use serde::Serialize;
 
 use super::state::{LastAnswer, Nester, ParkedCall, ReadyAnswer, State};
-use super::{save, threads, torture, watcher};
+use super::{search, threads, torture, watcher};
 
 /// Name of the parent port.
 pub const PARENT: &str = "parent";
@@ -55,7 +55,7 @@ pub fn serve(nester: &Nester, clerk: Clerk) {
 
 fn handle(nester: &Nester, state: &mut State, request: &Request<'_>) -> Reply {
     watcher::stirred(state);
-    let holds_back = save::request_came(nester, state, request.service);
+    let holds_back = search::request_came(nester, state, request.service);
     let attempt =
         if holds_back { Attempt::Wait } else { attempt(nester, state, request.service, request.bytes) };
     match attempt {
@@ -140,7 +140,7 @@ fn parent(nester: &Nester, state: &mut State, bytes: &[u8]) -> Attempt {
 fn ended(nester: &Nester, state: &mut State, code: i32) {
     if state.exit.is_none() {
         state.exit = Some(code);
-        save::give_up_search(state);
+        search::give_up(state);
         threads::stop_everything(state);
         torture::tell(state);
         state.tell(nester, Event::Exited { code });

@@ -16,19 +16,17 @@ use flob_debugger_nester::{
     translate::MEMORY_TAG,
 };
 use flob_image::Place;
-use flob_link::{Capacity, Event, Run, answers::Answers};
+use flob_link::{Capacity, Event, Mark, Run, answers::Answers};
 use flob_runtime::{
+    abi::Status,
+    call,
     flob::{FlobAt, OwnedReference, Reference, Thread},
     nester::{Desk, Environment, Parked, memory::Peek},
     sync::{Condition, Guard, Lock},
 };
 
 use super::{
-    copying::Copying,
-    restore::Restore,
-    save::{Save, Search},
-    step::Stepping,
-    torture::Torture,
+    copying::Copying, restore::Restore, save::Save, search::Search, step::Stepping, torture::Torture,
     watcher::Watch,
 };
 
@@ -177,6 +175,8 @@ pub struct State {
     pub arguments: Vec<String>,
     pub build_id: String,
     pub boot: u64,
+    /// Environments that were replaced.
+    pub replaced: u32,
 
     pub input: Input,
     pub stdout: Output,
@@ -230,5 +230,15 @@ impl State {
     pub fn tell(&mut self, nester: &Nester, event: Event) {
         self.events.push(event);
         nester.outgoing.signal();
+    }
+
+    /// This moment of the environment's memory.
+    pub fn mark(&self) -> Result<Mark, Status> {
+        Ok(Mark { boot: self.boot, environment: self.replaced, epoch: call::epoch_begin()? })
+    }
+
+    /// Whether the epoch of a mark says anything about the present environment.
+    pub fn knows(&self, mark: &Mark) -> bool {
+        (mark.boot, mark.environment) == (self.boot, self.replaced)
     }
 }

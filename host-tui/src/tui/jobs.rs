@@ -24,7 +24,7 @@ fn perform(tools: &Tools, job: &Job) -> Result<Outcome, Error> {
         Job::Step(thread) => request(tools, HubRequest::Step { owner: user(), thread: *thread })?,
         Job::Apply { .. } => return apply(tools, job),
         Job::Save { name, then_stop } => {
-            let saved = request(tools, HubRequest::Save { name: name.clone(), when: None })?;
+            let saved = request(tools, HubRequest::Save { name: name.clone(), when: None, full: false })?;
             if *then_stop {
                 request(tools, HubRequest::Shutdown)?;
             }

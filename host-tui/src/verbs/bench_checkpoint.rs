@@ -163,7 +163,7 @@ impl Session {
     fn save(&self) -> Result<Save, Error> {
         let before = self.line(0)?.received;
         let begin = Instant::now();
-        self.client.request(HubRequest::Save { name: None, when: None })?;
+        self.client.request(HubRequest::Save { name: None, when: None, full: true })?;
         let seconds = begin.elapsed().as_secs_f64();
         Ok(Save { seconds, bytes: self.line(0)?.received - before })
     }

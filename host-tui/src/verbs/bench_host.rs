@@ -46,7 +46,7 @@ pub fn measure() -> Result<Vec<Row>, Error> {
             keys.milliseconds = session.press()?;
             looks.milliseconds = times(LOOKS, || session.client.look(false).map(drop))?;
             saves.milliseconds = times(SAVES, || {
-                session.client.request(HubRequest::Save { name: None, when: None }).map(drop)
+                session.client.request(HubRequest::Save { name: None, when: None, full: false }).map(drop)
             })?;
         }
     }

@@ -74,5 +74,6 @@ fn to_json(info: &SessionInfo) -> Json {
         "holders": info.holders.iter().map(|owner| flob_session::owner_names(std::slice::from_ref(owner))).collect::<Vec<_>>(),
         "exit": info.progress.exit,
         "checkpoint": info.checkpoint,
+        "received": info.received,
     })
 }

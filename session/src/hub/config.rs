@@ -91,6 +91,7 @@ impl Config {
             gdb_port: self.gdb_port,
             started: now(),
             link: LinkState::Connecting,
+            received: 0,
             holders: Vec::new(),
             progress: Progress::default(),
             checkpoint: self.restore.clone(),

@@ -1,6 +1,7 @@
 //! The hub of a session: owns the guest and the link, answers clients on a Unix socket, and keeps the books of who holds
 //! what.
 
+mod base;
 mod breakpoints;
 mod cache;
 mod clients;
@@ -46,6 +47,7 @@ use crate::{
     boot::{Guest, arguments, qemu},
     sessions, symbols,
 };
+use base::Base;
 use breakpoints::Breakpoints;
 use cache::Cache;
 use fanout::Fanout;
@@ -105,6 +107,8 @@ pub(crate) struct Hub {
     /// What the line to the guest carries.
     capacity: Mutex<Capacity>,
     store: Store,
+    /// What the next save need not fetch again.
+    base: Mutex<Option<Base>>,
     /// The program's ELF, to be kept with its checkpoints, and where it is.
     program: Option<Vec<u8>>,
     elf: Option<PathBuf>,
@@ -183,6 +187,7 @@ impl Session {
             looking: Mutex::new(()),
             moments: Mutex::new(None),
             capacity: Mutex::default(),
+            base: Mutex::default(),
             program: config.program_elf(),
             elf: config.elf.clone(),
             kernel: symbols::build_id(&config.software.kernel),
@@ -267,7 +272,8 @@ impl Session {
     /// Saves a checkpoint; its id.
     pub fn save(&self, name: Option<String>) -> Result<String, Error> {
         let cancelled = AtomicBool::new(false);
-        self.hub.save(name, None, &cancelled, &|_, _, _| ()).map_err(Error::from)
+        let order = save::Order { name, ..save::Order::default() };
+        self.hub.save(order, &cancelled, &|_, _, _| ()).map_err(Error::from)
     }
 }
 
@@ -285,6 +291,7 @@ impl Hub {
     fn info(&self) -> SessionInfo {
         let mut info = lock(&self.info).clone();
         info.holders = lock(&self.books).holds.all_holders();
+        info.received = self.link.received();
         info
     }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use flob_link::{Failure, FailureKind};
 
-use super::{Hub, clients::Connection, lock};
+use super::{Hub, clients::Connection, lock, save::Order};
 use crate::{HubReply, HubRequest};
 
 /// Tells how far a long request is: phase, done, total.
@@ -14,7 +14,7 @@ impl Hub {
     /// Answers a short request.
     pub(super) fn answer(&self, request: HubRequest, connection: &Connection) -> Result<HubReply, Failure> {
         match request {
-            HubRequest::Info => Ok(HubReply::Info(self.info())),
+            HubRequest::Info => Ok(HubReply::Info(Box::new(self.info()))),
             HubRequest::Subscribe => {
                 lock(&self.fanout).subscribe(connection.number, &connection.outward);
                 Ok(HubReply::Done)
@@ -54,8 +54,9 @@ impl Hub {
         progress: ProgressTo<'_>,
     ) -> Result<HubReply, Failure> {
         match request {
-            HubRequest::Save { name, when } => {
-                self.save(name, when, cancelled, progress).map(HubReply::Checkpoint)
+            HubRequest::Save { name, when, full: is_full } => {
+                let order = Order { name, when, is_full };
+                self.save(order, cancelled, progress).map(HubReply::Checkpoint)
             }
             HubRequest::Restore { id, force } => {
                 self.restore(&id, force, cancelled, progress).map(HubReply::Checkpoint)

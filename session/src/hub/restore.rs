@@ -9,9 +9,9 @@ use flob_image::{
     store::{Checkpoint, Spool, Store},
     verify::{self, Severity},
 };
-use flob_link::{CHUNK, Failure, Reply, Request, Run, Scope};
+use flob_link::{CHUNK, Failure, Reply, Request, Run, Scope, host::LinkError};
 
-use super::{Hub, lock, memory, requests::ProgressTo, runs, save::stop_if};
+use super::{Hub, base::Base, lock, memory, requests::ProgressTo, runs, save::stop_if};
 use crate::{Error, Owner};
 
 /// A checkpoint that was found whole.
@@ -127,13 +127,23 @@ impl Hub {
         memory::done(self.link.request(Request::RestoreBegin { record, size })?)?;
         let sent = self.send_contents(prepared, cancelled, progress).and_then(|()| {
             progress("building", 0, 0);
-            memory::done(self.link.request(Request::RestoreCommit { force })?)
+            self.commit(&prepared.id, force)
         });
         if sent.is_err() {
             // A guest that is gone has given up by itself.
             let _ = self.link.request(Request::RestoreAbandon);
         }
         sent
+    }
+
+    fn commit(&self, id: &str, force: bool) -> Result<(), Failure> {
+        match self.link.request(Request::RestoreCommit { force })? {
+            Reply::Restored(mark) => {
+                *lock(&self.base) = Some(Base { checkpoint: id.into(), mark });
+                Ok(())
+            }
+            other => Err(LinkError::Unexpected(format!("{other:?}")).into()),
+        }
     }
 
     fn send_contents(

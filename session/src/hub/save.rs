@@ -1,5 +1,5 @@
 //! Taking a checkpoint: the guest stands still while it makes its record, then goes on, and its memory as it was is fetched
-//! into the store. Until the store has everything there is no new checkpoint; whatever ends a save early leaves the old
+//! into the store: all of it, or what has changed since the checkpoint that the new one builds on. Until the store has everything there is no new checkpoint; whatever ends a save early leaves the old
 //! ones whole.
 
 use std::sync::{
@@ -12,13 +12,10 @@ use flob_image::{
     Environment,
     store::{Builder, Details, Input as StoredInput, Origin},
 };
-use flob_link::{Failure, FailureKind, Reply, Request, WaitKind, host::LinkError};
+use flob_link::{Failure, FailureKind, Mark, Reply, Request, WaitKind, host::LinkError};
 
-use super::{Hub, lock, memory, requests::ProgressTo, runs};
+use super::{Hub, base::Base, lock, memory, requests::ProgressTo, runs};
 use crate::{Error, HubEvent, symbols};
-
-/// Pages asked for in one bitmap: while the guest looks at them it does nothing else.
-const PAGES_AT_ONCE: u32 = 2048;
 
 /// What a save that waits for its moment hears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +26,31 @@ pub(super) enum Moment {
     LookAgain,
     /// It will not come, for this reason.
     Never(&'static str),
+}
+
+/// What is to be saved, and how.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    /// A name for it.
+    pub name: Option<String>,
+    /// The moment to wait for.
+    pub when: Option<WaitKind>,
+    /// All memory is fetched, whatever the store has of it.
+    pub is_full: bool,
+}
+
+/// A save that the guest has begun.
+struct Saving {
+    record: Vec<u8>,
+    mark: Mark,
+    only_changes: bool,
+}
+
+/// Numbers of pages, ascending.
+#[derive(Default)]
+struct Found {
+    used: Vec<u64>,
+    zero: Vec<u64>,
 }
 
 impl Hub {
@@ -43,26 +65,21 @@ impl Hub {
     /// Saves a checkpoint; its id.
     pub(super) fn save(
         &self,
-        name: Option<String>,
-        when: Option<WaitKind>,
+        order: Order,
         cancelled: &AtomicBool,
         progress: ProgressTo<'_>,
     ) -> Result<String, Failure> {
         let _alone = self.long_work.begin(cancelled, progress)?;
-        let parent = lock(&self.info).checkpoint.clone();
-        // A parent that was removed meanwhile is no reason not to save.
-        let mut builder = match self.store.begin(parent.as_deref()) {
-            Err(_) if parent.is_some() => self.store.begin(None),
-            other => other,
-        }
-        .map_err(Error::from)?;
-        let fetched = self.fetch(when, &mut builder, cancelled, progress);
+        let Order { name, when, is_full } = order;
+        let (mut builder, since) = self.begin_checkpoint(is_full)?;
+        let fetched = self.fetch(when, since, &mut builder, cancelled, progress);
         // Whatever became of the save, the program goes on. A guest that is gone needs nothing.
         let ended = self.link.request(Request::SaveEnd);
-        let environment = fetched?;
+        let (environment, mark) = fetched?;
         ended?;
         let id = self.finish_save(builder, &environment, name)?;
         lock(&self.info).checkpoint = Some(id.clone());
+        *lock(&self.base) = Some(Base { checkpoint: id.clone(), mark });
         self.tell(HubEvent::Saved(id.clone()));
         Ok(id)
     }
@@ -73,55 +90,75 @@ impl Hub {
         self.tell_save(Moment::LookAgain);
     }
 
+    /// Fetches the environment and its pages.
     fn fetch(
         &self,
         when: Option<WaitKind>,
+        since: Option<Mark>,
         builder: &mut Builder,
         cancelled: &AtomicBool,
         progress: ProgressTo<'_>,
-    ) -> Result<Environment, Failure> {
-        let record = self.begin_save(when, cancelled, progress)?;
-        let environment = memory::parse_environment(&record)?;
-        let pages = self.used_pages(environment.size.div_ceil(PAGE_SIZE))?;
+    ) -> Result<(Environment, Mark), Failure> {
+        let saving = self.begin_save(when, since, cancelled, progress)?;
+        if since.is_some() && !saving.only_changes {
+            *builder = self.begin_whole()?;
+        }
+        let environment = memory::parse_environment(&saving.record)?;
+        let found = self.survey(environment.size.div_ceil(PAGE_SIZE), cancelled)?;
+        for page in found.zero {
+            add(builder, page, &[0; PAGE_SIZE as usize])?;
+        }
+        self.fetch_pages(&found.used, builder, cancelled, progress)?;
+        Ok((environment, saving.mark))
+    }
+
+    fn fetch_pages(
+        &self,
+        pages: &[u64],
+        builder: &mut Builder,
+        cancelled: &AtomicBool,
+        progress: ProgressTo<'_>,
+    ) -> Result<(), Failure> {
         let total = pages.len() as u64;
         let mut done = 0;
         progress("pages", 0, total);
-        let batches = runs::batches(&pages, self.capacity().to_host);
+        let batches = runs::batches(pages, self.capacity().to_host);
         let requests = batches.iter().map(|runs| Request::SavePages { runs: runs.clone() });
         self.link.pipeline((0..).zip(requests), |index, reply| {
             stop_if(cancelled)?;
             let runs = usize::try_from(index).ok().and_then(|index| batches.get(index));
             for (page, bytes) in runs::split(runs.map_or(&[], Vec::as_slice), &memory::pages(reply)?)? {
-                builder.add_page(page, bytes).map_err(|error| Failure::from(Error::from(error)))?;
+                add(builder, page, bytes)?;
                 done += 1;
             }
             progress("pages", done, total);
-            Ok::<(), Failure>(())
-        })?;
-        Ok(environment)
+            Ok(())
+        })
     }
 
     fn begin_save(
         &self,
         when: Option<WaitKind>,
+        since: Option<Mark>,
         cancelled: &AtomicBool,
         progress: ProgressTo<'_>,
-    ) -> Result<Vec<u8>, Failure> {
+    ) -> Result<Saving, Failure> {
         let (sender, moments) = mpsc::channel();
         *lock(&self.moments) = Some(sender);
-        let record = self.begin_save_at(when, &moments, cancelled, progress);
+        let saving = self.begin_save_at(when, since, &moments, cancelled, progress);
         *lock(&self.moments) = None;
-        record
+        saving
     }
 
     fn begin_save_at(
         &self,
         when: Option<WaitKind>,
+        since: Option<Mark>,
         moments: &mpsc::Receiver<Moment>,
         cancelled: &AtomicBool,
         progress: ProgressTo<'_>,
-    ) -> Result<Vec<u8>, Failure> {
-        let mut reply = self.link.request(Request::SaveBegin { when, run_on: true })?;
+    ) -> Result<Saving, Failure> {
+        let mut reply = self.link.request(Request::SaveBegin { when, since })?;
         if reply == Reply::Waiting {
             progress("waiting for the moment", 0, 0);
             loop {
@@ -136,29 +173,32 @@ impl Hub {
                     }
                 }
             }
-            reply = self.link.request(Request::SaveBegin { when: None, run_on: true })?;
+            reply = self.link.request(Request::SaveBegin { when: None, since })?;
         }
         match reply {
-            Reply::Long { answer, size } => Ok(self.link.fetch(answer, size)?),
+            Reply::Saving { answer, size, mark, only_changes } => {
+                Ok(Saving { record: self.link.fetch(answer, size)?, mark, only_changes })
+            }
             other => Err(LinkError::Unexpected(format!("{other:?}")).into()),
         }
     }
 
-    /// Numbers of the pages that are not all zero.
-    fn used_pages(&self, count: u64) -> Result<Vec<u64>, Failure> {
-        let mut used = Vec::new();
-        let mut first = 0;
-        while first < count {
-            let now = (count - first).min(u64::from(PAGES_AT_ONCE));
-            let bits = self.link.bytes(Request::SaveUsed { first, count: now as u32 })?;
-            let is_used = |page: &u64| {
-                let (byte, bit) = (usize::try_from(page / 8).unwrap_or(usize::MAX), page % 8);
-                bits.get(byte).is_some_and(|byte| byte >> bit & 1 == 1)
-            };
-            used.extend((0..now).filter(is_used).map(|page| first + page));
-            first += now;
+    /// What is to be saved of so many pages.
+    fn survey(&self, count: u64, cancelled: &AtomicBool) -> Result<Found, Failure> {
+        let mut found = Found::default();
+        let mut from = 0;
+        while from < count {
+            stop_if(cancelled)?;
+            match self.link.request(Request::SaveSurvey { from })? {
+                Reply::Survey { used, zero, next } if next > from => {
+                    found.used.extend(runs::numbers(&used));
+                    found.zero.extend(runs::numbers(&zero));
+                    from = next;
+                }
+                other => return Err(LinkError::Unexpected(format!("{other:?}")).into()),
+            }
         }
-        Ok(used)
+        Ok(found)
     }
 
     fn finish_save(
@@ -183,6 +223,10 @@ impl Hub {
         });
         Ok(saved.map_err(Error::from)?)
     }
+}
+
+fn add(builder: &mut Builder, page: u64, bytes: &[u8]) -> Result<(), Failure> {
+    Ok(builder.add_page(page, bytes).map_err(Error::from)?)
 }
 
 pub(super) fn stop_if(cancelled: &AtomicBool) -> Result<(), Failure> {

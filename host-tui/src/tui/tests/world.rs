@@ -186,6 +186,7 @@ pub fn info(holders: &[Owner]) -> SessionInfo {
         gdb_port: None,
         started: 1_700_000_000,
         link: LinkState::Up,
+        received: 0,
         holders: holders.to_vec(),
         progress: Progress::default(),
         checkpoint: None,

@@ -15,6 +15,9 @@ pub struct Save {
     /// Let the program run until a thread waits so, and save that moment
     #[arg(long, value_parser = parse_moment, value_name = "WHAT")]
     when: Option<Moment>,
+    /// Fetch all memory, not only what has changed since the last checkpoint of this session
+    #[arg(long)]
+    full: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -47,7 +50,7 @@ impl Save {
             Moment::Receive => WaitKind::Receive,
             Moment::Input => WaitKind::Input,
         });
-        let id = super::wait(client.start(HubRequest::Save { name: self.name, when })?)?;
+        let id = super::wait(client.start(HubRequest::Save { name: self.name, when, full: self.full })?)?;
         if self.json {
             print::json(&json!({ "id": id }))?;
         } else {
