@@ -16,7 +16,7 @@ const KERNEL: &str = "flob-kernel";
 /// The kernel that counts, for `flob bench kernel`.
 const MEASURED: &str = "flob-kernel-measured";
 /// Package and binary.
-const BINARIES: [(&str, &str); 10] = [
+const BINARIES: [(&str, &str); 12] = [
     ("flob-kernel-x86_64", KERNEL),
     ("flob-kernel-x86_64", MEASURED),
     ("flob-program-platform", "platform"),
@@ -26,6 +26,8 @@ const BINARIES: [(&str, &str); 10] = [
     ("flob-program-calls", "calls"),
     ("flob-program-scribble", "scribble"),
     ("flob-program-garbage", "garbage"),
+    ("flob-program-random", "random"),
+    ("flob-program-crowd", "crowd"),
     ("flob-program-bench", "bench"),
 ];
 /// All that the guest's binaries are made of.

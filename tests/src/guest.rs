@@ -60,12 +60,14 @@ impl World {
         let number = u64::from(hub.id());
         let mut found = None;
         self.wait_until("the session is up", || {
-            assert!(!hub.has_ended(), "the hub has ended at once");
+            if hub.has_ended() {
+                return true;
+            }
             let sessions = self.json(&["sessions", "--json"]);
             found = sessions.as_array().unwrap().iter().find(|session| session["hub"] == number).cloned();
             found.is_some()
         });
-        let session = found.unwrap();
+        let Some(session) = found else { panic!("the hub has ended at once: {}", hub.finish()) };
         let name = session["name"].as_str().unwrap().to_owned();
         Guest { world: self, hub, qemu: Watched::new(session["guest"].as_u64().unwrap()), name }
     }

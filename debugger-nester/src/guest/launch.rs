@@ -8,12 +8,8 @@ use flob_link::{Capacity, answers::Answers};
 use flob_runtime::{
     flob::{FlobAt, Links, OwnedReference, Space, Thread},
     heap,
-    nester::{ChildMemory, Desk, Environment, ProgramFile, Setup, environment::FIRST_THREAD, serve::Clerk},
-    service::{
-        Service, ServiceError, clock, host,
-        messages::{ProgramsReply, ProgramsRequest},
-        programs, reply_room, request,
-    },
+    nester::{ChildMemory, Desk, Environment, Setup, environment::FIRST_THREAD, serve::Clerk},
+    service::{clock, host, programs},
     thread,
 };
 
@@ -27,8 +23,6 @@ const OWN_MEMORY: usize = 24 << 20;
 const SIZE_STEP: u64 = 4 << 20;
 /// Threads that sleep on behalf of the child.
 const TIMERS: usize = 6;
-/// Most bytes that are read of a program's file at a time.
-const READ: usize = 32 * 1024;
 /// Priority of the watcher.
 const LOWEST: u32 = 0;
 
@@ -169,9 +163,8 @@ fn load(nester: &Nester, options: &Options) -> Result<(), String> {
     let mut state = nester.lock();
     let state = &mut *state;
     let name = options.program.first().cloned().unwrap_or_default();
-    let size = programs::size(&name).map_err(|error| format!("'{name}' cannot be read: {error}"))?;
-    let size = size.ok_or_else(|| format!("there is no program '{name}'"))?;
-    let mut file = File { name: &name, size, room: reply_room() };
+    let file = programs::File::open(&name).map_err(|error| format!("'{name}' cannot be read: {error}"))?;
+    let mut file = file.ok_or_else(|| format!("there is no program '{name}'"))?;
     let setup = Setup {
         parent: nester.desk.reference(services::PARENT).ok_or("the parent port is missing")?,
         keeper: nester.faults.reference(exceptions::KEEPER),
@@ -188,50 +181,6 @@ fn load(nester: &Nester, options: &Options) -> Result<(), String> {
         state.held.insert(FIRST_THREAD);
     }
     Ok(())
-}
-
-static PROGRAMS: Service = Service::new("programs");
-
-/// A file of the parent's `programs`, read in pieces.
-struct File<'a> {
-    name: &'a str,
-    size: u64,
-    room: Vec<u8>,
-}
-
-impl File<'_> {
-    fn read_piece(&mut self, offset: u64, piece: &mut [u8]) -> Result<usize, ServiceError> {
-        let wanted = ProgramsRequest::Read { name: self.name, offset, max: piece.len() as u32 };
-        match request(PROGRAMS.port()?, &wanted, &mut self.room, &[])? {
-            ProgramsReply::Data { bytes } => {
-                let count = bytes.len().min(piece.len());
-                if let (Some(to), Some(from)) = (piece.get_mut(..count), bytes.get(..count)) {
-                    to.copy_from_slice(from);
-                }
-                Ok(count)
-            }
-            _ => Err(ServiceError::Garbled),
-        }
-    }
-}
-
-impl ProgramFile for File<'_> {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn read(&mut self, offset: u64, buffer: &mut [u8]) -> bool {
-        let mut done = 0;
-        while done < buffer.len() {
-            let end = buffer.len().min(done + READ);
-            let Some(piece) = buffer.get_mut(done..end) else { return false };
-            match self.read_piece(offset + done as u64, piece) {
-                Ok(count) if count > 0 => done += count,
-                _ => return false,
-            }
-        }
-        true
-    }
 }
 
 fn start_threads(nester: &Shared, clerk: Clerk) -> Result<(), Status> {

@@ -3,7 +3,7 @@
 use std::{ffi::OsString, io::IsTerminal};
 
 use clap::{Args, ValueEnum};
-use flob_image::store::Store;
+use flob_image::{Environment, store::Store};
 use flob_session::{
     Error,
     boot::{Launcher, LinkDevice, arguments},
@@ -169,7 +169,9 @@ impl Run {
         };
         flob_session::boot::qemu::find()?;
         let servers = gdb_server::Servers::bind(&name, self.gdb)?;
-        let elf = program.as_ref().map(|program| file_of(program, &store)).transpose()?.flatten();
+        // A checkpoint's symbols are found by its build id.
+        let given = program.as_ref().filter(|_| self.restore.is_none());
+        let elf = given.map(|program| file_of(program, &store)).transpose()?.flatten();
         let config = Config {
             name,
             program: label,
@@ -192,14 +194,14 @@ impl Run {
         Ok((config, servers))
     }
 
-    /// The program, if one is to be loaded; what the session is called after; arguments.
+    /// The program's file; what the session is called after; arguments.
     fn find_program(&self, store: &Store) -> Result<(Option<Program>, String, Vec<String>), Error> {
         match (&self.restore, &self.program) {
             (Some(id), _) => {
                 let checkpoint = store.load(id)?;
                 let environment = checkpoint.environment();
                 let arguments = environment.arguments.iter().skip(1).cloned().collect();
-                Ok((None, environment.program.clone(), arguments))
+                Ok((kept(environment, store), environment.program.clone(), arguments))
             }
             (None, Some(program)) => {
                 let program = guest::find(program)?;
@@ -245,6 +247,12 @@ impl Run {
 /// A process's exit code has eight bits.
 pub fn exit_code(code: i32) -> u8 {
     (code & 0xff) as u8
+}
+
+/// The file of a checkpoint's program, as far as it was kept: a nester may load it once more, for a child.
+fn kept(environment: &Environment, store: &Store) -> Option<Program> {
+    let elf = store.get_program(&environment.build_id).ok().flatten()?;
+    Some(Program { name: environment.program.clone(), elf, file: None })
 }
 
 /// Where symbols come from: the program's file, or for a bundled one the store's copy.
