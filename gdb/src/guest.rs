@@ -168,7 +168,7 @@ impl Guest for SessionGuest {
     }
 
     fn save(&mut self, name: Option<String>) -> Result<String, Error> {
-        match self.ask(HubRequest::Save { name, when: None })? {
+        match self.ask(HubRequest::Save { name, when: None, full: false })? {
             HubReply::Checkpoint(id) => Ok(id),
             other => Err(unexpected(&other)),
         }
