@@ -34,7 +34,7 @@ use backend::{Backend, LocalBackend};
 pub use build::{Builder, Details, Input};
 pub use checkpoint::Checkpoint;
 pub use error::StoreError;
-pub use export::{Imported, Progress};
+pub use export::{ExportOptions, Imported, Progress};
 pub use gc::Freed;
 pub use list::{Listed, Summary};
 pub use manifest::Origin;

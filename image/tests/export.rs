@@ -2,13 +2,20 @@
 
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;
+#[path = "common/random.rs"]
+mod random;
 
 use std::path::{Path, PathBuf};
 
 use common::environment;
-use flob_image::store::{Checkpoint, Details, Input, Origin, Store, StoreError};
+use flob_image::store::{Checkpoint, Details, ExportOptions, Input, Origin, Store, StoreError};
 use flob_image::{Environment, fields};
+use random::{is_soak, positions, seed};
 use tempfile::TempDir;
+
+/// Most damaged files that are tried in the short form.
+const MOST: usize = 1500;
+const REPLACE: ExportOptions = ExportOptions { replace: true, without_program: false };
 
 fn store() -> (TempDir, Store) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -37,7 +44,7 @@ fn full(store: &Store) -> Checkpoint {
 
 fn export(checkpoint: &Checkpoint, folder: &TempDir) -> PathBuf {
     let path = folder.path().join("exported");
-    checkpoint.export(&path, true, &mut |_, _| ()).expect("exported");
+    checkpoint.export(&path, REPLACE, &mut |_, _| ()).expect("exported");
     path
 }
 
@@ -142,10 +149,11 @@ fn file_that_is_there_is_replaced_only_on_request() {
     let checkpoint = full(&store);
     let path = folder.path().join("mine");
     std::fs::write(&path, b"precious").expect("written");
-    let error = checkpoint.export(&path, false, &mut |_, _| ()).expect_err("there").to_string();
+    let error =
+        checkpoint.export(&path, ExportOptions::default(), &mut |_, _| ()).expect_err("there").to_string();
     assert!(error.contains("mine") && error.contains("--force"), "{error}");
     assert_eq!(std::fs::read(&path).expect("a file"), b"precious");
-    let bytes = checkpoint.export(&path, true, &mut |_, _| ()).expect("exported");
+    let bytes = checkpoint.export(&path, REPLACE, &mut |_, _| ()).expect("exported");
     assert_eq!(std::fs::metadata(&path).expect("a file").len(), bytes);
 }
 
@@ -159,7 +167,8 @@ fn damaged_checkpoint_is_not_exported() {
     bytes[5000] ^= 1;
     std::fs::write(&pack, bytes).expect("damaged");
     let path = folder.path().join("out");
-    let error = checkpoint.export(&path, false, &mut |_, _| ()).expect_err("damaged").to_string();
+    let error =
+        checkpoint.export(&path, ExportOptions::default(), &mut |_, _| ()).expect_err("damaged").to_string();
     assert!(error.contains(&pack.display().to_string()), "{error}");
     let left = std::fs::read_dir(folder.path()).expect("a folder");
     assert!(left.map(|entry| entry.expect("an entry").file_name()).all(|name| name != "out"));
@@ -200,12 +209,18 @@ impl Case {
 #[test]
 fn every_flipped_byte_of_an_exported_file_is_found() {
     let case = Case::new();
-    for index in 0..case.good.len() {
-        let mut bad = case.good.clone();
-        bad[index] ^= 1 << (index % 8);
-        case.assert_refused(&bad, &format!("byte {index}"));
+    let mut numbers = fastrand::Rng::with_seed(seed());
+    let mut flips = 0;
+    for index in positions(&mut numbers, case.good.len(), MOST) {
+        let one = numbers.u8(0..8);
+        for bit in (0..8).filter(|bit| is_soak() || *bit == one) {
+            let mut bad = case.good.clone();
+            bad[index] ^= 1 << bit;
+            case.assert_refused(&bad, &format!("bit {bit} of byte {index}"));
+            flips += 1;
+        }
     }
-    println!("damage: {} bytes of an exported file flipped, all found", case.good.len());
+    println!("damage: {flips} bits flipped in {} bytes of an exported file, all found", case.good.len());
     std::fs::write(&case.path, &case.good).expect("written");
     import(&case.store, &case.path).expect("imported");
 }
@@ -213,7 +228,8 @@ fn every_flipped_byte_of_an_exported_file_is_found() {
 #[test]
 fn exported_file_of_any_other_length_is_refused() {
     let case = Case::new();
-    for length in 0..case.good.len() {
+    let mut numbers = fastrand::Rng::with_seed(seed());
+    for length in positions(&mut numbers, case.good.len(), MOST) {
         case.assert_refused(&case.good[..length], &format!("length {length}"));
     }
     case.assert_refused(&[&case.good[..], &[0]].concat(), "a byte more");

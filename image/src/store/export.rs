@@ -30,6 +30,15 @@ pub use import::Imported;
 /// Most pages of a block.
 const PAGES: usize = 1024;
 
+/// How to export.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExportOptions {
+    /// Replace the file if it is there.
+    pub replace: bool,
+    /// Leave the program's ELF out: a smaller file, but there are no symbols where it is imported.
+    pub without_program: bool,
+}
+
 /// What is told how far an export or import is: pages done, pages in all.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
@@ -37,8 +46,13 @@ impl Checkpoint {
     /// Writes all of it into one file; its bytes. The file appears under its name only when it is whole.
     ///
     /// # Errors
-    /// If something of it is damaged, the file is there already (unless `replace`), or it cannot be written.
-    pub fn export(&self, path: &Path, replace: bool, progress: Progress<'_>) -> Result<u64, StoreError> {
+    /// If something of it is damaged, the file is there already (unless it may be replaced), or it cannot be written.
+    pub fn export(
+        &self,
+        path: &Path,
+        options: ExportOptions,
+        progress: Progress<'_>,
+    ) -> Result<u64, StoreError> {
         let failed = |source| StoreError::io(format!("writing {}", path.display()), source);
         let taken = || {
             StoreError::Invalid(format!(
@@ -46,7 +60,7 @@ impl Checkpoint {
                 path.display()
             ))
         };
-        if !replace && path.exists() {
+        if !options.replace && path.exists() {
             return Err(taken());
         }
         // As for a save: what it reads is not freed meanwhile.
@@ -57,10 +71,10 @@ impl Checkpoint {
             .permissions(readable())
             .tempfile_in(folder.unwrap_or(Path::new(".")))
             .map_err(failed)?;
-        self.write_to(staged.as_file_mut(), &failed, progress)?;
+        self.write_to(staged.as_file_mut(), options, &failed, progress)?;
         staged.as_file().sync_all().map_err(failed)?;
         let bytes = staged.as_file().metadata().map_err(failed)?.len();
-        if replace {
+        if options.replace {
             staged.persist(path).map_err(|error| failed(error.error))?;
         } else {
             staged.persist_noclobber(path).map_err(|error| match error.error.kind() {
@@ -74,6 +88,7 @@ impl Checkpoint {
     fn write_to(
         &self,
         file: &mut File,
+        options: ExportOptions,
         failed: &dyn Fn(std::io::Error) -> StoreError,
         progress: Progress<'_>,
     ) -> Result<(), StoreError> {
@@ -86,7 +101,8 @@ impl Checkpoint {
         for chunk in &self.manifest.head.input {
             out.write(Kind::Input, &self.input_chunk(chunk)?).map_err(failed)?;
         }
-        if let Some(elf) = self.store.get_program(&self.environment().build_id)? {
+        let program = || self.store.get_program(&self.environment().build_id);
+        if let Some(elf) = if options.without_program { None } else { program()? } {
             out.write_all(Kind::Program, &elf).map_err(failed)?;
         }
         out.finish().map_err(failed)

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use flob_image::store::Store;
+use flob_image::store::{ExportOptions, Store};
 use flob_session::Error;
 use serde_json::json;
 
@@ -20,6 +20,9 @@ pub struct Export {
     /// Replace the file if it is there
     #[arg(long)]
     force: bool,
+    /// Leave the program's ELF out: a smaller file, but no symbols where it is imported
+    #[arg(long)]
+    without_program: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -31,7 +34,8 @@ impl Export {
         let checkpoint = Store::open_default()?.load(&self.id)?;
         let mut shown = Shown::new();
         let mut progress = |done, total| shown.update("exporting", done, total);
-        let bytes = checkpoint.export(&self.file, self.force, &mut progress)?;
+        let options = ExportOptions { replace: self.force, without_program: self.without_program };
+        let bytes = checkpoint.export(&self.file, options, &mut progress)?;
         drop(shown);
         let file = self.file.display().to_string();
         if self.json {
