@@ -25,6 +25,7 @@ mod manifest;
 mod pack;
 mod program;
 mod spool;
+mod whole_file;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub use gc::Freed;
 pub use list::{Listed, Summary};
 pub use manifest::Origin;
 pub use spool::Spool;
+pub use whole_file::write_whole;
 
 /// A store. Cheap to clone; may be used from several threads and processes at once.
 #[derive(Clone)]

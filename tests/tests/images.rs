@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::Path;
+use std::process::Command;
 
 use flob_tests::{Finished, World};
 
@@ -52,6 +53,79 @@ fn a_checkpoint_goes_to_another_machine_in_a_file_and_runs_on_there() {
     bytes[middle] ^= 1;
     std::fs::write(path, bytes).unwrap();
     assert_fails(&World::new().flob(&["checkpoint", "import", path]), 122, "nothing was imported");
+}
+
+/// What plain gdb says to these commands about a core file.
+fn gdb(program: &str, core: &str, commands: &[&str]) -> String {
+    let mut command = Command::new("gdb");
+    command.args(["-nx", "-batch"]);
+    command.args(commands.iter().flat_map(|line| ["-ex", line]));
+    let output = command.args([program, core]).output().expect("gdb is there");
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{text}");
+    assert!(!text.contains("warning:"), "{text}");
+    text
+}
+
+/// The hexadecimal digits behind these words.
+fn behind<'a>(text: &'a str, words: &str) -> &'a str {
+    let rest = text.split_once(words).unwrap_or_else(|| panic!("no {words:?} in\n{text}")).1.trim_start();
+    let rest = rest.trim_start_matches("0x");
+    rest.split(|letter: char| !letter.is_ascii_hexdigit()).next().unwrap()
+}
+
+#[test]
+fn plain_gdb_opens_a_core_file_of_a_checkpoint() {
+    let world = World::new();
+    let checkpoint = deadlocked(&world);
+    // Vectors that a program of integers does not have by itself.
+    let (thread, vector) = ("thread:philosophers/PHILOSOPHERS[1]", "000102030405060708090a0b0c0d0e0f");
+    let (xmm, mxcsr) = (format!("{thread}.vectors.xmm5={vector}"), format!("{thread}.vectors.mxcsr=0x1fa0"));
+    let edited = world.flob_ok(&["checkpoint", "edit", &checkpoint, "--set", &xmm, "--set", &mxcsr]);
+    let edited = edited.trim();
+    let core = world.path("core");
+    let core = core.to_str().unwrap();
+    let exported = world.json(&["checkpoint", "export", "--core", "--json", edited, core]);
+    let threads: Vec<&str> =
+        exported["threads"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    assert_eq!(threads.len(), 6, "{exported:#}");
+    let number = threads.iter().position(|name| *name == thread).unwrap() + 1;
+    let text = gdb(
+        exported["program"].as_str().unwrap(),
+        core,
+        &[
+            "info threads",
+            &format!("thread {number}"),
+            "bt",
+            "p/x $xmm5.uint128",
+            "p/x $mxcsr",
+            "p/x $rip",
+            "p/x $rsp",
+            "p/x $r12",
+            "x/2xg $rsp",
+        ],
+    );
+    for number in 1..=6 {
+        assert!(text.contains(&format!("LWP {number}")), "{text}");
+    }
+    assert!(text.contains("philosophers::table::") && text.contains("table.rs:"), "{text}");
+    assert_eq!(behind(&text, "$1 = "), "f0e0d0c0b0a09080706050403020100", "{text}");
+    assert_eq!(behind(&text, "$2 = "), "1fa0", "{text}");
+    let shown = world.json(&["show", "--at", edited, "--json", thread]);
+    for (answer, field) in [("$3 = ", "rip"), ("$4 = ", "rsp"), ("$5 = ", "r12")] {
+        let value = shown["state"][format!("registers.{field}")].as_str().unwrap();
+        assert_eq!(behind(&text, answer), value.trim_start_matches("0x"), "{field} in {text}");
+    }
+    let stack = format!("0x{}", behind(&text, "$4 = "));
+    let bytes = world.json(&["peek", "--at", edited, "--json", &stack, "8"]);
+    let mut bytes: Vec<&str> = bytes["bytes"].as_str().unwrap().as_bytes().chunks(2).map(as_text).collect();
+    bytes.reverse();
+    assert!(text.contains(&format!("0x{}", bytes.concat())), "no {bytes:?} in {text}");
+    assert_fails(&world.flob(&["checkpoint", "export", "--core", edited, core]), 122, "--force");
+}
+
+fn as_text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
 }
 
 /// Images of every format version in the corpus, made by real runs then, run on in a guest of today.

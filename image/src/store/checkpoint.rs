@@ -8,6 +8,9 @@ use super::pack::{self, PAGE};
 use super::{Origin, Store, StoreError, Summary};
 use crate::Environment;
 
+/// Packs that are kept once read: pages that follow each other may lie in those of several saves.
+const KEPT: usize = 8;
+
 /// A pack's name and bytes.
 type ReadPack = (Hash, Arc<Vec<u8>>);
 
@@ -19,8 +22,8 @@ pub struct Checkpoint {
     pub(super) full: String,
     pub(super) manifest: Arc<Manifest>,
     environment: Arc<Environment>,
-    /// The pack that was read last: pages are mostly asked for in order.
-    last: Arc<Mutex<Option<ReadPack>>>,
+    /// The packs that were read last, the latest at the end.
+    read: Arc<Mutex<Vec<ReadPack>>>,
 }
 
 impl Store {
@@ -59,7 +62,7 @@ impl Store {
             full: full.to_owned(),
             manifest,
             environment,
-            last: Arc::default(),
+            read: Arc::default(),
         })
     }
 }
@@ -138,16 +141,22 @@ impl Checkpoint {
 
     /// The bytes of a pack as they are; each page has a checksum of its own.
     fn pack(&self, name: &Hash) -> Result<Arc<Vec<u8>>, StoreError> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, bytes)) = last.as_ref().filter(|(known, _)| known == name) {
-            return Ok(bytes.clone());
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = read.iter().position(|(known, _)| known == name) {
+            let found = read.remove(at);
+            let bytes = found.1.clone();
+            read.push(found);
+            return Ok(bytes);
         }
         let path = pack::path(name);
         let bytes = self.store.backend.get(&path);
         let bytes =
             bytes.map_err(|source| StoreError::io(format!("reading {}", self.file(&path)), source))?;
         let bytes = Arc::new(bytes.ok_or_else(|| self.damaged(&path, "it is missing"))?);
-        *last = Some((*name, bytes.clone()));
+        if read.len() >= KEPT {
+            read.remove(0);
+        }
+        read.push((*name, bytes.clone()));
         Ok(bytes)
     }
 

@@ -48,7 +48,8 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    pub(super) const fn io(what: String, source: std::io::Error) -> Self {
+    /// Reading or writing failed while `what` was tried.
+    pub const fn io(what: String, source: std::io::Error) -> Self {
         Self::Io { what, source }
     }
 

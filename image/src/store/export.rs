@@ -23,6 +23,7 @@ use blocks::{BlockWriter, Kind, MOST};
 
 use super::manifest::{Manifest, PageEntry};
 use super::pack::PAGE;
+use super::whole_file::write_whole;
 use super::{Checkpoint, StoreError};
 
 pub use import::Imported;
@@ -53,36 +54,10 @@ impl Checkpoint {
         options: ExportOptions,
         progress: Progress<'_>,
     ) -> Result<u64, StoreError> {
-        let failed = |source| StoreError::io(format!("writing {}", path.display()), source);
-        let taken = || {
-            StoreError::Invalid(format!(
-                "{} is there already: give another name, or --force to replace it",
-                path.display()
-            ))
-        };
-        if !options.replace && path.exists() {
-            return Err(taken());
-        }
         // As for a save: what it reads is not freed meanwhile.
         let _lock = self.store.lock_for_saving()?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let mut staged = tempfile::Builder::new()
-            .prefix(".flob-export-")
-            .permissions(readable())
-            .tempfile_in(folder.unwrap_or(Path::new(".")))
-            .map_err(failed)?;
-        self.write_to(staged.as_file_mut(), options, &failed, progress)?;
-        staged.as_file().sync_all().map_err(failed)?;
-        let bytes = staged.as_file().metadata().map_err(failed)?.len();
-        if options.replace {
-            staged.persist(path).map_err(|error| failed(error.error))?;
-        } else {
-            staged.persist_noclobber(path).map_err(|error| match error.error.kind() {
-                std::io::ErrorKind::AlreadyExists => taken(),
-                _ => failed(error.error),
-            })?;
-        }
-        Ok(bytes)
+        let failed = |source| StoreError::io(format!("writing {}", path.display()), source);
+        write_whole(path, options.replace, |file| self.write_to(file, options, &failed, progress))
     }
 
     fn write_to(
@@ -131,12 +106,6 @@ impl Checkpoint {
         }
         Ok(())
     }
-}
-
-/// What others may do with an exported file: as with any file that a program makes.
-fn readable() -> std::fs::Permissions {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::Permissions::from_mode(0o666)
 }
 
 /// Runs of pages that follow each other: first number and count.

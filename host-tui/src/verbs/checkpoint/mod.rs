@@ -1,5 +1,6 @@
 //! `flob checkpoint`: the store, a file a verb.
 
+mod core_file;
 mod diff;
 mod direct;
 mod edit;
@@ -43,7 +44,7 @@ enum Verb {
     Edit(edit::Edit),
     /// Put a checkpoint in the place of the session's environment, paused
     Restore(restore::Restore),
-    /// Write a checkpoint into one file, to keep elsewhere or give away
+    /// Write a checkpoint into one file, to keep elsewhere or give away; or --core: a space of it for plain gdb
     Export(export::Export),
     /// Take a checkpoint from a file that export made
     Import(import::Import),
@@ -64,7 +65,7 @@ impl Checkpoint {
             Verb::Verify(verb) => verb.run(),
             Verb::Edit(verb) => verb.run(context),
             Verb::Restore(verb) => verb.run(context),
-            Verb::Export(verb) => verb.run(),
+            Verb::Export(verb) => verb.run(context),
             Verb::Import(verb) => verb.run(),
             Verb::Rm(verb) => verb.run(),
             Verb::Gc(verb) => verb.run(),
