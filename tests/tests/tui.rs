@@ -234,3 +234,37 @@ fn last_meal(text: &str) -> u32 {
         text.lines().filter_map(|line| line.split_once(": meal ")?.1.split_whitespace().next()?.parse().ok());
     numbers.max().unwrap_or(0)
 }
+
+/// Every line of the coach is followed to the letter.
+#[test]
+fn the_demo_leads_from_a_deadlock_to_a_freed_lock_and_back_in_time() {
+    for size in SIZES {
+        let world = World::new();
+        let mut screen = Screen::start(&world, &["demo"], size.0, size.1);
+        let steps = [
+            ("Press 4", "4"),
+            ("Press c", "c"),
+            (":show FORKS[0]", ":show FORKS[0]\r"),
+            ("Set it free", "\x1b[Fe\x15false\r"),
+            ("Press a", "a\r"),
+            ("Press 6", "6"),
+        ];
+        for (said, keys) in steps {
+            screen.wait_for(said);
+            screen.keys(keys);
+        }
+        screen.wait_for("all 4 philosophers have had 12 meals");
+        screen.wait_for("press 5");
+        screen.keys("5");
+        // The one that was saved by hand: it has no other name than its id, the other says that it was saved by itself.
+        screen.wait_for("taken");
+        screen.keys("R");
+        screen.wait_for("Restore checkpoint");
+        screen.keys(ENTER);
+        screen.wait_for("That was the demo");
+        screen.wait("that it is held and has not ended", |text| text.contains("■ held"));
+        screen.keys("2");
+        screen.wait_for("DEADLOCK of 4");
+        stop(screen);
+    }
+}

@@ -59,6 +59,8 @@ macro_rules! verbs {
 verbs! {
     /// Start a program in a guest under the debugger, and open the terminal interface
     Run: verbs::run::Run;
+    /// Meet flob: a deadlock, and a coach that says which key is next
+    Demo: verbs::demo::Demo;
     /// Open the terminal interface on a running session
     Attach: verbs::attach::Attach;
     /// List the running sessions

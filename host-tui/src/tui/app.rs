@@ -14,6 +14,7 @@ use flob_image::Place;
 use flob_session::Error;
 
 use super::{
+    coach::Coach,
     editor,
     input::Input,
     insight::Insight,
@@ -48,6 +49,8 @@ pub struct Options {
     pub typed_input: bool,
     /// How it looks.
     pub theme: Theme,
+    /// Somebody says what to press next.
+    pub coach: bool,
 }
 
 /// What is left to say once the terminal is back.
@@ -97,6 +100,7 @@ pub fn run(options: Options) -> Result<Summary, Error> {
     let input = Input::start(&messages)?;
     let mut state = State::new(screen.size(), options.theme, session.is_some(), options.typed_input);
     state.session = session;
+    state.coach = options.coach.then(Coach::default);
     // The first frame stands before anything is asked of anybody.
     screen.draw(&state)?;
     let workers = Workers::start(&tools, connect)?;

@@ -20,6 +20,8 @@ pub struct Areas {
     pub console: Rect,
     /// … and log.
     pub log: Rect,
+    /// A line for the coach of the demo.
+    pub coach: Rect,
     /// Two lines: notice or what is typed, and keys.
     pub footer: Rect,
 }
@@ -28,10 +30,12 @@ pub struct Areas {
 pub fn areas(state: &State) -> Areas {
     let (width, height) = state.size;
     let footer = height.min(2);
-    let top = (height - footer).min(1);
-    let body = Rect::new(0, top, width, height - top - footer);
+    let coach = u16::from(state.coach.is_some()).min(height - footer);
+    let top = (height - footer - coach).min(1);
+    let body = Rect::new(0, top, width, height - top - coach - footer);
     let mut areas = Areas {
         top: Rect::new(0, 0, width, top),
+        coach: Rect::new(0, height - footer - coach, width, coach),
         footer: Rect::new(0, height - footer, width, footer),
         ..Areas::default()
     };

@@ -6,6 +6,7 @@ use flob_image::Place;
 use flob_session::{LinkState, SessionInfo};
 
 use super::{
+    coach::Coach,
     console::Console,
     edit::Edit,
     list::List,
@@ -152,6 +153,8 @@ pub struct State {
     pub work: Option<Work>,
     /// What is told in the footer, until the next key.
     pub notice: Option<(LogKind, String)>,
+    /// Says what to press next, in the demo.
+    pub coach: Option<Coach>,
     /// Set once the screen is to be left.
     pub leave: Option<Leave>,
 }
@@ -194,6 +197,7 @@ impl State {
             pending: Vec::new(),
             work: None,
             notice: None,
+            coach: None,
             leave: None,
         }
     }

@@ -10,7 +10,7 @@ use super::{
     events, keys,
     message::{Ask, Job, Message, Outcome},
     snapshot::Snapshot,
-    state::{Leave, LogKind, Logged, Mode, State, Tab},
+    state::{Ended, Leave, LogKind, Logged, Mode, State, Tab},
     text,
 };
 
@@ -18,6 +18,7 @@ use super::{
 pub fn update(state: &mut State, message: Message) -> Vec<Ask> {
     let mut asks = take(state, message);
     navigate::settle(state);
+    state.coach = state.coach.map(|coach| coach.follow(state));
     asks.retain(|ask| *ask != Ask::Look || state.has_hub());
     asks
 }
@@ -40,8 +41,11 @@ fn take(state: &mut State, message: Message) -> Vec<Ask> {
         Message::Several(several) => state.several = several,
         Message::Info(info) => {
             state.link = info.link;
-            if let (Some(code), None) = (info.progress.exit, &state.ended) {
-                events::ended(state, code);
+            match (info.progress.exit, &state.ended) {
+                (Some(code), None) => events::ended(state, code),
+                // An older look had come late: the program was restored meanwhile.
+                (None, Some(Ended::Exited(_))) => state.ended = None,
+                _ => {}
             }
             state.info = Some(info);
         }

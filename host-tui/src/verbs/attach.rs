@@ -29,20 +29,28 @@ impl Attach {
     /// Opens it.
     pub fn run(self, context: &Context) -> Result<u8, Error> {
         if let Some(id) = self.at {
-            return show(None, Some(id), false);
+            return show(None, Some(id), Manner::default());
         }
         let path = sessions::find(self.name.as_deref().or(context.session.as_deref()))?;
         let client = Client::connect_path(&path)?;
         let name = client.info()?.name;
-        show(Some((name, Box::new(move || Ok(client)))), None, true)
+        show(Some((name, Box::new(move || Ok(client)))), None, Manner { typed: true, coach: false })
     }
 }
 
-/// The terminal interface on the session of this name, which `start` brings up meanwhile; `typed`: what is typed there is
-/// the program's input.
+/// How the interface behaves.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manner {
+    /// What is typed there is the program's input.
+    pub typed: bool,
+    /// A coach says what to press next.
+    pub coach: bool,
+}
+
+/// The terminal interface on the session of this name, which `start` brings up meanwhile.
 pub fn open(
     name: String,
-    typed: bool,
+    manner: Manner,
     start: impl FnOnce() -> Result<(), Error> + Send + 'static,
 ) -> Result<u8, Error> {
     if std::fs::OpenOptions::new().read(true).write(true).open("/dev/tty").is_err() {
@@ -59,10 +67,10 @@ pub fn open(
         start()?;
         Client::connect(Some(&called))
     };
-    show(Some((name, Box::new(connect))), None, typed)
+    show(Some((name, Box::new(connect))), None, manner)
 }
 
-fn show(session: Option<Session>, checkpoint: Option<String>, typed_input: bool) -> Result<u8, Error> {
+fn show(session: Option<Session>, checkpoint: Option<String>, manner: Manner) -> Result<u8, Error> {
     let store = Store::open_default()?;
     if let Some(id) = &checkpoint {
         store.load(id)?;
@@ -74,8 +82,9 @@ fn show(session: Option<Session>, checkpoint: Option<String>, typed_input: bool)
         checkpoint,
         store: Some(Arc::new(library)),
         insight,
-        typed_input,
+        typed_input: manner.typed,
         theme: tui::Theme::from_environment(),
+        coach: manner.coach,
     })?;
     // A terminal that is gone shows nothing more.
     let _ = std::io::stderr().write_all(&summary.output);

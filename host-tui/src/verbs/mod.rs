@@ -11,6 +11,7 @@ pub mod bench_terminal;
 pub mod black_box;
 pub mod boot_files;
 pub mod checkpoint;
+pub mod demo;
 pub mod doctor;
 pub mod gdb;
 pub mod gdb_server;

@@ -124,7 +124,7 @@ impl Disturb {
 impl Run {
     /// Runs the program.
     pub fn run(self, context: &Context) -> Result<u8, Error> {
-        if self.headless { self.run_here(context) } else { self.run_apart(context) }
+        if self.headless { self.run_here(context) } else { self.run_apart(context, false) }
     }
 
     fn run_here(&self, context: &Context) -> Result<u8, Error> {
@@ -147,12 +147,14 @@ impl Run {
         }
     }
 
-    fn run_apart(self, context: &Context) -> Result<u8, Error> {
+    /// In a hub of its own, with the terminal interface on it, and a coach if there is to be one.
+    pub fn run_apart(self, context: &Context, coach: bool) -> Result<u8, Error> {
         let name = hub::name(&self, context)?;
         // What can be told without a guest is told before the screen is taken.
         self.find_program(&Store::open_default()?)?;
         flob_session::boot::qemu::find()?;
-        attach::open(name.clone(), !redirected().input, move || hub::start(&self, &name))
+        let manner = attach::Manner { typed: !redirected().input, coach };
+        attach::open(name.clone(), manner, move || hub::start(&self, &name))
     }
 
     /// Everything that can be found out before a guest is started.

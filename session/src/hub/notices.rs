@@ -52,7 +52,9 @@ impl Hub {
                 lock(&self.info).progress.exit = Some(*code);
                 self.tell_save(Moment::Never("the program ended before the moment came"));
             }
-            Event::Restored | Event::StandsStill => {}
+            // What runs now has not ended, whatever was there before.
+            Event::Restored => lock(&self.info).progress.exit = None,
+            Event::StandsStill => {}
         }
         let ending = self.ending_of(&event);
         if !matches!(event, Event::Output { .. } | Event::InputWanted { .. }) {

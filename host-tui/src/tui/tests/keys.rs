@@ -334,3 +334,16 @@ fn the_same_look_again_changes_nothing_but_the_age() {
     desk.tell(Message::Looked { snapshot: Arc::clone(&live), took: std::time::Duration::ZERO });
     assert_eq!(desk.state.age(), std::time::Duration::ZERO);
 }
+
+#[test]
+fn a_look_from_before_a_restore_that_comes_late_is_not_believed_for_long() {
+    let mut desk = Desk::new(80, 24);
+    let mut old = info(&[]);
+    old.progress.exit = Some(0);
+    desk.tell(Message::Info(old.clone()));
+    let job = Job::Restore { id: "5ca1ab1e".into(), force: false };
+    desk.tell(Message::Finished { job, result: Ok(Outcome::Checkpoint("5ca1ab1e".into())) });
+    desk.tell(Message::Info(old));
+    desk.tell(Message::Info(info(&[])));
+    assert!(!desk.screen().contains("exited"), "{}", desk.screen());
+}

@@ -244,7 +244,7 @@ impl Desk {
         self.tell(Message::Looked { snapshot, took: Duration::from_millis(3) });
     }
 
-    /// Types keys: `<Enter>` and its like, or characters.
+    /// Types keys: `<Enter>` and its like, `^u` for one with Control, or characters.
     pub fn keys(&mut self, keys: &str) -> &mut Self {
         let mut rest = keys;
         while let Some(letter) = rest.chars().next() {
@@ -253,7 +253,14 @@ impl Desk {
                 None => (KeyCode::Char(letter), letter.len_utf8()),
             };
             rest = &rest[length..];
-            self.tell(Message::Key(KeyEvent::new(code, KeyModifiers::NONE)));
+            let (code, modifiers) = match (code, rest.chars().next()) {
+                (KeyCode::Char('^'), Some(letter)) => {
+                    rest = &rest[letter.len_utf8()..];
+                    (KeyCode::Char(letter), KeyModifiers::CONTROL)
+                }
+                _ => (code, KeyModifiers::NONE),
+            };
+            self.tell(Message::Key(KeyEvent::new(code, modifiers)));
         }
         self
     }

@@ -13,7 +13,7 @@ pub mod rows;
 pub mod threads;
 pub mod top;
 
-use ratatui::{Frame, buffer::Buffer, layout::Position, layout::Rect};
+use ratatui::{Frame, buffer::Buffer, layout::Position, layout::Rect, style::Modifier};
 
 use super::{
     layout,
@@ -50,6 +50,11 @@ pub fn paint(buffer: &mut Buffer, state: &State) -> Option<Position> {
     if areas.console.area() > 0 {
         console::draw(buffer, areas.console, state);
         console::draw_log(buffer, areas.log, state);
+    }
+    if let Some(coach) = state.coach {
+        let style = state.theme.title().add_modifier(Modifier::REVERSED);
+        let width = usize::from(areas.coach.width);
+        buffer.set_stringn(areas.coach.x, areas.coach.y, rows::fit(coach.text(), width), width, style);
     }
     let cursor = footer::draw(buffer, areas.footer, state);
     match &state.mode {
