@@ -1,15 +1,45 @@
 //! A pool with generations: a stale id is found out, never followed. Allocated once, at boot.
 
 use alloc::vec::Vec;
-use core::num::NonZeroU32;
+use core::num::NonZeroU64;
 
 use crate::list::NONE;
 
-/// Index of a slot and the generation of what is in it.
+/// Index of a slot (the lower half) and the generation of what is in it, which is odd and so not 0: one number, which
+/// compares, and says that there is none, in one instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct SlotId {
-    pub index: u32,
-    pub generation: NonZeroU32,
+pub(crate) struct SlotId(NonZeroU64);
+
+impl SlotId {
+    /// `None` if the generation is 0.
+    #[inline(always)]
+    pub fn new(index: u32, generation: u32) -> Option<Self> {
+        let upper = NonZeroU64::new(u64::from(generation) << 32)?;
+        Some(Self(upper | u64::from(index)))
+    }
+
+    /// The slot.
+    #[inline(always)]
+    pub fn index(self) -> u32 {
+        self.0.get() as u32
+    }
+
+    #[inline(always)]
+    fn generation(self) -> u32 {
+        (self.0.get() >> 32) as u32
+    }
+
+    /// With these bits set in the index.
+    #[inline(always)]
+    pub fn tagged(self, bits: u32) -> Self {
+        Self(self.0 | u64::from(bits))
+    }
+
+    /// The same generation of another slot.
+    #[inline(always)]
+    pub fn with_index(self, index: u32) -> Option<Self> {
+        NonZeroU64::new(self.0.get() >> 32 << 32 | u64::from(index)).map(Self)
+    }
 }
 
 #[derive(Clone)]
@@ -72,37 +102,37 @@ impl<T> Arena<T> {
     /// Ends it; every id of it is stale from now on. False if this one was.
     pub fn remove(&mut self, id: SlotId) -> bool {
         let free = self.free;
-        let Some(slot) = self.slots.get_mut(id.index as usize) else { return false };
-        if slot.generation != id.generation.get() {
+        let Some(slot) = self.slots.get_mut(id.index() as usize) else { return false };
+        if slot.generation != id.generation() {
             return false;
         }
         // A slot whose generations are used up is never used again, or a very old id would find something.
         slot.generation = slot.generation.wrapping_add(1);
         if slot.generation != 0 {
             slot.next_free = free;
-            self.free = id.index;
+            self.free = id.index();
         }
         true
     }
 
     #[inline]
     pub fn get(&self, id: SlotId) -> Option<&T> {
-        let slot = self.slots.get(id.index as usize)?;
-        if slot.generation == id.generation.get() { Some(&slot.value) } else { None }
+        let slot = self.slots.get(id.index() as usize)?;
+        if slot.generation == id.generation() { Some(&slot.value) } else { None }
     }
 
     #[inline]
     pub fn get_mut(&mut self, id: SlotId) -> Option<&mut T> {
-        let slot = self.slots.get_mut(id.index as usize)?;
-        if slot.generation == id.generation.get() { Some(&mut slot.value) } else { None }
+        let slot = self.slots.get_mut(id.index() as usize)?;
+        if slot.generation == id.generation() { Some(&mut slot.value) } else { None }
     }
 
     /// Two different ones, to change both.
     #[inline]
     pub fn get_two(&mut self, one: SlotId, other: SlotId) -> Option<(&mut T, &mut T)> {
-        let places = [one.index as usize, other.index as usize];
+        let places = [one.index() as usize, other.index() as usize];
         let [first, second] = self.slots.get_disjoint_mut(places).ok()?;
-        let live = first.generation == one.generation.get() && second.generation == other.generation.get();
+        let live = first.generation == one.generation() && second.generation == other.generation();
         live.then_some((&mut first.value, &mut second.value))
     }
 
@@ -122,14 +152,14 @@ impl<T> Arena<T> {
     #[inline]
     pub fn id_at(&self, index: u32) -> Option<SlotId> {
         let slot = self.slots.get(index as usize).filter(|slot| slot.is_used())?;
-        Some(SlotId { index, generation: NonZeroU32::new(slot.generation)? })
+        SlotId::new(index, slot.generation)
     }
 
     /// What is in a slot now, with its id.
     #[inline]
     pub fn entry(&self, index: u32) -> Option<(SlotId, &T)> {
         let slot = self.slots.get(index as usize).filter(|slot| slot.is_used())?;
-        Some((SlotId { index, generation: NonZeroU32::new(slot.generation)? }, &slot.value))
+        Some((SlotId::new(index, slot.generation)?, &slot.value))
     }
 
     /// Slots ever used: indices below this may hold something.
@@ -149,7 +179,7 @@ mod tests {
         assert_eq!(arena.insert(2), None);
         assert!(arena.remove(old));
         let new = arena.insert(3).expect("room");
-        assert_eq!(new.index, old.index);
+        assert_eq!(new.index(), old.index());
         assert_eq!(arena.get(old), None);
         assert!(!arena.remove(old));
         assert_eq!(arena.get(new), Some(&3));

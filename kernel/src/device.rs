@@ -33,7 +33,7 @@ impl<M: Machine> Kernel<M> {
         while self.threads.at(before).is_some_and(|other| other.context.registers.rdi > args.rdi) {
             before = self.threads.prev(before, queue_node);
         }
-        self.threads.insert_behind(&mut self.timers, before, thread.0.index, queue_node);
+        self.threads.insert_behind(&mut self.timers, before, thread.0.index(), queue_node);
         self.thread_mut(thread).queue = Queue::Timer;
         Ok(Done::Kept)
     }
@@ -68,7 +68,7 @@ impl<M: Machine> Kernel<M> {
         else {
             return Trap::misuse(Misuse::NotGranted, args.rdi);
         };
-        self.threads.push_back(list, thread.0.index, queue_node);
+        self.threads.push_back(list, thread.0.index(), queue_node);
         self.thread_mut(thread).queue = Queue::Line(line);
         self.machine.unmask_interrupt(line);
         Ok(Done::Kept)

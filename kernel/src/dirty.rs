@@ -47,7 +47,8 @@ impl Epochs {
         }
     }
 
-    fn is_marked(&self, frame: Frame) -> bool {
+    #[inline(always)]
+    pub fn is_marked(&self, frame: Frame) -> bool {
         self.written.get(frame.0 as usize) == Some(&self.now)
     }
 
@@ -86,11 +87,12 @@ impl<M: Machine> Kernel<M> {
             access = access.and(Protection::READ_EXECUTE);
         }
         let page = Page(address / PAGE_SIZE);
-        self.machine.install(SpaceKey(space.0.index), page, found.frame, access, Caching::WriteBack);
+        self.machine.install(SpaceKey(space.0.index()), page, found.frame, access, Caching::WriteBack);
     }
 
-    /// Where a user address leads whose bytes the kernel reads or writes. The first write of an epoch enters the translation, as
-    /// the thread's own would: the next one finds it.
+    /// Where a user address leads whose bytes the kernel reads or writes; one that it writes is marked. The first write of an
+    /// epoch enters the translation, as the thread's own would: the next one finds it.
+    #[inline(always)]
     pub(crate) fn memory_spot(
         &mut self,
         space: FlobId,
@@ -98,13 +100,19 @@ impl<M: Machine> Kernel<M> {
         access: Protection,
     ) -> Result<Spot, Trap> {
         let spot = self.user_spot(space, address, access)?;
-        if access.allows(Protection::WRITE)
-            && !self.epochs.is_marked(spot.0)
-            && let Ok(found) = self.resolve(space, address, access, None)
-        {
-            self.enter_translation(space, address, found, found.access, access);
+        if access.allows(Protection::WRITE) && !self.epochs.is_marked(spot.0) {
+            self.first_write(space, address, access, spot.0);
         }
         Ok(spot)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn first_write(&mut self, space: FlobId, address: u64, access: Protection, frame: Frame) {
+        self.epochs.mark(frame);
+        if let Ok(found) = self.resolve(space, address, access, None) {
+            self.enter_translation(space, address, found, found.access, access);
+        }
     }
 
     /// Mappings of a space are not what they were.

@@ -26,6 +26,9 @@ impl<M: Machine> Kernel<M> {
             }
             return;
         }
+        if number & ipc::IPC != 0 && !self.current_reflects {
+            return self.ipc_call(thread, number);
+        }
         let args = Args { rdi: registers.rdi, rsi: registers.rsi, rdx: registers.rdx, r10: registers.r10 };
         self.call_with_arguments(thread, number, args);
     }
@@ -35,9 +38,7 @@ impl<M: Machine> Kernel<M> {
         if self.current_reflects {
             return self.raise(thread, ExceptionCode::ReflectedCall, 0, 0, Protection::NONE);
         }
-        let outcome = if number & ipc::IPC != 0 {
-            self.ipc_call(thread)
-        } else {
+        let outcome = {
             match Self::FUNCTIONS.get(number as usize) {
                 Some(function) => function(self, thread, args),
                 None => Trap::misuse(Misuse::UnknownCall, number),
@@ -51,11 +52,21 @@ impl<M: Machine> Kernel<M> {
 
     /// What becomes of a thread whose call is not over.
     #[inline(never)]
-    fn conclude(&mut self, thread: ThreadId, outcome: Outcome) {
+    pub(crate) fn conclude(&mut self, thread: ThreadId, outcome: Outcome) {
         self.reconsider = true;
         match outcome {
             Ok(Done::Status(status)) => self.complete(thread, status),
-            Ok(Done::Wait(on)) => self.wait(thread, on),
+            Ok(Done::Wait(on)) => {
+                self.wait(thread, on);
+                if self.current == Some(thread) {
+                    self.current = None;
+                }
+            }
+            Ok(Done::WaitPeer(peer)) => {
+                let rank = self.next_ticket();
+                self.thread_mut(thread).wait_for_peer(peer, rank);
+                self.current = None;
+            }
             Ok(Done::Kept) => {}
             Ok(Done::Again) => self.thread_mut(thread).context.registers.rflags |= crate::wait::RESUME_FLAG,
             Err(Trap::Fault { address, access }) => self.call_fault(thread, address, access),

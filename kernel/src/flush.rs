@@ -68,7 +68,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn flush_region(&mut self, region: FlobId) {
         let mut work = Work::NONE;
         let everything = (0, u64::MAX);
-        self.push_importers(&mut work, region.0.index, everything);
+        self.push_importers(&mut work, region.0.index(), everything);
         self.flush(work);
     }
 
@@ -99,7 +99,7 @@ impl<M: Machine> Kernel<M> {
             // A range that is long is dropped with all of its space, which is short.
             work.pages += (size / PAGE_SIZE).min(PAGES / 4);
             work.overflow |= work.pages > PAGES;
-            self.machine.remove(SpaceKey(space.0.index), Page(start / PAGE_SIZE), size / PAGE_SIZE);
+            self.machine.remove(SpaceKey(space.0.index()), Page(start / PAGE_SIZE), size / PAGE_SIZE);
             let mut index = self.space(space).map_or(NONE, |space| space.regions.head);
             while let Some(Object { body: Body::Region(region), .. }) = self.objects.at(index) {
                 let next = region.in_space.next;

@@ -7,7 +7,7 @@ use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::outcome::{Done, Outcome, Trap};
 use crate::record::{FlobId, Thread, ThreadId};
-use crate::transfer::Moved;
+use crate::transfer::{Moved, Mover, Piece};
 use crate::wait::next_step;
 
 /// Which end of a connection.
@@ -31,13 +31,27 @@ impl Side {
     }
 }
 
-/// The other end of a connection, as one end sees it.
-struct OtherEnd {
-    peer: ThreadId,
-    /// Whether this end is the sender. The direction is stored at the client end only.
-    sends: bool,
-    /// The step in which the other end waits for this one; 0 if it does not.
-    waits_in: u64,
+/// Steps that both ends of a connection take together.
+const CONNECTED: u64 = ipc::ACKNOWLEDGE | ipc::SEND | ipc::OVER | ipc::RECEIVE;
+
+/// How far the ends of a connection have come by changing their registers, and what has to be done for the rest.
+enum Agreed {
+    /// This end has no step left that needs the other one.
+    Next,
+    /// It waits for the other one.
+    Wait,
+    /// The other end's call is over, or goes on by itself.
+    PeerDone,
+    PeerGoesOn,
+    /// The other end has received the whole message; this one waits for it.
+    PeerHasAll,
+    /// A message is to be moved: this end sends it, or receives it.
+    Send,
+    Receive,
+    /// This end has received the whole message.
+    HasAll,
+    /// A step against the direction.
+    Wrong(Misuse),
 }
 
 impl Thread {
@@ -58,6 +72,116 @@ impl Thread {
             Side::Server => &mut self.server_peer,
         }
     }
+
+    /// Whether this thread, `own`, stands at a stage in which it waits for the thread `peer`, and both name each other.
+    #[inline]
+    pub fn is_peer_of(&self, own: ThreadId, other: &Self, peer: ThreadId) -> bool {
+        let call = self.context.registers.rax;
+        if self.has_exception() || next_step(call) == Some(ipc::CALL) {
+            return self.idempotent_server == Some(peer.into())
+                && other.idempotent_client == Some(own.into());
+        }
+        let side = Side::of_call(call);
+        self.peer(side) == Some(peer.into()) && other.peer(side.other()) == Some(own.into())
+    }
+
+    /// The step of a connection in which this end waits for the thread `peer`; 0 if it does not.
+    #[inline(always)]
+    fn waits_in(&self, side: Side, peer: FlobId) -> u64 {
+        let call = self.context.registers.rax;
+        let waits = self.waiting_for == Some(peer) && !self.has_exception() && Side::of_call(call) == side;
+        if waits { next_step(call).unwrap_or(0) } else { 0 }
+    }
+
+    /// What a step ends with when the connection is gone.
+    pub fn disconnect_status(&self, side: Side) -> Option<Status> {
+        let call = self.context.registers.rax;
+        if Side::of_call(call) != side {
+            return None;
+        }
+        match next_step(call)? {
+            ipc::ACKNOWLEDGE => Some(Status::AcknowledgeDisconnected),
+            ipc::SEND => Some(Status::SendDisconnected),
+            ipc::OVER => Some(Status::OverDisconnected),
+            ipc::RECEIVE => Some(Status::ReceiveDisconnected),
+            _ => None,
+        }
+    }
+
+    /// A step that both ends take is done at this one, which waits in it: what becomes of it, unless it waits in its next.
+    #[inline(always)]
+    fn end_step(&mut self, step: u64) -> Option<Agreed> {
+        let registers = &mut self.context.registers;
+        registers.rax &= !step;
+        match next_step(registers.rax) {
+            None => Some(Agreed::PeerDone),
+            Some(next) if next & CONNECTED != 0 => None,
+            Some(_) => Some(Agreed::PeerGoesOn),
+        }
+    }
+}
+
+/// Takes the steps of a connection that change nothing but registers and its direction, at this end (`own`, which is
+/// `thread`) and at the other.
+#[inline(always)]
+fn agree<M: Machine>(
+    own: &mut Thread,
+    other: &mut Thread,
+    thread: FlobId,
+    side: Side,
+    mut mover: Mover<'_, M>,
+) -> Agreed {
+    loop {
+        let call = own.context.registers.rax;
+        let step = match next_step(call) {
+            Some(step) if step & CONNECTED != 0 => step,
+            _ => return Agreed::Next,
+        };
+        let waits_in = other.waits_in(side.other(), thread);
+        // The direction is stored at the client end only.
+        let flags = if side == Side::Client { &mut own.flags } else { &mut other.flags };
+        let sends = (*flags & thread_flag::CLIENT_SENDS != 0) == (side == Side::Client);
+        let must_send = step & (ipc::SEND | ipc::OVER) != 0;
+        if sends != must_send {
+            return Agreed::Wrong(if must_send { Misuse::NotSender } else { Misuse::NotReceiver });
+        }
+        let peer = match (step, waits_in) {
+            (ipc::ACKNOWLEDGE, ipc::OVER) | (ipc::OVER, ipc::ACKNOWLEDGE) => {
+                *flags ^= thread_flag::CLIENT_SENDS;
+                own.context.registers.rax = call & !step;
+                other.end_step(waits_in)
+            }
+            (ipc::ACKNOWLEDGE, ipc::SEND) => {
+                crate::request::drop_message(&mut other.context.registers);
+                other.end_step(ipc::SEND)
+            }
+            (ipc::SEND, ipc::ACKNOWLEDGE) => {
+                crate::request::drop_message(&mut own.context.registers);
+                own.context.registers.rax = call & !step;
+                None
+            }
+            (ipc::SEND, ipc::RECEIVE) => {
+                // Most messages are one piece.
+                if !matches!(mover.piece(own, other), Piece::All) {
+                    return Agreed::Send;
+                }
+                own.context.registers.rax = call & !step;
+                None
+            }
+            (ipc::SEND, _) if !crate::short::has_more(&own.context.registers) => {
+                own.context.registers.rax = call & !step;
+                None
+            }
+            // A peer that receives has the whole message now.
+            (ipc::OVER, ipc::RECEIVE) => return Agreed::PeerHasAll,
+            (ipc::RECEIVE, ipc::SEND) => return Agreed::Receive,
+            (ipc::RECEIVE, ipc::OVER) => return Agreed::HasAll,
+            _ => return Agreed::Wait,
+        };
+        if let Some(end) = peer {
+            return end;
+        }
+    }
 }
 
 /// How a step went.
@@ -69,6 +193,8 @@ pub(crate) enum StepDone {
     Finish(Status),
     /// It cannot go on before something happens to this flob.
     Wait(FlobId),
+    /// The same of the thread at the other end, which names it.
+    WaitPeer(ThreadId),
     /// It has made progress; the rest is for the next entry.
     Again,
     /// The peer has gone on: look again at once.
@@ -78,8 +204,15 @@ pub(crate) enum StepDone {
 impl<M: Machine> Kernel<M> {
     /// An IPC call.
     #[inline(never)]
-    pub(crate) fn ipc_call(&mut self, thread: ThreadId) -> Outcome {
-        let call = self.thread(thread).context.registers.rax;
+    pub(crate) fn ipc_call(&mut self, thread: ThreadId, call: u64) {
+        match self.ipc_steps(thread, call) {
+            Ok(Done::Status(status)) => self.complete_current(thread, status),
+            other => self.conclude(thread, other),
+        }
+    }
+
+    #[inline(always)]
+    fn ipc_steps(&mut self, thread: ThreadId, call: u64) -> Outcome {
         if !ipc::is_valid(call) {
             return Trap::misuse(Misuse::UnknownCall, call);
         }
@@ -89,24 +222,29 @@ impl<M: Machine> Kernel<M> {
                 return Ok(Done::Status(Status::Success));
             };
             let done = match step {
-                ipc::REPLY => self.step_reply(thread),
+                _ if step & CONNECTED != 0 => self.steps_connected(thread, side),
                 ipc::CONNECT => self.step_connect(thread),
-                ipc::ACKNOWLEDGE => self.step_acknowledge(thread, side),
-                ipc::SEND => self.step_send(thread, side),
-                ipc::OVER => self.step_over(thread, side),
-                ipc::DISCONNECT => self.step_disconnect(thread, side),
                 ipc::WAIT => self.step_wait(thread),
-                ipc::RECEIVE => self.step_receive(thread, side),
-                ipc::ALERT => Ok(self.step_alert(thread, side)),
-                _ => self.step_request(thread),
+                _ => self.other_step(thread, side, step),
             }?;
             match done {
                 StepDone::Next => self.thread_mut(thread).context.registers.rax &= !step,
                 StepDone::Finish(status) => return Ok(Done::Status(status)),
                 StepDone::Wait(on) => return Ok(Done::Wait(on)),
+                StepDone::WaitPeer(peer) => return Ok(Done::WaitPeer(peer)),
                 StepDone::Again => return Ok(Done::Again),
                 StepDone::Retry => {}
             }
+        }
+    }
+
+    #[inline(never)]
+    fn other_step(&mut self, thread: ThreadId, side: Side, step: u64) -> Result<StepDone, Trap> {
+        match step {
+            ipc::REPLY => self.step_reply(thread),
+            ipc::DISCONNECT => self.step_disconnect(thread, side),
+            ipc::ALERT => Ok(self.step_alert(thread, side)),
+            _ => self.step_request(thread),
         }
     }
 
@@ -128,26 +266,51 @@ impl<M: Machine> Kernel<M> {
         (record.peer(side.other()) == Some(thread.into())).then_some(peer)
     }
 
-    /// The other end, which way the connection goes, and in which of its steps the other end waits for this one; or how the
-    /// step ends without another end. A server that lives but does not name its client has parked the connection: the client
-    /// waits for it. A client that does not name its server has left, unless it has parked ends.
+    /// ACKNOWLEDGE (the receiver becomes the sender once the peer says over), SEND (until the peer has taken everything), OVER
+    /// (the sender becomes the receiver once the peer acknowledges), RECEIVE (until the peer says over, the room is full or the
+    /// connection ends): as many of them as are left and can be done.
     #[inline(always)]
-    fn other_end(&self, thread: ThreadId, side: Side) -> Result<OtherEnd, StepDone> {
-        let own = self.thread(thread);
-        let found = own.peer(side).and_then(FlobId::as_thread);
-        let found = found.and_then(|peer| Some((peer, self.threads.get(peer.0)?)));
-        let Some((peer, record)) = found.filter(|(_, other)| other.peer(side.other()) == Some(thread.into()))
-        else {
-            return Err(self.no_other_end(thread, side));
-        };
-        let client = if side == Side::Client { own } else { record };
-        let client_sends = client.flags & thread_flag::CLIENT_SENDS != 0;
-        let call = record.context.registers.rax;
-        let waits = record.waiting_for == Some(thread.into())
-            && !record.has_exception()
-            && Side::of_call(call) == side.other();
-        let waits_in = if waits { next_step(call).unwrap_or(0) } else { 0 };
-        Ok(OtherEnd { peer, sends: client_sends == (side == Side::Client), waits_in })
+    fn steps_connected(&mut self, thread: ThreadId, side: Side) -> Result<StepDone, Trap> {
+        loop {
+            let found = self.thread(thread).peer(side).and_then(FlobId::as_thread);
+            let Self { threads, machine, objects, epochs, .. } = self;
+            let ends = found.and_then(|peer| Some((peer, threads.get_two(thread.0, peer.0)?)));
+            let connected = |other: &Thread| other.peer(side.other()) == Some(thread.into());
+            let Some((peer, (own, other))) = ends.filter(|(_, (_, other))| connected(other)) else {
+                return Ok(self.no_other_end(thread, side));
+            };
+            match agree(own, other, thread.into(), side, Mover { machine, objects, epochs }) {
+                Agreed::Next => return Ok(StepDone::Retry),
+                Agreed::Wait => return Ok(StepDone::WaitPeer(peer)),
+                Agreed::PeerDone => self.complete(peer, Status::Success),
+                Agreed::PeerGoesOn => self.wake(peer),
+                Agreed::PeerHasAll => {
+                    self.complete(peer, Status::Success);
+                    return Ok(StepDone::WaitPeer(peer));
+                }
+                Agreed::Send => match self.transfer(thread, peer, thread)? {
+                    Moved::All => self.thread_mut(thread).context.registers.rax &= !ipc::SEND,
+                    Moved::Some => return Ok(StepDone::Again),
+                    Moved::Full(status) => {
+                        self.complete(peer, status);
+                        return Ok(StepDone::WaitPeer(peer));
+                    }
+                    Moved::PeerFault => return Ok(StepDone::WaitPeer(peer)),
+                },
+                Agreed::Receive => match self.transfer(peer, thread, thread)? {
+                    Moved::All => match self.thread_mut(peer).end_step(ipc::SEND) {
+                        None => {}
+                        Some(Agreed::PeerDone) => self.complete(peer, Status::Success),
+                        Some(_) => self.wake(peer),
+                    },
+                    Moved::Some => return Ok(StepDone::Again),
+                    Moved::Full(status) => return Ok(StepDone::Finish(status)),
+                    Moved::PeerFault => return Ok(StepDone::WaitPeer(peer)),
+                },
+                Agreed::HasAll => return Ok(StepDone::Finish(Status::Success)),
+                Agreed::Wrong(misuse) => return self.wrong_direction(thread, side, misuse),
+            }
+        }
     }
 
     #[cold]
@@ -159,9 +322,9 @@ impl<M: Machine> Kernel<M> {
             {
                 StepDone::Wait(peer.into())
             }
-            _ => {
-                StepDone::Finish(self.disconnect_status(thread, side).unwrap_or(Status::ReceiveDisconnected))
-            }
+            _ => StepDone::Finish(
+                self.thread(thread).disconnect_status(side).unwrap_or(Status::ReceiveDisconnected),
+            ),
         }
     }
 
@@ -171,140 +334,8 @@ impl<M: Machine> Kernel<M> {
         if side == Side::Client {
             return Trap::misuse(misuse, 0);
         }
-        let status = self.disconnect_status(thread, side).unwrap_or(Status::ReceiveDisconnected);
+        let status = self.thread(thread).disconnect_status(side).unwrap_or(Status::ReceiveDisconnected);
         self.disconnect(thread, side);
         Ok(StepDone::Finish(status))
-    }
-
-    fn turn(&mut self, thread: ThreadId, peer: ThreadId, side: Side) {
-        let client = if side == Side::Client { thread } else { peer };
-        self.thread_mut(client).flags ^= thread_flag::CLIENT_SENDS;
-    }
-
-    /// What a step ends with when the connection is gone.
-    pub(crate) fn disconnect_status(&self, thread: ThreadId, side: Side) -> Option<Status> {
-        let call = self.thread(thread).context.registers.rax;
-        if Side::of_call(call) != side {
-            return None;
-        }
-        match next_step(call)? {
-            ipc::ACKNOWLEDGE => Some(Status::AcknowledgeDisconnected),
-            ipc::SEND => Some(Status::SendDisconnected),
-            ipc::OVER => Some(Status::OverDisconnected),
-            ipc::RECEIVE => Some(Status::ReceiveDisconnected),
-            _ => None,
-        }
-    }
-
-    /// A blocked peer's step is done: it waits in its next step, or is done, or must go on by itself.
-    #[inline]
-    pub(crate) fn peer_step_done(&mut self, peer: ThreadId, step: u64) {
-        let registers = &mut self.thread_mut(peer).context.registers;
-        registers.rax &= !step;
-        match next_step(registers.rax) {
-            None => self.complete(peer, Status::Success),
-            Some(ipc::OVER | ipc::SEND | ipc::RECEIVE | ipc::ACKNOWLEDGE) => {}
-            Some(_) => self.wake(peer),
-        }
-    }
-
-    /// ACKNOWLEDGE: the receiver becomes the sender once the peer says over.
-    #[inline(always)]
-    fn step_acknowledge(&mut self, thread: ThreadId, side: Side) -> Result<StepDone, Trap> {
-        let OtherEnd { peer, sends, waits_in } = match self.other_end(thread, side) {
-            Ok(other) => other,
-            Err(end) => return Ok(end),
-        };
-        if sends {
-            return self.wrong_direction(thread, side, Misuse::NotReceiver);
-        }
-        if waits_in == ipc::SEND {
-            self.drop_message(peer);
-            self.peer_step_done(peer, ipc::SEND);
-            return Ok(StepDone::Retry);
-        }
-        if waits_in != ipc::OVER {
-            return Ok(StepDone::Wait(peer.into()));
-        }
-        self.turn(thread, peer, side);
-        self.peer_step_done(peer, ipc::OVER);
-        Ok(StepDone::Next)
-    }
-
-    /// SEND: until the peer has taken everything.
-    #[inline(always)]
-    fn step_send(&mut self, thread: ThreadId, side: Side) -> Result<StepDone, Trap> {
-        let OtherEnd { peer, sends, waits_in } = match self.other_end(thread, side) {
-            Ok(other) => other,
-            Err(end) => return Ok(end),
-        };
-        if !sends {
-            return self.wrong_direction(thread, side, Misuse::NotSender);
-        }
-        if waits_in == ipc::ACKNOWLEDGE {
-            self.drop_message(thread);
-            return Ok(StepDone::Next);
-        }
-        if waits_in == ipc::RECEIVE {
-            return match self.transfer(thread, peer, thread)? {
-                Moved::All => Ok(StepDone::Next),
-                Moved::Some => Ok(StepDone::Again),
-                Moved::Full(status) => {
-                    self.complete(peer, status);
-                    Ok(StepDone::Wait(peer.into()))
-                }
-                Moved::PeerFault => Ok(StepDone::Wait(peer.into())),
-            };
-        }
-        let more = crate::short::has_more(&self.thread(thread).context.registers);
-        Ok(if more { StepDone::Wait(peer.into()) } else { StepDone::Next })
-    }
-
-    /// OVER: the sender becomes the receiver once the peer acknowledges. A peer that receives has the whole message now.
-    #[inline(always)]
-    fn step_over(&mut self, thread: ThreadId, side: Side) -> Result<StepDone, Trap> {
-        let OtherEnd { peer, sends, waits_in } = match self.other_end(thread, side) {
-            Ok(other) => other,
-            Err(end) => return Ok(end),
-        };
-        if !sends {
-            return self.wrong_direction(thread, side, Misuse::NotSender);
-        }
-        if waits_in == ipc::RECEIVE {
-            self.complete(peer, Status::Success);
-        }
-        if waits_in != ipc::ACKNOWLEDGE {
-            return Ok(StepDone::Wait(peer.into()));
-        }
-        self.turn(thread, peer, side);
-        self.peer_step_done(peer, ipc::ACKNOWLEDGE);
-        Ok(StepDone::Next)
-    }
-
-    /// RECEIVE: until the peer says over, the room is full or the connection ends.
-    #[inline(always)]
-    fn step_receive(&mut self, thread: ThreadId, side: Side) -> Result<StepDone, Trap> {
-        let OtherEnd { peer, sends, waits_in } = match self.other_end(thread, side) {
-            Ok(other) => other,
-            Err(end) => return Ok(end),
-        };
-        if sends {
-            return self.wrong_direction(thread, side, Misuse::NotReceiver);
-        }
-        if waits_in == ipc::SEND {
-            return match self.transfer(peer, thread, thread)? {
-                Moved::All => {
-                    self.peer_step_done(peer, ipc::SEND);
-                    Ok(StepDone::Retry)
-                }
-                Moved::Some => Ok(StepDone::Again),
-                Moved::Full(status) => Ok(StepDone::Finish(status)),
-                Moved::PeerFault => Ok(StepDone::Wait(peer.into())),
-            };
-        }
-        if waits_in == ipc::OVER {
-            return Ok(StepDone::Finish(Status::Success));
-        }
-        Ok(StepDone::Wait(peer.into()))
     }
 }

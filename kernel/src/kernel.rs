@@ -135,18 +135,13 @@ impl<M: Machine> Kernel<M> {
     #[inline(always)]
     pub fn current(&mut self) -> Option<(&mut Context, SpaceKey, Grants)> {
         let before = if self.goes_on() { self.current } else { None };
-        let mut thread = self.choose();
-        while !self.released.is_empty() {
-            self.release_some();
-            thread = self.choose();
-            if thread.is_some() {
-                break;
-            }
+        let mut chosen = self.choose();
+        if !self.released.is_empty() {
+            chosen = self.choose_after_release();
         }
-        let thread = thread?;
+        let (thread, space) = chosen?;
         debug_assert!(before.is_none_or(|before| before == thread), "a change of who runs was not noticed");
         self.reconsider = !self.released.is_empty();
-        let space = self.threads.get(thread.0)?.space?;
         let record = self.space(space)?;
         let grants = record.grants();
         let reflects = record.flags & flob_abi::space_flag::REFLECT_CALLS != 0;
@@ -155,10 +150,23 @@ impl<M: Machine> Kernel<M> {
             "a change of what the current thread runs with was not noticed"
         );
         (self.current_space, self.current_reflects) = (Some(space), reflects);
-        let key = SpaceKey(space.0.index);
+        let key = SpaceKey(space.0.index());
         let thread = self.threads.get_mut(thread.0)?;
+        thread.waiting_for = None;
         self.machine.check_context(&thread.context);
         Some((&mut thread.context, key, grants))
+    }
+
+    /// Lets some of those go on who waited for what is gone, until there is somebody to run.
+    #[cold]
+    fn choose_after_release(&mut self) -> Option<(ThreadId, FlobId)> {
+        loop {
+            self.release_some();
+            let chosen = self.choose();
+            if chosen.is_some() || self.released.is_empty() {
+                return chosen;
+            }
+        }
     }
 
     /// Two different threads that exist, to change both.
@@ -174,7 +182,10 @@ impl<M: Machine> Kernel<M> {
     /// A thread. A stale id reads as one that was never set.
     #[inline]
     pub(crate) fn thread(&self, id: ThreadId) -> &Thread {
-        self.threads.get(id.0).unwrap_or(&self.void)
+        match self.threads.get(id.0) {
+            Some(thread) => thread,
+            None => no_thread(&self.void),
+        }
     }
 
     /// A thread, to change. Changes through a stale id are lost.
@@ -227,6 +238,11 @@ impl<M: Machine> Kernel<M> {
         self.rebuild_lists();
         self.rebuild_queues();
     }
+}
+
+#[cold]
+fn no_thread(void: &Thread) -> &Thread {
+    void
 }
 
 #[cold]

@@ -6,7 +6,7 @@ use crate::arena::SlotId;
 use crate::kernel::{GRANULES, Kernel};
 use crate::machine::{Frame, Machine};
 use crate::outcome::Trap;
-use crate::record::{FlobId, Place, ThreadId};
+use crate::record::{Body, FlobId, Object, Place, ThreadId};
 
 /// In a granule's entry: it belongs to a thread. The rest is the index of the record plus one.
 const THREAD_ENTRY: u32 = 1 << 31;
@@ -75,8 +75,8 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn occupy(&mut self, place: Place, id: FlobId) {
         let Some(kind) = self.kind_of(id) else { return };
         let entry = match id.as_thread() {
-            Some(thread) => (thread.0.index + 1) | THREAD_ENTRY,
-            None => id.0.index + 1,
+            Some(thread) => (thread.0.index() + 1) | THREAD_ENTRY,
+            None => id.0.index() + 1,
         };
         self.fill(place, kind, entry);
     }
@@ -145,26 +145,32 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// The flob of this kind that starts at a place. Whatever is no thread fills a granule, and so starts in it.
+    /// The flob of this kind that starts at a place.
     #[inline(always)]
     fn flob_at_place(&self, place: Place, kind: FlobKind) -> Option<FlobId> {
-        let granule = place.frame.0 as usize * GRANULES + usize::from(place.offset) / GRANULE as usize;
-        let entry = *self.granules.get(granule)?;
-        let index = (entry & !THREAD_ENTRY).wrapping_sub(1);
         if kind == FlobKind::Thread {
+            let granule = place.frame.0 as usize * GRANULES + usize::from(place.offset) / GRANULE as usize;
+            let entry = *self.granules.get(granule)?;
+            let index = (entry & !THREAD_ENTRY).wrapping_sub(1);
             let id = self.threads.id_at(index).filter(|_| entry & THREAD_ENTRY != 0)?;
             return Some(ThreadId(id).into());
         }
-        if entry & THREAD_ENTRY != 0 {
-            return None;
-        }
-        let (id, object) = self.objects.entry(index)?;
-        (object.body.kind() == kind).then_some(FlobId(id))
+        let (id, object) = self.object_at_place(place)?;
+        (object.body.kind() == kind).then_some(id)
+    }
+
+    /// The flob at a place, if it is no thread. Such a one fills a granule, and so starts in it.
+    #[inline(always)]
+    fn object_at_place(&self, place: Place) -> Option<(FlobId, &Object)> {
+        let granule = place.frame.0 as usize * GRANULES + usize::from(place.offset) / GRANULE as usize;
+        // The entry of a thread is no index of an object.
+        let (id, object) = self.objects.entry(self.granules.get(granule)?.wrapping_sub(1))?;
+        Some((FlobId(id), object))
     }
 
     #[cold]
     #[inline(never)]
-    fn no_such_flob(&self, place: Place, address: u64) -> Result<FlobId, Trap> {
+    fn no_such_flob<T>(&self, place: Place, address: u64) -> Result<T, Trap> {
         let some = self.flob_at(place.frame, usize::from(place.offset) / GRANULE as usize);
         Trap::misuse(if some.is_some() { Misuse::WrongKind } else { Misuse::NoFlob }, address)
     }
@@ -172,8 +178,18 @@ impl<M: Machine> Kernel<M> {
     /// The target of the reference flob at a user address; `None` if it is null.
     #[inline]
     pub(crate) fn find_target(&mut self, space: FlobId, address: u64) -> Result<Option<FlobId>, Trap> {
-        let id = self.find(space, address, FlobKind::Reference, Protection::READ)?;
-        Ok(self.live(self.reference(id).and_then(|reference| reference.target)))
+        let link = self.find_link(space, address)?;
+        Ok(self.live(link))
+    }
+
+    /// The same, whether the target still exists or not.
+    #[inline(always)]
+    pub(crate) fn find_link(&mut self, space: FlobId, address: u64) -> Result<Option<FlobId>, Trap> {
+        let place = self.place_at(space, address, FlobKind::Reference, Protection::READ)?;
+        match self.object_at_place(place) {
+            Some((_, Object { body: Body::Reference(reference), .. })) => Ok(reference.target),
+            _ => self.no_such_flob(place, address),
+        }
     }
 
     /// The hash of a new flob.

@@ -145,7 +145,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn unlink_from_space(&mut self, id: FlobId) {
         let space = self.mapping(id).and_then(|mapping| mapping.space);
         if let Some((space, root)) = space.and_then(|space| Some((space, self.space(space)?.mappings))) {
-            let root = self.objects.tree_remove::<InSpace>(root, id.0.index);
+            let root = self.objects.tree_remove::<InSpace>(root, id.0.index());
             self.set_space_mappings(space, root);
         }
     }
@@ -156,7 +156,7 @@ impl<M: Machine> Kernel<M> {
         if let Some((region, mut list)) =
             region.and_then(|region| Some((region, self.region(region)?.mappings)))
         {
-            self.objects.unlink(&mut list, id.0.index, region_node);
+            self.objects.unlink(&mut list, id.0.index(), region_node);
             self.set_region_mappings(region, list);
         }
     }
@@ -165,13 +165,13 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn link_mapping(&mut self, id: FlobId) {
         let Some(Mapping { space, region, .. }) = self.mapping(id).cloned() else { return };
         if let Some((space, root)) = space.and_then(|space| Some((space, self.space(space)?.mappings))) {
-            let root = self.objects.tree_insert::<InSpace>(root, id.0.index);
+            let root = self.objects.tree_insert::<InSpace>(root, id.0.index());
             self.set_space_mappings(space, root);
         }
         if let Some((region, mut list)) =
             region.and_then(|region| Some((region, self.region(region)?.mappings)))
         {
-            self.objects.push_back(&mut list, id.0.index, region_node);
+            self.objects.push_back(&mut list, id.0.index(), region_node);
             self.set_region_mappings(region, list);
         }
     }

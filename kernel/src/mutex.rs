@@ -5,7 +5,7 @@ use flob_abi::{FlobKind, Misuse, MutexState, Protection, Status};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::outcome::{Args, Done, Outcome, SUCCESS, Trap, status};
-use crate::record::{FlobId, Mutex, ThreadId};
+use crate::record::{FlobId, Mutex, Thread, ThreadId};
 
 impl<M: Machine> Kernel<M> {
     /// `mutex_lock`.
@@ -80,8 +80,7 @@ impl<M: Machine> Kernel<M> {
         if self.mutex(id).is_none_or(|mutex| mutex.locked) {
             return;
         }
-        let fits =
-            |kernel: &Self, waiter| kernel.stage_fits(waiter, id) && !kernel.thread(waiter).is_stopped();
+        let fits = |_: &Self, waiter: &Thread| waiter.stage_fits(FlobKind::Mutex) && !waiter.is_stopped();
         if let Some(next) = self.find_going_waiter(id, fits) {
             self.give(id, next);
         }

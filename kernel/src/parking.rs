@@ -23,6 +23,7 @@ impl<M: Machine> Kernel<M> {
         let record = self.thread_mut(thread);
         record.server_peer = None;
         record.parked_server_ends = record.parked_server_ends.saturating_add(u32::from(link.is_some()));
+        self.list_former_peer(link, thread);
         if let Some(reference) = self.reference_mut(id) {
             reference.target = link;
         }
@@ -53,6 +54,7 @@ impl<M: Machine> Kernel<M> {
         record.client_peer = None;
         record.parked_client_ends = record.parked_client_ends.saturating_add(u32::from(link.is_some()));
         record.context.registers.rsi = u64::from(record.flags & thread_flag::CLIENT_SENDS != 0);
+        self.list_former_peer(link, thread);
         if let Some(reference) = self.reference_mut(id) {
             reference.target = link;
         }
@@ -98,7 +100,7 @@ impl<M: Machine> Kernel<M> {
         *self.peer_link(client, Side::Client) = Some(server.into());
         let waits =
             self.thread(client).waiting_for == Some(old.into()) && !self.thread(client).has_exception();
-        if waits && self.disconnect_status(client, Side::Client).is_some() {
+        if waits && self.thread(client).disconnect_status(Side::Client).is_some() {
             self.wait(client, server.into());
         }
         Some(old)
@@ -140,6 +142,6 @@ impl<M: Machine> Kernel<M> {
         let record = self.thread(server);
         record.waiting_for == Some(client.into())
             && !record.has_exception()
-            && self.disconnect_status(server, Side::Server).is_some()
+            && record.disconnect_status(Side::Server).is_some()
     }
 }

@@ -36,7 +36,7 @@ impl<M: Machine> Kernel<M> {
     fn unlink_port(&mut self, id: FlobId) {
         let Some(&Port { set: Some(set), pending, .. }) = self.port(id) else { return };
         let Some(mut list) = self.ports_of(set, pending) else { return };
-        self.objects.unlink(&mut list, id.0.index, set_node);
+        self.objects.unlink(&mut list, id.0.index(), set_node);
         self.set_ports_of(set, pending, list);
     }
 
@@ -47,7 +47,7 @@ impl<M: Machine> Kernel<M> {
         port.pending = pending;
         let Some(set) = port.set else { return };
         let Some(mut list) = self.ports_of(set, pending) else { return };
-        self.objects.push_back(&mut list, id.0.index, set_node);
+        self.objects.push_back(&mut list, id.0.index(), set_node);
         self.set_ports_of(set, pending, list);
     }
 

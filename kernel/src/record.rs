@@ -20,17 +20,18 @@ pub(crate) struct ThreadId(pub SlotId);
 const THREAD_BIT: u32 = 1 << 31;
 
 impl From<ThreadId> for FlobId {
+    #[inline(always)]
     fn from(thread: ThreadId) -> Self {
-        Self(SlotId { index: thread.0.index | THREAD_BIT, generation: thread.0.generation })
+        Self(thread.0.tagged(THREAD_BIT))
     }
 }
 
 impl FlobId {
     /// The thread it names, if it names one.
-    #[inline]
+    #[inline(always)]
     pub fn as_thread(self) -> Option<ThreadId> {
-        let index = self.0.index & !THREAD_BIT;
-        (index != self.0.index).then_some(ThreadId(SlotId { index, generation: self.0.generation }))
+        let index = self.0.index();
+        if index & THREAD_BIT == 0 { None } else { self.0.with_index(index & !THREAD_BIT).map(ThreadId) }
     }
 }
 
@@ -241,6 +242,9 @@ pub(crate) enum Queue {
     Ready(u8),
     /// Among the waiters of a flob: the one that its waiting-for link names.
     Waiters(FlobId),
+    /// None: it waits for the thread at the other end, which names it and so needs no list to find it. See
+    /// [`Thread::is_peer_of`].
+    Peer,
     /// Waits for the time in its `rdi`.
     Timer,
     /// Waits for this interrupt line.
@@ -315,6 +319,7 @@ impl Thread {
         }
     }
 
+    #[inline]
     pub fn is_stopped(&self) -> bool {
         self.flags & thread_flag::STOPPED != 0
     }
@@ -329,6 +334,7 @@ impl Thread {
         }
     }
 
+    #[inline]
     pub fn has_exception(&self) -> bool {
         self.exception.code != 0
     }

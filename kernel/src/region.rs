@@ -73,7 +73,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn unlink_region(&mut self, id: FlobId) {
         let Some(space) = self.region(id).and_then(|region| region.space) else { return };
         let Some(mut list) = self.space(space).map(|space| space.regions) else { return };
-        self.objects.unlink(&mut list, id.0.index, region_node);
+        self.objects.unlink(&mut list, id.0.index(), region_node);
         if let Some(space) = self.space_mut(space) {
             space.regions = list;
         }
@@ -83,7 +83,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn link_region(&mut self, id: FlobId) {
         let Some(space) = self.region(id).and_then(|region| region.space) else { return };
         let Some(mut list) = self.space(space).map(|space| space.regions) else { return };
-        self.objects.push_back(&mut list, id.0.index, region_node);
+        self.objects.push_back(&mut list, id.0.index(), region_node);
         if let Some(space) = self.space_mut(space) {
             space.regions = list;
         }

@@ -3,7 +3,7 @@
 //! one then waits for the server's reply. Whatever happens to the server, the request is put again.
 
 use flob_abi::{
-    ExceptionCode, ExceptionMessage, ExceptionReply, FlobKind, Protection, Status, ipc, ipc::Flavour,
+    ExceptionCode, ExceptionMessage, ExceptionReply, Protection, Registers, Status, ipc, ipc::Flavour,
 };
 use zerocopy::IntoBytes;
 
@@ -29,12 +29,12 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The port that a client's call is for.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn destination(&mut self, client: ThreadId) -> Result<Option<FlobId>, Trap> {
         let space = self.own_space(client)?;
         let reference = self.thread(client).context.registers.rdi;
-        let target = self.find_target(space, reference)?;
-        Ok(target.filter(|id| self.kind_of(*id) == Some(FlobKind::Port)))
+        let target = self.find_link(space, reference)?;
+        Ok(target.filter(|id| self.port(*id).is_some()))
     }
 
     /// How the request with which a client waits at a port comes to a server.
@@ -74,7 +74,7 @@ impl<M: Machine> Kernel<M> {
         registers.rdi = alias;
         registers.rbp = flavour as u64;
         if flavour == Flavour::OneWay {
-            self.drop_message(client);
+            drop_message(&mut self.thread_mut(client).context.registers);
             self.complete(client, Status::Success);
         } else {
             self.hold(server, client, port);
@@ -106,8 +106,8 @@ impl<M: Machine> Kernel<M> {
         let record = self.thread_mut(client);
         record.idempotent_server = Some(server.into());
         record.lift = lift;
-        self.wait(client, server.into());
         self.thread_mut(server).idempotent_client = Some(client.into());
+        self.wait(client, server.into());
     }
 
     /// A request that is not going to be answered is put again by its client.
@@ -159,7 +159,7 @@ impl<M: Machine> Kernel<M> {
             self.reply_to(client, server)?;
         }
         self.thread_mut(server).idempotent_client = None;
-        self.drop_message(server);
+        drop_message(&mut self.thread_mut(server).context.registers);
         Ok(StepDone::Next)
     }
 
@@ -183,22 +183,9 @@ impl<M: Machine> Kernel<M> {
 
     /// An idempotent call has its reply.
     fn end_call(&mut self, client: ThreadId) {
-        self.drop_message(client);
+        drop_message(&mut self.thread_mut(client).context.registers);
         self.thread_mut(client).idempotent_server = None;
         self.complete(client, Status::Success);
-    }
-
-    /// Nothing is left to send of a thread's message.
-    pub(crate) fn drop_message(&mut self, sender: ThreadId) {
-        let registers = &mut self.thread_mut(sender).context.registers;
-        if is_short(registers) {
-            return;
-        }
-        registers.rsi = registers.rsi.wrapping_add(registers.rdx);
-        registers.r10 = registers.r10.wrapping_add(registers.r8.wrapping_mul(8));
-        registers.r14 = ipc::table_behind(registers.r14, ipc::table_entries(registers.r14));
-        registers.rdx = 0;
-        registers.r8 = 0;
     }
 
     /// A blocked thread's buffer is not there, or no buffer: it takes the exception itself.
@@ -213,4 +200,16 @@ impl<M: Machine> Kernel<M> {
             Trap::NoSpace => self.wake(peer),
         }
     }
+}
+
+/// Nothing is left to send of a message.
+pub(crate) fn drop_message(registers: &mut Registers) {
+    if is_short(registers) {
+        return;
+    }
+    registers.rsi = registers.rsi.wrapping_add(registers.rdx);
+    registers.r10 = registers.r10.wrapping_add(registers.r8.wrapping_mul(8));
+    registers.r14 = ipc::table_behind(registers.r14, ipc::table_entries(registers.r14));
+    registers.rdx = 0;
+    registers.r8 = 0;
 }

@@ -2,10 +2,11 @@
 
 use flob_abi::MAX_PRIORITY;
 
+use crate::arena::Arena;
 use crate::kernel::Kernel;
 use crate::list::{List, NONE, Node};
 use crate::machine::Machine;
-use crate::record::{Body, FlobId, Queue, Thread, ThreadId, Waiters};
+use crate::record::{Body, FlobId, Object, Queue, Thread, ThreadId, Waiters};
 use crate::tree::Branch;
 
 const PRIORITIES: usize = MAX_PRIORITY as usize + 1;
@@ -18,13 +19,30 @@ pub(crate) struct Ready {
     lists: [List; PRIORITIES],
     /// Bit *n*: list *n* is not empty.
     occupied: u32,
+    /// A thread that goes before all of its priority's list, and is in none itself: most threads that are woken run next.
+    next: u32,
+    next_priority: u8,
 }
 
 impl Ready {
-    pub const EMPTY: Self = Self { lists: [List::EMPTY; PRIORITIES], occupied: 0 };
+    pub const EMPTY: Self =
+        Self { lists: [List::EMPTY; PRIORITIES], occupied: 0, next: NONE, next_priority: 0 };
 
-    fn highest(&self) -> Option<u8> {
-        self.occupied.checked_ilog2().map(|bit| bit as u8)
+    /// Whether a thread of this priority would have to make room.
+    #[inline(always)]
+    fn has_above(&self, priority: u8) -> bool {
+        self.next != NONE && self.next_priority > priority
+            || self.occupied.unbounded_shr(u32::from(priority) + 1) != 0
+    }
+
+    /// The thread that comes first, and its priority.
+    #[inline(always)]
+    fn first(&self) -> Option<(u32, u8)> {
+        if self.next != NONE && self.occupied.unbounded_shr(u32::from(self.next_priority) + 1) == 0 {
+            return Some((self.next, self.next_priority));
+        }
+        let priority = self.occupied.checked_ilog2()? as u8;
+        Some((self.lists.get(usize::from(priority))?.head, priority))
     }
 }
 
@@ -42,94 +60,119 @@ impl<M: Machine> Kernel<M> {
         thread.priority.min(ceiling).min(MAX_PRIORITY) as u8
     }
 
-    /// The priority of a thread if nothing keeps it from running and it is in such a queue.
+    /// The priority of a thread if nothing keeps it from running, and the space it runs in.
     #[inline(always)]
-    fn runs_at(&self, id: ThreadId, fits: impl Fn(Queue) -> bool) -> Option<u8> {
-        let thread = self.threads.get(id.0)?;
-        if thread.is_stopped() || thread.has_exception() || !fits(thread.queue) {
+    fn runs_at(objects: &Arena<Object>, thread: &Thread) -> Option<(u8, FlobId)> {
+        if thread.is_stopped() || thread.has_exception() {
             return None;
         }
-        let space = self.space(thread.space?)?;
-        Some(thread.priority.min(space.ceiling).min(MAX_PRIORITY) as u8)
+        let id = thread.space?;
+        let Body::Space(space) = &objects.get(id.0)?.body else { return None };
+        Some((thread.priority.min(space.ceiling).min(MAX_PRIORITY) as u8, id))
     }
 
     /// Whether nothing keeps the thread from running. (Being in the ready queue does not.)
     #[cfg(test)]
     pub(crate) fn is_runnable(&self, id: ThreadId) -> bool {
-        self.runs_at(id, |queue| matches!(queue, Queue::None | Queue::Ready(_))).is_some()
+        let thread = self.thread(id);
+        matches!(thread.queue, Queue::None | Queue::Ready(_))
+            && Self::runs_at(&self.objects, thread).is_some()
     }
 
     /// Puts a thread that can run behind the others of its priority.
     #[inline]
     pub(crate) fn make_ready(&mut self, thread: ThreadId) {
-        if self.current == Some(thread) {
+        let Some(record) = self.threads.get_mut(thread.0) else { return };
+        if self.current == Some(thread) || record.queue != Queue::None {
             return;
         }
-        if let Some(priority) = self.runs_at(thread, |queue| queue == Queue::None) {
+        if let Some((priority, _)) = Self::runs_at(&self.objects, record) {
+            record.slice = SLICE;
             self.enqueue_ready(thread, priority, false);
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn enqueue_ready(&mut self, thread: ThreadId, priority: u8, first: bool) {
+        self.reconsider = true;
+        if let Some(record) = self.threads.get_mut(thread.0) {
+            record.queue = Queue::Ready(priority);
+        }
+        if self.ready.next == NONE && self.ready.occupied.unbounded_shr(u32::from(priority)) == 0 {
+            (self.ready.next, self.ready.next_priority) = (thread.0.index(), priority);
+        } else {
+            self.list_ready(thread, priority, first);
+        }
+    }
+
+    #[inline(never)]
+    fn list_ready(&mut self, thread: ThreadId, priority: u8, first: bool) {
         let Some(list) = self.ready.lists.get_mut(usize::from(priority)) else { return };
         let behind = if first { NONE } else { list.tail };
-        self.threads.insert_behind(list, behind, thread.0.index, queue_node);
+        self.threads.insert_behind(list, behind, thread.0.index(), queue_node);
         self.ready.occupied |= 1 << priority;
-        self.reconsider = true;
-        let record = self.thread_mut(thread);
-        record.queue = Queue::Ready(priority);
-        if !first {
-            record.slice = SLICE;
-        }
     }
 
     #[inline]
     pub(crate) fn dequeue_ready(&mut self, thread: ThreadId, priority: u8) {
-        let Some(list) = self.ready.lists.get_mut(usize::from(priority)) else { return };
-        self.threads.unlink(list, thread.0.index, queue_node);
-        if list.is_empty() {
-            self.ready.occupied &= !(1 << priority);
+        if self.ready.next == thread.0.index() {
+            self.ready.next = NONE;
+        } else {
+            self.unlist_ready(thread, priority);
         }
         self.thread_mut(thread).queue = Queue::None;
     }
 
-    /// The thread to run: the current one unless it cannot go on or a higher one is ready.
+    #[inline(never)]
+    fn unlist_ready(&mut self, thread: ThreadId, priority: u8) {
+        let Some(list) = self.ready.lists.get_mut(usize::from(priority)) else { return };
+        self.threads.unlink(list, thread.0.index(), queue_node);
+        if list.is_empty() {
+            self.ready.occupied &= !(1 << priority);
+        }
+    }
+
+    /// The thread to run and its space: the current one unless it cannot go on or a higher one is ready.
     #[inline(always)]
-    pub(crate) fn choose(&mut self) -> Option<ThreadId> {
+    pub(crate) fn choose(&mut self) -> Option<(ThreadId, FlobId)> {
         if let Some(current) = self.current {
-            match self.runs_at(current, |queue| queue == Queue::None) {
+            let record = self.threads.get(current.0).filter(|record| record.queue == Queue::None);
+            match record.and_then(|record| Self::runs_at(&self.objects, record)) {
                 None => self.current = None,
-                Some(own) if self.ready.highest().is_some_and(|other| other > own) => {
+                Some((own, _)) if self.ready.has_above(own) => {
                     self.current = None;
                     self.enqueue_ready(current, own, true);
                 }
-                Some(_) => {}
+                Some((_, space)) => return Some((current, space)),
             }
         }
-        while self.current.is_none() {
-            let priority = self.ready.highest()?;
-            let head = self.ready.lists.get(usize::from(priority))?.head;
-            let next = ThreadId(self.threads.id_at(head)?);
+        loop {
+            let (index, priority) = self.ready.first()?;
+            let next = ThreadId(self.threads.id_at(index)?);
             self.dequeue_ready(next, priority);
-            match self.runs_at(next, |_| true) {
+            let record = self.threads.get_mut(next.0)?;
+            match Self::runs_at(&self.objects, record) {
+                Some((own, space)) if own >= priority => {
+                    if core::mem::take(&mut record.imported) {
+                        self.import_base = None;
+                    }
+                    self.current = Some(next);
+                    return Some((next, space));
+                }
+                // The ceiling may have been lowered while it was in the queue.
+                Some((own, _)) => self.enqueue_ready(next, own, true),
                 // Its space is gone: what it was woken for is for somebody else.
                 None => self.pass_on(self.thread(next).waiting_for),
-                // The ceiling may have been lowered while it was in the queue.
-                Some(own) if own < priority => self.enqueue_ready(next, own, true),
-                Some(_) => self.start_turn(next),
             }
         }
-        if let Some(current) = self.current {
-            self.thread_mut(current).waiting_for = None;
-        }
-        self.current
     }
 
     /// Puts all threads of the ready queue where they belong now, after a ceiling has changed.
     pub(crate) fn requeue_ready(&mut self) {
-        let lists = core::mem::replace(&mut self.ready.lists, [List::EMPTY; PRIORITIES]);
-        self.ready.occupied = 0;
+        let Ready { lists, next, .. } = core::mem::replace(&mut self.ready, Ready::EMPTY);
+        if let Some(id) = self.threads.id_at(next) {
+            self.enqueue_ready(ThreadId(id), self.priority(ThreadId(id)), false);
+        }
         for list in lists {
             let mut index = list.head;
             while let Some(id) = self.threads.id_at(index) {
@@ -137,13 +180,6 @@ impl<M: Machine> Kernel<M> {
                 let thread = ThreadId(id);
                 self.enqueue_ready(thread, self.priority(thread), false);
             }
-        }
-    }
-
-    fn start_turn(&mut self, thread: ThreadId) {
-        self.current = Some(thread);
-        if core::mem::take(&mut self.thread_mut(thread).imported) {
-            self.import_base = None;
         }
     }
 
@@ -215,7 +251,10 @@ impl<M: Machine> Kernel<M> {
         }
         let Queue::Ready(priority) = self.thread(thread).queue else { panic!("it could not run") };
         self.dequeue_ready(thread, priority);
-        self.start_turn(thread);
+        self.current = Some(thread);
+        if core::mem::take(&mut self.thread_mut(thread).imported) {
+            self.import_base = None;
+        }
     }
 }
 
@@ -224,5 +263,10 @@ impl Ready {
     /// The lists with their priorities.
     pub fn lists(&self) -> impl Iterator<Item = (u8, List)> {
         (0..).zip(self.lists)
+    }
+
+    /// The thread that is in none of them, with its priority.
+    pub fn next(&self) -> Option<(u8, u32)> {
+        (self.next != NONE).then_some((self.next_priority, self.next))
     }
 }

@@ -4,7 +4,7 @@ use flob_abi::{MAX_PRIORITY, PortRange, SpaceState, Status, space_flag};
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, SpaceKey};
-use crate::record::{FlobId, Space, ThreadId};
+use crate::record::{FlobId, Space, Thread, ThreadId};
 use crate::state::{NewLinks, RELEASED};
 
 impl Space {
@@ -80,7 +80,7 @@ impl<M: Machine> Kernel<M> {
     /// one entry may.
     fn retry_exceptions(&mut self, id: FlobId) -> bool {
         for _ in 0..RELEASED {
-            let lost = |kernel: &Self, thread| kernel.is_lost(thread, id);
+            let lost = |kernel: &Self, thread: &Thread| kernel.is_lost(thread, id);
             let Some(thread) = self.find_going_waiter(id, lost) else { return true };
             self.leave_queue(thread);
             self.thread_mut(thread).waiting_for = None;
@@ -90,9 +90,9 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Whether somebody would handle a thread's exception that waits for its space.
-    fn is_lost(&self, thread: ThreadId, space: FlobId) -> bool {
+    fn is_lost(&self, thread: &Thread, space: FlobId) -> bool {
         let Some(space) = self.space(space) else { return true };
-        let code = flob_abi::ExceptionCode::from_number(self.thread(thread).exception.code);
+        let code = flob_abi::ExceptionCode::from_number(thread.exception.code);
         let is_debug = code.is_some_and(flob_abi::ExceptionCode::is_debug);
         self.live(space.keeper).is_some() || is_debug && self.live(space.debug_port).is_some()
     }
@@ -119,7 +119,7 @@ impl<M: Machine> Kernel<M> {
             }
             return false;
         }
-        self.machine.forget_space(SpaceKey(id.0.index));
+        self.machine.forget_space(SpaceKey(id.0.index()));
         true
     }
 }

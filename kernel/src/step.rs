@@ -41,11 +41,10 @@ impl<M: Machine> Kernel<M> {
     fn waiting_server(&self, port: FlobId) -> Option<ThreadId> {
         let set = self.port(port)?.set?;
         self.port_set(set)?;
-        self.find_going_waiter(set, |kernel, server| {
-            let record = kernel.thread(server);
+        self.find_going_waiter(set, |kernel, record| {
             next_step(record.context.registers.rax) == Some(ipc::WAIT)
                 && !record.has_exception()
-                && kernel.space_of(server).is_some()
+                && record.space.is_some_and(|space| kernel.space(space).is_some())
         })
     }
 
@@ -61,14 +60,18 @@ impl<M: Machine> Kernel<M> {
     fn connect(&mut self, client: ThreadId, server: ThreadId, port: FlobId) {
         let alias = self.port(port).map_or(0, |port| port.alias);
         let Some((one, other)) = self.two_threads(client, server) else { return };
-        one.client_peer = Some(server.into());
+        let old = [one.client_peer.replace(server.into()), other.server_peer.replace(client.into())];
         one.flags |= thread_flag::CLIENT_SENDS;
         one.context.registers.rax &= !ipc::CONNECT;
-        other.server_peer = Some(client.into());
         other.context.registers.rax &= !ipc::WAIT;
         other.context.registers.rdi = alias;
         other.context.registers.rbp = Flavour::Reliable as u64;
         let (client_waits, server_waits) = (one.waiting_for.is_some(), other.waiting_for.is_some());
+        // Links that were set while the ends waited for each other.
+        if old != [None; 2] {
+            self.list_former_peer(old[0], client);
+            self.list_former_peer(old[1], server);
+        }
         if client_waits {
             self.rewait(client, server);
         }
@@ -78,10 +81,15 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A thread that is blocked and has gone on to its next step: it waits for its peer now, or its call is over.
+    #[inline(always)]
     fn rewait(&mut self, thread: ThreadId, peer: ThreadId) {
         match next_step(self.thread(thread).context.registers.rax) {
             None => self.complete(thread, Status::Success),
-            Some(ipc::SEND | ipc::OVER | ipc::RECEIVE) => self.wait(thread, peer.into()),
+            Some(ipc::SEND | ipc::OVER | ipc::RECEIVE) => {
+                self.leave_queue(thread);
+                let rank = self.next_ticket();
+                self.thread_mut(thread).wait_for_peer(peer, rank);
+            }
             Some(_) => self.wake(thread),
         }
     }
@@ -164,14 +172,19 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    #[inline(always)]
     fn disconnect_connected(&mut self, thread: ThreadId, side: Side) {
-        let peer = self.peer(thread, side);
-        *self.peer_link(thread, side) = None;
-        let Some(peer) = peer else { return };
-        let record = self.thread_mut(peer);
-        *record.peer_mut(side.other()) = None;
+        let peer = self.peer_link(thread, side).take().and_then(FlobId::as_thread);
+        let Some((peer, record)) = peer.and_then(|peer| Some((peer, self.threads.get_mut(peer.0)?))) else {
+            return;
+        };
+        let back = record.peer_mut(side.other());
+        if *back != Some(thread.into()) {
+            return;
+        }
+        *back = None;
         let waits = record.waiting_for == Some(thread.into()) && !record.has_exception();
-        if waits && let Some(status) = self.disconnect_status(peer, side.other()) {
+        if waits && let Some(status) = record.disconnect_status(side.other()) {
             self.complete(peer, status);
         }
     }

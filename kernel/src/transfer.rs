@@ -1,13 +1,15 @@
 //! Moving a message between two connected threads that stand at SEND and RECEIVE. Both threads' registers advance as it
 //! moves, so it can be left off and taken up after any page.
 
-use flob_abi::{PAGE_SIZE, Protection, Registers, Status, ipc};
+use flob_abi::{PAGE_SIZE, Protection, Registers, Status, ipc, memory::USER_END};
 
+use crate::arena::Arena;
+use crate::dirty::Epochs;
 use crate::kernel::Kernel;
-use crate::machine::Machine;
+use crate::machine::{Machine, Page, SpaceKey};
 use crate::message::Cursor;
 use crate::outcome::Trap;
-use crate::record::ThreadId;
+use crate::record::{FlobId, Object, Thread, ThreadId};
 use crate::user::Spot;
 
 /// Pages, references and buffers of tables that one kernel entry goes through at most.
@@ -29,6 +31,74 @@ pub(crate) enum Moved {
 pub(crate) struct Blame {
     pub thread: ThreadId,
     pub trap: Trap,
+}
+
+/// What became of a piece of a message.
+pub(crate) enum Piece {
+    /// The sender has nothing left.
+    All,
+    /// There may be more.
+    Some,
+    /// A page on one side is not at hand.
+    Missing { of_sender: bool, address: u64, access: Protection },
+    /// What is to be moved next is no piece of a buffer.
+    Other,
+}
+
+/// What is needed to move bytes, beside the two threads.
+pub(crate) struct Mover<'a, M> {
+    pub machine: &'a mut M,
+    pub objects: &'a Arena<Object>,
+    pub epochs: &'a Epochs,
+}
+
+impl<M: Machine> Mover<'_, M> {
+    /// Moves bytes as far as the buffers and the pages on both sides go. Both threads' registers advance.
+    #[inline(always)]
+    pub fn piece(&mut self, from: &mut Thread, to: &mut Thread) -> Piece {
+        let (source, target) = (&mut from.context.registers, &mut to.context.registers);
+        if (source.rax | target.rax) & ipc::SHORT != 0 || source.rdx == 0 || target.rbx == 0 {
+            return Piece::Other;
+        }
+        let Some(read) = self.at_hand(from.space, source.rsi, Protection::READ) else {
+            return Piece::Missing { of_sender: true, address: source.rsi, access: Protection::READ };
+        };
+        let written = self.at_hand(to.space, target.r9, Protection::WRITE);
+        let Some(written) = written.filter(|(frame, _)| self.epochs.is_marked(*frame)) else {
+            return Piece::Missing { of_sender: false, address: target.r9, access: Protection::WRITE };
+        };
+        let len = source.rdx.min(target.rbx).min((PAGE_SIZE as usize - read.1.max(written.1)) as u64);
+        self.copy(read, written, len as usize);
+        (source.rsi, source.rdx) = (source.rsi.wrapping_add(len), source.rdx - len);
+        (target.r9, target.rbx) = (target.r9.wrapping_add(len), target.rbx - len);
+        let all = source.rdx == 0 && source.r8 == 0 && ipc::table_entries(source.r14) == 0;
+        if all { Piece::All } else { Piece::Some }
+    }
+
+    /// Where an address leads, if there is a translation at hand that allows it.
+    #[inline(always)]
+    fn at_hand(&self, space: Option<FlobId>, address: u64, access: Protection) -> Option<Spot> {
+        let space = space?;
+        self.objects.get(space.0)?;
+        if address >= USER_END {
+            return None;
+        }
+        let key = SpaceKey(space.0.index());
+        let (frame, allowed) = self.machine.translation(key, Page(address / PAGE_SIZE))?;
+        if allowed.allows(access) { Some((frame, (address % PAGE_SIZE) as usize)) } else { None }
+    }
+
+    /// Within one frame the ranges may overlap (a message to oneself through two addresses): go over a buffer then.
+    #[inline(always)]
+    fn copy(&mut self, source: Spot, target: Spot, len: usize) {
+        if source.0 != target.0 {
+            self.machine.copy(source, target, len);
+        } else if let Some(memory) = self.machine.frame_mut(source.0)
+            && source.1.max(target.1) + len <= memory.len()
+        {
+            memory.copy_within(source.1..source.1 + len, target.1);
+        }
+    }
 }
 
 impl<M: Machine> Kernel<M> {
@@ -57,21 +127,40 @@ impl<M: Machine> Kernel<M> {
     /// One piece within a page on both sides, one reference, or the next buffer of a table. `None`: there may be more.
     #[inline(always)]
     fn transfer_part(&mut self, sender: ThreadId, receiver: ThreadId) -> Result<Option<Moved>, Blame> {
-        let Registers { rax: call, rsi, rdx, r10, r8, r14, .. } = self.thread(sender).context.registers;
-        let Registers { rax: other_call, r9, rbx, r12, r13, .. } = self.thread(receiver).context.registers;
+        let Self { threads, machine, objects, epochs, .. } = self;
+        let Some((from, to)) = threads.get_two(sender.0, receiver.0) else { return Ok(Some(Moved::All)) };
+        match (Mover { machine, objects, epochs }).piece(from, to) {
+            Piece::All => Ok(Some(Moved::All)),
+            Piece::Some => Ok(None),
+            Piece::Missing { of_sender, address, access } => {
+                let thread = if of_sender { sender } else { receiver };
+                self.fetch(thread, address, access).map_err(|trap| Blame { thread, trap })?;
+                Ok(None)
+            }
+            Piece::Other => self.transfer_other(sender, receiver),
+        }
+    }
+
+    /// Gets the translation of a page at hand, for a thread's buffer.
+    #[inline(never)]
+    fn fetch(&mut self, thread: ThreadId, address: u64, access: Protection) -> Result<(), Trap> {
+        let space = self.own_space(thread)?;
+        self.memory_spot(space, address, access).map(drop)
+    }
+
+    /// What is no piece of a buffer.
+    #[inline(never)]
+    fn transfer_other(&mut self, sender: ThreadId, receiver: ThreadId) -> Result<Option<Moved>, Blame> {
+        let Registers { rax: call, rdx, r10, r8, r14, .. } = self.thread(sender).context.registers;
+        let Registers { rax: other_call, r12, r13, .. } = self.thread(receiver).context.registers;
         if (call | other_call) & ipc::SHORT != 0 {
             return self.transfer_words(sender, receiver);
         }
-        let more_buffers = ipc::table_entries(r14) > 0;
         if rdx > 0 {
-            if rbx == 0 {
-                let more = self.advance_receiver(receiver)?;
-                return Ok((!more).then_some(Moved::Full(Status::ReceiveMoreData)));
-            }
-            let len = self.transfer_bytes((sender, rsi), (receiver, r9), rdx.min(rbx))?;
-            return Ok((len == rdx && r8 == 0 && !more_buffers).then_some(Moved::All));
+            let more = self.advance_receiver(receiver)?;
+            return Ok((!more).then_some(Moved::Full(Status::ReceiveMoreData)));
         }
-        if more_buffers {
+        if ipc::table_entries(r14) > 0 {
             self.advance_sender(sender)?;
             return Ok(None);
         }
@@ -116,46 +205,6 @@ impl<M: Machine> Kernel<M> {
         let blame = |trap| Blame { thread, trap };
         let space = self.own_space(thread).map_err(blame)?;
         self.next_buffer(space, cursor).map_err(blame)
-    }
-
-    #[inline(always)]
-    fn spot_of(&mut self, thread: ThreadId, address: u64, access: Protection) -> Result<Spot, Blame> {
-        let blame = |trap| Blame { thread, trap };
-        let space = self.own_space(thread).map_err(blame)?;
-        self.memory_spot(space, address, access).map_err(blame)
-    }
-
-    /// Moves at most `len` bytes, as far as the pages on both sides go. Returns how many.
-    #[inline(always)]
-    fn transfer_bytes(
-        &mut self,
-        (sender, from): (ThreadId, u64),
-        (receiver, to): (ThreadId, u64),
-        len: u64,
-    ) -> Result<u64, Blame> {
-        let source = self.spot_of(sender, from, Protection::READ)?;
-        let target = self.spot_of(receiver, to, Protection::WRITE)?;
-        let len = len.min((PAGE_SIZE as usize - source.1.max(target.1)) as u64);
-        self.copy(source, target, len as usize);
-        if let Some((sender, receiver)) = self.two_threads(sender, receiver) {
-            let (from, to) = (&mut sender.context.registers, &mut receiver.context.registers);
-            (from.rsi, from.rdx) = (from.rsi.wrapping_add(len), from.rdx.wrapping_sub(len));
-            (to.r9, to.rbx) = (to.r9.wrapping_add(len), to.rbx.wrapping_sub(len));
-        }
-        Ok(len)
-    }
-
-    /// Within one frame the ranges may overlap (a message to oneself through two addresses): go over a buffer then.
-    #[inline(always)]
-    fn copy(&mut self, source: Spot, target: Spot, len: usize) {
-        self.epochs.mark(target.0);
-        if source.0 != target.0 {
-            self.machine.copy(source, target, len);
-        } else if let Some(memory) = self.machine.frame_mut(source.0)
-            && source.1.max(target.1) + len <= memory.len()
-        {
-            memory.copy_within(source.1..source.1 + len, target.1);
-        }
     }
 
     #[inline(never)]

@@ -48,7 +48,7 @@ impl<M: Machine> Kernel<M> {
         if address >= USER_END {
             return Trap::misuse(Misuse::InvalidAddress, address);
         }
-        let at_hand = self.machine.translation(SpaceKey(space.0.index), Page(address / PAGE_SIZE));
+        let at_hand = self.machine.translation(SpaceKey(space.0.index()), Page(address / PAGE_SIZE));
         match at_hand {
             Some((frame, allowed)) if allowed.allows(access) => Ok((frame, (address % PAGE_SIZE) as usize)),
             _ => self.resolve_spot(space, address, access),

@@ -107,12 +107,12 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn find_going_waiter(
         &self,
         on: FlobId,
-        wanted: impl Fn(&Self, ThreadId) -> bool,
+        wanted: impl Fn(&Self, &Thread) -> bool,
     ) -> Option<ThreadId> {
         let root = self.waiters(on).of(Standing::Going);
         let mut index = self.threads.tree_first::<ByRank>(root, None);
-        while let Some(id) = self.threads.id_at(index) {
-            if wanted(self, ThreadId(id)) {
+        while let Some((id, thread)) = self.threads.entry(index) {
+            if wanted(self, thread) {
                 return Some(ThreadId(id));
             }
             index = self.threads.tree_first::<ByRank>(root, Some(index));
@@ -131,9 +131,17 @@ impl<M: Machine> Kernel<M> {
         self.enqueue_waiter(thread, on);
     }
 
-    /// Puts a thread among the waiters of its waiting-for link, by its rank.
+    /// Puts a thread among the waiters of its waiting-for link, by its rank; not if that is the thread at the other end, which
+    /// finds it by its own link.
     fn enqueue_waiter(&mut self, thread: ThreadId, on: FlobId) {
-        let index = thread.0.index;
+        if let Some(peer) = on.as_thread()
+            && let Some((own, other)) = self.two_threads(thread, peer)
+            && own.is_peer_of(thread, other, peer)
+        {
+            own.queue = Queue::Peer;
+            return;
+        }
+        let index = thread.0.index();
         let record = self.thread_mut(thread);
         record.queue = Queue::Waiters(on);
         record.standing = record.standing_now();
@@ -153,10 +161,19 @@ impl<M: Machine> Kernel<M> {
         self.set_waiters(on, waiters);
     }
 
+    /// A thread names another one no more: if that one waits for it, it is among its waiters from now on.
+    pub(crate) fn list_former_peer(&mut self, former: Option<FlobId>, of: ThreadId) {
+        let Some(former) = self.live_thread(former) else { return };
+        let record = self.thread(former);
+        if record.queue == Queue::Peer && record.waiting_for == Some(of.into()) {
+            self.enqueue_waiter(former, of.into());
+        }
+    }
+
     /// Takes a thread from among the waiters of a flob.
     #[inline]
     fn dequeue_waiter(&mut self, thread: ThreadId, on: FlobId) {
-        let index = thread.0.index;
+        let index = thread.0.index();
         let Thread { standing, branch, .. } = *self.thread(thread);
         let alone = branch.left == NONE && branch.right == NONE;
         if alone
@@ -195,22 +212,24 @@ impl<M: Machine> Kernel<M> {
     /// Takes a thread out of whatever list it is in; its waiting-for link stays.
     #[inline]
     pub(crate) fn leave_queue(&mut self, thread: ThreadId) {
-        match self.thread(thread).queue {
+        let record = self.thread_mut(thread);
+        match record.queue {
             Queue::None => {}
+            Queue::Peer => record.queue = Queue::None,
             queue => self.leave(thread, queue),
         }
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn leave(&mut self, thread: ThreadId, queue: Queue) {
         match queue {
-            Queue::None => {}
+            Queue::None | Queue::Peer => {}
             Queue::Ready(priority) => self.dequeue_ready(thread, priority),
             Queue::Waiters(on) => self.dequeue_waiter(thread, on),
-            Queue::Timer => self.threads.unlink(&mut self.timers, thread.0.index, queue_node),
+            Queue::Timer => self.threads.unlink(&mut self.timers, thread.0.index(), queue_node),
             Queue::Line(line) => {
                 if let Some(list) = self.lines.get_mut(usize::from(line)) {
-                    self.threads.unlink(list, thread.0.index, queue_node);
+                    self.threads.unlink(list, thread.0.index(), queue_node);
                     if list.is_empty() {
                         // With nobody to hear it an interrupt would be lost; a masked line keeps it.
                         self.machine.mask_interrupt(line);
@@ -253,6 +272,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Ends a thread's call: status into `rax`, RIP behind the call. A step over a call stops there.
+    #[inline(never)]
     pub(crate) fn complete(&mut self, thread: ThreadId, status: Status) {
         self.leave_queue(thread);
         let record = self.thread_mut(thread);
@@ -271,24 +291,9 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Whether a thread's registers hold a stage in which it can wait for a flob of this kind.
+    /// Whether a thread's registers hold a stage in which it can wait for this flob.
     pub(crate) fn stage_fits(&self, thread: ThreadId, on: FlobId) -> bool {
-        let record = self.thread(thread);
-        let Some(kind) = self.kind_of(on) else { return false };
-        if record.has_exception() {
-            return matches!(kind, FlobKind::Port | FlobKind::Thread | FlobKind::Space | FlobKind::Region);
-        }
-        let call = record.context.registers.rax;
-        match kind {
-            FlobKind::Mutex => call == Call::MutexLock as u64,
-            FlobKind::Condition => call == Call::ConditionSleep as u64,
-            FlobKind::Port => {
-                next_step(call).is_some_and(|step| step & (ipc::CONNECT | ipc::ONE_WAY | ipc::CALL) != 0)
-            }
-            FlobKind::PortSet => next_step(call) == Some(ipc::WAIT),
-            FlobKind::Thread => next_step(call).is_some_and(|step| step & WITH_PEER != 0),
-            _ => false,
-        }
+        self.kind_of(on).is_some_and(|kind| self.thread(thread).stage_fits(kind))
     }
 
     /// Makes the queues agree with a thread's state after somebody has set it.
@@ -363,6 +368,35 @@ impl<M: Machine> Kernel<M> {
             if rank >= first { middle.saturating_add(distance) } else { middle.saturating_sub(distance) };
         self.next_rank = self.next_rank.max(ticket.saturating_add(1));
         ticket
+    }
+}
+
+impl Thread {
+    /// Begins to wait for the thread at the other end of a connection, whose ends name each other.
+    #[inline(always)]
+    pub fn wait_for_peer(&mut self, peer: ThreadId, ticket: u64) {
+        self.rank = ticket;
+        self.imported = false;
+        self.waiting_for = Some(peer.into());
+        self.queue = Queue::Peer;
+    }
+
+    /// Whether the registers hold a stage in which a thread can wait for a flob of this kind.
+    pub fn stage_fits(&self, kind: FlobKind) -> bool {
+        if self.has_exception() {
+            return matches!(kind, FlobKind::Port | FlobKind::Thread | FlobKind::Space | FlobKind::Region);
+        }
+        let call = self.context.registers.rax;
+        match kind {
+            FlobKind::Mutex => call == Call::MutexLock as u64,
+            FlobKind::Condition => call == Call::ConditionSleep as u64,
+            FlobKind::Port => {
+                next_step(call).is_some_and(|step| step & (ipc::CONNECT | ipc::ONE_WAY | ipc::CALL) != 0)
+            }
+            FlobKind::PortSet => next_step(call) == Some(ipc::WAIT),
+            FlobKind::Thread => next_step(call).is_some_and(|step| step & WITH_PEER != 0),
+            _ => false,
+        }
     }
 }
 

@@ -58,6 +58,9 @@ impl<M: Machine> Kernel<M> {
                 assert_eq!(queues.insert(index, Queue::Ready(priority)), None);
             }
         }
+        if let Some((priority, index)) = self.ready.next() {
+            assert_eq!(queues.insert(index, Queue::Ready(priority)), None, "it is in a list too");
+        }
         for index in self.walk(self.timers) {
             assert_eq!(queues.insert(index, Queue::Timer), None);
         }
@@ -84,6 +87,16 @@ impl<M: Machine> Kernel<M> {
         for index in 0..self.threads.end() {
             let Some(id) = self.threads.id_at(index) else { continue };
             let thread = self.thread(ThreadId(id));
+            if thread.queue == Queue::Peer {
+                let peer = thread.waiting_for.and_then(FlobId::as_thread).expect("a peer is a thread");
+                let record = self.threads.get(peer.0).expect("whose peer is gone is in a list");
+                assert!(
+                    thread.is_peer_of(ThreadId(id), record, peer),
+                    "thread {index} waits for one that does not name it"
+                );
+                assert_eq!(queues.get(&index), None, "thread {index}");
+                continue;
+            }
             assert_eq!(thread.queue, queues.get(&index).copied().unwrap_or(Queue::None), "thread {index}");
             if thread.queue == Queue::None && self.current != Some(ThreadId(id)) {
                 assert!(!self.is_runnable(ThreadId(id)), "thread {index} could run and is in no queue");

@@ -69,7 +69,7 @@ impl Stages {
             How::Faults
         } else if record.exception.code != 0 {
             return;
-        } else if matches!(record.queue, Queue::Waiters(_) | Queue::Timer | Queue::Line(_)) {
+        } else if matches!(record.queue, Queue::Waiters(_) | Queue::Peer | Queue::Timer | Queue::Line(_)) {
             How::Waits
         } else {
             How::Stands
