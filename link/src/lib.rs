@@ -10,5 +10,6 @@ pub mod frame;
 #[cfg(feature = "std")]
 pub mod host;
 pub mod message;
+pub mod pack;
 
 pub use message::*;

@@ -21,6 +21,10 @@ pub const MAX_FRAME: usize = 8192;
 pub const CHUNK: usize = 4096;
 /// Most pages of one [`Request::SavePages`] or [`Request::RestorePages`], whatever the line.
 pub const MAX_BULK_PAGES: u32 = (crate::frame::MAX_BULK / flob_abi::PAGE_SIZE as usize) as u32;
+/// Most pages of one [`Request::SaveHashes`].
+pub const MAX_HASHED_PAGES: u32 = 128;
+/// Bytes of a page's hash.
+pub const HASH: usize = 32;
 /// Channel of the debugger nester in a frame.
 pub const CHANNEL_DEBUGGER: u8 = 0;
 
@@ -226,8 +230,15 @@ pub enum Request {
         /// Page number in the environment.
         from: u64,
     },
-    /// These pages of the environment, as they are to be saved, as bulk; no more than the line's [`Capacity`] says.
+    /// These pages of the environment, as they are to be saved, no more than the line's [`Capacity`] says: as bulk or, on a line that
+    /// may lose bytes, packed ([`crate::pack`]).
     SavePages {
+        #[allow(missing_docs)]
+        runs: Vec<Run>,
+    },
+    /// The BLAKE3 hashes of these pages as they are to be saved, 32 bytes each: for a line so slow that pages which the store
+    /// has should not travel.
+    SaveHashes {
         #[allow(missing_docs)]
         runs: Vec<Run>,
     },
@@ -253,6 +264,13 @@ pub enum Request {
         offset: u64,
         #[allow(missing_docs)]
         bytes: Vec<u8>,
+    },
+    /// These pages of memory, packed ([`crate::pack`]); for a line that may lose bytes.
+    RestorePacked {
+        #[allow(missing_docs)]
+        runs: Vec<Run>,
+        #[allow(missing_docs)]
+        packed: Vec<u8>,
     },
     /// These pages of memory, as bulk; pages not sent are zero.
     RestorePages {
@@ -308,7 +326,7 @@ pub enum Reply {
         /// Its bytes.
         size: u64,
     },
-    /// To `Chunk`, `Read`.
+    /// To `Chunk`, `Read`, `SaveHashes`.
     Bytes(Vec<u8>),
     /// To `SaveBegin`: the record is ready as a long answer.
     Saving {
@@ -332,6 +350,8 @@ pub enum Reply {
     },
     /// To `RestoreCommit`: the moment from which on the environment differs from what was restored.
     Restored(Mark),
+    /// To `SavePages`, on a line that may lose bytes.
+    Packed(Vec<u8>),
     /// To `StopTime`.
     Nanoseconds(u64),
     /// To `SavePages` and `Blank`: bulk.

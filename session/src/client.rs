@@ -84,6 +84,25 @@ impl Pending {
 
     /// Asks the hub to give the request up; its answer is then an error.
     pub fn cancel(&self) -> Result<(), Error> {
+        self.canceller().cancel()
+    }
+
+    /// What another thread can cancel it with.
+    pub fn canceller(&self) -> Canceller {
+        Canceller { client: self.client.clone(), number: self.number }
+    }
+}
+
+/// Cancels a request that is under way.
+#[derive(Clone, Debug)]
+pub struct Canceller {
+    client: Client,
+    number: u32,
+}
+
+impl Canceller {
+    /// Asks the hub to give the request up; its answer is then an error.
+    pub fn cancel(&self) -> Result<(), Error> {
         self.client.start(HubRequest::Cancel { number: self.number }).map(drop)
     }
 }

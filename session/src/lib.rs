@@ -17,7 +17,7 @@ mod waits;
 pub mod why;
 pub mod wire;
 
-pub use client::{Client, Pending, Update};
+pub use client::{Canceller, Client, Pending, Update};
 pub use error::Error;
 pub use protocol::*;
 pub use source::*;

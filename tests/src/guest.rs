@@ -128,6 +128,14 @@ impl Guest<'_> {
         self.flob_ok(&arguments).trim().to_owned()
     }
 
+    /// Bytes that have come from the guest so far.
+    pub fn received(&self) -> u64 {
+        let sessions = self.json(&["sessions", "--json"]);
+        let mut sessions = sessions.as_array().unwrap().iter();
+        let session = sessions.find(|session| session["name"] == self.name.as_str());
+        session.unwrap()["received"].as_u64().unwrap()
+    }
+
     /// Kills the hub like a power cut; the guest has to end with it.
     pub fn power_cut(self) -> Finished {
         let finished = self.hub.kill();

@@ -7,18 +7,11 @@ use std::time::Duration;
 
 use flob_tests::{Guest, World, rounds, seed};
 
-/// Bytes that have come from the guest so far.
-fn received(guest: &Guest<'_>) -> u64 {
-    let sessions = guest.json(&["sessions", "--json"]);
-    let session = sessions.as_array().unwrap().iter().find(|session| session["name"] == guest.name.as_str());
-    session.unwrap()["received"].as_u64().unwrap()
-}
-
 /// Saves a checkpoint; its id, and the bytes that it took.
 fn save(guest: &Guest<'_>, arguments: &[&str]) -> (String, u64) {
-    let before = received(guest);
+    let before = guest.received();
     let id = guest.save(arguments);
-    (id, received(guest) - before)
+    (id, guest.received() - before)
 }
 
 /// The program stands still: an incremental checkpoint and a full one must be equal.

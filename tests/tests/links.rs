@@ -108,3 +108,30 @@ fn a_save_that_is_cancelled_leaves_the_program_as_it_was() {
     assert_eq!((finished.code, finished.stdout), (Some(0), said), "{}", finished.stderr);
     assert!(world.json(&["checkpoint", "list", "--json"]).as_array().unwrap().is_empty());
 }
+
+/// Over the slow line pages go packed, and those that the store has stay where they are.
+#[test]
+fn over_the_slow_line_pages_go_packed_and_known_ones_not_at_all() {
+    let world = World::new();
+    let checkpoint = |paused: &[&str]| {
+        let arguments = [&["--link", "serial"], paused, &["philosophers", "3"]].concat();
+        let guest = world.guest(&arguments, None);
+        let before = guest.received();
+        let checkpoint = guest.save(&["--full"]);
+        (checkpoint, guest.received() - before)
+    };
+    let (first, bytes) = checkpoint(&["--paused"]);
+    let shown = world.json(&["checkpoint", "show", "--json", &first]);
+    let pages = shown["stored"].as_u64().unwrap() / 4096;
+    println!("{pages} pages in {bytes} bytes");
+    assert!(bytes < pages * 4096 * 3 / 4, "{pages} pages in {bytes} bytes");
+    let (second, fewer) = checkpoint(&["--paused"]);
+    println!("again in {fewer} bytes");
+    assert!(fewer * 4 < bytes, "{fewer} bytes, not {bytes}");
+    for checkpoint in [first, second] {
+        world.flob_ok(&["checkpoint", "verify", &checkpoint]);
+        let arguments = ["run", "--headless", "--link", "serial", "--restore", &checkpoint];
+        let guest = world.guest_of(world.start(&arguments, None));
+        guest.hub.wait_for("meal");
+    }
+}

@@ -29,7 +29,7 @@ pub fn handle(nester: &Nester, message: &[u8], bulk: &[u8]) {
                 _ => Bulk::None,
             };
             let result = answer(nester, state, request, bulk);
-            let bulk = if result.is_ok() { bulk_of_reply } else { Bulk::None };
+            let bulk = if matches!(result, Ok(Reply::Pages(_))) { bulk_of_reply } else { Bulk::None };
             let Ok(message) = postcard::to_allocvec(&FromGuest::Reply { epoch, number, result }) else {
                 return;
             };
@@ -65,11 +65,13 @@ fn answer(nester: &Nester, state: &mut State, request: Request, bulk: &[u8]) -> 
         Request::SaveBegin { when, since } => save::begin(nester, state, when, since),
         Request::SaveSurvey { from } => survey::survey(state, from),
         Request::SavePages { runs } => sending::pages(state, &runs),
+        Request::SaveHashes { runs } => sending::hashes(state, &runs),
         Request::Blank { pages } => sending::blank(state, pages),
         Request::StopTime => Ok(Reply::Nanoseconds(state.stop_time)),
         Request::SaveEnd => save::end(nester, state),
         Request::RestoreBegin { record, size } => restore::begin(nester, state, record, size),
         Request::RestoreRecord { offset, bytes } => restore::record(state, offset, &bytes),
+        Request::RestorePacked { runs, packed } => restore::packed(state, &runs, &packed),
         Request::RestorePages { runs, .. } => restore::pages(state, &runs, bulk),
         Request::RestoreCommit { force } => restore::commit(nester, state, force),
         Request::RestoreAbandon => restore::abandon(state),

@@ -11,7 +11,7 @@ use flob_abi::PAGE_SIZE;
 use flob_checkpointer::{RebuildError, Unknown, World, rebuild};
 use flob_debugger_nester::streams::{Input, Output};
 use flob_image::{Border, Environment as Image, Place, State as FlobState, Stream};
-use flob_link::{Event, FailureKind, Mark, Reply, Run};
+use flob_link::{Event, FailureKind, Mark, Reply, Run, pack::unpack};
 use flob_runtime::{
     flob::{FlobAt, OwnedReference, Reference, Thread},
     nester::Parked,
@@ -86,6 +86,16 @@ pub fn pages(state: &mut State, runs: &[Run], bulk: &[u8]) -> Outcome<Reply> {
     } else {
         Err(failure(FailureKind::Invalid, "these are not the bytes of so many pages"))
     }
+}
+
+/// `RestorePacked`.
+pub fn packed(state: &mut State, runs: &[Run], packed: &[u8]) -> Outcome<Reply> {
+    let restore = state.restore.as_ref().ok_or_else(not_on)?;
+    sending::check_runs(runs, state.capacity.to_guest, restore.size)?;
+    let count: usize = runs.iter().map(|run| run.count as usize).sum();
+    let bulk = unpack(packed, count * PAGE_SIZE as usize);
+    let bulk = bulk.ok_or_else(|| failure(FailureKind::Invalid, "these are no packed pages"))?;
+    pages(state, runs, &bulk)
 }
 
 /// `RestoreAbandon`.

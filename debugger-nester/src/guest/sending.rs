@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use flob_abi::{PAGE_SIZE, Sum};
-use flob_link::{FailureKind, Reply, Run};
+use flob_link::{FailureKind, MAX_HASHED_PAGES, Reply, Run, pack::pack};
 use flob_runtime::nester::ChildMemory;
 
 use super::copying::{self, Source};
@@ -19,11 +19,45 @@ pub fn memory_of(state: &State, page: u64) -> Option<&ChildMemory> {
     }
 }
 
-/// `SavePages`: the pages themselves are read when the answer is sent.
+/// `SavePages`: where they go as they are, they are read when the answer is sent.
 pub fn pages(state: &State, runs: &[Run]) -> Outcome<Reply> {
     copying::check_on(state)?;
     check_runs(runs, state.capacity.to_host, state.environment.memory().size())?;
-    Ok(Reply::Pages(Vec::new()))
+    if state.capacity.is_lossless {
+        return Ok(Reply::Pages(Vec::new()));
+    }
+    let mut bytes = Vec::new();
+    for page in numbers(runs) {
+        bytes.extend_from_slice(&page_to_save(state, page).ok_or_else(not_wanted)?);
+    }
+    Ok(Reply::Packed(pack(&bytes)))
+}
+
+/// `SaveHashes`.
+pub fn hashes(state: &State, runs: &[Run]) -> Outcome<Reply> {
+    copying::check_on(state)?;
+    check_runs(runs, MAX_HASHED_PAGES, state.environment.memory().size())?;
+    let mut hashes = Vec::new();
+    for page in numbers(runs) {
+        let bytes = page_to_save(state, page).ok_or_else(not_wanted)?;
+        hashes.extend_from_slice(blake3::hash(&bytes).as_bytes());
+    }
+    Ok(Reply::Bytes(hashes))
+}
+
+fn not_wanted() -> flob_link::Failure {
+    failure(FailureKind::NotFound, "such a page is not to be saved")
+}
+
+/// A page as it is to be saved.
+fn page_to_save(state: &State, page: u64) -> Option<Vec<u8>> {
+    let place = page.checked_mul(PAGE_SIZE)?;
+    let mut bytes = alloc::vec![0; PAGE_SIZE as usize];
+    memory_of(state, page)?.read(place, &mut bytes).then_some(())?;
+    if copying::source(state, page) == Source::Present {
+        state.breakpoints.hide(place, &mut bytes);
+    }
+    Some(bytes)
 }
 
 /// `Blank`.
@@ -82,9 +116,7 @@ pub fn sendable(state: &State, runs: &[Run]) -> Option<Sendable> {
         let place = page.checked_mul(PAGE_SIZE)?;
         let (memory, source) = (memory_of(state, page)?, copying::source(state, page));
         if source == Source::Present && state.breakpoints.is_any_within(place, PAGE_SIZE) {
-            let mut copy = alloc::vec![0; PAGE_SIZE as usize];
-            memory.read(place, &mut copy).then_some(())?;
-            state.breakpoints.hide(place, &mut copy);
+            let copy = page_to_save(state, page)?;
             sum.add_bytes(&copy);
             append(&mut places, copy.as_ptr().expose_provenance() as u64);
             patched.push(copy);

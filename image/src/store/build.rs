@@ -139,6 +139,13 @@ impl Builder {
         Ok(())
     }
 
+    /// Adds a page by its hash, if the store has it already: whether it has.
+    pub fn add_stored_page(&mut self, number: u64, hash: &[u8; 32]) -> bool {
+        let Some((pack, slot)) = self.place(hash) else { return false };
+        self.pages.insert(number, Page { hash: *hash, pack, slot });
+        true
+    }
+
     /// Takes over all pages of another checkpoint, without reading them.
     ///
     /// # Errors

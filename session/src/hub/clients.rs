@@ -56,6 +56,7 @@ fn serve(stream: UnixStream, number: u64, hub: Arc<Hub>) {
     for cancelled in lock(&connection.long).values() {
         cancelled.store(true, Ordering::Relaxed);
     }
+    hub.wake_long_work();
     lock(&hub.fanout).leave(number);
     hub.clean_up_after(number);
 }

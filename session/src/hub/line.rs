@@ -15,7 +15,7 @@ impl Hub {
         let begin = Instant::now();
         let requests = (0..u64::from(messages)).map(|index| (index, Request::Blank { pages }));
         self.link.pipeline(requests, |_, reply| {
-            bytes += memory::pages(reply)?.len() as u64;
+            bytes += memory::pages(reply, pages as usize)?.len() as u64;
             Ok::<(), Failure>(())
         })?;
         let nanoseconds = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);

@@ -2,7 +2,7 @@
 
 use flob_abi::PAGE_SIZE;
 use flob_image::{Environment, Place};
-use flob_link::{Change, Failure, FailureKind, Memory, Reply, Request, host::LinkError};
+use flob_link::{Change, Failure, FailureKind, Memory, Reply, Request, host::LinkError, pack::unpack};
 
 use super::{Hub, holds::members, lock};
 
@@ -123,10 +123,14 @@ pub(super) fn done(reply: Reply) -> Result<(), Failure> {
     }
 }
 
-/// Pages of an answer.
-pub(super) fn pages(reply: Reply) -> Result<Vec<u8>, Failure> {
+/// So many pages of an answer.
+pub(super) fn pages(reply: Reply, count: usize) -> Result<Vec<u8>, Failure> {
     match reply {
         Reply::Pages(bulk) => Ok(bulk),
+        Reply::Packed(packed) => unpack(&packed, count * PAGE_SIZE as usize).ok_or_else(|| Failure {
+            kind: FailureKind::Guest,
+            text: "the guest gave pages that do not unpack".into(),
+        }),
         other => Err(LinkError::Unexpected(format!("{other:?}")).into()),
     }
 }

@@ -10,6 +10,7 @@ mod control;
 mod fanout;
 mod holds;
 mod input;
+mod known;
 mod line;
 mod long_work;
 mod memory;

@@ -9,7 +9,7 @@ use flob_image::{
     store::{Checkpoint, Spool, Store},
     verify::{self, Severity},
 };
-use flob_link::{CHUNK, Failure, Reply, Request, Run, Scope, host::LinkError};
+use flob_link::{CHUNK, Capacity, Failure, Reply, Request, Run, Scope, host::LinkError, pack::pack};
 
 use super::{Hub, base::Base, lock, memory, requests::ProgressTo, runs, save::stop_if};
 use crate::{Error, Owner};
@@ -80,7 +80,9 @@ impl Hub {
         progress: ProgressTo<'_>,
     ) -> Result<String, Failure> {
         let _alone = self.long_work.begin(cancelled, progress)?;
+        progress("checking", 0, 0);
         let prepared = prepare(&self.store, given, force)?;
+        stop_if(cancelled)?;
         let spool = prepared.spool()?;
         self.send_checkpoint(&prepared, force, cancelled, progress)?;
         // The stream that the checkpoint was taken of: ours, unless we have less of it.
@@ -163,7 +165,8 @@ impl Hub {
 
         let pages = prepared.pages();
         let total = pages.len() as u64;
-        let batches = runs::batches(&pages, self.capacity().to_guest);
+        let Capacity { is_lossless, to_guest, .. } = self.capacity();
+        let batches = runs::batches(&pages, to_guest);
         let mut damage = None;
         let mut read = |runs: Vec<Run>| {
             let count = runs::numbers(&runs).count();
@@ -177,7 +180,12 @@ impl Hub {
                     }
                 }
             }
-            Some((count as u64, Request::RestorePages { runs, bulk }))
+            let request = if is_lossless {
+                Request::RestorePages { runs, bulk }
+            } else {
+                Request::RestorePacked { runs, packed: pack(&bulk) }
+            };
+            Some((count as u64, request))
         };
         let mut done = 0;
         progress("pages", 0, total);

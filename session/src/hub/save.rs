@@ -108,7 +108,9 @@ impl Hub {
         for page in found.zero {
             add(builder, page, &[0; PAGE_SIZE as usize])?;
         }
-        self.fetch_pages(&found.used, builder, cancelled, progress)?;
+        let known = self.known_pages(&found.used, builder, cancelled, progress)?;
+        self.fetch_pages(&known.unknown, builder, cancelled, progress)?;
+        known.add_repeated(builder)?;
         Ok((environment, saving.mark))
     }
 
@@ -127,7 +129,9 @@ impl Hub {
         self.link.pipeline((0..).zip(requests), |index, reply| {
             stop_if(cancelled)?;
             let runs = usize::try_from(index).ok().and_then(|index| batches.get(index));
-            for (page, bytes) in runs::split(runs.map_or(&[], Vec::as_slice), &memory::pages(reply)?)? {
+            let runs = runs.map_or(&[][..], Vec::as_slice);
+            let bytes = memory::pages(reply, runs::numbers(runs).count())?;
+            for (page, bytes) in runs::split(runs, &bytes)? {
                 add(builder, page, bytes)?;
                 done += 1;
             }
@@ -231,7 +235,7 @@ fn add(builder: &mut Builder, page: u64, bytes: &[u8]) -> Result<(), Failure> {
 
 pub(super) fn stop_if(cancelled: &AtomicBool) -> Result<(), Failure> {
     if cancelled.load(Ordering::Relaxed) {
-        return Err(Failure { kind: FailureKind::State, text: "cancelled".into() });
+        return Err(Failure { kind: FailureKind::State, text: "cancelled: everything is as it was".into() });
     }
     Ok(())
 }

@@ -13,11 +13,12 @@ mod rm;
 mod save;
 mod show;
 mod verify;
+mod wait;
 
 use std::{io::IsTerminal, time::Instant};
 
 use clap::{Args, Subcommand};
-use flob_session::{Error, HubReply, Pending};
+use flob_session::Error;
 
 use crate::cli::Context;
 
@@ -104,14 +105,5 @@ impl Drop for Shown {
         if self.on {
             eprint!("\r\x1b[K");
         }
-    }
-}
-
-/// Waits for a save or restore, showing on a terminal how far it is; the checkpoint's id.
-fn wait(pending: Pending) -> Result<String, Error> {
-    let mut shown = Shown::new();
-    match pending.wait_with(|phase, done, total| shown.update(phase, done, total))? {
-        HubReply::Checkpoint(id) => Ok(id),
-        other => Err(Error::Internal(format!("the hub answered with {other:?}"))),
     }
 }

@@ -23,7 +23,7 @@ impl Restore {
     /// Restores.
     pub fn run(self, context: &Context) -> Result<u8, Error> {
         let client = Client::connect(context.session.as_deref())?;
-        let id = super::wait(client.start(HubRequest::Restore { id: self.id, force: self.force })?)?;
+        let id = super::wait::wait(client.start(HubRequest::Restore { id: self.id, force: self.force })?)?;
         if self.resume {
             client.request(HubRequest::Release {
                 owner: Owner::User,

@@ -50,7 +50,8 @@ impl Save {
             Moment::Receive => WaitKind::Receive,
             Moment::Input => WaitKind::Input,
         });
-        let id = super::wait(client.start(HubRequest::Save { name: self.name, when, full: self.full })?)?;
+        let id =
+            super::wait::wait(client.start(HubRequest::Save { name: self.name, when, full: self.full })?)?;
         if self.json {
             print::json(&json!({ "id": id }))?;
         } else {
