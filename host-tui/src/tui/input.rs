@@ -107,6 +107,7 @@ fn read(gate: &Gate, messages: &Sender<Message>) {
         };
         let message = match event {
             Ok(Event::Key(key)) => Message::Key(key),
+            Ok(Event::Mouse(mouse)) => Message::Mouse(mouse),
             Ok(Event::Paste(text)) => Message::Paste(text),
             Ok(Event::Resize(width, height)) => Message::Resize(width, height),
             Ok(_) => continue,

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, MouseEvent};
 use flob_image::{Environment, Place};
 use flob_link::{Change, Memory, Scope};
 use flob_session::{Error, HubEvent, Owner, SessionInfo};
@@ -17,6 +17,8 @@ use super::{
 pub enum Message {
     /// A key was pressed.
     Key(KeyEvent),
+    /// The mouse was used.
+    Mouse(MouseEvent),
     /// Text was pasted.
     Paste(String),
     /// The terminal has another size: columns and rows.

@@ -21,6 +21,7 @@ pub mod list;
 pub mod memory;
 pub mod message;
 pub mod mode;
+pub mod mouse;
 pub mod progress;
 pub mod snapshot;
 pub mod state;

@@ -13,7 +13,7 @@ use std::{
 
 use crossterm::{
     cursor::Show,
-    event::{DisableBracketedPaste, EnableBracketedPaste},
+    event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture},
     execute,
     terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
@@ -89,7 +89,7 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 fn enter(mut tty: &File) -> io::Result<()> {
     TAKEN.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
-    execute!(tty, EnterAlternateScreen, EnableBracketedPaste)
+    execute!(tty, EnterAlternateScreen, EnableBracketedPaste, EnableMouseCapture)
 }
 
 /// Puts the terminal back as it was. Whatever fails here, there is nobody left to tell.
@@ -98,7 +98,7 @@ pub fn restore() {
         return;
     }
     if let Ok(mut tty) = open() {
-        let _ = execute!(tty, DisableBracketedPaste, LeaveAlternateScreen, Show);
+        let _ = execute!(tty, DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, Show);
         let _ = tty.flush();
     }
     let _ = disable_raw_mode();

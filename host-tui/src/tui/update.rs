@@ -9,6 +9,7 @@ use super::{
     commands::{looking, navigate},
     events, keys,
     message::{Ask, Job, Message, Outcome},
+    mouse,
     snapshot::Snapshot,
     state::{Ended, Leave, LogKind, Logged, Mode, State, Tab},
     text,
@@ -26,6 +27,7 @@ pub fn update(state: &mut State, message: Message) -> Vec<Ask> {
 fn take(state: &mut State, message: Message) -> Vec<Ask> {
     match message {
         Message::Key(key) => return keys::press(state, key),
+        Message::Mouse(event) => return mouse::take(state, event),
         Message::Paste(text) => keys::paste(state, &text),
         Message::Resize(width, height) => {
             state.size = (width, height);

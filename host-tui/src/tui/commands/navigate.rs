@@ -14,15 +14,10 @@ use super::super::{
 /// A selection was moved or the contents have changed: brings everything that hangs on it along.
 pub fn settle(state: &mut State) {
     let height = list_height(state);
-    match state.tab {
-        Tab::Flobs => state.tree.settle(state.visible.len(), height),
-        Tab::Threads => {
-            state.threads.settle(state.shown().map_or(0, |snapshot| snapshot.threads.len()), height)
-        }
-        Tab::Graph => state.graph.settle(state.shown().map_or(0, |snapshot| snapshot.graph.len()), height),
-        Tab::Checkpoints => state.checkpoints.settle(state.saved.len(), height),
-        Tab::Memory => state.memory.settle(height),
-        Tab::Console | Tab::Log => {}
+    if state.tab == Tab::Memory {
+        state.memory.settle(height);
+    } else if let Some((list, count)) = super::scroll::list(state) {
+        list.settle(count, height);
     }
     if state.focus == Focus::List && has_detail(state.tab) {
         let place = selected_flob(state);

@@ -2,12 +2,25 @@
 
 use super::super::{
     layout::{detail_height, has_detail, list_height},
-    list::Move,
+    list::{List, Move},
     memory::ROW,
     message::Ask,
     state::{Focus, State, Tab},
 };
 use super::{looking, navigate};
+
+/// The list of the tab and the number of its rows, if it has one.
+pub fn list(state: &mut State) -> Option<(&mut List, usize)> {
+    let snapshot = state.shown().cloned();
+    let snapshot = snapshot.as_deref();
+    match state.tab {
+        Tab::Flobs => Some((&mut state.tree, state.visible.len())),
+        Tab::Threads => Some((&mut state.threads, snapshot.map_or(0, |snapshot| snapshot.threads.len()))),
+        Tab::Graph => Some((&mut state.graph, snapshot.map_or(0, |snapshot| snapshot.graph.len()))),
+        Tab::Checkpoints => Some((&mut state.checkpoints, state.saved.len())),
+        Tab::Memory | Tab::Console | Tab::Log => None,
+    }
+}
 
 fn go(state: &mut State, movement: Move) -> Vec<Ask> {
     let height = list_height(state);
@@ -16,17 +29,12 @@ fn go(state: &mut State, movement: Move) -> Vec<Ask> {
         state.detail.list.go_among(movement, &rows, height);
         return Vec::new();
     }
+    if let Some((list, count)) = list(state) {
+        list.go(movement, count, height);
+        return Vec::new();
+    }
     match state.tab {
-        Tab::Flobs => state.tree.go(movement, state.visible.len(), height),
-        Tab::Threads => {
-            let count = state.shown().map_or(0, |snapshot| snapshot.threads.len());
-            state.threads.go(movement, count, height);
-        }
-        Tab::Graph => {
-            let count = state.shown().map_or(0, |snapshot| snapshot.graph.len());
-            state.graph.go(movement, count, height);
-        }
-        Tab::Checkpoints => state.checkpoints.go(movement, state.saved.len(), height),
+        Tab::Flobs | Tab::Threads | Tab::Graph | Tab::Checkpoints => {}
         Tab::Memory => return go_memory(state, movement, height),
         Tab::Console => {
             let lines = lines(movement, height);

@@ -4,5 +4,6 @@ mod coach;
 mod hub;
 mod keys;
 mod library;
+mod mouse;
 mod screens;
 mod world;

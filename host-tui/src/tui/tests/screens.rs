@@ -10,7 +10,7 @@ use ratatui::style::Modifier;
 use super::world::{Desk, environment, fork, info, philosopher};
 use crate::tui::{memory::ROW, message::Message, theme::Theme, view::rows::MADE};
 
-const SIZES: [(u16, u16); 2] = [(80, 24), (200, 60)];
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 
 /// A snapshot of each size after these keys.
 fn both(name: &str, prepare: impl Fn(&mut Desk)) {

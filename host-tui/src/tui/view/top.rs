@@ -27,6 +27,21 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
     buffer.set_line(area.right() - width, area.y, &status, width);
 }
 
+/// The tab whose title is in this column.
+pub fn tab_at(state: &State, column: u16) -> Option<Tab> {
+    let mut end = 0;
+    // Each is a number, a title and the gap behind it.
+    let spans = tabs(state).spans;
+    let titles = spans.chunks(3).zip(Tab::ALL);
+    for (spans, tab) in titles {
+        end += spans.iter().map(Span::width).sum::<usize>();
+        if usize::from(column) < end {
+            return Some(tab);
+        }
+    }
+    None
+}
+
 fn tabs(state: &State) -> Line<'static> {
     let mut line = Line::default();
     for (index, tab) in Tab::ALL.into_iter().enumerate() {
