@@ -1,8 +1,8 @@
 //! Symbols of a program: what an address in its code or data is called, and where in the source it comes from.
 //!
-//! The table of symbols is here, statics that are arrays in [`arrays`], unwinding in [`unwind`].
+//! The table of symbols is here, statics and their types in [`statics`], unwinding in [`unwind`].
 
-mod arrays;
+mod statics;
 mod unwind;
 
 use std::{collections::HashMap, fs, path::Path, sync::Arc};
@@ -12,6 +12,7 @@ use flob_image::Environment;
 use gimli::{EndianArcSlice, RunTimeEndian};
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 
+pub use statics::{Plain, Static};
 pub use unwind::Caller;
 
 use crate::Error;
@@ -36,6 +37,19 @@ impl Symbol {
     pub fn short_name(&self) -> &str {
         short_name(&self.name)
     }
+}
+
+/// A static, or an element of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// `TOTAL`, `COUNTS[2]`.
+    pub name: String,
+    /// First address.
+    pub address: u64,
+    /// In bytes.
+    pub size: u64,
+    /// Its type, where that is plain.
+    pub plain: Option<Plain>,
 }
 
 /// A function and a place in the source.
@@ -69,7 +83,7 @@ impl Location {
 pub struct Symbols {
     symbols: Vec<Symbol>,
     lines: Option<Context<Reader>>,
-    arrays: HashMap<u64, u64>,
+    statics: HashMap<u64, Static>,
     unwinder: unwind::Unwinder,
 }
 
@@ -86,14 +100,14 @@ impl Symbols {
         let file =
             object::File::parse(elf).map_err(|error| Error::BadInput(format!("no symbols: {error}")))?;
         let dwarf = load_dwarf(&file).map(Arc::new);
-        let arrays = dwarf.as_ref().and_then(|dwarf| arrays::find(dwarf).ok()).unwrap_or_default();
+        let statics = dwarf.as_ref().and_then(|dwarf| statics::find(dwarf).ok()).unwrap_or_default();
         let lines = dwarf.and_then(|dwarf| Context::from_arc_dwarf(dwarf).ok());
-        Ok(Self { symbols: read_symbols(&file), lines, arrays, unwinder: unwind::Unwinder::new(&file) })
+        Ok(Self { symbols: read_symbols(&file), lines, statics, unwinder: unwind::Unwinder::new(&file) })
     }
 
     /// Nothing is known.
     pub fn none() -> Self {
-        Self { symbols: Vec::new(), lines: None, arrays: HashMap::new(), unwinder: unwind::Unwinder::none() }
+        Self { symbols: Vec::new(), lines: None, statics: HashMap::new(), unwinder: unwind::Unwinder::none() }
     }
 
     /// The symbol that covers this address, and the offset in it.
@@ -107,7 +121,44 @@ impl Symbols {
 
     /// Bytes of an element of the static array that begins at this address, if one does.
     pub fn element_size(&self, address: u64) -> Option<u64> {
-        self.arrays.get(&address).copied()
+        self.statics.get(&address).filter(|found| found.is_array).map(|found| found.size)
+    }
+
+    /// The static, or element of one, whose bytes this address is among: `TOTAL`, `COUNTS[2]`.
+    pub fn cell(&self, address: u64) -> Option<Cell> {
+        let (symbol, offset) = self.symbol(address)?;
+        let known = self.statics.get(&symbol.address).copied();
+        let size = known.map_or(symbol.size, |known| known.size).max(1);
+        let mut name = symbol.short_name().to_owned();
+        if known.is_some_and(|known| known.is_array) {
+            name += &format!("[{}]", offset / size);
+        }
+        let plain = known.and_then(|known| known.plain);
+        Some(Cell { name, address: address - offset % size, size, plain })
+    }
+
+    /// The cell that is called `SYMBOL`, `SYMBOL[3]` or `SYMBOL+0x10` (then nothing is known of its type).
+    pub fn cell_named(&self, text: &str) -> Option<Cell> {
+        let number = |digits: &str| match digits.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16).ok(),
+            None => digits.parse().ok(),
+        };
+        if let Some(symbol) = self.named(text).next() {
+            let element = self.element_size(symbol.address);
+            let known = self.cell(symbol.address).filter(|_| element.is_none());
+            let whole = Cell { name: text.into(), address: symbol.address, size: symbol.size, plain: None };
+            return Some(known.unwrap_or(whole));
+        }
+        if let Some((name, index)) = text.strip_suffix(']').and_then(|text| text.rsplit_once('[')) {
+            let symbol = self.named(name).next()?;
+            let offset = number(index)?.checked_mul(self.element_size(symbol.address)?)?;
+            let is_within = offset < symbol.size;
+            return is_within.then(|| self.cell(symbol.address + offset)).flatten();
+        }
+        let (name, offset) = text.rsplit_once('+')?;
+        let (symbol, offset) = (self.named(name).next()?, number(offset)?);
+        let address = symbol.address.checked_add(offset)?;
+        Some(Cell { name: text.into(), address, size: symbol.size.saturating_sub(offset), plain: None })
     }
 
     /// The symbols with this name, whole or its last part.
@@ -197,6 +248,9 @@ fn inlined(lines: &Context<Reader>, address: u64) -> Option<Vec<Location>> {
     Some(found)
 }
 
+/// Demangled; without the number that the compiler puts behind statics that it has split or moved.
 fn plain(name: &str) -> String {
+    let is_number = |end: &str| !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit());
+    let name = name.rsplit_once('.').filter(|(_, end)| is_number(end)).map_or(name, |(name, _)| name);
     format!("{:#}", rustc_demangle::demangle(name))
 }

@@ -169,3 +169,46 @@ fn copy(from: &Path, to: &Path) {
         }
     }
 }
+
+#[test]
+fn statics_are_changed_and_compared_by_name_and_value() {
+    let world = World::new();
+    let guest = world.guest(&["--paused", "random", "1"], None);
+    let before = guest.save(&[]);
+    guest.power_cut();
+    let edits = ["TRAPS=+42", "INTERRUPTS=0xffffffffffffffff", "STOP=+1", "SAVED[2]=+7", "SAVED+0x18=0900"];
+    let edits: Vec<&str> = edits.iter().flat_map(|edit| ["--poke", edit]).collect();
+    let edit: Vec<&str> = ["checkpoint", "edit", &before].into_iter().chain(edits).collect();
+    let after = world.flob_ok(&edit);
+    let diff = ["checkpoint", "diff", &before, after.trim()];
+    let text = world.flob_ok(&diff);
+    for line in [
+        "  TRAPS: 0 → 42",
+        "  INTERRUPTS: 0 → 18446744073709551615",
+        "  STOP: 0 → 1",
+        "  SAVED[2]: 0 → 7",
+        "  SAVED[3]: 0 → 9",
+    ] {
+        assert!(text.lines().any(|other| other == line), "no {line:?} in\n{text}");
+    }
+    let json = world.json(&[&diff[..], &["--json"]].concat());
+    let pieces = json["memory"].as_array().unwrap().iter();
+    let values: Vec<_> = pieces.flat_map(|piece| piece["values"].as_array().unwrap()).collect();
+    assert_eq!(values.len(), 5, "{json:#}");
+    let traps = values.iter().find(|value| value["symbol"] == "TRAPS").unwrap();
+    assert_eq!((&traps["before"], &traps["after"]), (&"0".into(), &"42".into()));
+    let peeked = world.json(&["peek", "--at", after.trim(), "--json", "SAVED[2]", "8"]);
+    assert_eq!(peeked["bytes"], "0700000000000000");
+    for (wrong, says) in [
+        ("STOP=0x100", "is no value of 'STOP'"),
+        ("TRAPS=-1", "is no value of 'TRAPS'"),
+        ("TRAPS=0x10000000000000000", "is no value of 'TRAPS'"),
+    ] {
+        assert_fails(&world.flob(&["checkpoint", "edit", &before, "--poke", wrong]), 120, says);
+    }
+    assert_fails(
+        &world.flob(&["checkpoint", "edit", &before, "--poke", "SAVED[99999]=+1"]),
+        121,
+        "SAVED[99999]",
+    );
+}

@@ -46,7 +46,7 @@ struct Address {
     /// The address is an offset in the environment
     #[arg(long)]
     environment: bool,
-    /// An address, or the name of a symbol
+    /// An address, SYMBOL, SYMBOL[3], or SYMBOL+0x10
     address: String,
 }
 
@@ -68,10 +68,10 @@ impl Address {
     }
 }
 
-/// The address that a number or a symbol's name means.
+/// The address that a number, `SYMBOL`, `SYMBOL[3]` or `SYMBOL+0x10` means.
 pub fn address(view: &View, text: &str) -> Result<u64, Error> {
     let hexadecimal = text.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
-    let symbol = || view.symbols.named(text).next().map(|symbol| symbol.address);
+    let symbol = || view.symbols.cell_named(text).map(|cell| cell.address);
     let found = hexadecimal.or_else(|| text.parse().ok()).or_else(symbol);
     found.ok_or_else(|| Error::NotFound(format!("'{text}' is neither an address nor a symbol")))
 }

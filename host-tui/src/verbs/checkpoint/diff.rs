@@ -35,7 +35,19 @@ struct Piece {
     seen: Option<(Place, u64)>,
     /// The symbols that it touches.
     symbols: Vec<String>,
+    /// Those of a plain type, with their values.
+    values: Vec<ValueChange>,
 }
+
+/// A static of a plain type that changed.
+struct ValueChange {
+    symbol: String,
+    before: String,
+    after: String,
+}
+
+/// Most values that are told of pages in a row; JSON has all.
+const VALUES: usize = 16;
 
 impl Diff {
     /// Compares them; prints nothing if they are equal.
@@ -63,7 +75,10 @@ impl Diff {
         if changes.clock != 0 {
             lines.push(format!("clock: {:+.3} s", changes.clock as f64 / 1e9));
         }
-        lines.extend(memory.chunk_by(Piece::is_followed_by).map(|pieces| memory_line(&other, pieces)));
+        for pieces in memory.chunk_by(Piece::is_followed_by) {
+            lines.push(memory_line(&other, pieces));
+            lines.extend(value_lines(pieces));
+        }
         lines.iter().try_for_each(|line| print::line(line))?;
         Ok(0)
     }
@@ -89,11 +104,18 @@ fn memory(view: &View, before: &Checkpoint, after: &Checkpoint) -> Result<Vec<Pi
         let start = page.saturating_mul(PAGE_SIZE);
         let read = |checkpoint: &Checkpoint| checkpoint.read(start, PAGE_SIZE as usize);
         for (offset, bytes) in runs(&read(before)?, &read(after)?) {
-            pieces.push(Piece::new(view, &translation, start + offset, bytes));
+            let mut piece = Piece::new(view, &translation, start + offset, bytes);
+            piece.add_values(view, &mut |place, count| {
+                Ok((before.read(place, count)?, after.read(place, count)?))
+            })?;
+            pieces.push(piece);
         }
     }
     Ok(pieces)
 }
+
+/// Reads so many bytes at a place, before and after.
+type ReadBoth<'a> = &'a mut dyn FnMut(Place, usize) -> Result<(Vec<u8>, Vec<u8>), Error>;
 
 /// Offsets and lengths of the runs of bytes that differ.
 fn runs(one: &[u8], other: &[u8]) -> Vec<(u64, u64)> {
@@ -121,7 +143,29 @@ impl Piece {
                 symbols.push(symbol.short_name().to_owned());
             }
         }
-        Self { place, bytes, seen, symbols }
+        Self { place, bytes, seen, symbols, values: Vec::new() }
+    }
+
+    /// Reads what it touches of plain types, before and after.
+    fn add_values(&mut self, view: &View, read: ReadBoth<'_>) -> Result<(), Error> {
+        let Some((_, start)) = self.seen else { return Ok(()) };
+        let mut at = start;
+        while at < start + self.bytes {
+            let Some(cell) = view.symbols.cell(at) else {
+                at += 1;
+                continue;
+            };
+            at = cell.address + cell.size;
+            let Some(plain) = cell.plain else { continue };
+            // A static lies in one piece, so its place is as far from the piece's as its address.
+            let place = self.place.wrapping_add(cell.address).wrapping_sub(start);
+            let (before, after) = read(place, cell.size as usize)?;
+            if before != after {
+                let (before, after) = (plain.text(&before), plain.text(&after));
+                self.values.push(ValueChange { symbol: cell.name, before, after });
+            }
+        }
+        Ok(())
     }
 
     /// Where its page is seen, if anywhere.
@@ -147,8 +191,29 @@ impl Piece {
             "space": self.seen.map(|(space, _)| view.names.flob(space)),
             "address": self.seen.map(|(_, address)| format!("{address:#x}")),
             "symbols": self.symbols,
+            "values": self.values.iter().map(ValueChange::to_json).collect::<Vec<_>>(),
         })
     }
+}
+
+impl ValueChange {
+    fn to_json(&self) -> Json {
+        json!({ "symbol": self.symbol, "before": self.before, "after": self.after })
+    }
+}
+
+/// A line for each value that changed on pages in a row, up to a number.
+fn value_lines(pieces: &[Piece]) -> Vec<String> {
+    let values = pieces.iter().flat_map(|piece| &piece.values);
+    let count = values.clone().count();
+    let mut lines: Vec<String> = values
+        .take(VALUES)
+        .map(|value| format!("  {}: {} → {}", value.symbol, value.before, value.after))
+        .collect();
+    if count > VALUES {
+        lines.push(format!("  and {} values more (--json has them)", count - VALUES));
+    }
+    lines
 }
 
 /// A line about the pages in a row that these pieces are on.

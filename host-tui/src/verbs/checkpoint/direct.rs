@@ -16,7 +16,8 @@ pub struct Direct {
     /// Set a field or link instead of opening the editor: FORKS[2].locked=false
     #[arg(long, value_name = "FLOB.FIELD=VALUE")]
     set: Vec<String>,
-    /// Write bytes (hexadecimal) at SYMBOL, at an address of the program's space, or at SPACE:ADDRESS
+    /// Write bytes (hexadecimal) at SYMBOL, SYMBOL[3], an address of the program's space, or SPACE:ADDRESS; a symbol whose type is
+    /// plain can be given a value: +42, -5, 0x2a, 1.5, true
     #[arg(long, value_name = "PLACE=BYTES")]
     poke: Vec<String>,
 }
@@ -45,8 +46,8 @@ impl Direct {
         let mut pages = BTreeMap::new();
         for edit in &self.poke {
             let (at, bytes) = edit.split_once('=').ok_or_else(|| wrong(edit, "PLACE=BYTES"))?;
-            let bytes = memory::parse_bytes(bytes)?;
             let (space, address) = spot(view, at)?;
+            let bytes = value(view, at, bytes.trim())?;
             for (offset, byte) in (0..).zip(bytes) {
                 let place = address.checked_add(offset).and_then(|at| translation.place(space, at));
                 let place = place.ok_or_else(|| {
@@ -93,6 +94,25 @@ fn spot(view: &View, at: &str) -> Result<(Place, u64), Error> {
     let first = view.environment.flobs.iter().find(|flob| flob.state.kind() == FlobKind::Space);
     let first = first.ok_or_else(|| Error::NotFound("the program has no space".into()))?;
     Ok((first.place, memory::address(view, at)?))
+}
+
+/// The bytes that a text means at a place: a value where its type is plain, else hexadecimal digits, two a byte.
+fn value(view: &View, at: &str, text: &str) -> Result<Vec<u8>, Error> {
+    let is_bytes =
+        !text.is_empty() && text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let symbol =
+        at.rsplit_once(':').filter(|(space, _)| view.names.find_kind(space, FlobKind::Space).is_ok());
+    let symbol = symbol.map_or(at, |(_, symbol)| symbol);
+    let cell = view.symbols.cell_named(symbol).filter(|_| !is_bytes);
+    match cell.and_then(|cell| cell.plain.map(|plain| (cell, plain))) {
+        Some((cell, plain)) => plain.parse(text, cell.size as usize).ok_or_else(|| {
+            let bits = 8 * cell.size;
+            Error::Usage(format!(
+                "'{text}' is no value of '{symbol}': {plain:?}, {bits} bits, or bytes in hexadecimal"
+            ))
+        }),
+        None => memory::parse_bytes(text),
+    }
 }
 
 fn write(
