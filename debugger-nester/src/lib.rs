@@ -14,3 +14,4 @@ pub mod stages;
 pub mod streams;
 pub mod translate;
 pub mod waits;
+pub mod watches;

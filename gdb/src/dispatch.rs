@@ -50,7 +50,7 @@ const BUSY: &[u8] = b"E10";
 type Handler<G> = fn(&mut Desk<'_, G>, &[u8]) -> Route;
 
 /// Longer names stand before shorter ones that they begin with.
-fn table<G: Guest>() -> [(&'static [u8], Handler<G>); 20] {
+fn table<G: Guest>() -> [(&'static [u8], Handler<G>); 21] {
     [
         (b"qSupported:", |desk, rest| {
             *desk.processes = rest.split(|byte| *byte == b';').any(|feature| feature == b"multiprocess+");
@@ -63,6 +63,7 @@ fn table<G: Guest>() -> [(&'static [u8], Handler<G>); 20] {
         (b"vFile:", |desk, rest| Route::Answer(desk.files.answer(rest))),
         (b"qThreadExtraInfo,", extra_info),
         (b"qMemoryRegionInfo:", memory_region),
+        (b"qWatchpointSupportInfo", |_, _| Route::Answer(b"num:4;".to_vec())),
         (b"qHostInfo", |_, _| Route::Answer(host_info())),
         (b"qProcessInfo", |_, _| Route::Answer([b"pid:1;".to_vec(), host_info()].concat())),
         (b"qAttached", |_, _| Route::Answer(b"1".to_vec())),
@@ -121,7 +122,9 @@ fn last_stop<G: Guest>(desk: &mut Desk<'_, G>) -> Vec<u8> {
     let last = desk.inferior.last;
     let signal = match last.kind {
         StopKind::Exited(code) => return format!("W{:02x}", exit_byte(code)).into_bytes(),
-        StopKind::Breakpoint => gdbstub::common::Signal::SIGTRAP,
+        StopKind::Breakpoint | StopKind::HardwareBreakpoint | StopKind::Watch(..) => {
+            gdbstub::common::Signal::SIGTRAP
+        }
         StopKind::Signal(signal) => signal,
     };
     match last.thread.and_then(|thread| desk.inferior.number(thread)) {

@@ -2,7 +2,7 @@
 
 use flob_abi::{ExceptionCode, FlobKind, ThreadState};
 use flob_image::{Place, State};
-use flob_link::{Event, StopReason};
+use flob_link::{Access, Event, StopReason, Watch};
 use flob_session::HubEvent;
 use gdbstub::common::Signal;
 
@@ -93,15 +93,22 @@ impl<G: Guest> Inferior<G> {
     fn stopped(&mut self, thread: Place, reason: StopReason, state: &[u8]) -> Option<Stop> {
         let Some(State::Thread(state)) = State::from_bytes(FlobKind::Thread, state) else { return None };
         if !self.running {
-            if reason == StopReason::Breakpoint {
-                self.untold.push((thread, state.registers.rip));
-            }
+            let kind = match reason {
+                StopReason::Breakpoint => Some(StopKind::Breakpoint),
+                StopReason::Watched { address, access } => Some(self.watched(address, access)),
+                StopReason::Step | StopReason::Debug(_) => None,
+            };
+            self.untold.extend(kind.map(|kind| (thread, state.registers.rip, kind)));
             self.forget();
             return None;
         }
         match reason {
             StopReason::Breakpoint => self.stop_at(thread, state),
             StopReason::Step => self.stepped(thread, state),
+            StopReason::Watched { address, access } => {
+                let kind = self.watched(address, access);
+                self.tell(thread, state, kind)
+            }
             StopReason::Debug(_) => self.tell(thread, state, StopKind::Signal(Signal::SIGTRAP)),
         }
     }
@@ -113,6 +120,20 @@ impl<G: Guest> Inferior<G> {
         let ours = self.breakpoints.contains(&rip) || self.idle_breakpoints.contains(&rip);
         let kind = if ours { StopKind::Breakpoint } else { StopKind::Signal(Signal::SIGTRAP) };
         self.tell(thread, state, kind)
+    }
+
+    /// What a debug register has found; a plain trap if it was somebody else's.
+    fn watched(&self, address: u64, access: Access) -> StopKind {
+        let covers = |watch: &&Watch| {
+            watch.access == access
+                && (watch.address..watch.address.saturating_add(watch.bytes.into())).contains(&address)
+        };
+        let all = self.watches.iter().chain(&self.idle_watches);
+        match all.into_iter().find(|(watch, _)| covers(watch)) {
+            Some((watch, _)) if watch.access == Access::Execute => StopKind::HardwareBreakpoint,
+            Some((watch, kind)) => StopKind::Watch(*kind, watch.address),
+            None => StopKind::Signal(Signal::SIGTRAP),
+        }
     }
 
     /// A step within a range goes on by itself until it leaves the range or meets a breakpoint.

@@ -126,9 +126,13 @@ fn unescaped_size(data: &[u8]) -> Option<usize> {
     Some(size)
 }
 
-/// `TYPE,ADDRESS,KIND`: software breakpoints only. Conditions were not offered, so none may come.
+/// `TYPE,ADDRESS,KIND`: software and hardware breakpoints, write, read and access watchpoints. Conditions were not offered, so
+/// none may come.
 fn breakpoint(rest: &[u8]) -> bool {
-    rest.strip_prefix(b"0,").and_then(pair).is_some()
+    match rest.split_first() {
+        Some((b'0'..=b'4', rest)) => rest.strip_prefix(b",").and_then(pair).is_some(),
+        _ => false,
+    }
 }
 
 fn actions(rest: &[u8]) -> bool {
@@ -181,6 +185,9 @@ mod tests {
             "vCont;C0b:p1.1;c",
             "Z0,400000,1",
             "z0,400000,1",
+            "Z1,400000,1",
+            "Z2,400000,8",
+            "z4,400000,4",
             "qRcmd,68656c70",
             "qThreadExtraInfo,p1.1",
         ] {
@@ -220,6 +227,8 @@ mod tests {
             "vCont;r1:1",
             "Z0",
             "Z0,1",
+            "Z5,400000,1",
+            "Z2",
             "qThreadExtraInfo,0",
             "qRcmd,1",
             "ggg",

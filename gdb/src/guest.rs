@@ -10,7 +10,7 @@ use std::{
 };
 
 use flob_image::{Environment, Place};
-use flob_link::{Change, Memory, Scope};
+use flob_link::{Change, Memory, Scope, Watch};
 use flob_session::{Client, Error, HubEvent, HubReply, HubRequest, Owner, Source, Update};
 
 /// A session, seen by one debugger connection. Its holds and breakpoints belong to that connection alone.
@@ -44,6 +44,12 @@ pub trait Guest: Send {
 
     /// Puts a breakpoint in, or takes it out.
     fn set_breakpoint(&mut self, space: Place, address: u64, wanted: bool) -> Result<(), Error>;
+
+    /// Watches memory, or has a hardware breakpoint; or no more.
+    fn set_watch(&mut self, watch: Watch, wanted: bool) -> Result<(), Error> {
+        let _ = (watch, wanted);
+        Err(Error::Refused("this guest has no debug registers".into()))
+    }
 
     /// The program's ELF on this machine.
     fn elf(&mut self) -> Option<PathBuf>;
@@ -163,6 +169,16 @@ impl Guest for SessionGuest {
             HubRequest::SetBreakpoint { owner, space, address }
         } else {
             HubRequest::ClearBreakpoint { owner, space, address }
+        })
+        .map(drop)
+    }
+
+    fn set_watch(&mut self, watch: Watch, wanted: bool) -> Result<(), Error> {
+        let owner = self.owner.clone();
+        self.ask(if wanted {
+            HubRequest::SetWatch { owner, watch }
+        } else {
+            HubRequest::ClearWatch { owner, watch }
         })
         .map(drop)
     }

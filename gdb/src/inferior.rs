@@ -4,15 +4,18 @@
 //! ([`Inferior::seen`]), to be compared before the program goes on.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Instant,
 };
 
 use flob_abi::{Registers, ThreadState, flob::thread_link};
 use flob_image::{Environment, Flob, Link, Place, State};
-use flob_link::{Change, Scope};
+use flob_link::{Change, Scope, Watch};
 use flob_session::{Error, names::Names, symbols::Symbols, why::Why};
-use gdbstub::common::{Signal, Tid};
+use gdbstub::{
+    common::{Signal, Tid},
+    target::ext::breakpoints::WatchKind,
+};
 
 use crate::{
     arch,
@@ -61,6 +64,9 @@ pub struct Inferior<G> {
     /// Breakpoints that the debugger has taken out and the guest still has: gdb takes all of them out with every stop,
     /// and puts them in again before it goes on.
     pub(crate) idle_breakpoints: BTreeSet<u64>,
+    /// What the debugger watches, how gdb calls it, and the same of what it has taken out for now.
+    pub(crate) watches: BTreeMap<Watch, WatchKind>,
+    pub(crate) idle_watches: BTreeMap<Watch, WatchKind>,
     is_attached: bool,
     /// The space is held, and no thread of it let go.
     pub(crate) whole: bool,
@@ -69,8 +75,9 @@ pub struct Inferior<G> {
     /// Changes that were made here and that the hub has not told of yet.
     pub(crate) own_changes: usize,
     pub(crate) plan: Plan,
-    /// Threads that hit a breakpoint when the debugger had been told of another stop already, and where.
-    pub(crate) untold: Vec<(Place, u64)>,
+    /// Threads that hit a breakpoint or touched what is watched when the debugger had been told of another stop already, and
+    /// where they stand.
+    pub(crate) untold: Vec<(Place, u64, StopKind)>,
     /// A stop to be reported as soon as the debugger waits for one.
     pub(crate) immediate: Option<Stop>,
     /// The last stop: the answer to `?`.
@@ -97,6 +104,8 @@ impl<G: Guest> Inferior<G> {
             knowledge: Knowledge::Good,
             breakpoints: BTreeSet::new(),
             idle_breakpoints: BTreeSet::new(),
+            watches: BTreeMap::new(),
+            idle_watches: BTreeMap::new(),
             is_attached: true,
             whole: false,
             alone_until: None,
@@ -124,6 +133,11 @@ impl<G: Guest> Inferior<G> {
         planted.append(&mut self.idle_breakpoints);
         for address in planted {
             let _ = self.guest.set_breakpoint(self.space, address, false);
+        }
+        let mut watched = std::mem::take(&mut self.watches);
+        watched.append(&mut self.idle_watches);
+        for watch in watched.into_keys() {
+            let _ = self.guest.set_watch(watch, false);
         }
         let _ = self.guest.release(Scope::Space(self.space));
         self.whole = false;
@@ -299,10 +313,16 @@ impl<G: Guest> Inferior<G> {
         self.knowledge = Knowledge::Void;
         self.whole = false;
         self.stop_world();
-        self.guest.release_user()?;
-        self.own_changes += 1;
+        self.release_user()?;
         self.forget();
         Ok(id)
+    }
+
+    /// Lets go what the user holds.
+    pub fn release_user(&mut self) -> Result<(), Error> {
+        self.guest.release_user()?;
+        self.own_changes += 1;
+        Ok(())
     }
 
     /// The environment as it is now, whatever was known.

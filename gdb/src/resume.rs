@@ -14,9 +14,9 @@ use std::{
 };
 
 use flob_image::Place;
-use flob_link::Scope;
+use flob_link::{Access, Scope, Watch};
 use flob_session::{Error, Owner};
-use gdbstub::common::Signal;
+use gdbstub::{common::Signal, target::ext::breakpoints::WatchKind};
 
 use crate::{
     guest::Guest,
@@ -129,16 +129,29 @@ impl<G: Guest> Inferior<G> {
 
     /// A thread that is to run and stands at a breakpoint that it has hit already.
     fn next_untold(&mut self) -> Result<Option<Stop>, Error> {
-        while let Some(index) = self.untold.iter().position(|(thread, _)| self.plan.action(*thread).is_some())
+        while let Some(index) =
+            self.untold.iter().position(|(thread, ..)| self.plan.action(*thread).is_some())
         {
-            let (thread, address) = self.untold.remove(index);
+            let (thread, address, kind) = self.untold.remove(index);
             let still_there =
                 matches!(self.state(thread, false), Ok((state, _)) if state.registers.rip == address);
-            if still_there && self.breakpoints.contains(&address) {
-                return Ok(Some(Stop { thread: Some(thread), kind: StopKind::Breakpoint }));
+            if still_there && self.still_matters(address, kind) {
+                return Ok(Some(Stop { thread: Some(thread), kind }));
             }
         }
         Ok(None)
+    }
+
+    /// Whether the debugger still wants to hear of such a stop.
+    fn still_matters(&self, address: u64, kind: StopKind) -> bool {
+        match kind {
+            StopKind::Breakpoint => self.breakpoints.contains(&address),
+            StopKind::HardwareBreakpoint => {
+                self.watches.keys().any(|watch| watch.access == Access::Execute && watch.address == address)
+            }
+            StopKind::Watch(_, watched) => self.watches.keys().any(|watch| watch.address == watched),
+            StopKind::Signal(_) | StopKind::Exited(_) => false,
+        }
     }
 
     fn let_go(&mut self) -> Result<(), Error> {
@@ -173,6 +186,9 @@ impl<G: Guest> Inferior<G> {
     fn take_idle_breakpoints_out(&mut self) -> Result<(), Error> {
         while let Some(address) = self.idle_breakpoints.pop_first() {
             self.guest.set_breakpoint(self.space, address, false)?;
+        }
+        while let Some((watch, _)) = self.idle_watches.pop_first() {
+            self.guest.set_watch(watch, false)?;
         }
         Ok(())
     }
@@ -269,5 +285,35 @@ impl<G: Guest> Inferior<G> {
         }
         self.breakpoints.insert(address);
         Ok(())
+    }
+
+    /// Takes a hardware breakpoint or watchpoint in, or out for now. What is refused is told on the console when the debugger
+    /// next listens.
+    pub fn set_watch(&mut self, watch: Watch, kind: WatchKind, wanted: bool) -> Result<(), Error> {
+        if !wanted {
+            if let Some(kind) = self.watches.remove(&watch) {
+                self.idle_watches.insert(watch, kind);
+            }
+            return Ok(());
+        }
+        if self.idle_watches.remove(&watch).is_none() {
+            self.make_room_for(watch)?;
+        }
+        self.watches.insert(watch, kind);
+        Ok(())
+    }
+
+    /// What was only taken out for now may be in the way of what is new.
+    fn make_room_for(&mut self, watch: Watch) -> Result<(), Error> {
+        match self.guest.set_watch(watch, true) {
+            Err(_) if !self.idle_watches.is_empty() => {
+                while let Some((idle, _)) = self.idle_watches.pop_first() {
+                    self.guest.set_watch(idle, false)?;
+                }
+                self.guest.set_watch(watch, true)
+            }
+            done => done,
+        }
+        .inspect_err(|error| self.console.push(format!("flob: {error}")))
     }
 }

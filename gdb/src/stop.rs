@@ -5,10 +5,11 @@ use flob_image::Place;
 use gdbstub::{
     common::{Signal, Tid},
     stub::MultiThreadStopReason,
+    target::ext::breakpoints::WatchKind,
 };
 
 /// A stop to be reported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Stop {
     /// The thread it is about; `None` where there is none left.
     pub thread: Option<Place>,
@@ -17,10 +18,14 @@ pub struct Stop {
 }
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum StopKind {
     /// The thread is at a breakpoint of ours.
     Breakpoint,
+    /// The thread is at a hardware breakpoint of ours.
+    HardwareBreakpoint,
+    /// It has touched what is watched, so, here.
+    Watch(WatchKind, u64),
     /// Anything that has a signal's name.
     Signal(Signal),
     /// The program has ended with this code.
@@ -39,7 +44,11 @@ impl Stop {
             (StopKind::Exited(code), _) => MultiThreadStopReason::Exited(exit_byte(code)),
             (StopKind::Breakpoint, Some(number)) => MultiThreadStopReason::SwBreak(number),
             (StopKind::Signal(signal), Some(tid)) => MultiThreadStopReason::SignalWithThread { tid, signal },
-            (StopKind::Breakpoint, None) => MultiThreadStopReason::Signal(Signal::SIGTRAP),
+            (StopKind::HardwareBreakpoint, Some(number)) => MultiThreadStopReason::HwBreak(number),
+            (StopKind::Watch(kind, addr), Some(tid)) => MultiThreadStopReason::Watch { tid, kind, addr },
+            (StopKind::Breakpoint | StopKind::HardwareBreakpoint | StopKind::Watch(..), None) => {
+                MultiThreadStopReason::Signal(Signal::SIGTRAP)
+            }
             (StopKind::Signal(signal), None) => MultiThreadStopReason::Signal(signal),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! No error here is fatal to gdbstub: what fails is answered with an error, or told as a stop.
 
+use flob_link::{Access, Watch};
 use flob_session::Error;
 use gdbstub::{
     common::{Signal, Tid},
@@ -17,7 +18,10 @@ use gdbstub::{
                 },
                 single_register_access::{SingleRegisterAccess, SingleRegisterAccessOps},
             },
-            breakpoints::{Breakpoints, BreakpointsOps, SwBreakpoint, SwBreakpointOps},
+            breakpoints::{
+                Breakpoints, BreakpointsOps, HwBreakpoint, HwBreakpointOps, HwWatchpoint, HwWatchpointOps,
+                SwBreakpoint, SwBreakpointOps, WatchKind,
+            },
             monitor_cmd::{ConsoleOutput, MonitorCmd, MonitorCmdOps},
         },
     },
@@ -215,6 +219,53 @@ impl<G: Guest> MultiThreadSchedulerLocking for Inferior<G> {
 impl<G: Guest> Breakpoints for Inferior<G> {
     fn support_sw_breakpoint(&mut self) -> Option<SwBreakpointOps<'_, Self>> {
         Some(self)
+    }
+
+    fn support_hw_breakpoint(&mut self) -> Option<HwBreakpointOps<'_, Self>> {
+        Some(self)
+    }
+
+    fn support_hw_watchpoint(&mut self) -> Option<HwWatchpointOps<'_, Self>> {
+        Some(self)
+    }
+}
+
+impl<G: Guest> Inferior<G> {
+    fn watch(&mut self, address: u64, bytes: u64, kind: Option<WatchKind>, wanted: bool) -> bool {
+        let access = match kind {
+            None => Access::Execute,
+            Some(WatchKind::Write) => Access::Write,
+            // The processor knows no reads without writes: gdb passes over those that have changed the value.
+            Some(WatchKind::Read | WatchKind::ReadWrite) => Access::ReadWrite,
+        };
+        let Ok(bytes) = u32::try_from(bytes) else { return false };
+        let watch = Watch { space: self.space, address, bytes, access };
+        self.set_watch(watch, kind.unwrap_or(WatchKind::ReadWrite), wanted).is_ok()
+    }
+}
+
+impl<G: Guest> HwBreakpoint for Inferior<G> {
+    fn add_hw_breakpoint(&mut self, address: u64, _kind: usize) -> TargetResult<bool, Self> {
+        Ok(self.watch(address, 1, None, true))
+    }
+
+    fn remove_hw_breakpoint(&mut self, address: u64, _kind: usize) -> TargetResult<bool, Self> {
+        Ok(self.watch(address, 1, None, false))
+    }
+}
+
+impl<G: Guest> HwWatchpoint for Inferior<G> {
+    fn add_hw_watchpoint(&mut self, address: u64, bytes: u64, kind: WatchKind) -> TargetResult<bool, Self> {
+        Ok(self.watch(address, bytes, Some(kind), true))
+    }
+
+    fn remove_hw_watchpoint(
+        &mut self,
+        address: u64,
+        bytes: u64,
+        kind: WatchKind,
+    ) -> TargetResult<bool, Self> {
+        Ok(self.watch(address, bytes, Some(kind), false))
     }
 }
 

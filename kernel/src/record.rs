@@ -1,7 +1,8 @@
 //! The kernel's record of each kind of flob: its exported state, and what is derived from it (lists, queues).
 
 use flob_abi::{
-    FlobKind, Handlers, PORT_RANGES, PendingException, PortRange, Protection, SavedArea, thread_flag,
+    DebugRegisters, FlobKind, Handlers, PORT_RANGES, PendingException, PortRange, Protection, SavedArea,
+    thread_flag,
 };
 
 use crate::arena::SlotId;
@@ -317,6 +318,12 @@ impl Thread {
             standing: Standing::Going,
             imported: false,
         }
+    }
+
+    /// It watches what the thread that makes it watches: so whoever watches a space's threads from outside misses none.
+    pub fn watching(mut self, debug: &DebugRegisters) -> Self {
+        self.context.debug = DebugRegisters { dr6: self.context.debug.dr6, ..*debug };
+        self
     }
 
     #[inline]

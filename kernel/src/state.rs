@@ -69,7 +69,8 @@ impl<M: Machine> Kernel<M> {
         }
         let hash = self.new_hash(args.rsi);
         let id = if kind == FlobKind::Thread {
-            self.threads.insert(Thread::new(place, hash)).map(|id| ThreadId(id).into())
+            let new = Thread::new(place, hash).watching(&self.thread(thread).context.debug);
+            self.threads.insert(new).map(|id| ThreadId(id).into())
         } else {
             let body = self.new_body(kind, space);
             self.objects.insert(Object { place, hash, waiters: Waiters::EMPTY, body }).map(FlobId)

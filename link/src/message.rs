@@ -123,6 +123,27 @@ pub enum WaitKind {
     Input,
 }
 
+/// What is watched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Access {
+    /// The instruction there is about to be executed: a hardware breakpoint.
+    Execute,
+    /// It is written.
+    Write,
+    /// It is read or written.
+    ReadWrite,
+}
+
+/// Memory of a space that is watched, for all its threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Watch {
+    pub space: Place,
+    pub address: u64,
+    pub bytes: u32,
+    pub access: Access,
+}
+
 /// A change of one flob; what is `None` stays.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Change {
@@ -297,6 +318,11 @@ pub enum Request {
     },
     /// Ends the guest.
     Shutdown,
+    /// Watches memory by the debug registers of all threads of the space; refused if they do not suffice. Setting it again is
+    /// fine.
+    SetWatch(Watch),
+    /// Ends that.
+    ClearWatch(Watch),
 }
 
 /// The answers.
@@ -476,4 +502,12 @@ pub enum StopReason {
     Step,
     /// Another debug exception: DR6.
     Debug(u32),
+    /// It has touched memory that is watched (and stands behind that instruction), or come to a hardware breakpoint (and
+    /// stands before it).
+    Watched {
+        /// Where the debug register points.
+        address: u64,
+        #[allow(missing_docs)]
+        access: Access,
+    },
 }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use flob_image::{Environment, Place};
-use flob_link::{Change, Event, Failure, Memory, Progress, Scope, WaitKind};
+use flob_link::{Change, Event, Failure, Memory, Progress, Scope, WaitKind, Watch};
 use serde::{Deserialize, Serialize};
 
 /// From a client.
@@ -163,6 +163,20 @@ pub enum HubRequest {
     },
     /// Ends guest and hub.
     Shutdown,
+    /// Watches memory for this owner, or has a hardware breakpoint: refused if the debug registers do not suffice.
+    SetWatch {
+        #[allow(missing_docs)]
+        owner: Owner,
+        #[allow(missing_docs)]
+        watch: Watch,
+    },
+    /// This owner does not watch it any more.
+    ClearWatch {
+        #[allow(missing_docs)]
+        owner: Owner,
+        #[allow(missing_docs)]
+        watch: Watch,
+    },
 }
 
 /// What the hub answers.

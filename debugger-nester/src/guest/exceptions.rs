@@ -19,6 +19,7 @@ use super::state::{Nester, State};
 use super::step::{self, Purpose};
 use super::threads::{Seen, seize, stop_everything, translator, was_stopped};
 use super::torture;
+use super::watch::{self, Meaning};
 
 /// Asked about what the program does not handle.
 pub const KEEPER: &str = "keeper";
@@ -138,11 +139,17 @@ fn programs_own(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -
 fn debug(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -> Result<(), Status> {
     let detail = seen.state.exception.detail;
     step::clear_exception(&state.environment, place, &seen.state.exception)?;
-    if detail & step::SINGLE_STEP != 0 && state.stepping.purpose(place).is_some() {
-        return step::ended(nester, state, place, seen);
+    let is_step = detail & step::SINGLE_STEP != 0 && state.stepping.purpose(place).is_some();
+    let hit = match watch::judge(state, place, seen)? {
+        Meaning::Stale if !is_step => return flob_checkpointer::resume(&state.environment, place),
+        Meaning::Hit(reason) => Some(reason),
+        Meaning::Stale | Meaning::NotOurs => None,
+    };
+    if is_step {
+        return step::ended(nester, state, place, seen, hit);
     }
     step::forget(state, place);
-    step::report(nester, state, place, seen, StopReason::Debug(detail));
+    step::report(nester, state, place, seen, hit.unwrap_or(StopReason::Debug(detail)));
     Ok(())
 }
 

@@ -127,6 +127,7 @@ fn state(ceiling: u32) -> Result<State, Status> {
         stepping: Stepping::default(),
         watch: watcher::Watch::default(),
         breakpoints: Breakpoints::default(),
+        watching: Default::default(),
         save: None,
         copying: None,
         stop_time: 0,

@@ -36,6 +36,7 @@ mod step;
 mod survey;
 mod threads;
 mod torture;
+mod watch;
 mod watcher;
 
 pub use launch::run;

@@ -14,7 +14,7 @@ use flob_runtime::{
 use super::exceptions::DEBUG;
 use super::failure::{Outcome, failure};
 use super::state::{Nester, ParkedCall, State};
-use super::{save, search, step};
+use super::{save, search, step, watch};
 
 /// For whom the record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,7 @@ pub fn environment(nester: &Nester, state: &State, groups: u64, view: View) -> R
     borders.retain(|border| is_connected(&record, border.client));
     record.borders = borders;
     let_go_in(&mut record, &stopped_in_passing(state));
+    watch::hide(state, &mut record, view);
     if view == View::Image {
         let_go_in(&mut record, &state.held.iter().copied().collect::<Vec<_>>());
         take_steps_off(state, &mut record);

@@ -21,7 +21,7 @@ use flob_runtime::{
 use super::copying;
 use super::failure::{Outcome, failure, refused};
 use super::state::{Clock, Nester, ParkedCall, ReadyAnswer, State};
-use super::{answerer, exceptions, memory, sending, services, step};
+use super::{answerer, exceptions, memory, sending, services, step, watch};
 
 /// Most bytes of a record.
 const MAX_RECORD: u64 = 12 << 20;
@@ -183,6 +183,7 @@ fn replace(
         // Where the code is not there any more the breakpoint is not either.
         let _ = memory::set_breakpoint(nester, state, space, address);
     }
+    watch::environment_replaced(state)?;
     Ok(())
 }
 

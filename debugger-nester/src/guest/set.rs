@@ -13,6 +13,7 @@ use super::failure::{Outcome, failure, refused};
 use super::state::{Nester, State};
 use super::step;
 use super::threads::{seize, was_stopped};
+use super::watch;
 use super::watcher;
 
 /// Where the low byte of a thread's flags is in its state.
@@ -106,9 +107,10 @@ fn parse(kind: FlobKind, bytes: &[u8]) -> Outcome<FlobState> {
 }
 
 /// A thread is stopped while it is changed; whether it runs on is for its flags, and for the debugger's holds, to say.
-fn set_thread(state: &State, place: Place, hash: u64, change: &Change, links: &Links) -> Outcome<()> {
+fn set_thread(state: &mut State, place: Place, hash: u64, change: &Change, links: &Links) -> Outcome<()> {
     let seen = seize(&state.environment, place).map_err(refused)?.ok_or_else(changed)?;
-    let result = if seen.state.hash == hash { apply(state, place, change, links) } else { Err(changed()) };
+    let result =
+        if seen.state.hash == hash { apply(state, place, seen.space, change, links) } else { Err(changed()) };
     let flags = change
         .state
         .as_ref()
@@ -129,7 +131,13 @@ fn is_kept(state: &State, place: Place) -> bool {
     state.held.contains(&place) || state.save.is_some() || step::is_paused(state, place)
 }
 
-fn apply(state: &State, place: Place, change: &Change, links: &Links) -> Outcome<()> {
+fn apply(
+    state: &mut State,
+    place: Place,
+    space: Option<Place>,
+    change: &Change,
+    links: &Links,
+) -> Outcome<()> {
     let address = state.environment.memory().address(place);
     let Some(bytes) = change.state.as_ref().filter(|_| change.mask != 0) else {
         return any::set_state(FlobKind::Thread, address, None, links, 0).map_err(refused);
@@ -139,7 +147,7 @@ fn apply(state: &State, place: Place, change: &Change, links: &Links) -> Outcome
     }
     let FlobState::Thread(mut new) = parse(FlobKind::Thread, bytes)? else { return Ok(()) };
     new.flags |= thread_flag::STOPPED;
+    let mask = watch::put_aside(state, place, space, &new, change.mask & group::ALL);
     let new = FlobState::Thread(new);
-    any::set_state(FlobKind::Thread, address, Some(new.as_bytes()), links, change.mask & group::ALL)
-        .map_err(refused)
+    any::set_state(FlobKind::Thread, address, Some(new.as_bytes()), links, mask).map_err(refused)
 }

@@ -27,7 +27,7 @@ use flob_runtime::{
 
 use super::{
     copying::Copying, restore::Restore, save::Save, search::Search, step::Stepping, torture::Torture,
-    watcher::Watch,
+    watch::Watching, watcher::Watch,
 };
 
 /// What the threads of the nester share.
@@ -202,6 +202,7 @@ pub struct State {
     pub stepping: Stepping,
     pub watch: Watch,
     pub breakpoints: Breakpoints,
+    pub watching: Watching,
     /// A save that is on, while everything stands still.
     pub save: Option<Save>,
     /// … and while the child runs on.

@@ -20,6 +20,7 @@ use zerocopy::IntoBytes;
 
 use super::state::{Nester, State};
 use super::threads::{Seen, seize, translator};
+use super::watch;
 use super::watcher;
 
 /// RFLAGS.TF.
@@ -27,13 +28,10 @@ pub const TRAP_FLAG: u64 = 1 << 8;
 /// DR6.BS: a single step is done.
 pub const SINGLE_STEP: u32 = 1 << 14;
 
-/// DR6.B0 to B3: a watchpoint or hardware breakpoint.
-const WATCHED: u32 = 0xf;
-
 /// Whether an exception, by its code and detail, is the end of a single step and nothing else. (Some bits of DR6 always
 /// read as one.)
 pub const fn is_only_step(code: u32, detail: u32) -> bool {
-    code == flob_abi::ExceptionCode::Debug as u32 && detail & SINGLE_STEP != 0 && detail & WATCHED == 0
+    code == flob_abi::ExceptionCode::Debug as u32 && detail & SINGLE_STEP != 0 && detail & watch::WATCHED == 0
 }
 
 /// What a step is for.
@@ -137,24 +135,33 @@ pub fn begin_at(
         watcher::look_again(state);
     }
     state.stepping.steps.insert(place, purpose);
+    watch::pass(state, place)?;
     set_trap(&state.environment, place, true)?;
     resume(&state.environment, place)
 }
 
-/// The thread has been stopped behind its step (or for another reason that ends it); its exception is taken over.
-pub fn ended(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -> Result<(), Status> {
+/// The thread has been stopped behind its step (or for another reason that ends it); its exception is taken over. The step
+/// may have hit something, too: then that is told.
+pub fn ended(
+    nester: &Nester,
+    state: &mut State,
+    place: Place,
+    seen: &Seen,
+    hit: Option<StopReason>,
+) -> Result<(), Status> {
     let purpose = state.stepping.steps.remove(&place);
     set_trap(&state.environment, place, false)?;
     let is_job = state.stepping.job.as_ref().is_some_and(|job| job.thread == place);
-    match purpose {
-        Some(Purpose::Report) => report(nester, state, place, seen, StopReason::Step),
-        Some(Purpose::Continue) if is_job => {
+    match (purpose, hit) {
+        (_, Some(hit)) => report(nester, state, place, seen, hit),
+        (Some(Purpose::Report), None) => report(nester, state, place, seen, StopReason::Step),
+        (Some(Purpose::Continue), None) if is_job => {
             if let Some(job) = &mut state.stepping.job {
                 job.paused.push(place);
             }
         }
-        Some(Purpose::Continue) => resume(&state.environment, place)?,
-        None => {}
+        (Some(Purpose::Continue), None) => resume(&state.environment, place)?,
+        (None, None) => {}
     }
     if is_job { end_job(nester, state) } else { Ok(()) }
 }
@@ -163,7 +170,7 @@ pub fn ended(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -> R
 pub fn report(nester: &Nester, state: &mut State, place: Place, seen: &Seen, reason: StopReason) {
     state.held.insert(place);
     let mut own = seen.state;
-    own.registers.rflags &= !TRAP_FLAG;
+    own.registers.rflags &= !(TRAP_FLAG | watch::RESUME_FLAG);
     own.exception.code = 0;
     let bytes = own.as_bytes().get(..flob_abi::THREAD_STATE_HEAD).unwrap_or_default().to_vec();
     let event = Event::Stopped { thread: place, space: seen.space.unwrap_or(u64::MAX), reason, state: bytes };

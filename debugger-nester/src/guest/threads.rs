@@ -16,6 +16,7 @@ use super::failure::{Outcome, failure, refused};
 use super::save;
 use super::state::{Nester, State};
 use super::step::{self, Purpose};
+use super::watch;
 use super::watcher;
 
 /// The groups of a thread's state that fit before its vectors.
@@ -95,7 +96,7 @@ fn hold(state: &mut State, place: Place) -> Outcome<()> {
 }
 
 /// The threads of a space. Looking lets those run on that ran.
-fn threads_of(environment: &Environment, space: Place) -> Result<Vec<Place>, Status> {
+pub fn threads_of(environment: &Environment, space: Place) -> Result<Vec<Place>, Status> {
     let mut threads = Vec::new();
     for flob in environment.flobs()?.iter().filter(|flob| flob.kind == FlobKind::Thread) {
         let Some(seen) = seize(environment, flob.place)? else { continue };
@@ -140,6 +141,7 @@ pub fn let_go(nester: &Nester, state: &mut State, places: Vec<Place>) -> Result<
     let mut free = Vec::new();
     let mut at_breakpoint = Vec::new();
     for place in places {
+        watch::pass(state, place)?;
         match step::is_at_breakpoint(nester, state, place)? {
             true => at_breakpoint.push(place),
             false => free.push(place),

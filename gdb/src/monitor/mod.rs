@@ -25,6 +25,10 @@ fn verbs<G: Guest>() -> Vec<Verb<G>> {
         verb("set", "FLOB FIELD=VALUE ...", "change fields and links of a flob", flobs::set),
         verb("why", "[THREAD]", "what each thread, or this one, waits for", flobs::why),
         verb("wait-graph", "", "who waits for whom, and deadlocks", flobs::wait_graph),
+        verb("release", "", "let go what the user holds (flob pause, run --paused)", |inferior, _| {
+            inferior.release_user()?;
+            Ok("the user holds nothing any more; what gdb holds goes on with continue\n".into())
+        }),
         verb("checkpoint", "[NAME]", "save a checkpoint", checkpoints::save),
         verb("checkpoints", "", "list all checkpoints as a tree", checkpoints::list),
         verb("restore", "CHECKPOINT", "put a checkpoint in the program's place", checkpoints::restore),

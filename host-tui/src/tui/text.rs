@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use flob_abi::FlobKind;
 use flob_image::Place;
-use flob_link::StopReason;
+use flob_link::{Access, StopReason};
 
 use super::state::{Ended, Tab};
 
@@ -247,6 +247,10 @@ pub fn stopped(name: &str, reason: StopReason) -> String {
     match reason {
         StopReason::Breakpoint => format!("{name} is at a breakpoint"),
         StopReason::Step => format!("{name} has done a step"),
+        StopReason::Watched { address, access: Access::Execute } => {
+            format!("{name} is at a hardware breakpoint, {address:#x}")
+        }
+        StopReason::Watched { address, .. } => format!("{name} has touched what is watched at {address:#x}"),
         StopReason::Debug(bits) => format!("{name} was stopped by a debug exception ({bits:#x})"),
     }
 }

@@ -323,3 +323,19 @@ fn a_space_whose_time_stamp_counter_traps_says_so_to_the_machine_and_a_reflected
     }
     assert_eq!(sim.call(Call::MutexTryLock, &[mutex]), Status::Success, "nobody has locked it");
 }
+
+#[test]
+fn a_thread_watches_what_the_thread_that_makes_it_watches() {
+    let mut sim = Sim::new();
+    let made = sim.page();
+    let create = Call::from_number((Thread as u64) << 4).expect("threads can be created");
+    let maker = sim.spawn(5, Program::new().call(create, &[made, 0]).spin());
+    let mut state = sim.stop(maker);
+    state.debug = DebugRegisters { address: [0x1000, 0, 0, 0], dr6: 0xffff_0ff1, dr7: 0xd_0401 };
+    sim.set(maker, &state, &[]);
+    sim.resume(maker);
+    sim.run(20);
+    let state = sim.stop(made);
+    assert_eq!((state.debug.address, state.debug.dr7), ([0x1000, 0, 0, 0], 0xd_0401));
+    assert_eq!(state.debug.dr6, 0xffff_0ff0, "nothing has happened to it");
+}

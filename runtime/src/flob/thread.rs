@@ -41,10 +41,10 @@ impl FlobAt<Thread> {
         state
     }
 
-    /// Creates it in `space`, stopped, with this state.
+    /// Creates it in `space`, stopped, with this state; its debug registers stay as they were made.
     pub fn prepare(self, space: FlobAt<Reference>, state: &ThreadState) -> Result<(), Status> {
         self.create()?;
-        self.set_state(state, &Links::of(&[space]))
+        self.set_groups(state, &Links::of(&[space]), group::ALL & !group::DEBUG)
     }
 
     /// Stops it and says whether it was stopped already.

@@ -1,8 +1,9 @@
-//! Who wants which breakpoint. The guest knows each once.
+//! Who wants which breakpoint, and which memory watched. The guest knows each once.
 
 use std::collections::BTreeMap;
 
 use flob_image::Place;
+use flob_link::{Access, Watch};
 
 use crate::Owner;
 
@@ -10,12 +11,23 @@ use crate::Owner;
 pub type Location = (Place, u64);
 
 /// All breakpoints.
-#[derive(Debug, Default)]
-pub struct Breakpoints(BTreeMap<Location, Vec<Owner>>);
+pub type Breakpoints = Wanted<Location>;
+/// All that is watched.
+pub type Watches = Wanted<Watch>;
 
-impl Breakpoints {
+/// Things that owners want.
+#[derive(Debug)]
+pub struct Wanted<T>(BTreeMap<T, Vec<Owner>>);
+
+impl<T> Default for Wanted<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<T: Ord + Copy> Wanted<T> {
     /// Adds one.
-    pub fn add(&mut self, location: Location, owner: &Owner) {
+    pub fn add(&mut self, location: T, owner: &Owner) {
         let owners = self.0.entry(location).or_default();
         if !owners.contains(owner) {
             owners.push(owner.clone());
@@ -23,7 +35,7 @@ impl Breakpoints {
     }
 
     /// Takes one away; whether nobody wants it any more.
-    pub fn remove(&mut self, location: Location, owner: &Owner) -> bool {
+    pub fn remove(&mut self, location: T, owner: &Owner) -> bool {
         let Some(owners) = self.0.get_mut(&location) else { return true };
         owners.retain(|other| other != owner);
         let unwanted = owners.is_empty();
@@ -34,17 +46,54 @@ impl Breakpoints {
     }
 
     /// Who wants this one.
-    pub fn owners(&self, location: Location) -> Vec<Owner> {
+    pub fn owners(&self, location: T) -> Vec<Owner> {
         self.0.get(&location).cloned().unwrap_or_default()
     }
 
     /// Those that this owner wants.
-    pub fn of(&self, owner: &Owner) -> Vec<Location> {
+    pub fn of(&self, owner: &Owner) -> Vec<T> {
         self.0.iter().filter(|(_, owners)| owners.contains(owner)).map(|(location, _)| *location).collect()
     }
 
     /// All of them.
-    pub fn all(&self) -> Vec<Location> {
+    pub fn all(&self) -> Vec<T> {
         self.0.keys().copied().collect()
+    }
+}
+
+impl Watches {
+    /// Who wants to hear of this access to this address of a space.
+    pub fn interested(&self, space: Place, address: u64, access: Access) -> Vec<Owner> {
+        let meant = |watch: &Watch| {
+            let covers = (watch.address..watch.address.saturating_add(watch.bytes.into())).contains(&address);
+            watch.space == space && watch.access == access && covers
+        };
+        let mut owners = Vec::new();
+        for owner in self.0.iter().filter(|(watch, _)| meant(watch)).flat_map(|(_, owners)| owners) {
+            if !owners.contains(owner) {
+                owners.push(owner.clone());
+            }
+        }
+        owners
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_access_is_told_to_those_who_watch_it_and_to_nobody_else() {
+        let (one, two) = (Owner::User, Owner::Client("gdb".into()));
+        let watch = |address, access| Watch { space: 1, address, bytes: 8, access };
+        let mut watches = Watches::default();
+        watches.add(watch(0x1000, Access::Write), &one);
+        watches.add(watch(0x1004, Access::Write), &two);
+        watches.add(watch(0x1000, Access::ReadWrite), &two);
+        assert_eq!(watches.interested(1, 0x1000, Access::Write), vec![one.clone()]);
+        assert_eq!(watches.interested(1, 0x1004, Access::Write), [one.clone(), two.clone()]);
+        assert_eq!(watches.interested(1, 0x1007, Access::ReadWrite), [two]);
+        assert!(watches.interested(2, 0x1000, Access::Write).is_empty());
+        assert!(watches.remove(watch(0x1000, Access::Write), &one), "nobody else wants it");
     }
 }

@@ -1,7 +1,7 @@
 //! Holding, letting go, stepping, breakpoints: the books are changed together with the guest, one change at a time.
 
 use flob_image::Place;
-use flob_link::{Failure, FailureKind, Reply, Request, Scope};
+use flob_link::{Failure, FailureKind, Reply, Request, Scope, Watch};
 
 use super::{
     Books, Hub,
@@ -117,6 +117,28 @@ impl Hub {
         Ok(())
     }
 
+    /// Memory that this owner watches.
+    pub(super) fn set_watch(&self, owner: &Owner, watch: Watch, connection: u64) -> Result<(), Failure> {
+        let mut books = lock(&self.books);
+        memory::done(self.link.request(Request::SetWatch(watch))?)?;
+        books.register(owner, Some(connection));
+        books.watches.add(watch, owner);
+        Ok(())
+    }
+
+    /// This owner does not watch it any more.
+    pub(super) fn clear_watch(&self, owner: &Owner, watch: Watch) -> Result<(), Failure> {
+        let mut books = lock(&self.books);
+        self.clear_watch_with(&mut books, owner, watch)
+    }
+
+    fn clear_watch_with(&self, books: &mut Books, owner: &Owner, watch: Watch) -> Result<(), Failure> {
+        if books.watches.remove(watch, owner) {
+            memory::done(self.link.request(Request::ClearWatch(watch))?)?;
+        }
+        Ok(())
+    }
+
     /// A connection has ended: so do the holds and breakpoints of the owners that came by it.
     pub(super) fn clean_up_after(&self, connection: u64) {
         let mut books = lock(&self.books);
@@ -125,6 +147,9 @@ impl Hub {
             for location in books.breakpoints.of(owner) {
                 // The guest may be gone or the space with it; then so is the breakpoint.
                 let _ = self.clear_with(&mut books, owner, location);
+            }
+            for watch in books.watches.of(owner) {
+                let _ = self.clear_watch_with(&mut books, owner, watch);
             }
             for scope in books.holds.scopes_of(owner) {
                 let _ = self.release_with(&mut books, Some(owner), scope);

@@ -49,7 +49,7 @@ use crate::{
     sessions, symbols,
 };
 use base::Base;
-use breakpoints::Breakpoints;
+use breakpoints::{Breakpoints, Watches};
 use cache::Cache;
 use fanout::Fanout;
 use holds::{Holds, Member};
@@ -123,6 +123,7 @@ pub(crate) struct Hub {
 pub(crate) struct Books {
     holds: Holds,
     breakpoints: Breakpoints,
+    watches: Watches,
     /// The threads of the last look, and those that have stopped since.
     seen: Vec<Member>,
     /// Threads that step over a breakpoint which is not for them.

@@ -101,6 +101,17 @@ impl Hub {
             }
             StopReason::Step => return true,
             StopReason::Debug(_) => books.clients.iter().map(|(_, owner)| owner.clone()).collect(),
+            StopReason::Watched { address, access } => {
+                let owners = books.watches.interested(member.space.unwrap_or(0), address, access);
+                if owners.is_empty() {
+                    // Whoever watched it has gone since.
+                    if books.holds.holders(member).is_empty() {
+                        self.tell_guest(Request::Resume(Scope::Thread(thread)));
+                    }
+                    return false;
+                }
+                owners
+            }
             StopReason::Breakpoint => {
                 let owners = instruction(state)
                     .map(|address| books.breakpoints.owners((member.space.unwrap_or(0), address)))

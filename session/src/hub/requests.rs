@@ -34,6 +34,10 @@ impl Hub {
             HubRequest::ClearBreakpoint { owner, space, address } => {
                 nothing(self.clear_breakpoint(&owner, (space, address)))
             }
+            HubRequest::SetWatch { owner, watch } => {
+                nothing(self.set_watch(&owner, watch, connection.number))
+            }
+            HubRequest::ClearWatch { owner, watch } => nothing(self.clear_watch(&owner, watch)),
             HubRequest::Type { bytes } => nothing(self.type_bytes(&bytes)),
             HubRequest::MeasureLine { messages } => self.measure_line(messages).map(HubReply::Line),
             HubRequest::Shutdown => {

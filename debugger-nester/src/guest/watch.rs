@@ -1,0 +1,157 @@
+//! Watchpoints and hardware breakpoints: arming the debug registers of all threads of a space, telling their exceptions from
+//! the program's own, and hiding them from the record.
+//!
+//! A thread that is made later watches what its maker watches (`docs/kernel/thread_create.md`). What the program itself had
+//! in its debug registers comes back when the last watch goes.
+
+use alloc::collections::BTreeMap;
+
+use flob_abi::{DebugRegisters, Status, ThreadState, state::group};
+use flob_debugger_nester::watches::{REGISTERS, Watches, is_armed, nothing};
+use flob_image::{Environment as Record, Place, State as FlobState};
+use flob_link::{FailureKind, Reply, StopReason, Watch};
+use flob_runtime::{
+    flob::{Links, Thread},
+    nester::Environment,
+};
+
+use super::failure::{Outcome, failure, refused};
+use super::record::View;
+use super::state::State;
+use super::threads::{Seen, seize, threads_of, was_stopped};
+
+/// RFLAGS.RF: the next instruction meets no hardware breakpoint.
+pub const RESUME_FLAG: u64 = 1 << 16;
+/// DR6.B0 to B3: a watchpoint or hardware breakpoint.
+pub const WATCHED: u32 = 0xf;
+
+/// What is watched, and what the program itself had in the registers that were taken.
+#[derive(Default)]
+pub struct Watching {
+    watches: Watches,
+    own: BTreeMap<Place, DebugRegisters>,
+}
+
+/// `SetWatch`.
+pub fn set(state: &mut State, watch: Watch) -> Outcome<Reply> {
+    let end = watch.address.checked_add(watch.bytes.into());
+    if watch.bytes == 0 || end.is_none_or(|end| end > flob_abi::memory::USER_END) {
+        return Err(failure(FailureKind::Invalid, "there is no such memory to be watched"));
+    }
+    if let Err(needed) = state.watching.watches.set(watch) {
+        let text = alloc::format!(
+            "the processor can watch {REGISTERS} aligned pieces of 1, 2, 4 or 8 bytes at once, and this would need {needed}: \
+             watch less, or delete another watchpoint"
+        );
+        return Err(failure(FailureKind::State, text));
+    }
+    arm(state, watch.space).map_err(refused)?;
+    Ok(Reply::Done)
+}
+
+/// `ClearWatch`.
+pub fn clear(state: &mut State, watch: Watch) -> Outcome<Reply> {
+    if state.watching.watches.clear(watch) {
+        arm(state, watch.space).map_err(refused)?;
+    }
+    Ok(Reply::Done)
+}
+
+/// The environment is another one, and none of its threads watches anything.
+pub fn environment_replaced(state: &mut State) -> Result<(), Status> {
+    state.watching.own.clear();
+    state.watching.watches.spaces().into_iter().try_for_each(|space| arm(state, space))
+}
+
+/// Gives all threads of a space the registers that they are to have.
+fn arm(state: &mut State, space: Place) -> Result<(), Status> {
+    for place in threads_of(&state.environment, space)? {
+        let Some(seen) = seize(&state.environment, place)? else { continue };
+        arm_thread(state, place, &seen)?;
+        if !was_stopped(&seen) {
+            flob_checkpointer::resume(&state.environment, place)?;
+        }
+    }
+    Ok(())
+}
+
+/// The same for one thread, which is stopped.
+fn arm_thread(state: &mut State, place: Place, seen: &Seen) -> Result<(), Status> {
+    let Watching { watches, own } = &mut state.watching;
+    let wanted = seen.space.and_then(|space| watches.registers(space));
+    if wanted.is_some() && !watches.is_ours(&seen.state.debug) && is_armed(&seen.state.debug) {
+        own.insert(place, seen.state.debug);
+    }
+    let debug = wanted.unwrap_or_else(|| own.remove(&place).unwrap_or_else(nothing));
+    give(&state.environment, place, debug)
+}
+
+fn give(environment: &Environment, place: Place, debug: DebugRegisters) -> Result<(), Status> {
+    let state = ThreadState { debug, ..ThreadState::default() };
+    environment.flob::<Thread>(place).set_groups(&state, &Links::NONE, group::DEBUG)
+}
+
+/// What a debug exception means.
+pub enum Meaning {
+    /// Something that is watched.
+    Hit(StopReason),
+    /// Something that is not watched any more, or not for this space: the thread has been given other registers.
+    Stale,
+    /// None of ours: a step, or the program's own.
+    NotOurs,
+}
+
+/// Tells what a debug exception of a stopped thread means.
+pub fn judge(state: &mut State, place: Place, seen: &Seen) -> Result<Meaning, Status> {
+    let status = seen.state.exception.detail;
+    if status & WATCHED == 0 || !state.watching.watches.is_ours(&seen.state.debug) {
+        return Ok(Meaning::NotOurs);
+    }
+    let hit = seen.space.and_then(|space| state.watching.watches.hit(space, status));
+    Ok(match hit {
+        Some((address, access)) => Meaning::Hit(StopReason::Watched { address, access }),
+        None => {
+            arm_thread(state, place, seen)?;
+            Meaning::Stale
+        }
+    })
+}
+
+/// Lets a stopped thread pass the hardware breakpoint that it stands at, if it does.
+pub fn pass(state: &State, place: Place) -> Result<(), Status> {
+    if !state.watching.watches.has_breakpoints() {
+        return Ok(());
+    }
+    let Some(seen) = seize(&state.environment, place)? else { return Ok(()) };
+    if !state.watching.watches.is_breakpoint(seen.state.registers.rip) {
+        return Ok(());
+    }
+    let mut passing = seen.state;
+    passing.registers.rflags |= RESUME_FLAG;
+    state.environment.flob::<Thread>(place).set_groups(&passing, &Links::NONE, group::REGISTERS)
+}
+
+/// The host sets a thread's debug registers: while they are taken, what it sets is for later. The groups to be set now.
+pub fn put_aside(state: &mut State, place: Place, space: Option<Place>, new: &ThreadState, mask: u64) -> u64 {
+    let Watching { watches, own } = &mut state.watching;
+    if mask & group::DEBUG == 0 || space.is_none_or(|space| watches.registers(space).is_none()) {
+        return mask;
+    }
+    own.insert(place, new.debug);
+    mask & !group::DEBUG
+}
+
+/// Puts the program's own debug registers into a record.
+pub fn hide(state: &State, record: &mut Record, view: View) {
+    let Watching { watches, own } = &state.watching;
+    for flob in &mut record.flobs {
+        let FlobState::Thread(thread) = &mut flob.state else { continue };
+        if watches.is_ours(&thread.debug) {
+            thread.debug = own.get(&flob.place).copied().unwrap_or_else(nothing);
+        }
+        if view == View::Image && !is_armed(&thread.debug) {
+            // What happened last was a debugger's step.
+            thread.debug.dr6 = nothing().dr6;
+        }
+    }
+}

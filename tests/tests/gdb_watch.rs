@@ -1,0 +1,190 @@
+//! Hardware breakpoints and watchpoints in Debian's gdb on a real session: they stop who touches what is watched, old threads
+//! and new ones, and nothing of them is left in a checkpoint or after gdb has gone.
+#![allow(missing_docs)]
+
+use flob_tests::{
+    World,
+    debugged::{assert_has, start, wordcount},
+};
+
+/// In a worker, after a chunk: `chunks_done` is in scope.
+const IN_A_WORKER: &[&str] = &["tbreak wordcount::work::add_up", "continue", "finish"];
+
+fn with<'a>(first: &[&'a str], then: &[&'a str]) -> Vec<&'a str> {
+    [first, then].concat()
+}
+
+#[test]
+fn a_variable_is_watched_and_every_change_of_it_stops_the_program() {
+    let world = World::new();
+    let session = wordcount(&world, &[]);
+    let text = session.debug(&with(
+        IN_A_WORKER,
+        &["delete", "watch chunks_done", "continue", "continue", "info breakpoints", "delete", "detach"],
+    ));
+    assert_has(
+        &text,
+        &["Hardware watchpoint 2: chunks_done", "Old value = ", "New value = ", "hw watchpoint"],
+    );
+    assert_eq!(text.matches("hit Hardware watchpoint 2: chunks_done").count(), 2, "{text}");
+    session.ends_well();
+}
+
+#[test]
+fn reads_and_accesses_are_told_from_writes() {
+    let world = World::new();
+    let session = wordcount(&world, &[]);
+    let text = session.debug(&with(
+        IN_A_WORKER,
+        &[
+            "delete",
+            "rwatch chunks_done",
+            "continue",
+            "delete",
+            "awatch chunks_done",
+            "continue",
+            "continue",
+            "delete",
+            "detach",
+        ],
+    ));
+    assert_has(&text, &["hit Hardware read watchpoint 2: chunks_done", "Value = "]);
+    assert_has(&text, &["hit Hardware access (read/write) watchpoint 3: chunks_done"]);
+    session.ends_well();
+}
+
+#[test]
+fn a_hardware_breakpoint_stops_every_worker_and_leaves_the_code_as_it_is() {
+    let world = World::new();
+    let session = wordcount(&world, &[]);
+    let text = session.debug(&[
+        "hbreak wordcount::work::add_up",
+        "continue",
+        "print $_thread",
+        "continue",
+        "stepi",
+        "continue",
+        "info breakpoints",
+        "delete",
+        "detach",
+    ]);
+    assert_has(&text, &["Hardware assisted breakpoint 1", "hw breakpoint", "already hit 3 times"]);
+    session.ends_well();
+}
+
+#[test]
+fn threads_that_are_made_later_are_watched_too() {
+    let world = World::new();
+    // Held before its first instruction: no worker has been made.
+    let text = flob_tests::random_text(&mut fastrand::Rng::with_seed(9), 100_000);
+    let session = start(&world, &["--paused"], "100", text);
+    let said = session.debug(&[
+        "hbreak wordcount::work::add_up",
+        "monitor release",
+        "continue",
+        "print $_thread",
+        "delete",
+        "detach",
+    ]);
+    assert_has(&said, &["hit Breakpoint 1, wordcount::work::add_up"]);
+    session.ends_well();
+}
+
+/// A C expression over the address of `chunks_done`.
+const C_POINTER: &str =
+    "python done = int(gdb.parse_and_eval('&chunks_done')); gdb.execute('set language c')";
+
+#[test]
+fn a_range_that_no_register_covers_alone_is_watched_by_several() {
+    let world = World::new();
+    let session = wordcount(&world, &[]);
+    let watch = "python gdb.execute('watch *(int *) %d' % (done - 1))";
+    let text =
+        session.debug(&with(IN_A_WORKER, &["delete", C_POINTER, watch, "continue", "delete", "detach"]));
+    assert_has(&text, &["hit Hardware watchpoint 2: *(int *)", "Old value = ", "New value = "]);
+    session.ends_well();
+}
+
+#[test]
+fn more_than_the_processor_can_watch_is_refused_with_a_reason() {
+    let world = World::new();
+    let session = wordcount(&world, &[]);
+    let watch = "python gdb.execute('watch *(char (*)[40]) %d' % done)";
+    let text = session.debug(&with(
+        IN_A_WORKER,
+        &["delete", C_POINTER, watch, "continue", "delete", "stepi", "print 41 + 1", "detach"],
+    ));
+    assert_has(&text, &["Could not insert hardware watchpoint 2", "this would need 5", "= 42"]);
+    session.ends_well();
+}
+
+#[test]
+fn a_checkpoint_holds_nothing_of_a_watchpoint() {
+    let world = World::new();
+    let session = wordcount(&world, &[]);
+    let text = session.debug(&with(
+        IN_A_WORKER,
+        &[
+            "delete",
+            "watch chunks_done",
+            "continue",
+            "monitor checkpoint watched",
+            "monitor show worker-0",
+            "delete",
+            "detach",
+        ],
+    ));
+    assert_has(&text, &["saved; monitor restore", "debug.dr7"]);
+    let shown = session.guest.flob_ok(&["show", "worker-0", "--at", "watched"]);
+    assert_has(&shown, &["debug.dr7"]);
+    for told in [&text, &shown] {
+        let armed: Vec<&str> =
+            told.lines().filter(|line| line.contains("debug.dr7") && !line.contains(" 0x400")).collect();
+        assert!(armed.is_empty(), "{armed:?}");
+    }
+    session.ends_well();
+}
+
+#[test]
+fn what_one_gdb_watches_stays_when_another_one_goes() {
+    let world = World::new();
+    let session = wordcount(&world, &[]);
+    let first = session.gdb(
+        &session.socket(),
+        &[
+            "hbreak wordcount::work::add_up",
+            "continue",
+            "echo first is here\\n",
+            "continue",
+            "delete",
+            "detach",
+        ],
+    );
+    first.wait_for("first is here");
+    let second = session.debug(&["hbreak wordcount::work::add_up", "detach"]);
+    assert_has(&second, &["Hardware assisted breakpoint 1", "detached]"]);
+    let first = first.finish();
+    assert_eq!(first.stdout.matches("hit Breakpoint 1, wordcount::work::add_up").count(), 2, "{first}");
+    session.ends_well();
+}
+
+#[test]
+fn after_a_restore_everything_is_watched_that_was() {
+    let world = World::new();
+    let session = wordcount(&world, &[]);
+    let text = session.debug(&[
+        "hbreak wordcount::work::add_up",
+        "continue",
+        "monitor checkpoint there",
+        "continue",
+        "monitor restore there",
+        "continue",
+        "echo restored\\n",
+        "continue",
+        "delete",
+        "detach",
+    ]);
+    let behind = text.split("restored\n").nth(1).unwrap_or_default();
+    assert_has(behind, &["hit Breakpoint 1, wordcount::work::add_up"]);
+    session.ends_well();
+}
