@@ -268,3 +268,19 @@ fn the_demo_leads_from_a_deadlock_to_a_freed_lock_and_back_in_time() {
         stop(screen);
     }
 }
+
+#[test]
+fn a_script_of_commands_is_done_on_a_session_and_leaves_it_as_it_says() {
+    let world = World::new();
+    let mut screen = deadlock(&world, SIZES[0]);
+    screen.keys("ql");
+    screen.wait_until_left();
+    let script = world.file("script", b"# free a fork\npause\nset FORKS[0] locked=false\nresume\nquit\n");
+    let mut screen = Screen::start(&world, &["attach", "--commands", script.to_str().unwrap()], 80, 24);
+    screen.wait_until_left();
+    assert_eq!(screen.end(), 0);
+    world.wait_until("the meals are had", || {
+        let sessions = world.json(&["sessions", "--json"]);
+        sessions[0]["exit"] == 0
+    });
+}

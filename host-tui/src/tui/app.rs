@@ -19,6 +19,7 @@ use super::{
     input::Input,
     insight::Insight,
     message::{Ask, Job, Message},
+    script::Script,
     state::{Ended, Leave, LogKind, State},
     store::Store,
     terminal::{self, Screen},
@@ -51,6 +52,8 @@ pub struct Options {
     pub theme: Theme,
     /// Somebody says what to press next.
     pub coach: bool,
+    /// Commands to be done one after the other.
+    pub script: Option<Script>,
 }
 
 /// What is left to say once the terminal is back.
@@ -100,6 +103,7 @@ pub fn run(options: Options) -> Result<Summary, Error> {
     let input = Input::start(&messages)?;
     let mut state = State::new(screen.size(), options.theme, session.is_some(), options.typed_input);
     state.session = session;
+    state.script = options.script;
     state.coach = options.coach.then(Coach::default);
     // The first frame stands before anything is asked of anybody.
     screen.draw(&state)?;

@@ -11,6 +11,7 @@ use super::{
     edit::Edit,
     list::List,
     memory::MemoryView,
+    script::Script,
     snapshot::Snapshot,
     store::Saved,
     theme::Theme,
@@ -153,6 +154,8 @@ pub struct State {
     pub work: Option<Work>,
     /// What is told in the footer, until the next key.
     pub notice: Option<(LogKind, String)>,
+    /// Commands that are done one after the other.
+    pub script: Option<Script>,
     /// Says what to press next, in the demo.
     pub coach: Option<Coach>,
     /// Set once the screen is to be left.
@@ -197,6 +200,7 @@ impl State {
             pending: Vec::new(),
             work: None,
             notice: None,
+            script: None,
             coach: None,
             leave: None,
         }

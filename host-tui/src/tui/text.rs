@@ -122,6 +122,11 @@ pub const fn tab_short(tab: Tab) -> &'static str {
     }
 }
 
+/// A script has come to its end early.
+pub fn script_stopped(line: usize, trouble: &str) -> String {
+    format!("the script stops at line {line}: {trouble}")
+}
+
 /// Nothing has this name.
 pub fn no_such_flob(text: &str) -> String {
     format!("there is no flob '{text}'")

@@ -9,7 +9,7 @@ use super::{
     commands::{looking, navigate},
     events, keys,
     message::{Ask, Job, Message, Outcome},
-    mouse,
+    mouse, script,
     snapshot::Snapshot,
     state::{Ended, Leave, LogKind, Logged, Mode, State, Tab},
     text,
@@ -17,7 +17,11 @@ use super::{
 
 /// Takes a message in. What is to be done about it is for others.
 pub fn update(state: &mut State, message: Message) -> Vec<Ask> {
-    let mut asks = take(state, message);
+    if let Some(script) = &mut state.script {
+        script.hear(&message);
+    }
+    let asks = take(state, message);
+    let mut asks = script::go_on(state, asks);
     navigate::settle(state);
     state.coach = state.coach.map(|coach| coach.follow(state));
     asks.retain(|ask| *ask != Ask::Look || state.has_hub());

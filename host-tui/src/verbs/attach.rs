@@ -2,6 +2,7 @@
 
 use std::{
     io::Write,
+    path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
 
@@ -20,6 +21,9 @@ pub struct Attach {
     /// A checkpoint instead, without any guest
     #[arg(long, value_name = "ID", conflicts_with = "name")]
     at: Option<String>,
+    /// Do the commands of this file first, as if typed after `:`; the first that fails ends it
+    #[arg(long, value_name = "FILE")]
+    commands: Option<PathBuf>,
 }
 
 /// A session to show: its name, and what connects to it.
@@ -28,23 +32,34 @@ type Session = (String, tui::Connect);
 impl Attach {
     /// Opens it.
     pub fn run(self, context: &Context) -> Result<u8, Error> {
+        let script = self.commands.as_deref().map(script).transpose()?;
         if let Some(id) = self.at {
-            return show(None, Some(id), Manner::default());
+            return show(None, Some(id), Manner { script, ..Manner::default() });
         }
         let path = sessions::find(self.name.as_deref().or(context.session.as_deref()))?;
         let client = Client::connect_path(&path)?;
         let name = client.info()?.name;
-        show(Some((name, Box::new(move || Ok(client)))), None, Manner { typed: true, coach: false })
+        show(Some((name, Box::new(move || Ok(client)))), None, Manner { typed: true, coach: false, script })
     }
 }
 
 /// How the interface behaves.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Manner {
     /// What is typed there is the program's input.
     pub typed: bool,
     /// A coach says what to press next.
     pub coach: bool,
+    /// Commands that are done first.
+    pub script: Option<tui::Script>,
+}
+
+/// Reads a file of commands.
+fn script(path: &Path) -> Result<tui::Script, Error> {
+    let text = std::fs::read_to_string(path);
+    let text =
+        text.map_err(|error| Error::io(format!("reading the commands in {}", path.display()), error))?;
+    Ok(tui::Script::new(&text))
 }
 
 /// The terminal interface on the session of this name, which `start` brings up meanwhile.
@@ -85,6 +100,7 @@ fn show(session: Option<Session>, checkpoint: Option<String>, manner: Manner) ->
         typed_input: manner.typed,
         theme: tui::Theme::from_environment(),
         coach: manner.coach,
+        script: manner.script,
     })?;
     // A terminal that is gone shows nothing more.
     let _ = std::io::stderr().write_all(&summary.output);

@@ -153,7 +153,7 @@ impl Run {
         // What can be told without a guest is told before the screen is taken.
         self.find_program(&Store::open_default()?)?;
         flob_session::boot::qemu::find()?;
-        let manner = attach::Manner { typed: !redirected().input, coach };
+        let manner = attach::Manner { typed: !redirected().input, coach, script: None };
         attach::open(name.clone(), manner, move || hub::start(&self, &name))
     }
 

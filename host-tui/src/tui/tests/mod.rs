@@ -6,4 +6,5 @@ mod keys;
 mod library;
 mod mouse;
 mod screens;
+mod script;
 mod world;
