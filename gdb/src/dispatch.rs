@@ -50,7 +50,7 @@ const BUSY: &[u8] = b"E10";
 type Handler<G> = fn(&mut Desk<'_, G>, &[u8]) -> Route;
 
 /// Longer names stand before shorter ones that they begin with.
-fn table<G: Guest>() -> [(&'static [u8], Handler<G>); 21] {
+fn table<G: Guest>() -> [(&'static [u8], Handler<G>); 22] {
     [
         (b"qSupported:", |desk, rest| {
             *desk.processes = rest.split(|byte| *byte == b';').any(|feature| feature == b"multiprocess+");
@@ -62,6 +62,7 @@ fn table<G: Guest>() -> [(&'static [u8], Handler<G>); 21] {
         }),
         (b"vFile:", |desk, rest| Route::Answer(desk.files.answer(rest))),
         (b"qThreadExtraInfo,", extra_info),
+        (b"qThreadStopInfo", thread_stop),
         (b"qMemoryRegionInfo:", memory_region),
         (b"qWatchpointSupportInfo", |_, _| Route::Answer(b"num:4;".to_vec())),
         (b"qHostInfo", |_, _| Route::Answer(host_info())),
@@ -149,6 +150,31 @@ fn extra_info<G: Guest>(desk: &mut Desk<'_, G>, rest: &[u8]) -> Route {
         Some(thread) => Route::Answer(hex(desk.inferior.activity(thread).as_bytes()).into_bytes()),
         None => Route::Answer(MALFORMED.to_vec()),
     }
+}
+
+/// lldb's way to the names of threads: what stopped each, which is something only for the thread of the last stop.
+fn thread_stop<G: Guest>(desk: &mut Desk<'_, G>, rest: &[u8]) -> Route {
+    let number = match grammar::thread_name(rest) {
+        Some(ThreadName::One(number)) => usize::try_from(number).ok().and_then(gdbstub::common::Tid::new),
+        _ => None,
+    };
+    let Some((number, thread)) = number.and_then(|number| Some((number, desk.inferior.thread(number)?)))
+    else {
+        return Route::Answer(MALFORMED.to_vec());
+    };
+    let last = desk.inferior.last;
+    let mut answer = if last.thread == Some(thread) {
+        String::from_utf8_lossy(&last_stop(desk)).into_owned()
+    } else {
+        format!("T00thread:{};", thread_id(number.get(), *desk.processes))
+    };
+    if let (StopKind::Watch(_, address), true) = (last.kind, last.thread == Some(thread)) {
+        answer += &format!("watch:{address:x};");
+    }
+    if let Ok(why) = desk.inferior.why(false) {
+        answer += &format!("hexname:{};", hex(why.names.short(thread).as_bytes()));
+    }
+    Route::Answer(answer.into_bytes())
 }
 
 fn host_info() -> Vec<u8> {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use flob_abi::FlobKind;
 use flob_image::{
     Flob, Place,
     fields::{self, Field},
@@ -9,6 +10,7 @@ use flob_image::{
 use flob_session::{
     Error, edit,
     names::{Names, id},
+    translate::Translation,
     why::Why,
 };
 
@@ -23,7 +25,7 @@ pub fn flobs<G: Guest>(inferior: &mut Inferior<G>, kind: &str) -> Result<String,
         let _ = writeln!(text, "{:<24} {}", names.flob(flob.place), links(names, flob));
     }
     if text.is_empty() {
-        let kinds = flob_abi::FlobKind::ALL.map(flob_abi::FlobKind::name).join(", ");
+        let kinds = FlobKind::ALL.map(FlobKind::name).join(", ");
         return Err(Error::NotFound(format!("no flobs of kind \"{kind}\"; kinds are {kinds}")));
     }
     Ok(text)
@@ -34,8 +36,12 @@ pub fn show<G: Guest>(inferior: &mut Inferior<G>, name: &str) -> Result<String, 
     if name.is_empty() {
         return Err(Error::Usage("which flob? monitor show FLOB; monitor flobs lists them".into()));
     }
+    let space = inferior.space;
     let why = inferior.why(false)?;
-    let flob = find(&why, name)?;
+    let flob = match name.strip_prefix('*') {
+        Some(address) => at_address(&why, space, address)?,
+        None => find(&why, name)?,
+    };
     let mut text = format!("{} {}\n", why.names.flob(flob.place), id(flob.place));
     let is_shown = |field: &&Field| !field.is_reserved() && !field.name.starts_with("vectors.");
     for field in fields::of(flob.state.kind()).iter().filter(is_shown) {
@@ -89,6 +95,23 @@ pub fn set<G: Guest>(inferior: &mut Inferior<G>, line: &str) -> Result<String, E
 pub fn wait_graph<G: Guest>(inferior: &mut Inferior<G>, _: &str) -> Result<String, Error> {
     let lines = inferior.why(false)?.wait_graph();
     Ok(if lines.is_empty() { "nobody waits\n".into() } else { lines.join("\n") + "\n" })
+}
+
+/// The flob at an address of the debugger's space.
+fn at_address<'a>(why: &Why<'a>, space: Place, address: &str) -> Result<&'a Flob, Error> {
+    let number = u64::from_str_radix(address.trim_start_matches("0x"), 16).ok();
+    let place = number.and_then(|number| Translation::new(why.environment).place(space, number));
+    let flob = place.and_then(|place| why.environment.flob(place));
+    flob.ok_or_else(|| Error::NotFound(format!("there is no flob at the address {address}")))
+}
+
+/// All threads of the environment by their whole names, with what they do.
+pub fn threads<G: Guest>(inferior: &mut Inferior<G>, _: &str) -> Result<String, Error> {
+    let why = inferior.why(false)?;
+    let threads = why.environment.flobs.iter().filter(|flob| flob.state.kind() == FlobKind::Thread);
+    let line =
+        |flob: &Flob| format!("{}: {}\n", why.names.flob(flob.place), names::activity(&why, flob.place));
+    Ok(threads.map(line).collect())
 }
 
 /// By its name, or by its place in hexadecimal.

@@ -21,9 +21,15 @@ fn verbs<G: Guest>() -> Vec<Verb<G>> {
     vec![
         verb("help", "", "this list", |_, _| Ok(help::<G>())),
         verb("flobs", "[KIND]", "all flobs, or those of a kind", flobs::flobs),
-        verb("show", "FLOB", "a flob's state and links (its name, short id or place)", flobs::show),
+        verb(
+            "show",
+            "FLOB",
+            "a flob's state and links (its name, short id, place, or *ADDRESS)",
+            flobs::show,
+        ),
         verb("set", "FLOB FIELD=VALUE ...", "change fields and links of a flob", flobs::set),
         verb("why", "[THREAD]", "what each thread, or this one, waits for", flobs::why),
+        verb("threads", "", "all threads by their whole names, and what they do", flobs::threads),
         verb("wait-graph", "", "who waits for whom, and deadlocks", flobs::wait_graph),
         verb("release", "", "let go what the user holds (flob pause, run --paused)", |inferior, _| {
             inferior.release_user()?;

@@ -85,8 +85,10 @@ verbs! {
     Peek: verbs::memory::Peek;
     /// Write memory
     Poke: verbs::memory::Poke;
-    /// Start gdb on the session, connected, with symbols
+    /// Start gdb on the session, connected, with symbols and commands of flob's own (help flob)
     Gdb: verbs::gdb::Gdb;
+    /// Start lldb on the session, connected, with symbols
+    Lldb: verbs::lldb::Lldb;
     /// Save, list, show, edit, restore and remove checkpoints
     Checkpoint: verbs::checkpoint::Checkpoint;
     /// End a session: its guest and its hub

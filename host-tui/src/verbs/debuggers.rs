@@ -1,0 +1,131 @@
+//! Debuggers of other people on a session: started with the program's file, and connected.
+
+use std::{
+    fs, io,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use clap::Args;
+use flob_abi::FlobKind;
+use flob_gdb::Selection;
+use flob_session::{Client, Error, SessionInfo, sessions};
+
+use crate::cli::{Context, source::View};
+
+/// gdb's own two seconds are short where the line to the guest is slow.
+const PATIENCE: &str = "set remotetimeout 30";
+/// Commands and pretty printers for gdb.
+const HELPER: &str = include_str!("../../../gdb/flob.py");
+
+/// What all of them take.
+#[derive(Args, Debug)]
+pub struct Start {
+    /// Another space than the program's first: its name, a part of it, or its short id
+    #[arg(long, value_name = "SPACE")]
+    space: Option<String>,
+    /// Arguments for the debugger itself
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+/// Which one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Debugger {
+    /// With commands and pretty printers of our own.
+    Gdb,
+    /// It asks for no file: the program's is passed.
+    Lldb,
+}
+
+impl Start {
+    /// Becomes the debugger, or waits for it.
+    pub fn run(self, debugger: Debugger, context: &Context) -> Result<u8, Error> {
+        let client = Client::connect(context.session.as_deref())?;
+        let info = client.info()?;
+        match &self.space {
+            None => {
+                let socket = info.gdb_socket.as_deref();
+                let socket =
+                    socket.ok_or_else(|| Error::NotFound("this session has no gdb server".into()))?;
+                Err(debugger.not_started(debugger.command(&info, socket, &self.arguments)?.exec()))
+            }
+            Some(space) => self.on_space(debugger, client, &info, space),
+        }
+    }
+
+    /// The session's own server is for the program's first space: this one is served from here, as long as the debugger runs.
+    fn on_space(
+        &self,
+        debugger: Debugger,
+        client: Client,
+        info: &SessionInfo,
+        space: &str,
+    ) -> Result<u8, Error> {
+        let place = View::live(client, false)?.names.find_kind(space, FlobKind::Space)?;
+        let failed = |error| Error::io("serving the debugger", error);
+        let folder = tempfile::Builder::new().prefix("flob-gdb-").tempdir().map_err(failed)?;
+        let socket = folder.path().join("gdb");
+        let session: PathBuf = sessions::socket(&info.name)?;
+        let report = |error: &Error| eprintln!("flob: {error}");
+        flob_gdb::listen_unix(&socket, &session, Selection::Space(place), report)?;
+        // Ctrl-C is meant for the debugger alone.
+        signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::new(AtomicBool::new(false)))
+            .map_err(failed)?;
+        let mut command = debugger.command(info, &socket, &self.arguments)?;
+        let status = command.status().map_err(|error| debugger.not_started(error))?;
+        Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+    }
+}
+
+impl Debugger {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Gdb => "gdb",
+            Self::Lldb => "lldb",
+        }
+    }
+
+    fn command(self, info: &SessionInfo, socket: &Path, arguments: &[String]) -> Result<Command, Error> {
+        let mut command = Command::new(self.name());
+        match self {
+            Self::Gdb => {
+                command.args(["-q", "-ex", PATIENCE]).args(&info.elf);
+                command.arg("-ex").arg(format!("target remote {}", socket.display()));
+                command.arg("-ex").arg(format!("source {}", helper()?.display())).args(arguments);
+            }
+            Self::Lldb => {
+                let connect =
+                    format!("process connect --plugin gdb-remote unix-connect://{}", socket.display());
+                command.arg("--one-line").arg(connect).args(arguments).args(&info.elf);
+            }
+        }
+        Ok(command)
+    }
+
+    fn not_started(self, error: io::Error) -> Error {
+        let name = self.name();
+        if error.kind() == io::ErrorKind::NotFound {
+            return Error::Environment(format!(
+                "{name} was not found: install it (Debian: apt install {name})"
+            ));
+        }
+        Error::io(format!("starting {name}"), error)
+    }
+}
+
+/// Where gdb finds its helper: a file beside the sessions' sockets, made anew by each version of flob.
+fn helper() -> Result<PathBuf, Error> {
+    let folder = sessions::directory()?;
+    let path = folder.join("flob.py");
+    if fs::read_to_string(&path).is_ok_and(|text| text == HELPER) {
+        return Ok(path);
+    }
+    let failed = |error| Error::io(format!("writing {}", path.display()), error);
+    let mut file = tempfile::NamedTempFile::new_in(&folder).map_err(failed)?;
+    io::Write::write_all(&mut file, HELPER.as_bytes()).map_err(failed)?;
+    file.persist(&path).map_err(|error| failed(error.error))?;
+    Ok(path)
+}
