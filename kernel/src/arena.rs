@@ -162,6 +162,13 @@ impl<T> Arena<T> {
         Some((SlotId::new(index, slot.generation)?, &slot.value))
     }
 
+    /// The same, to change.
+    #[inline]
+    pub fn entry_mut(&mut self, index: u32) -> Option<(SlotId, &mut T)> {
+        let slot = self.slots.get_mut(index as usize).filter(|slot| slot.is_used())?;
+        Some((SlotId::new(index, slot.generation)?, &mut slot.value))
+    }
+
     /// Slots ever used: indices below this may hold something.
     pub fn end(&self) -> u32 {
         u32::try_from(self.slots.len()).unwrap_or(NONE)

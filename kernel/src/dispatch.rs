@@ -62,11 +62,7 @@ impl<M: Machine> Kernel<M> {
                     self.current = None;
                 }
             }
-            Ok(Done::WaitPeer(peer)) => {
-                let rank = self.next_ticket();
-                self.thread_mut(thread).wait_for_peer(peer, rank);
-                self.current = None;
-            }
+            Ok(Done::WaitPeer(peer)) => self.wait_for_peer(thread, peer),
             Ok(Done::Kept) => {}
             Ok(Done::Again) => self.thread_mut(thread).context.registers.rflags |= crate::wait::RESUME_FLAG,
             Err(Trap::Fault { address, access }) => self.call_fault(thread, address, access),

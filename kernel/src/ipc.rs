@@ -203,38 +203,51 @@ pub(crate) enum StepDone {
 
 impl<M: Machine> Kernel<M> {
     /// An IPC call.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn ipc_call(&mut self, thread: ThreadId, call: u64) {
-        match self.ipc_steps(thread, call) {
+        // Once for each side: what differs between them is decided here.
+        match Side::of_call(call) {
+            Side::Client => self.ipc_call_as::<true>(thread, call),
+            Side::Server => self.ipc_call_as::<false>(thread, call),
+        }
+    }
+
+    #[inline(never)]
+    fn ipc_call_as<const CLIENT: bool>(&mut self, thread: ThreadId, call: u64) {
+        match self.ipc_steps(thread, call, if CLIENT { Side::Client } else { Side::Server }) {
             Ok(Done::Status(status)) => self.complete_current(thread, status),
+            Ok(Done::WaitPeer(peer)) => {
+                self.reconsider = true;
+                self.wait_for_peer(thread, peer);
+                self.current = None;
+            }
             other => self.conclude(thread, other),
         }
     }
 
     #[inline(always)]
-    fn ipc_steps(&mut self, thread: ThreadId, call: u64) -> Outcome {
+    fn ipc_steps(&mut self, thread: ThreadId, call: u64, side: Side) -> Outcome {
         if !ipc::is_valid(call) {
             return Trap::misuse(Misuse::UnknownCall, call);
         }
-        let side = Side::of_call(call);
+        let mut call = call;
         loop {
-            let Some(step) = next_step(self.thread(thread).context.registers.rax) else {
-                return Ok(Done::Status(Status::Success));
-            };
+            let Some(step) = next_step(call) else { return Ok(Done::Status(Status::Success)) };
             let done = match step {
                 _ if step & CONNECTED != 0 => self.steps_connected(thread, side),
                 ipc::CONNECT => self.step_connect(thread),
                 ipc::WAIT => self.step_wait(thread),
                 _ => self.other_step(thread, side, step),
-            }?;
-            match done {
+            };
+            match done? {
                 StepDone::Next => self.thread_mut(thread).context.registers.rax &= !step,
+                StepDone::Retry => {}
                 StepDone::Finish(status) => return Ok(Done::Status(status)),
                 StepDone::Wait(on) => return Ok(Done::Wait(on)),
                 StepDone::WaitPeer(peer) => return Ok(Done::WaitPeer(peer)),
                 StepDone::Again => return Ok(Done::Again),
-                StepDone::Retry => {}
             }
+            call = self.thread(thread).context.registers.rax;
         }
     }
 

@@ -152,7 +152,6 @@ impl<M: Machine> Kernel<M> {
         (self.current_space, self.current_reflects) = (Some(space), reflects);
         let key = SpaceKey(space.0.index());
         let thread = self.threads.get_mut(thread.0)?;
-        thread.waiting_for = None;
         self.machine.check_context(&thread.context);
         Some((&mut thread.context, key, grants))
     }

@@ -57,14 +57,6 @@ impl Waiters {
         self == Self::EMPTY
     }
 
-    /// One waiter and no other.
-    #[inline]
-    pub fn only(standing: Standing, index: u32) -> Self {
-        let mut waiters = Self::EMPTY;
-        *waiters.of_mut(standing) = index;
-        waiters
-    }
-
     /// Those of this standing: the root of their tree.
     #[inline]
     pub fn of(self, standing: Standing) -> u32 {
@@ -77,7 +69,7 @@ impl Waiters {
     }
 
     /// The same, to change.
-    #[inline]
+    #[inline(always)]
     pub fn of_mut(&mut self, standing: Standing) -> &mut u32 {
         let Self([going, stopped, kept]) = self;
         match standing {

@@ -62,7 +62,7 @@ impl<M: Machine> Kernel<M> {
 
     /// The priority of a thread if nothing keeps it from running, and the space it runs in.
     #[inline(always)]
-    fn runs_at(objects: &Arena<Object>, thread: &Thread) -> Option<(u8, FlobId)> {
+    pub(crate) fn runs_at(objects: &Arena<Object>, thread: &Thread) -> Option<(u8, FlobId)> {
         if thread.is_stopped() || thread.has_exception() {
             return None;
         }
@@ -87,17 +87,15 @@ impl<M: Machine> Kernel<M> {
             return;
         }
         if let Some((priority, _)) = Self::runs_at(&self.objects, record) {
-            record.slice = SLICE;
+            record.queue_up(priority);
             self.enqueue_ready(thread, priority, false);
         }
     }
 
+    /// Its record says already what queue it is in.
     #[inline(always)]
-    fn enqueue_ready(&mut self, thread: ThreadId, priority: u8, first: bool) {
+    pub(crate) fn enqueue_ready(&mut self, thread: ThreadId, priority: u8, first: bool) {
         self.reconsider = true;
-        if let Some(record) = self.threads.get_mut(thread.0) {
-            record.queue = Queue::Ready(priority);
-        }
         if self.ready.next == NONE && self.ready.occupied.unbounded_shr(u32::from(priority)) == 0 {
             (self.ready.next, self.ready.next_priority) = (thread.0.index(), priority);
         } else {
@@ -118,51 +116,64 @@ impl<M: Machine> Kernel<M> {
         if self.ready.next == thread.0.index() {
             self.ready.next = NONE;
         } else {
-            self.unlist_ready(thread, priority);
+            self.unlist_ready(thread.0.index(), priority);
         }
         self.thread_mut(thread).queue = Queue::None;
     }
 
     #[inline(never)]
-    fn unlist_ready(&mut self, thread: ThreadId, priority: u8) {
+    fn unlist_ready(&mut self, index: u32, priority: u8) {
         let Some(list) = self.ready.lists.get_mut(usize::from(priority)) else { return };
-        self.threads.unlink(list, thread.0.index(), queue_node);
+        self.threads.unlink(list, index, queue_node);
         if list.is_empty() {
             self.ready.occupied &= !(1 << priority);
         }
     }
 
-    /// The thread to run and its space: the current one unless it cannot go on or a higher one is ready.
+    /// The thread to run and its space: the current one unless it cannot go on or a higher one is ready. It waits no more.
     #[inline(always)]
     pub(crate) fn choose(&mut self) -> Option<(ThreadId, FlobId)> {
-        if let Some(current) = self.current {
-            let record = self.threads.get(current.0).filter(|record| record.queue == Queue::None);
-            match record.and_then(|record| Self::runs_at(&self.objects, record)) {
-                None => self.current = None,
-                Some((own, _)) if self.ready.has_above(own) => {
-                    self.current = None;
-                    self.enqueue_ready(current, own, true);
-                }
-                Some((_, space)) => return Some((current, space)),
+        if let Some(current) = self.current
+            && let Some(record) = self.threads.get_mut(current.0)
+            && record.queue == Queue::None
+            && let Some((own, space)) = Self::runs_at(&self.objects, record)
+        {
+            if !self.ready.has_above(own) {
+                record.waiting_for = None;
+                return Some((current, space));
             }
+            record.queue = Queue::Ready(own);
+            self.enqueue_ready(current, own, true);
         }
+        self.current = None;
         loop {
             let (index, priority) = self.ready.first()?;
-            let next = ThreadId(self.threads.id_at(index)?);
-            self.dequeue_ready(next, priority);
-            let record = self.threads.get_mut(next.0)?;
+            if self.ready.next == index {
+                self.ready.next = NONE;
+            } else {
+                self.unlist_ready(index, priority);
+            }
+            let (id, record) = self.threads.entry_mut(index)?;
+            record.queue = Queue::None;
             match Self::runs_at(&self.objects, record) {
                 Some((own, space)) if own >= priority => {
+                    record.waiting_for = None;
                     if core::mem::take(&mut record.imported) {
                         self.import_base = None;
                     }
-                    self.current = Some(next);
-                    return Some((next, space));
+                    self.current = Some(ThreadId(id));
+                    return Some((ThreadId(id), space));
                 }
                 // The ceiling may have been lowered while it was in the queue.
-                Some((own, _)) => self.enqueue_ready(next, own, true),
+                Some((own, _)) => {
+                    record.queue = Queue::Ready(own);
+                    self.enqueue_ready(ThreadId(id), own, true);
+                }
                 // Its space is gone: what it was woken for is for somebody else.
-                None => self.pass_on(self.thread(next).waiting_for),
+                None => {
+                    let woken_for = record.waiting_for;
+                    self.pass_on(woken_for);
+                }
             }
         }
     }
@@ -170,17 +181,22 @@ impl<M: Machine> Kernel<M> {
     /// Puts all threads of the ready queue where they belong now, after a ceiling has changed.
     pub(crate) fn requeue_ready(&mut self) {
         let Ready { lists, next, .. } = core::mem::replace(&mut self.ready, Ready::EMPTY);
-        if let Some(id) = self.threads.id_at(next) {
-            self.enqueue_ready(ThreadId(id), self.priority(ThreadId(id)), false);
-        }
+        self.requeue(next);
         for list in lists {
             let mut index = list.head;
-            while let Some(id) = self.threads.id_at(index) {
-                index = self.threads.next(index, queue_node);
-                let thread = ThreadId(id);
-                self.enqueue_ready(thread, self.priority(thread), false);
+            while index != NONE {
+                let next = self.threads.next(index, queue_node);
+                self.requeue(index);
+                index = next;
             }
         }
+    }
+
+    fn requeue(&mut self, index: u32) {
+        let Some(id) = self.threads.id_at(index) else { return };
+        let priority = self.priority(ThreadId(id));
+        self.thread_mut(ThreadId(id)).queue_up(priority);
+        self.enqueue_ready(ThreadId(id), priority, false);
     }
 
     /// The current thread's turn shrinks; at its end the others of its priority go first. One that is interrupted by a higher
@@ -230,6 +246,15 @@ impl<M: Machine> Kernel<M> {
                 self.settle(ThreadId(id));
             }
         }
+    }
+}
+
+impl Thread {
+    /// It is about to be put into the ready queue, for a whole turn.
+    #[inline]
+    pub fn queue_up(&mut self, priority: u8) {
+        self.queue = Queue::Ready(priority);
+        self.slice = SLICE;
     }
 }
 

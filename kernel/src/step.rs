@@ -7,7 +7,7 @@ use crate::kernel::Kernel;
 use crate::list::NONE;
 use crate::machine::Machine;
 use crate::outcome::Trap;
-use crate::record::{FlobId, Object, ThreadId};
+use crate::record::{Body, FlobId, Object, ThreadId};
 use crate::wait::next_step;
 
 /// Ports at which clients wait that are looked at for the one that has waited longest.
@@ -33,15 +33,15 @@ impl<M: Machine> Kernel<M> {
         };
         let Some(server) = self.waiting_server(port) else { return Ok(StepDone::Wait(port)) };
         self.connect(client, server, port);
-        Ok(StepDone::Next)
+        Ok(StepDone::Retry)
     }
 
     /// The first server that waits at this port's set and can run. (Requests do not go to stopped servers: they wait.)
     #[inline(always)]
     fn waiting_server(&self, port: FlobId) -> Option<ThreadId> {
         let set = self.port(port)?.set?;
-        self.port_set(set)?;
-        self.find_going_waiter(set, |kernel, record| {
+        let Object { waiters, body: Body::PortSet(_), .. } = self.objects.get(set.0)? else { return None };
+        self.first_going(*waiters, |kernel, record| {
             next_step(record.context.registers.rax) == Some(ipc::WAIT)
                 && !record.has_exception()
                 && record.space.is_some_and(|space| kernel.space(space).is_some())
@@ -87,8 +87,7 @@ impl<M: Machine> Kernel<M> {
             None => self.complete(thread, Status::Success),
             Some(ipc::SEND | ipc::OVER | ipc::RECEIVE) => {
                 self.leave_queue(thread);
-                let rank = self.next_ticket();
-                self.thread_mut(thread).wait_for_peer(peer, rank);
+                self.wait_for_peer(thread, peer);
             }
             Some(_) => self.wake(thread),
         }
@@ -106,7 +105,7 @@ impl<M: Machine> Kernel<M> {
         let done = match self.flavour(client) {
             Flavour::Reliable => {
                 self.connect(client, server, port);
-                Ok(StepDone::Next)
+                Ok(StepDone::Retry)
             }
             flavour => self.deliver(server, client, port, flavour),
         };

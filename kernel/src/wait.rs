@@ -109,7 +109,27 @@ impl<M: Machine> Kernel<M> {
         on: FlobId,
         wanted: impl Fn(&Self, &Thread) -> bool,
     ) -> Option<ThreadId> {
-        let root = self.waiters(on).of(Standing::Going);
+        self.first_going(self.waiters(on), wanted)
+    }
+
+    /// The same of those who wait.
+    #[inline(always)]
+    pub(crate) fn first_going(
+        &self,
+        waiters: Waiters,
+        wanted: impl Fn(&Self, &Thread) -> bool,
+    ) -> Option<ThreadId> {
+        let root = waiters.of(Standing::Going);
+        let (id, thread) = self.threads.entry(root)?;
+        // Mostly there is but one.
+        if thread.branch.left == NONE && wanted(self, thread) {
+            return Some(ThreadId(id));
+        }
+        self.next_going(root, wanted)
+    }
+
+    #[inline(never)]
+    fn next_going(&self, root: u32, wanted: impl Fn(&Self, &Thread) -> bool) -> Option<ThreadId> {
         let mut index = self.threads.tree_first::<ByRank>(root, None);
         while let Some((id, thread)) = self.threads.entry(index) {
             if wanted(self, thread) {
@@ -121,6 +141,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The thread begins to wait, behind all others.
+    #[inline]
     pub(crate) fn wait(&mut self, thread: ThreadId, on: FlobId) {
         self.leave_queue(thread);
         let rank = self.next_ticket();
@@ -131,9 +152,37 @@ impl<M: Machine> Kernel<M> {
         self.enqueue_waiter(thread, on);
     }
 
+    /// The thread, which is in no queue, begins to wait for the one at the other end of a connection, whose ends name each
+    /// other.
+    #[inline(always)]
+    pub(crate) fn wait_for_peer(&mut self, thread: ThreadId, peer: ThreadId) {
+        let rank = self.next_ticket();
+        if let Some(record) = self.threads.get_mut(thread.0) {
+            record.rank = rank;
+            record.imported = false;
+            record.waiting_for = Some(peer.into());
+            record.queue = Queue::Peer;
+        }
+    }
+
     /// Puts a thread among the waiters of its waiting-for link, by its rank; not if that is the thread at the other end, which
     /// finds it by its own link.
+    #[inline]
     fn enqueue_waiter(&mut self, thread: ThreadId, on: FlobId) {
+        let Some(record) = self.threads.get_mut(thread.0) else { return };
+        record.queue = Queue::Waiters(on);
+        record.standing = record.standing_now();
+        record.branch = Branch::ALONE;
+        let standing = record.standing;
+        match self.plain_root(on, standing) {
+            // Most flobs have one waiter at most.
+            Some(root) if *root == NONE => *root = thread.0.index(),
+            _ => self.enqueue_with_others(thread, on, standing),
+        }
+    }
+
+    #[inline(never)]
+    fn enqueue_with_others(&mut self, thread: ThreadId, on: FlobId, standing: Standing) {
         if let Some(peer) = on.as_thread()
             && let Some((own, other)) = self.two_threads(thread, peer)
             && own.is_peer_of(thread, other, peer)
@@ -141,23 +190,9 @@ impl<M: Machine> Kernel<M> {
             own.queue = Queue::Peer;
             return;
         }
-        let index = thread.0.index();
-        let record = self.thread_mut(thread);
-        record.queue = Queue::Waiters(on);
-        record.standing = record.standing_now();
-        record.branch = Branch::ALONE;
-        let only = Waiters::only(record.standing, index);
-        let standing = record.standing;
-        // Most flobs have one waiter at most.
-        if let Some(waiters) = self.waiters_of_no_port(on)
-            && waiters.is_empty()
-        {
-            *waiters = only;
-            return;
-        }
         let mut waiters = self.waiters(on);
         let root = waiters.of_mut(standing);
-        *root = self.threads.tree_insert::<ByRank>(*root, index);
+        *root = self.threads.tree_insert::<ByRank>(*root, thread.0.index());
         self.set_waiters(on, waiters);
     }
 
@@ -171,34 +206,32 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Takes a thread from among the waiters of a flob.
-    #[inline]
+    #[inline(always)]
     fn dequeue_waiter(&mut self, thread: ThreadId, on: FlobId) {
-        let index = thread.0.index();
-        let Thread { standing, branch, .. } = *self.thread(thread);
+        let Some(record) = self.threads.get_mut(thread.0) else { return };
+        record.queue = Queue::None;
+        let Thread { standing, branch, .. } = *record;
         let alone = branch.left == NONE && branch.right == NONE;
-        if alone
-            && let Some(waiters) = self.waiters_of_no_port(on)
-            && *waiters == Waiters::only(standing, index)
-        {
-            *waiters = Waiters::EMPTY;
-            return;
+        match self.plain_root(on, standing) {
+            Some(root) if alone && *root == thread.0.index() => *root = NONE,
+            _ => self.dequeue_from_others(thread, on, standing),
         }
+    }
+
+    #[inline(never)]
+    fn dequeue_from_others(&mut self, thread: ThreadId, on: FlobId, standing: Standing) {
         let mut waiters = self.waiters(on);
         let root = waiters.of_mut(standing);
-        *root = self.threads.tree_remove::<ByRank>(*root, index);
+        *root = self.threads.tree_remove::<ByRank>(*root, thread.0.index());
         self.set_waiters(on, waiters);
     }
 
-    /// The waiters of a flob, to change; not of a port, whose set wants to know.
-    #[inline]
-    fn waiters_of_no_port(&mut self, on: FlobId) -> Option<&mut Waiters> {
-        match on.as_thread() {
-            Some(thread) => self.threads.get_mut(thread.0).map(|thread| &mut thread.waiters),
-            None => {
-                let object = self.objects.get_mut(on.0)?;
-                if matches!(object.body, Body::Port(_)) { None } else { Some(&mut object.waiters) }
-            }
-        }
+    /// The root of those who wait for a flob, to change; not of a port, whose set wants to know, nor of a thread, which has its
+    /// peers.
+    #[inline(always)]
+    fn plain_root(&mut self, on: FlobId, standing: Standing) -> Option<&mut u32> {
+        let object = self.objects.get_mut(on.0)?;
+        if matches!(object.body, Body::Port(_)) { None } else { Some(object.waiters.of_mut(standing)) }
     }
 
     /// A waiter was stopped.
@@ -216,6 +249,7 @@ impl<M: Machine> Kernel<M> {
         match record.queue {
             Queue::None => {}
             Queue::Peer => record.queue = Queue::None,
+            Queue::Waiters(on) => self.dequeue_waiter(thread, on),
             queue => self.leave(thread, queue),
         }
     }
@@ -223,9 +257,8 @@ impl<M: Machine> Kernel<M> {
     #[inline(never)]
     fn leave(&mut self, thread: ThreadId, queue: Queue) {
         match queue {
-            Queue::None | Queue::Peer => {}
+            Queue::None | Queue::Peer | Queue::Waiters(_) => {}
             Queue::Ready(priority) => self.dequeue_ready(thread, priority),
-            Queue::Waiters(on) => self.dequeue_waiter(thread, on),
             Queue::Timer => self.threads.unlink(&mut self.timers, thread.0.index(), queue_node),
             Queue::Line(line) => {
                 if let Some(list) = self.lines.get_mut(usize::from(line)) {
@@ -275,12 +308,17 @@ impl<M: Machine> Kernel<M> {
     #[inline(never)]
     pub(crate) fn complete(&mut self, thread: ThreadId, status: Status) {
         self.leave_queue(thread);
-        let record = self.thread_mut(thread);
+        let Some(record) = self.threads.get_mut(thread.0) else { return };
         record.waiting_for = None;
         if step_over(&mut record.context.registers, status) {
             self.raise_step(thread);
+            self.make_ready(thread);
+        } else if self.current != Some(thread)
+            && let Some((priority, _)) = Self::runs_at(&self.objects, record)
+        {
+            record.queue_up(priority);
+            self.enqueue_ready(thread, priority, false);
         }
-        self.make_ready(thread);
     }
 
     /// The same for the current thread, which is in no queue and goes on.
@@ -372,15 +410,6 @@ impl<M: Machine> Kernel<M> {
 }
 
 impl Thread {
-    /// Begins to wait for the thread at the other end of a connection, whose ends name each other.
-    #[inline(always)]
-    pub fn wait_for_peer(&mut self, peer: ThreadId, ticket: u64) {
-        self.rank = ticket;
-        self.imported = false;
-        self.waiting_for = Some(peer.into());
-        self.queue = Queue::Peer;
-    }
-
     /// Whether the registers hold a stage in which a thread can wait for a flob of this kind.
     pub fn stage_fits(&self, kind: FlobKind) -> bool {
         if self.has_exception() {
