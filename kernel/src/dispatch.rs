@@ -1,6 +1,6 @@
 //! From a call number to its function: registers are decoded once, here, and every call has the same signature.
 
-use flob_abi::{Call, ExceptionCode, FlobKind, Misuse, Protection, Status, ipc};
+use flob_abi::{Call, ExceptionCode, FlobKind, Misuse, Protection, Registers, Status, ipc};
 
 use crate::kernel::Kernel;
 use crate::machine::Machine;
@@ -14,35 +14,39 @@ const NUMBERS: usize = 0x100;
 
 impl<M: Machine> Kernel<M> {
     /// The current thread executed `syscall`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn call(&mut self, thread: ThreadId) {
         let Some(record) = self.threads.get_mut(thread.0) else { return };
         let registers = &mut record.context.registers;
         let number = registers.rax;
-        // The one call that needs nothing: neither arguments nor a space nor memory.
-        if number == Call::Null as u64 && !self.current_reflects {
-            if crate::wait::step_over(registers, Status::Success) {
-                self.raise_step(thread);
-            }
-            return;
+        if self.current_reflects {
+            return self.reflect(thread);
         }
-        if number & ipc::IPC != 0 && !self.current_reflects {
+        if number & ipc::IPC != 0 {
             return self.ipc_call(thread, number);
         }
-        let args = Args { rdi: registers.rdi, rsi: registers.rsi, rdx: registers.rdx, r10: registers.r10 };
-        self.call_with_arguments(thread, number, args);
+        // The one call that needs nothing: neither arguments nor a space nor memory.
+        if number != Call::Null as u64 {
+            return self.numbered_call(thread, number);
+        }
+        if crate::wait::step_over(registers, Status::Success) {
+            self.raise_step(thread);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn reflect(&mut self, thread: ThreadId) {
+        self.raise(thread, ExceptionCode::ReflectedCall, 0, 0, Protection::NONE);
     }
 
     #[inline(never)]
-    fn call_with_arguments(&mut self, thread: ThreadId, number: u64, args: Args) {
-        if self.current_reflects {
-            return self.raise(thread, ExceptionCode::ReflectedCall, 0, 0, Protection::NONE);
-        }
-        let outcome = {
-            match Self::FUNCTIONS.get(number as usize) {
-                Some(function) => function(self, thread, args),
-                None => Trap::misuse(Misuse::UnknownCall, number),
-            }
+    fn numbered_call(&mut self, thread: ThreadId, number: u64) {
+        let Registers { rdi, rsi, rdx, r10, .. } = self.thread(thread).context.registers;
+        let args = Args { rdi, rsi, rdx, r10 };
+        let outcome = match Self::FUNCTIONS.get(number as usize) {
+            Some(function) => function(self, thread, args),
+            None => self.unknown_call(thread, args),
         };
         match outcome {
             Ok(Done::Status(status)) => self.complete_current(thread, status),

@@ -252,11 +252,7 @@ impl<M: Machine> Kernel<M> {
     fn lift(&mut self, thread: ThreadId, address: u64, access: Protection) {
         let Some(space) = self.space_of(thread) else { return };
         let Some(asked) = self.thread(thread).lift else { return };
-        let Err(Miss::Region { region, .. }) = self.resolve(space, address, access, None) else { return };
-        if region != asked {
-            return;
-        }
-        if let Ok(found) = self.resolve(space, address, access, Some(region)) {
+        if let Ok(found) = self.resolve(space, address, access, Some(asked)) {
             let granted = access.or(Protection::READ).and(found.access);
             self.enter_translation(space, address, found, granted, granted);
         }

@@ -133,6 +133,7 @@ impl<M: Machine> Kernel<M> {
     /// The thread to run and its space: the current one unless it cannot go on or a higher one is ready. It waits no more.
     #[inline(always)]
     pub(crate) fn choose(&mut self) -> Option<(ThreadId, FlobId)> {
+        let mut preempted = None;
         if let Some(current) = self.current
             && let Some(record) = self.threads.get_mut(current.0)
             && record.queue == Queue::None
@@ -143,7 +144,7 @@ impl<M: Machine> Kernel<M> {
                 return Some((current, space));
             }
             record.queue = Queue::Ready(own);
-            self.enqueue_ready(current, own, true);
+            preempted = Some((current, own));
         }
         self.current = None;
         loop {
@@ -152,6 +153,10 @@ impl<M: Machine> Kernel<M> {
                 self.ready.next = NONE;
             } else {
                 self.unlist_ready(index, priority);
+            }
+            // Not before the other one has left: so there is room for it where no list is needed.
+            if let Some((thread, own)) = preempted.take() {
+                self.enqueue_ready(thread, own, true);
             }
             let (id, record) = self.threads.entry_mut(index)?;
             record.queue = Queue::None;

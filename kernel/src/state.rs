@@ -316,12 +316,14 @@ impl<M: Machine> Kernel<M> {
         kind: FlobKind,
         access: Protection,
     ) -> Result<[Option<FlobId>; MAX_LINKS], Trap> {
+        let count = kind.links().len();
+        let mut addresses = [0_u64; MAX_LINKS];
+        let buffer = self.user_buffer(space, array, count * size_of::<u64>(), Protection::READ)?;
+        let wanted = addresses.get_mut(..count).unwrap_or_default();
+        self.read_buffer(buffer, wanted.as_mut_bytes());
         let mut references = [None; MAX_LINKS];
-        for (slot, index) in references.iter_mut().zip(0..kind.links().len() as u64) {
-            let address: u64 = self.read_user(space, array.wrapping_add(index * 8))?;
-            if address != 0 {
-                *slot = Some(self.find(space, address, FlobKind::Reference, access)?);
-            }
+        for (slot, address) in references.iter_mut().zip(addresses).filter(|(_, address)| *address != 0) {
+            *slot = Some(self.find(space, address, FlobKind::Reference, access)?);
         }
         Ok(references)
     }

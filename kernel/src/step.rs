@@ -27,7 +27,9 @@ impl<M: Machine> Kernel<M> {
     /// CONNECT: to a server that waits, or wait for one.
     #[inline(always)]
     pub(crate) fn step_connect(&mut self, client: ThreadId) -> Result<StepDone, Trap> {
-        self.disconnect(client, Side::Client);
+        if self.thread(client).client_peer.is_some() {
+            self.disconnect(client, Side::Client);
+        }
         let Some(port) = self.destination(client)? else {
             return Ok(StepDone::Finish(Status::ConnectInvalidDestination));
         };
