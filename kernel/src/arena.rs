@@ -10,23 +10,14 @@ use crate::list::NONE;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SlotId(NonZeroU64);
 
-impl SlotId {
-    /// `None` if the generation is 0.
-    #[inline(always)]
-    pub fn new(index: u32, generation: u32) -> Option<Self> {
-        let upper = NonZeroU64::new(u64::from(generation) << 32)?;
-        Some(Self(upper | u64::from(index)))
-    }
+/// One generation.
+const GENERATION: u64 = 1 << 32;
 
+impl SlotId {
     /// The slot.
     #[inline(always)]
     pub fn index(self) -> u32 {
         self.0.get() as u32
-    }
-
-    #[inline(always)]
-    fn generation(self) -> u32 {
-        (self.0.get() >> 32) as u32
     }
 
     /// With these bits set in the index.
@@ -44,8 +35,8 @@ impl SlotId {
 
 #[derive(Clone)]
 struct Slot<T> {
-    /// Odd while something is in it; an id always has an odd one.
-    generation: u32,
+    /// What an id of it is. Its generation is odd while something is in it, so that no id of nothing is ever found.
+    id: u64,
     /// The next free slot, while this one is free.
     next_free: u32,
     /// What is or was in it.
@@ -53,8 +44,15 @@ struct Slot<T> {
 }
 
 impl<T> Slot<T> {
+    #[inline(always)]
     fn is_used(&self) -> bool {
-        self.generation & 1 != 0
+        self.id & GENERATION != 0
+    }
+
+    /// Its id, if something is in it.
+    #[inline(always)]
+    fn used_id(&self) -> Option<SlotId> {
+        if self.is_used() { NonZeroU64::new(self.id).map(SlotId) } else { None }
     }
 }
 
@@ -87,7 +85,7 @@ impl<T> Arena<T> {
     pub fn insert(&mut self, value: T) -> Option<SlotId> {
         if let Some(slot) = self.slots.get_mut(self.free as usize) {
             let index = core::mem::replace(&mut self.free, slot.next_free);
-            slot.generation |= 1;
+            slot.id |= GENERATION;
             slot.value = value;
             return self.id_at(index);
         }
@@ -95,7 +93,7 @@ impl<T> Arena<T> {
             return None;
         }
         let index = u32::try_from(self.slots.len()).ok()?;
-        self.slots.push(Slot { generation: 1, next_free: NONE, value });
+        self.slots.push(Slot { id: GENERATION | u64::from(index), next_free: NONE, value });
         self.id_at(index)
     }
 
@@ -103,12 +101,12 @@ impl<T> Arena<T> {
     pub fn remove(&mut self, id: SlotId) -> bool {
         let free = self.free;
         let Some(slot) = self.slots.get_mut(id.index() as usize) else { return false };
-        if slot.generation != id.generation() {
+        if slot.id != id.0.get() {
             return false;
         }
         // A slot whose generations are used up is never used again, or a very old id would find something.
-        slot.generation = slot.generation.wrapping_add(1);
-        if slot.generation != 0 {
+        slot.id = slot.id.wrapping_add(GENERATION);
+        if slot.id >= GENERATION {
             slot.next_free = free;
             self.free = id.index();
         }
@@ -118,13 +116,13 @@ impl<T> Arena<T> {
     #[inline]
     pub fn get(&self, id: SlotId) -> Option<&T> {
         let slot = self.slots.get(id.index() as usize)?;
-        if slot.generation == id.generation() { Some(&slot.value) } else { None }
+        if slot.id == id.0.get() { Some(&slot.value) } else { None }
     }
 
     #[inline]
     pub fn get_mut(&mut self, id: SlotId) -> Option<&mut T> {
         let slot = self.slots.get_mut(id.index() as usize)?;
-        if slot.generation == id.generation() { Some(&mut slot.value) } else { None }
+        if slot.id == id.0.get() { Some(&mut slot.value) } else { None }
     }
 
     /// Two different ones, to change both.
@@ -132,7 +130,7 @@ impl<T> Arena<T> {
     pub fn get_two(&mut self, one: SlotId, other: SlotId) -> Option<(&mut T, &mut T)> {
         let places = [one.index() as usize, other.index() as usize];
         let [first, second] = self.slots.get_disjoint_mut(places).ok()?;
-        let live = first.generation == one.generation() && second.generation == other.generation();
+        let live = first.id == one.0.get() && second.id == other.0.get();
         live.then_some((&mut first.value, &mut second.value))
     }
 
@@ -151,22 +149,21 @@ impl<T> Arena<T> {
     /// The id of what is in a slot now.
     #[inline]
     pub fn id_at(&self, index: u32) -> Option<SlotId> {
-        let slot = self.slots.get(index as usize).filter(|slot| slot.is_used())?;
-        SlotId::new(index, slot.generation)
+        self.slots.get(index as usize)?.used_id()
     }
 
     /// What is in a slot now, with its id.
     #[inline]
     pub fn entry(&self, index: u32) -> Option<(SlotId, &T)> {
-        let slot = self.slots.get(index as usize).filter(|slot| slot.is_used())?;
-        Some((SlotId::new(index, slot.generation)?, &slot.value))
+        let slot = self.slots.get(index as usize)?;
+        Some((slot.used_id()?, &slot.value))
     }
 
     /// The same, to change.
     #[inline]
     pub fn entry_mut(&mut self, index: u32) -> Option<(SlotId, &mut T)> {
-        let slot = self.slots.get_mut(index as usize).filter(|slot| slot.is_used())?;
-        Some((SlotId::new(index, slot.generation)?, &mut slot.value))
+        let slot = self.slots.get_mut(index as usize)?;
+        Some((slot.used_id()?, &mut slot.value))
     }
 
     /// Slots ever used: indices below this may hold something.

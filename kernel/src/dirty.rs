@@ -72,6 +72,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Enters a translation that allows `allowed`. Writing waits for the first write of the epoch.
+    #[inline(always)]
     pub(crate) fn enter_translation(
         &mut self,
         space: FlobId,

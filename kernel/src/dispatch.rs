@@ -78,6 +78,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Memory that a call needs is not there: as if the thread itself had touched it. The call then runs again.
+    #[inline(never)]
     fn call_fault(&mut self, thread: ThreadId, address: u64, access: Protection) {
         self.page_fault(thread, address, access);
     }

@@ -30,8 +30,9 @@ enum Whom {
 
 impl<M: Machine> Kernel<M> {
     /// The hardware could not do an access: enter the translation if there is one, else it is a hard fault.
+    #[inline(always)]
     pub(crate) fn page_fault(&mut self, thread: ThreadId, address: u64, access: Protection) {
-        let Some(space) = self.space_of(thread) else { return };
+        let Ok(space) = self.own_space(thread) else { return };
         if address < flob_abi::memory::USER_END
             && let Ok(found) = self.resolve(space, address, access, None)
         {

@@ -100,14 +100,12 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Something happened, in the current thread or outside.
-    #[inline]
+    #[inline(always)]
     pub fn event(&mut self, event: Event) {
-        if event == Event::Call {
-            if let Some(thread) = self.current {
-                self.call(thread);
-            }
-        } else {
-            self.other_event(event);
+        match (event, self.current) {
+            (Event::Call, Some(thread)) => self.call(thread),
+            (Event::Fault { address, access }, Some(thread)) => self.page_fault(thread, address, access),
+            _ => self.other_event(event),
         }
     }
 
@@ -116,7 +114,6 @@ impl<M: Machine> Kernel<M> {
         match (event, self.current) {
             (Event::Interrupt { line }, _) => self.interrupt(line),
             (Event::Tick, _) => self.tick(),
-            (Event::Fault { address, access }, Some(thread)) => self.page_fault(thread, address, access),
             (Event::Trap { code, detail }, Some(thread)) => {
                 self.raise(thread, code, detail, 0, Protection::NONE);
             }
@@ -136,12 +133,12 @@ impl<M: Machine> Kernel<M> {
     pub fn current(&mut self) -> Option<(&mut Context, SpaceKey, Grants)> {
         let before = if self.goes_on() { self.current } else { None };
         let mut chosen = self.choose();
+        self.reconsider = chosen.is_none();
         if !self.released.is_empty() {
             chosen = self.choose_after_release();
         }
         let (thread, space) = chosen?;
         debug_assert!(before.is_none_or(|before| before == thread), "a change of who runs was not noticed");
-        self.reconsider = !self.released.is_empty();
         let record = self.space(space)?;
         let grants = record.grants();
         let reflects = record.flags & flob_abi::space_flag::REFLECT_CALLS != 0;
@@ -162,6 +159,7 @@ impl<M: Machine> Kernel<M> {
         loop {
             self.release_some();
             let chosen = self.choose();
+            self.reconsider = chosen.is_none() || !self.released.is_empty();
             if chosen.is_some() || self.released.is_empty() {
                 return chosen;
             }

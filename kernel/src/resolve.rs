@@ -42,7 +42,8 @@ impl<M: Machine> Kernel<M> {
         let mut blame = Miss::Mapping;
         for _ in 0..MAX_LEVELS {
             let (space, address) = place;
-            let Some(mapping) = self.mapping_at(space, address) else {
+            let Some(record) = self.space(space) else { return Err(blame) };
+            let Some(mapping) = self.mapping_in(record.mappings, address) else {
                 return self.physical(space, address, allowed).ok_or(blame);
             };
             let (protection, region, inner) =
@@ -64,9 +65,7 @@ impl<M: Machine> Kernel<M> {
                 }
                 allowed = allowed.and(region.protection);
             }
-            let Some(outer) = region.space.filter(|outer| self.space(*outer).is_some()) else {
-                return Err(blame);
-            };
+            let Some(outer) = region.space else { return Err(blame) };
             place = (outer, region.start.saturating_add(inner));
         }
         Err(blame)
@@ -113,7 +112,13 @@ impl<M: Machine> Kernel<M> {
 
     /// The mapping that covers an address of a space; of several the one that starts lowest.
     pub(crate) fn mapping_at(&self, space: FlobId, address: u64) -> Option<&Mapping> {
-        match &self.objects.at(self.mapping_index(space, address)?)?.body {
+        self.mapping_in(self.space(space)?.mappings, address)
+    }
+
+    /// The same of the tree of a space's mappings.
+    #[inline(always)]
+    fn mapping_in(&self, root: u32, address: u64) -> Option<&Mapping> {
+        match &self.objects.at(self.objects.tree_find::<InSpace>(root, address, mapping::start))?.body {
             Body::Mapping(mapping) => Some(mapping),
             _ => None,
         }
@@ -125,6 +130,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The first space's own memory.
+    #[inline(always)]
     fn physical(&self, space: FlobId, address: u64, access: Protection) -> Option<Resolved> {
         if self.root != Some(space) || address >= USER_END {
             return None;

@@ -307,8 +307,13 @@ impl<M: Machine> Kernel<M> {
     /// Ends a thread's call: status into `rax`, RIP behind the call. A step over a call stops there.
     #[inline(never)]
     pub(crate) fn complete(&mut self, thread: ThreadId, status: Status) {
-        self.leave_queue(thread);
-        let Some(record) = self.threads.get_mut(thread.0) else { return };
+        let Some(mut record) = self.threads.get_mut(thread.0) else { return };
+        if !matches!(record.queue, Queue::None | Queue::Peer) {
+            self.leave_queue(thread);
+            let Some(again) = self.threads.get_mut(thread.0) else { return };
+            record = again;
+        }
+        record.queue = Queue::None;
         record.waiting_for = None;
         if step_over(&mut record.context.registers, status) {
             self.raise_step(thread);

@@ -39,7 +39,19 @@ pub struct Tables {
     active: Option<SpaceKey>,
     /// Walks that were done before.
     lookaside: LookAside,
+    /// The table that was entered into last: faults come close together.
+    recent: Leaf,
 }
+
+/// A table of the lowest level, and what it is for: pages of this number, less their place in it, of the space with this root.
+#[derive(Clone, Copy)]
+struct Leaf {
+    root: Number,
+    pages: u64,
+    table: Number,
+}
+
+const NO_LEAF: Leaf = Leaf { root: NONE, pages: 0, table: NONE };
 
 /// Most tables in the pool; a machine with little memory has fewer.
 const MOST_TABLES: Number = 1024;
@@ -83,6 +95,7 @@ impl Tables {
             loaded: NONE,
             active: None,
             lookaside: LookAside::new(),
+            recent: NO_LEAF,
         };
         tables.forget_all();
         tables
@@ -138,10 +151,7 @@ impl Tables {
             self.forget_all();
         }
         let root = self.root_or_new(space);
-        let mut table = root;
-        for level in (2..=LEVELS).rev() {
-            table = self.child_or_new(root, table, index(page, level));
-        }
+        let table = self.leaf_or_new(root, page);
         let place = index(page, 1);
         self.lookaside.remove(space, page);
         let old = self.entry(table, place);
@@ -191,6 +201,7 @@ impl Tables {
             *place = NONE;
         }
         self.owners[usize::from(root)] = None;
+        self.recent = NO_LEAF;
         self.lookaside.clear();
         if root == self.loaded {
             self.load(NONE);
@@ -208,6 +219,7 @@ impl Tables {
     /// Drops all translations.
     pub fn forget_all(&mut self) {
         self.load(NONE);
+        self.recent = NO_LEAF;
         self.lookaside.clear();
         for space in self.owners.iter_mut().take(self.fresh).filter_map(Option::take) {
             if let Some(root) = self.roots.get_mut(space.0 as usize) {
@@ -266,6 +278,21 @@ impl Tables {
         self.next[usize::from(number)] = NONE;
         self.pool[usize::from(number)].0.fill(0);
         number
+    }
+
+    #[inline]
+    fn leaf_or_new(&mut self, root: Number, page: Page) -> Number {
+        let pages = page.0 / ENTRIES as u64;
+        if (self.recent.root, self.recent.pages) != (root, pages) {
+            self.recent = Leaf { root, pages, table: self.walk_or_grow(root, page) };
+        }
+        self.recent.table
+    }
+
+    #[inline(never)]
+    fn walk_or_grow(&mut self, root: Number, page: Page) -> Number {
+        let levels = (2..=LEVELS).rev();
+        levels.fold(root, |table, level| self.child_or_new(root, table, index(page, level)))
     }
 
     fn child_or_new(&mut self, root: Number, table: Number, place: usize) -> Number {
