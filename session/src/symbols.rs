@@ -251,6 +251,25 @@ fn inlined(lines: &Context<Reader>, address: u64) -> Option<Vec<Location>> {
 /// Demangled; without the number that the compiler puts behind statics that it has split or moved.
 fn plain(name: &str) -> String {
     let is_number = |end: &str| !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit());
-    let name = name.rsplit_once('.').filter(|(_, end)| is_number(end)).map_or(name, |(name, _)| name);
-    format!("{:#}", rustc_demangle::demangle(name))
+    let full = format!("{:#}", rustc_demangle::demangle(name));
+    match full.rsplit_once('.') {
+        Some((name, end)) if is_number(end) => name.to_owned(),
+        _ => full,
+    }
+}
+
+#[cfg(test)]
+mod plain_tests {
+    #[test]
+    fn numbers_of_the_compiler_are_no_part_of_a_name() {
+        let cases = [
+            ("_ZN6random8handlers5TRAPS17he4a2f0977194173bE", "random::handlers::TRAPS"),
+            ("_ZN6random8handlers5TRAPS17he4a2f0977194173bE.0", "random::handlers::TRAPS"),
+            ("_ZN6random8handlers5TRAPS17he4a2f0977194173bE.llvm.1234567890", "random::handlers::TRAPS"),
+            ("flob_ipc_stub", "flob_ipc_stub"),
+        ];
+        for (mangled, plain) in cases {
+            assert_eq!(super::plain(mangled), plain);
+        }
+    }
 }
