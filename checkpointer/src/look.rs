@@ -10,10 +10,7 @@ use flob_abi::{
 use flob_image::{Flob, Link, Place, State};
 use flob_runtime::{
     flob::{FlobAt, Links, OwnedReference, Reference, Thread, any},
-    nester::{
-        Environment,
-        list::{Listed, Meaning, meaning},
-    },
+    nester::{Environment, list::Listed},
 };
 
 /// What the nester knows of what lies outside.
@@ -35,18 +32,54 @@ pub fn look(
     groups: u64,
     kinds: &[FlobKind],
 ) -> Result<Vec<Flob>, Status> {
-    let mut looker = Looker { environment, surroundings, references: Vec::new() };
+    let listed = environment.flobs()?.into_iter().filter(|flob| kinds.contains(&flob.kind));
+    look_at(environment, surroundings, groups, &listed.collect::<Vec<_>>())
+}
+
+/// These flobs, for who has listed them already.
+pub fn look_at(
+    environment: &Environment,
+    surroundings: &Surroundings<'_>,
+    groups: u64,
+    listed: &[Listed],
+) -> Result<Vec<Flob>, Status> {
+    let mut references = Vec::new();
     for _ in 0..MAX_LINKS {
-        looker.references.push(OwnedReference::new()?);
+        references.push(OwnedReference::new()?);
     }
-    let listed = environment.flobs()?;
-    let wanted = listed.into_iter().filter(|flob| kinds.contains(&flob.kind));
-    wanted.map(|flob| looker.flob(flob, groups)).collect()
+    let tags = surroundings.tags.iter().map(|(name, reference)| (*name, Outside::of(*reference)));
+    let hidden = surroundings.hidden.iter().map(|reference| Outside::of(*reference));
+    let looker = Looker {
+        environment,
+        clients: surroundings.clients,
+        tags: tags.collect(),
+        hidden: hidden.collect(),
+        references,
+    };
+    listed.iter().map(|flob| looker.flob(*flob, groups)).collect()
+}
+
+/// Something outside that is known. Its hash, though others may have the same, spares most comparisons.
+struct Outside {
+    hash: u64,
+    reference: FlobAt<Reference>,
+}
+
+impl Outside {
+    fn of(reference: FlobAt<Reference>) -> Self {
+        Self { hash: reference.target_hash(), reference }
+    }
+
+    fn is(&self, hash: u64, reference: FlobAt<Reference>) -> bool {
+        self.hash == hash && self.reference.same_as(reference)
+    }
 }
 
 struct Looker<'a> {
     environment: &'a Environment,
-    surroundings: &'a Surroundings<'a>,
+    clients: &'a [(Place, &'a str)],
+    tags: Vec<(&'a str, Outside)>,
+    hidden: Vec<Outside>,
     /// One for each link.
     references: Vec<OwnedReference>,
 }
@@ -73,38 +106,37 @@ impl Looker<'_> {
         Ok(Flob { place, state, links })
     }
 
-    /// A reference has no state but its link, and that can be copied.
+    /// A reference has no state but its link, and that is looked at where it is.
     fn reference(&self, place: Place, flob: FlobAt<Reference>) -> Result<Flob, Status> {
-        let [copy, ..] = self.references.as_slice() else { return Err(Status::NoMemory) };
-        flob.copy_to(copy.at())?;
-        let link = self.link(place, FlobKind::Reference, 0, copy.at());
+        let link = self.link(place, FlobKind::Reference, 0, flob);
         Ok(Flob { place, state: State::Reference(ReferenceState::default()), links: alloc::vec![link] })
     }
 
     fn link(&self, place: Place, kind: FlobKind, index: usize, reference: FlobAt<Reference>) -> Link {
-        let tags = self.surroundings.tags.iter().copied();
-        match meaning(reference, self.environment.region(), tags) {
-            Meaning::Null => Link::Null,
-            Meaning::Flob(place) => Link::Flob(place),
-            Meaning::Tag(tag) if !self.is_hidden(reference) => Link::External(String::from(tag)),
-            Meaning::Tag(_) => Link::Null,
-            Meaning::Unknown => self.outside(place, kind, index, reference),
+        let hash = reference.target_hash();
+        if hash == 0 {
+            return Link::Null;
         }
-    }
-
-    fn is_hidden(&self, reference: FlobAt<Reference>) -> bool {
-        self.surroundings.hidden.iter().any(|hidden| hidden.same_as(reference))
+        if let Ok(place) = reference.locate(self.environment.region()) {
+            return Link::Flob(place);
+        }
+        let is_hidden = self.hidden.iter().any(|hidden| hidden.is(hash, reference));
+        match self.tags.iter().find(|(_, tag)| tag.is(hash, reference)) {
+            Some(_) if is_hidden => Link::Null,
+            Some((tag, _)) => Link::External(String::from(*tag)),
+            None => self.outside(place, kind, index, is_hidden),
+        }
     }
 
     /// A link that leads to nothing that was handed out. Links of a thread to threads outside are connections across
     /// the border; an idempotent one is simply made again by its repeat, and needs no record.
-    fn outside(&self, place: Place, kind: FlobKind, index: usize, reference: FlobAt<Reference>) -> Link {
+    fn outside(&self, place: Place, kind: FlobKind, index: usize, is_hidden: bool) -> Link {
         let connects =
             kind == FlobKind::Thread && matches!(index, thread_link::CLIENT_PEER | thread_link::WAITING_FOR);
-        let client = self.surroundings.clients.iter().find(|(client, _)| *client == place);
+        let client = self.clients.iter().find(|(client, _)| *client == place);
         match client.filter(|_| connects) {
             Some((_, service)) => Link::External(String::from(*service)),
-            None if self.is_hidden(reference) => Link::Null,
+            None if is_hidden => Link::Null,
             None => Link::Unknown,
         }
     }

@@ -6,10 +6,10 @@ use flob_abi::{
     FlobKind, Status,
     state::{group, thread_flag},
 };
-use flob_image::Place;
+use flob_image::{Flob, Place, State};
 use flob_runtime::{
     flob::{Links, Thread},
-    nester::Environment,
+    nester::{Environment, list::Listed},
 };
 
 /// Stops every thread and returns those that were not stopped before. Repeats until a pass finds none running: a
@@ -27,6 +27,18 @@ pub fn stop_all(environment: &Environment) -> Result<Vec<Place>, Status> {
             return Ok(stopped);
         }
     }
+}
+
+/// Stops every thread among these flobs and returns those that were not stopped before. Enough for a nester that runs above
+/// all of the environment: none of that runs meanwhile, so the list stays true.
+pub fn stop_listed(environment: &Environment, flobs: &[Listed]) -> Result<Vec<Place>, Status> {
+    let mut stopped = Vec::new();
+    for flob in flobs {
+        if flob.kind == FlobKind::Thread && !environment.flob::<Thread>(flob.place).stop()? {
+            stopped.push(flob.place);
+        }
+    }
+    Ok(stopped)
 }
 
 /// Lets the thread at this place go; nothing happens if there is none.
@@ -50,4 +62,20 @@ pub fn release(environment: &Environment, places: &[Place]) -> Result<(), Status
     }
     ranked.sort_unstable();
     ranked.into_iter().try_for_each(|(_, place)| resume(environment, place))
+}
+
+/// The same for threads whose states have just been looked at: these flobs, ascending by place.
+pub fn release_known(environment: &Environment, flobs: &[Flob], places: &[Place]) -> Result<(), Status> {
+    let state = |place: &Place| {
+        let index = flobs.binary_search_by_key(place, |flob| flob.place).ok()?;
+        match &flobs.get(index)?.state {
+            State::Thread(state) => {
+                Some((state.rank, *place, state.flags & thread_flag::EXCEPTIONS_ENABLED != 0))
+            }
+            _ => None,
+        }
+    };
+    let mut ranked: Vec<_> = places.iter().filter_map(state).collect();
+    ranked.sort_unstable();
+    ranked.into_iter().try_for_each(|(_, place, enabled)| environment.flob::<Thread>(place).resume(enabled))
 }

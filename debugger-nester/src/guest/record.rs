@@ -2,13 +2,16 @@
 
 use alloc::{vec, vec::Vec};
 
-use flob_abi::{ExceptionCode, FlobKind, Status, flob::thread_link, state::thread_flag};
-use flob_checkpointer::{Surroundings, look};
+use flob_abi::{ExceptionCode, Status, flob::thread_link, state::thread_flag};
+use flob_checkpointer::{Surroundings, look_at};
 use flob_image::{Border, Environment, Link, Place, State as FlobState, Stream};
 use flob_link::{FailureKind, Reply};
 use flob_runtime::{
     flob::{FlobAt, OwnedReference, Reference},
-    nester::serve::{AtHand, at_hand},
+    nester::{
+        list::Listed,
+        serve::{AtHand, at_hand},
+    },
 };
 
 use super::exceptions::DEBUG;
@@ -27,6 +30,17 @@ pub enum View {
 
 /// The record, with these groups of the threads' states.
 pub fn environment(nester: &Nester, state: &State, groups: u64, view: View) -> Result<Environment, Status> {
+    of_listed(nester, state, &state.environment.flobs()?, groups, view)
+}
+
+/// The record, for who has listed the flobs already.
+pub fn of_listed(
+    nester: &Nester,
+    state: &State,
+    listed: &[Listed],
+    groups: u64,
+    view: View,
+) -> Result<Environment, Status> {
     let mut borders = borders(nester, state)?;
     let clients: Vec<_> = borders.iter().map(|border| (border.client, border.service.clone())).collect();
     let clients: Vec<_> = clients.iter().map(|(client, service)| (*client, service.as_str())).collect();
@@ -34,7 +48,7 @@ pub fn environment(nester: &Nester, state: &State, groups: u64, view: View) -> R
     let mut hidden: Vec<_> = state.own.all.iter().map(OwnedReference::at).collect();
     hidden.extend(nester.faults.reference(DEBUG));
     let surroundings = Surroundings { tags: &tags, hidden: &hidden, clients: &clients };
-    let flobs = look(&state.environment, &surroundings, groups, &FlobKind::ALL)?;
+    let flobs = look_at(&state.environment, &surroundings, groups, listed)?;
     let (consumed, hash) = state.input.consumed();
     let (given, hash_given) = state.input.given();
     let stream = |name: &str, position, hash| Stream { name: name.into(), position, hash };

@@ -3,10 +3,13 @@
 use alloc::vec::Vec;
 
 use flob_abi::{Status, state::group};
-use flob_checkpointer::{release, stop_all};
+use flob_checkpointer::{release, release_known, stop_listed};
 use flob_image::Place;
 use flob_link::{FailureKind, Mark, Reply, WaitKind};
-use flob_runtime::service::clock;
+use flob_runtime::{
+    nester::{Environment, list::Listed},
+    service::clock,
+};
 
 use super::failure::{Outcome, failure, refused};
 use super::state::{Nester, State};
@@ -35,11 +38,12 @@ pub fn begin(
         return Err(failure(FailureKind::State, "the program ended before the moment came"));
     }
     let from = clock::now().unwrap_or(0);
+    // A save or a search of a host that is gone.
+    copying::end(nester, state).map_err(refused)?;
+    search::give_up(state);
+    let listed = state.environment.flobs().map_err(refused)?;
     if state.save.is_none() {
-        // A save of a host that is gone.
-        copying::end(nester, state).map_err(refused)?;
-        search::give_up(state);
-        let stopped = stop(state).map_err(refused)?;
+        let stopped = stop(state, &listed).map_err(refused)?;
         if let Some(kind) = when
             && !search::has_come(state, kind).map_err(refused)?
         {
@@ -49,20 +53,23 @@ pub fn begin(
         }
         state.save = Some(Save { stopped, paused: Vec::new() });
     }
-    let record = record::environment(nester, state, group::ALL, record::View::Image).map_err(refused)?;
-    let mark = state.mark().map_err(refused)?;
+    let record =
+        record::of_listed(nester, state, &listed, group::ALL, record::View::Image).map_err(refused)?;
     let since = since.filter(|since| state.knows(since)).map(|since| since.epoch);
     copying::begin(nester, state, since).map_err(refused)?;
-    let_run(nester, state)?;
-    state.stop_time = clock::now().unwrap_or(0).saturating_sub(from);
+    // A new epoch drops all translations, this program's too: what is left to do is little.
+    let mark = state.mark().map_err(refused)?;
+    let_run(nester, state, |environment, stopped| release_known(environment, &record.flobs, stopped))?;
+    let taken = clock::now().unwrap_or(0).saturating_sub(from);
+    state.stop_time = taken.saturating_sub(state.clock_cost);
     let (answer, size) = record::kept(state, &record)?;
     Ok(Reply::Saving { answer, size, mark, only_changes: since.is_some() })
 }
 
-/// Stops all that runs; a step at a breakpoint is put off.
-pub fn stop(state: &mut State) -> Result<Vec<Place>, Status> {
+/// Stops all that runs of the flobs that there are; a step at a breakpoint is put off.
+pub fn stop(state: &mut State, listed: &[Listed]) -> Result<Vec<Place>, Status> {
     let mut stopped = step::cancel_job(state);
-    for place in stop_all(&state.environment)? {
+    for place in stop_listed(&state.environment, listed)? {
         if !stopped.contains(&place) {
             stopped.push(place);
         }
@@ -74,12 +81,16 @@ pub fn stop(state: &mut State) -> Result<Vec<Place>, Status> {
 pub fn end(nester: &Nester, state: &mut State) -> Outcome<Reply> {
     search::give_up(state);
     copying::end(nester, state).map_err(refused)?;
-    let_run(nester, state)?;
+    let_run(nester, state, release)?;
     Ok(Reply::Done)
 }
 
 /// What the save has stopped runs.
-fn let_run(nester: &Nester, state: &mut State) -> Outcome<()> {
+fn let_run(
+    nester: &Nester,
+    state: &mut State,
+    release: impl FnOnce(&Environment, &[Place]) -> Result<(), Status>,
+) -> Outcome<()> {
     let Some(save) = state.save.take() else { return Ok(()) };
     // Who has been held meanwhile stays so.
     let free = |places: Vec<Place>| places.into_iter().filter(|place| !state.held.contains(place)).collect();

@@ -108,7 +108,8 @@ impl Search {
 /// Ends the search without a result: the child runs on as if there had been none.
 pub fn give_up(state: &mut State) {
     if let Some(search) = state.search.take()
-        && let Ok(mut stopped) = stop(state)
+        && let Ok(listed) = state.environment.flobs()
+        && let Ok(mut stopped) = stop(state, &listed)
     {
         stopped.extend(search.keeps());
         clean(state, &stopped);
@@ -128,7 +129,8 @@ fn clean(state: &State, stopped: &[Place]) {
 /// The moment has come: everything stands still until `SaveEnd`.
 fn found(nester: &Nester, state: &mut State) -> Result<(), Status> {
     let search = state.search.take();
-    let mut stopped = stop(state)?;
+    let listed = state.environment.flobs()?;
+    let mut stopped = stop(state, &listed)?;
     stopped.extend(search.iter().flat_map(Search::keeps));
     clean(state, &stopped);
     state.save = Some(Save { stopped, paused: Vec::new() });

@@ -207,6 +207,8 @@ pub struct State {
     pub save: Option<Save>,
     /// … and while the child runs on.
     pub copying: Option<Copying>,
+    /// What reading the clock takes, in nanoseconds.
+    pub clock_cost: u64,
     /// For how long, in nanoseconds, the last save kept the child from running.
     pub stop_time: u64,
     /// The search for the moment that a save waits for.
