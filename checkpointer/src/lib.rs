@@ -14,6 +14,6 @@ pub mod rebuild;
 pub mod stop;
 pub mod types;
 
-pub use look::{Surroundings, look, look_at};
+pub use look::{Bearings, Surroundings, look, look_at};
 pub use rebuild::{RebuildError, Unknown, World, rebuild, rebuild_in_order};
 pub use stop::{release, release_known, resume, stop_all, stop_listed};

@@ -33,30 +33,38 @@ pub fn look(
     kinds: &[FlobKind],
 ) -> Result<Vec<Flob>, Status> {
     let listed = environment.flobs()?.into_iter().filter(|flob| kinds.contains(&flob.kind));
-    look_at(environment, surroundings, groups, &listed.collect::<Vec<_>>())
+    let bearings = Bearings::new(surroundings.tags, surroundings.hidden)?;
+    look_at(environment, (&bearings, surroundings.clients), groups, &listed.collect::<Vec<_>>())
 }
 
-/// These flobs, for who has listed them already.
+/// These flobs, for who has listed them and found its bearings already. With the clients as in [`Surroundings`].
 pub fn look_at(
     environment: &Environment,
-    surroundings: &Surroundings<'_>,
+    (bearings, clients): (&Bearings<'_>, &[(Place, &str)]),
     groups: u64,
     listed: &[Listed],
 ) -> Result<Vec<Flob>, Status> {
-    let mut references = Vec::new();
-    for _ in 0..MAX_LINKS {
-        references.push(OwnedReference::new()?);
-    }
-    let tags = surroundings.tags.iter().map(|(name, reference)| (*name, Outside::of(*reference)));
-    let hidden = surroundings.hidden.iter().map(|reference| Outside::of(*reference));
-    let looker = Looker {
-        environment,
-        clients: surroundings.clients,
-        tags: tags.collect(),
-        hidden: hidden.collect(),
-        references,
-    };
+    let looker = Looker { environment, bearings, clients };
     listed.iter().map(|flob| looker.flob(*flob, groups)).collect()
+}
+
+/// What the nester knows of what lies outside, and room for links: what one look needs like the other.
+pub struct Bearings<'a> {
+    tags: Vec<(&'a str, Outside)>,
+    hidden: Vec<Outside>,
+    /// One for each link.
+    references: Vec<OwnedReference>,
+}
+
+impl<'a> Bearings<'a> {
+    /// Of these tags and hidden things, as in [`Surroundings`]. True as long as each reference names what it names now.
+    pub fn new(tags: &[(&'a str, FlobAt<Reference>)], hidden: &[FlobAt<Reference>]) -> Result<Self, Status> {
+        Ok(Self {
+            tags: tags.iter().map(|(name, reference)| (*name, Outside::of(*reference))).collect(),
+            hidden: hidden.iter().map(|reference| Outside::of(*reference)).collect(),
+            references: (0..MAX_LINKS).map(|_| OwnedReference::new()).collect::<Result<_, _>>()?,
+        })
+    }
 }
 
 /// Something outside that is known. Its hash, though others may have the same, spares most comparisons.
@@ -77,16 +85,13 @@ impl Outside {
 
 struct Looker<'a> {
     environment: &'a Environment,
+    bearings: &'a Bearings<'a>,
     clients: &'a [(Place, &'a str)],
-    tags: Vec<(&'a str, Outside)>,
-    hidden: Vec<Outside>,
-    /// One for each link.
-    references: Vec<OwnedReference>,
 }
 
 impl Looker<'_> {
     fn flob(&self, Listed { place, kind }: Listed, groups: u64) -> Result<Flob, Status> {
-        let addresses: Vec<_> = self.references.iter().map(OwnedReference::at).collect();
+        let addresses: Vec<_> = self.bearings.references.iter().map(OwnedReference::at).collect();
         let mut bytes = alloc::vec![0; any::state_size(kind)];
         let address = self.environment.memory().address(place);
         if kind == FlobKind::Reference {
@@ -117,14 +122,16 @@ impl Looker<'_> {
         if hash == 0 {
             return Link::Null;
         }
-        if let Ok(place) = reference.locate(self.environment.region()) {
-            return Link::Flob(place);
+        // What is known lies outside; to look for it inside would take longer.
+        let is_hidden = self.bearings.hidden.iter().any(|hidden| hidden.is(hash, reference));
+        match self.bearings.tags.iter().find(|(_, tag)| tag.is(hash, reference)) {
+            Some(_) if is_hidden => return Link::Null,
+            Some((tag, _)) => return Link::External(String::from(*tag)),
+            None => {}
         }
-        let is_hidden = self.hidden.iter().any(|hidden| hidden.is(hash, reference));
-        match self.tags.iter().find(|(_, tag)| tag.is(hash, reference)) {
-            Some(_) if is_hidden => Link::Null,
-            Some((tag, _)) => Link::External(String::from(*tag)),
-            None => self.outside(place, kind, index, is_hidden),
+        match reference.locate(self.environment.region()) {
+            Ok(place) => Link::Flob(place),
+            Err(_) => self.outside(place, kind, index, is_hidden),
         }
     }
 

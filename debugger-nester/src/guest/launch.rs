@@ -15,7 +15,7 @@ use flob_runtime::{
 
 use super::state::{Clock, LastAnswer, Nester, Own, Shared, State};
 use super::torture::{self, Size, Torture};
-use super::{answerer, exceptions, link, services, step::Stepping, watcher};
+use super::{answerer, exceptions, link, record, services, step::Stepping, watcher};
 
 /// Most memory that stays for the nester itself: records, queues, buffers.
 const OWN_MEMORY: usize = 24 << 20;
@@ -74,6 +74,7 @@ pub fn run(arguments: Vec<String>) -> Result<(), String> {
         load(&nester, &options)?;
     }
     start_threads(&nester, clerk).map_err(kernel)?;
+    record::find_bearings(&nester, &mut nester.lock()).map_err(kernel)?;
     if let Some(size) = size {
         start_torturer(&nester, size).map_err(kernel)?;
     }
@@ -123,6 +124,7 @@ fn state(ceiling: u32) -> Result<State, Status> {
             all: Vec::new(),
             ceiling,
         },
+        bearings: None,
         held: BTreeSet::new(),
         stepping: Stepping::default(),
         watch: watcher::Watch::default(),
@@ -130,7 +132,7 @@ fn state(ceiling: u32) -> Result<State, Status> {
         watching: Default::default(),
         save: None,
         copying: None,
-        clock_cost: clock_cost(),
+        began: (clock::now().unwrap_or(0), clock::ticks()),
         stop_time: 0,
         search: None,
         restore: None,
@@ -143,14 +145,6 @@ fn state(ceiling: u32) -> Result<State, Status> {
         garbled: 0,
         ending: false,
     })
-}
-
-/// The second of two readings tells what the first took; before that the service is looked up.
-fn clock_cost() -> u64 {
-    let now = || clock::now().unwrap_or(0);
-    now();
-    let before = now();
-    now().saturating_sub(before)
 }
 
 /// In pages. Where there is no host it does not matter.

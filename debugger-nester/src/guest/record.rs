@@ -3,8 +3,8 @@
 use alloc::{vec, vec::Vec};
 
 use flob_abi::{ExceptionCode, Status, flob::thread_link, state::thread_flag};
-use flob_checkpointer::{Surroundings, look_at};
-use flob_image::{Border, Environment, Link, Place, State as FlobState, Stream};
+use flob_checkpointer::{Bearings, look_at};
+use flob_image::{Border, Environment, Flob, Link, Place, State as FlobState, Stream};
 use flob_link::{FailureKind, Reply};
 use flob_runtime::{
     flob::{FlobAt, OwnedReference, Reference},
@@ -29,26 +29,57 @@ pub enum View {
 }
 
 /// The record, with these groups of the threads' states.
-pub fn environment(nester: &Nester, state: &State, groups: u64, view: View) -> Result<Environment, Status> {
-    of_listed(nester, state, &state.environment.flobs()?, groups, view)
-}
-
-/// The record, for who has listed the flobs already.
-pub fn of_listed(
+pub fn environment(
     nester: &Nester,
-    state: &State,
-    listed: &[Listed],
+    state: &mut State,
     groups: u64,
     view: View,
 ) -> Result<Environment, Status> {
-    let mut borders = borders(nester, state)?;
-    let clients: Vec<_> = borders.iter().map(|border| (border.client, border.service.clone())).collect();
-    let clients: Vec<_> = clients.iter().map(|(client, service)| (*client, service.as_str())).collect();
-    let tags = nester.tags(&state.environment);
+    let listed = state.environment.flobs()?;
+    let seen = see(nester, state, &listed, groups)?;
+    Ok(assemble(state, seen, view))
+}
+
+/// What can be seen only as long as the threads stand.
+pub struct Seen {
+    /// All flobs, ascending by place.
+    pub flobs: Vec<Flob>,
+    borders: Vec<Border>,
+}
+
+/// Looks at these flobs, with these groups of the threads' states.
+pub fn see(nester: &Nester, state: &mut State, listed: &[Listed], groups: u64) -> Result<Seen, Status> {
+    find_bearings(nester, state)?;
+    let borders = borders(nester, state)?;
+    let clients: Vec<_> = borders.iter().map(|border| (border.client, border.service.as_str())).collect();
+    let bearings = state.bearings.as_ref().map(|known| &known.bearings).ok_or(Status::InvalidState)?;
+    let flobs = look_at(&state.environment, (bearings, &clients), groups, listed)?;
+    Ok(Seen { flobs, borders })
+}
+
+/// What lies outside, as it was when the environment came and so many threads of ours were there.
+pub struct Known {
+    replaced: u32,
+    threads: usize,
+    bearings: Bearings<'static>,
+}
+
+/// Has them ready for the next look, which does not have to make them then.
+pub fn find_bearings(nester: &Nester, state: &mut State) -> Result<(), Status> {
+    let (replaced, threads) = (state.replaced, state.own.all.len());
+    if state.bearings.as_ref().is_some_and(|known| (known.replaced, known.threads) == (replaced, threads)) {
+        return Ok(());
+    }
     let mut hidden: Vec<_> = state.own.all.iter().map(OwnedReference::at).collect();
     hidden.extend(nester.faults.reference(DEBUG));
-    let surroundings = Surroundings { tags: &tags, hidden: &hidden, clients: &clients };
-    let flobs = look_at(&state.environment, &surroundings, groups, listed)?;
+    let bearings = Bearings::new(&nester.tags(&state.environment), &hidden)?;
+    state.bearings = Some(Known { replaced, threads, bearings });
+    Ok(())
+}
+
+/// The record of what was seen. Nothing else of the state has changed meanwhile.
+pub fn assemble(state: &State, seen: Seen, view: View) -> Environment {
+    let Seen { flobs, mut borders } = seen;
     let (consumed, hash) = state.input.consumed();
     let (given, hash_given) = state.input.given();
     let stream = |name: &str, position, hash| Stream { name: name.into(), position, hash };
@@ -76,7 +107,7 @@ pub fn of_listed(
         let_go_in(&mut record, &state.held.iter().copied().collect::<Vec<_>>());
         take_steps_off(state, &mut record);
     }
-    Ok(record)
+    record
 }
 
 /// A long answer with this record.

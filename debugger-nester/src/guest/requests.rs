@@ -72,7 +72,7 @@ fn answer(nester: &Nester, state: &mut State, request: Request, bulk: &[u8]) -> 
         Request::StopTime => Ok(Reply::Nanoseconds(state.stop_time)),
         Request::SaveEnd => save::end(nester, state),
         Request::RestoreBegin { record, size } => restore::begin(nester, state, record, size),
-        Request::RestoreRecord { offset, bytes } => restore::record(state, offset, &bytes),
+        Request::RestoreRecord { offset, bytes } => restore::take_record(state, offset, &bytes),
         Request::RestorePacked { runs, packed } => restore::packed(state, &runs, &packed),
         Request::RestorePages { runs, .. } => restore::pages(state, &runs, bulk),
         Request::RestoreCommit { force } => restore::commit(nester, state, force),

@@ -21,7 +21,7 @@ use flob_runtime::{
 use super::copying;
 use super::failure::{Outcome, failure, refused};
 use super::state::{Clock, Nester, ParkedCall, ReadyAnswer, State};
-use super::{answerer, exceptions, memory, sending, services, step, watch};
+use super::{answerer, exceptions, memory, record, sending, services, step, watch};
 
 /// Most bytes of a record.
 const MAX_RECORD: u64 = 12 << 20;
@@ -57,7 +57,7 @@ pub fn begin(nester: &Nester, state: &mut State, record: u64, size: u64) -> Outc
 }
 
 /// `RestoreRecord`.
-pub fn record(state: &mut State, offset: u64, bytes: &[u8]) -> Outcome<Reply> {
+pub fn take_record(state: &mut State, offset: u64, bytes: &[u8]) -> Outcome<Reply> {
     let restore = state.restore.as_mut().ok_or_else(not_on)?;
     let start = usize::try_from(offset).ok();
     let range = start.and_then(|start| Some(start..start.checked_add(bytes.len())?));
@@ -170,6 +170,7 @@ fn replace(
     old.clear()?;
     state.spare = old;
     state.replaced = state.replaced.wrapping_add(1);
+    record::find_bearings(nester, state)?;
     state.held = threads.into_iter().collect();
     state.program = image.program.clone();
     state.arguments = image.arguments.clone();

@@ -6,10 +6,7 @@ use flob_abi::{Status, state::group};
 use flob_checkpointer::{release, release_known, stop_listed};
 use flob_image::Place;
 use flob_link::{FailureKind, Mark, Reply, WaitKind};
-use flob_runtime::{
-    nester::{Environment, list::Listed},
-    service::clock,
-};
+use flob_runtime::{nester::list::Listed, service::clock};
 
 use super::failure::{Outcome, failure, refused};
 use super::state::{Nester, State};
@@ -37,7 +34,7 @@ pub fn begin(
     if when.is_some() && state.exit.is_some() {
         return Err(failure(FailureKind::State, "the program ended before the moment came"));
     }
-    let from = clock::now().unwrap_or(0);
+    let from = clock::ticks();
     // A save or a search of a host that is gone.
     copying::end(nester, state).map_err(refused)?;
     search::give_up(state);
@@ -53,17 +50,25 @@ pub fn begin(
         }
         state.save = Some(Save { stopped, paused: Vec::new() });
     }
-    let record =
-        record::of_listed(nester, state, &listed, group::ALL, record::View::Image).map_err(refused)?;
+    let seen = record::see(nester, state, &listed, group::ALL).map_err(refused)?;
     let since = since.filter(|since| state.knows(since)).map(|since| since.epoch);
     copying::begin(nester, state, since).map_err(refused)?;
     // A new epoch drops all translations, this program's too: what is left to do is little.
     let mark = state.mark().map_err(refused)?;
-    let_run(nester, state, |environment, stopped| release_known(environment, &record.flobs, stopped))?;
-    let taken = clock::now().unwrap_or(0).saturating_sub(from);
-    state.stop_time = taken.saturating_sub(state.clock_cost);
+    release_known(&state.environment, &seen.flobs, &free(state)).map_err(refused)?;
+    let taken = clock::ticks().wrapping_sub(from);
+    let record = record::assemble(state, seen, record::View::Image);
+    run_on(nester, state)?;
+    state.stop_time = nanoseconds(state.began, taken);
     let (answer, size) = record::kept(state, &record)?;
     Ok(Reply::Saving { answer, size, mark, only_changes: since.is_some() })
+}
+
+/// So many ticks in nanoseconds, by what both have come to since the beginning.
+fn nanoseconds((began, began_ticks): (u64, u64), ticks: u64) -> u64 {
+    let time = clock::now().unwrap_or(0).saturating_sub(began);
+    let in_time = clock::ticks().wrapping_sub(began_ticks).max(1);
+    u64::try_from(u128::from(ticks) * u128::from(time) / u128::from(in_time)).unwrap_or(u64::MAX)
 }
 
 /// Stops all that runs of the flobs that there are; a step at a breakpoint is put off.
@@ -81,21 +86,21 @@ pub fn stop(state: &mut State, listed: &[Listed]) -> Result<Vec<Place>, Status> 
 pub fn end(nester: &Nester, state: &mut State) -> Outcome<Reply> {
     search::give_up(state);
     copying::end(nester, state).map_err(refused)?;
-    let_run(nester, state, release)?;
+    release(&state.environment, &free(state)).map_err(refused)?;
+    run_on(nester, state)?;
     Ok(Reply::Done)
 }
 
-/// What the save has stopped runs.
-fn let_run(
-    nester: &Nester,
-    state: &mut State,
-    release: impl FnOnce(&Environment, &[Place]) -> Result<(), Status>,
-) -> Outcome<()> {
+/// The threads that the save has stopped, but for those that were held meanwhile: these stay so.
+fn free(state: &State) -> Vec<Place> {
+    let stopped = state.save.iter().flat_map(|save| &save.stopped).copied();
+    stopped.filter(|place| !state.held.contains(place)).collect()
+}
+
+/// The threads that the save has stopped run already: so does all else.
+fn run_on(nester: &Nester, state: &mut State) -> Outcome<()> {
     let Some(save) = state.save.take() else { return Ok(()) };
-    // Who has been held meanwhile stays so.
-    let free = |places: Vec<Place>| places.into_iter().filter(|place| !state.held.contains(place)).collect();
-    let (stopped, paused): (Vec<_>, Vec<_>) = (free(save.stopped), free(save.paused));
-    release(&state.environment, &stopped).map_err(refused)?;
+    let paused = save.paused.into_iter().filter(|place| !state.held.contains(place)).collect();
     threads::let_go(nester, state, paused).map_err(refused)?;
     watcher::look_again(state);
     services::retry_parked(nester, state);

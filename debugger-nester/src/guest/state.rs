@@ -26,8 +26,8 @@ use flob_runtime::{
 };
 
 use super::{
-    copying::Copying, restore::Restore, save::Save, search::Search, step::Stepping, torture::Torture,
-    watch::Watching, watcher::Watch,
+    copying::Copying, record::Known, restore::Restore, save::Save, search::Search, step::Stepping,
+    torture::Torture, watch::Watching, watcher::Watch,
 };
 
 /// What the threads of the nester share.
@@ -95,7 +95,7 @@ impl Nester {
     }
 
     /// What references handed out to the child mean.
-    pub fn tags<'a>(&'a self, environment: &'a Environment) -> Vec<(&'a str, FlobAt<Reference>)> {
+    pub fn tags(&self, environment: &Environment) -> Vec<(&'static str, FlobAt<Reference>)> {
         let memory = (MEMORY_TAG, environment.reference());
         self.desk.tags().chain(self.faults.tags()).chain([memory]).collect()
     }
@@ -197,6 +197,8 @@ pub struct State {
     pub sleeping: BTreeSet<(u64, usize)>,
 
     pub own: Own,
+    /// What looks need, once there was one.
+    pub bearings: Option<Known>,
     /// Threads that the debugger has stopped.
     pub held: BTreeSet<Place>,
     pub stepping: Stepping,
@@ -207,8 +209,8 @@ pub struct State {
     pub save: Option<Save>,
     /// … and while the child runs on.
     pub copying: Option<Copying>,
-    /// What reading the clock takes, in nanoseconds.
-    pub clock_cost: u64,
+    /// Nanoseconds and the processor's ticks when this program began.
+    pub began: (u64, u64),
     /// For how long, in nanoseconds, the last save kept the child from running.
     pub stop_time: u64,
     /// The search for the moment that a save waits for.

@@ -16,10 +16,11 @@ pub struct Bench {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Saving a checkpoint while the program runs, over the virtio port: per size of the program
+    /// Saving and restoring over the virtio port, per size of the program and share of its pages that were written; and the
+    /// targets
     Checkpoint {
         /// Sizes of the program in MiB
-        #[arg(long, value_delimiter = ',', default_value = "1,4,16,64")]
+        #[arg(long, value_delimiter = ',', default_value = "1,4,16,64,256")]
         sizes: Vec<u32>,
         /// Print JSON
         #[arg(long)]

@@ -1,185 +1,160 @@
-//! `flob bench checkpoint`: full saves of programs of several sizes. Each size has two runs: one whose instructions are counted,
-//! for the time that the program stands still; one as fast as the machine is, for everything else, with what the line
-//! carries measured in the same run.
+//! `flob bench checkpoint`: saves of programs of several sizes of which some pages are written all the time. Each size has a run
+//! whose instructions are counted, for the time that the program stands still; and others as fast as the machine is, for
+//! everything else, with what the line carries and how long the emulator's `savevm` takes measured in the same run.
 
-use std::{
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+mod savevm;
+mod session;
+mod targets;
 
-use flob_link::Scope;
-use flob_session::{Client, Error, HubReply, HubRequest, LineFigures, Owner};
+use std::{path::Path, thread, time::Duration};
+
+use flob_session::Error;
 use serde_json::{Value as Json, json};
 
 use crate::cli::print;
+use savevm::Drive;
+use session::{Save, Session, Setup};
 
-/// Saves of each size; the one that took least counts, for other work of the machine only ever adds.
-const SAVES: usize = 3;
 /// Full messages by which the line is measured.
 const MESSAGES: u32 = 256;
 const MIB: f64 = 1024.0 * 1024.0;
-/// A line of the table.
+/// MiB of the guest, for programs of all sizes: a larger environment takes longer to be searched.
+const MEMORY: u32 = 512;
+/// The same, where there are programs that need more.
+const LARGE_MEMORY: u32 = 1024;
+/// The largest program, in MiB, that has room in the smaller.
+const MOST_IN_SMALL: u32 = 128;
+/// Every which page is written in each run.
+const EVERY: [u32; 3] = [100, 10, 1];
+/// Time in which the program writes all that it writes.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// Of one size.
 struct Figures {
     size: u32,
     flobs: usize,
     /// Instructions for which the program stood still.
     stop: u64,
-    /// Of a held program's save, and of one that writes all the time.
-    held: Save,
-    writing: Save,
+    /// The first save, of a program that writes.
+    first: Save,
+    /// A full save of a held program.
+    full: Save,
+    /// Saves with so many hundredths of the pages written since the one before.
+    changes: Vec<(u32, Save)>,
     /// Bytes a second.
     line: f64,
-}
-
-/// A save.
-#[derive(Clone, Copy)]
-struct Save {
-    seconds: f64,
-    bytes: u64,
-}
-
-impl Save {
-    fn rate(self) -> f64 {
-        self.bytes as f64 / self.seconds
-    }
+    /// Seconds.
+    savevm: f64,
+    /// Seconds from the request to restore until the program runs.
+    restore: f64,
 }
 
 /// Measures and prints.
 pub fn run(sizes: &[u32], as_json: bool) -> Result<u8, Error> {
-    let figures = sizes.iter().map(|size| measure(*size)).collect::<Result<Vec<_>, _>>()?;
+    let is_large = sizes.iter().any(|size| *size > MOST_IN_SMALL);
+    let memory = if is_large { LARGE_MEMORY } else { MEMORY };
+    let figures = sizes.iter().map(|size| measure(*size, memory)).collect::<Result<Vec<_>, _>>()?;
+    let targets = targets::targets(&figures);
     if as_json {
-        print::json(&Json::Array(figures.iter().map(Figures::to_json).collect()))?;
+        let targets: Vec<_> = targets
+            .iter()
+            .map(|target| json!({ "target": target.what, "is": target.is, "limit": target.limit, "met": target.is_met() }))
+            .collect();
+        let sizes: Vec<_> = figures.iter().map(Figures::to_json).collect();
+        print::json(&json!({ "sizes": sizes, "targets": targets }))?;
         return Ok(0);
     }
-    let heading = [
-        "PROGRAM",
-        "FLOBS",
-        "STOP",
-        "SAVE (HELD)",
-        "BYTES",
-        "RATE",
-        "LINE",
-        "OF LINE",
-        "SAVE (WRITING)",
-        "BYTES",
-    ];
-    let heading = heading.map(str::to_owned).to_vec();
-    print::table(&std::iter::once(heading).chain(figures.iter().map(Figures::cells)).collect::<Vec<_>>())?;
+    let heading =
+        ["PROGRAM", "WRITTEN", "SAVE", "OVER LINE", "IN STORE", "RATE", "STOP", "LINE", "SAVEVM", "RESTORE"];
+    print_table(&heading, figures.iter().flat_map(Figures::rows))?;
+    print::line("")?;
+    print_table(&["TARGET", "IS", "AT MOST", ""], targets.iter().map(targets::Target::cells))?;
     Ok(0)
 }
 
-fn measure(size: u32) -> Result<Figures, Error> {
-    let world = tempfile::tempdir().map_err(|error| Error::io("making a folder", error))?;
-    let counted = Session::start(world.path(), size, true)?;
-    counted.save()?;
-    let stop = counted.line(0)?.stop_time;
-    let flobs = counted.client.look(false)?.flobs.len();
-    drop(counted);
+fn print_table(heading: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<(), Error> {
+    let heading = heading.iter().map(|cell| (*cell).to_owned()).collect();
+    print::table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>())
+}
 
-    let session = Session::start(world.path(), size, false)?;
-    let writing = session.saves()?;
-    session.client.request(HubRequest::Hold { owner: Owner::User, scope: Scope::Environment })?;
-    let held = session.saves()?;
+fn measure(size: u32, memory: u32) -> Result<Figures, Error> {
+    let folder = || tempfile::tempdir().map_err(|error| Error::io("making a folder", error));
+    let setup = |every, is_counted| Setup { size, every, memory, is_counted };
+    let (stop, flobs) = stop(folder()?.path(), setup(EVERY[0], true))?;
+    let mut changes = Vec::new();
+    for every in EVERY.into_iter().skip(1) {
+        let world = folder()?;
+        let session = Session::start(world.path(), setup(every, false), None)?;
+        session.save(true)?;
+        changes.push((100 / every, session.saves(false, || thread::sleep(ROUND))?));
+    }
+    let world = folder()?;
+    let drive = Drive::make(world.path())?;
+    let session = Session::start(world.path(), setup(EVERY[0], false), Some(&drive))?;
+    let first = session.save(true)?;
+    changes.insert(0, (100 / EVERY[0], session.saves(false, || thread::sleep(ROUND))?));
+    session.hold()?;
+    let full = session.saves(true, || ())?;
+    changes.insert(0, (0, session.saves(false, || ())?));
     let line = session.line(MESSAGES)?;
     let line = line.bytes as f64 / Duration::from_nanos(line.nanoseconds).as_secs_f64();
-    Ok(Figures { size, flobs, stop, held, writing, line })
+    let savevm = drive.save()?;
+    let restore = session.restore(&first.id)?;
+    Ok(Figures { size, flobs, stop, first, full, changes, line, savevm, restore })
+}
+
+/// Instructions for which a save stops the program, the longer of a full and an incremental one; and its flobs.
+fn stop(world: &Path, setup: Setup) -> Result<(u64, usize), Error> {
+    let session = Session::start(world, setup, None)?;
+    let mut stop = 0;
+    for full in [true, false] {
+        session.save(full)?;
+        stop = stop.max(session.line(0)?.stop_time);
+    }
+    Ok((stop, session.client.look(false)?.flobs.len()))
 }
 
 impl Figures {
-    fn cells(&self) -> Vec<String> {
-        let rate = |bytes: f64| format!("{:.0} MiB/s", bytes / MIB);
-        let milliseconds = |save: Save| format!("{:.0} ms", save.seconds * 1000.0);
-        let bytes = |save: Save| format!("{:.1} MiB", save.bytes as f64 / MIB);
-        vec![
-            format!("{} MiB", self.size),
-            self.flobs.to_string(),
-            format!("{} instr.", self.stop),
-            milliseconds(self.held),
-            bytes(self.held),
-            rate(self.held.rate()),
-            rate(self.line),
-            format!("{:.0} %", self.held.rate() / self.line * 100.0),
-            milliseconds(self.writing),
-            bytes(self.writing),
-        ]
+    fn rows(&self) -> Vec<Vec<String>> {
+        let row = |what: String, save: &Save| {
+            vec![
+                format!("{} MiB", self.size),
+                what,
+                format!("{:.0} ms", save.seconds * 1000.0),
+                format!("{:.2} MiB", save.bytes as f64 / MIB),
+                format!("{:.2} MiB", save.stored as f64 / MIB),
+                format!("{:.0} MiB/s", save.rate() / MIB),
+            ]
+        };
+        let mut full = row("full, held".into(), &self.full);
+        full.extend([
+            format!("{} instr. ({} flobs)", self.stop, self.flobs),
+            format!("{:.0} MiB/s", self.line / MIB),
+            format!("{:.0} ms", self.savevm * 1000.0),
+            format!("{:.0} ms", self.restore * 1000.0),
+        ]);
+        let first = row("full, first".into(), &self.first);
+        let changes = self.changes.iter().map(|(share, save)| row(format!("{share} %"), save));
+        let mut rows: Vec<_> = [full, first].into_iter().chain(changes).collect();
+        rows.iter_mut().skip(1).for_each(|row| row.resize(10, String::new()));
+        rows
     }
 
     fn to_json(&self) -> Json {
-        let save = |save: Save| json!({ "seconds": save.seconds, "bytes": save.bytes });
+        let save =
+            |save: &Save| json!({ "seconds": save.seconds, "bytes": save.bytes, "stored": save.stored });
+        let change =
+            |(share, change): &(u32, Save)| json!({ "written_percent": share, "save": save(change) });
         json!({
             "size_mib": self.size,
             "flobs": self.flobs,
             "stop_instructions": self.stop,
-            "held": save(self.held),
-            "writing": save(self.writing),
+            "first": save(&self.first),
+            "held": save(&self.full),
+            "changes": self.changes.iter().map(change).collect::<Vec<_>>(),
             "line_bytes_per_second": self.line,
+            "savevm_seconds": self.savevm,
+            "restore_seconds": self.restore,
         })
-    }
-}
-
-/// A headless session; it ends when this is dropped.
-struct Session {
-    hub: Child,
-    client: Client,
-}
-
-impl Session {
-    /// Starts `scribble` and waits until its memory is filled.
-    fn start(world: &Path, size: u32, is_counted: bool) -> Result<Self, Error> {
-        let io = |error| Error::io("starting a session", error);
-        let mut command = Command::new(std::env::current_exe().map_err(io)?);
-        command.args(["-s", "bench", "run", "--headless", "--memory", "512"]);
-        command.args(is_counted.then_some("--counted"));
-        command.args(["scribble", &size.to_string()]);
-        command.env("XDG_RUNTIME_DIR", world).env("FLOB_STORE", world.join("store"));
-        let mut hub = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(io)?;
-        let said = hub.stdout.take().map(BufReader::new).and_then(|output| output.lines().next());
-        let client = match said {
-            Some(Ok(line)) if line == "ready" => {
-                Client::connect_path(&world.join("flob").join("bench.session"))
-            }
-            other => Err(Error::Guest(format!("scribble did not get ready: {other:?}"))),
-        };
-        match client {
-            Ok(client) => Ok(Self { hub, client }),
-            Err(error) => {
-                // It may have ended already.
-                let _ = hub.kill();
-                let _ = hub.wait();
-                Err(error)
-            }
-        }
-    }
-
-    /// Saves some times; the save that took least.
-    fn saves(&self) -> Result<Save, Error> {
-        let all = (0..SAVES).map(|_| self.save()).collect::<Result<Vec<_>, _>>()?;
-        let least = all.into_iter().min_by(|one, other| one.seconds.total_cmp(&other.seconds));
-        least.ok_or_else(|| Error::Internal("nothing was saved".into()))
-    }
-
-    fn save(&self) -> Result<Save, Error> {
-        let before = self.line(0)?.received;
-        let begin = Instant::now();
-        self.client.request(HubRequest::Save { name: None, when: None, full: true })?;
-        let seconds = begin.elapsed().as_secs_f64();
-        Ok(Save { seconds, bytes: self.line(0)?.received - before })
-    }
-
-    fn line(&self, messages: u32) -> Result<LineFigures, Error> {
-        match self.client.request(HubRequest::MeasureLine { messages })? {
-            HubReply::Line(figures) => Ok(figures),
-            other => Err(Error::Internal(format!("the hub gave another kind of answer: {other:?}"))),
-        }
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        // A session that has ended already needs no end.
-        let _ = self.client.request(HubRequest::Shutdown);
-        let _ = self.hub.wait();
     }
 }

@@ -16,9 +16,10 @@ use std::{
 use super::{Software, archive};
 use crate::Error;
 
-/// The emulator that is looked for in `PATH`; `FLOB_QEMU` names another.
+/// The emulator that is looked for in `PATH`.
 pub const EMULATOR: &str = "qemu-system-x86_64";
-const VARIABLE: &str = "FLOB_QEMU";
+/// Names another.
+pub const VARIABLE: &str = "FLOB_QEMU";
 
 /// How this very program is started as the guest's process: a process can only ask for its own death at its parent's, so the
 /// emulator is started by [`become_guest`].

@@ -1,0 +1,159 @@
+//! A headless session that is measured, and its store.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Instant,
+};
+
+use flob_link::Scope;
+use flob_session::{Client, Error, HubReply, HubRequest, LineFigures, Owner};
+
+use super::savevm::Drive;
+
+/// Saves of which the one that took least counts, for other work of the machine only ever adds.
+const TIMES: usize = 3;
+
+/// A save.
+#[derive(Clone, Debug)]
+pub struct Save {
+    /// The checkpoint.
+    pub id: String,
+    /// Until the store had it.
+    pub seconds: f64,
+    /// Over the line.
+    pub bytes: u64,
+    /// That the store has grown by.
+    pub stored: u64,
+}
+
+impl Save {
+    /// Bytes a second.
+    pub fn rate(&self) -> f64 {
+        self.bytes as f64 / self.seconds
+    }
+}
+
+/// What runs, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// MiB of the program.
+    pub size: u32,
+    /// Every which page it writes.
+    pub every: u32,
+    /// MiB of the guest.
+    pub memory: u32,
+    /// Instructions are counted.
+    pub is_counted: bool,
+}
+
+/// It ends when this is dropped.
+pub struct Session {
+    hub: Child,
+    /// The connection to it.
+    pub client: Client,
+    store: PathBuf,
+}
+
+impl Session {
+    /// Starts `scribble` in this folder and waits until its memory is filled.
+    pub fn start(world: &Path, setup: Setup, drive: Option<&Drive>) -> Result<Self, Error> {
+        let io = |error| Error::io("starting a session", error);
+        let store = world.join("store");
+        let Setup { size, every, memory, is_counted } = setup;
+        let mut command = Command::new(std::env::current_exe().map_err(io)?);
+        command.args(["-s", "bench", "run", "--headless", "--memory", &memory.to_string()]);
+        command.args(is_counted.then_some("--counted"));
+        command.args(["scribble", &size.to_string(), "--every", &every.to_string()]);
+        command.env("XDG_RUNTIME_DIR", world).env("FLOB_STORE", &store);
+        if let Some(drive) = drive {
+            command.env(flob_session::boot::qemu::VARIABLE, drive.emulator());
+        }
+        let mut hub = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(io)?;
+        let said = hub.stdout.take().map(BufReader::new).and_then(|output| output.lines().next());
+        let client = match said {
+            Some(Ok(line)) if line == "ready" => {
+                Client::connect_path(&world.join("flob").join("bench.session"))
+            }
+            other => Err(Error::Guest(format!("scribble did not get ready: {other:?}"))),
+        };
+        match client {
+            Ok(client) => Ok(Self { hub, client, store }),
+            Err(error) => {
+                // It may have ended already.
+                let _ = hub.kill();
+                let _ = hub.wait();
+                Err(error)
+            }
+        }
+    }
+
+    /// Holds the program.
+    pub fn hold(&self) -> Result<(), Error> {
+        self.client.request(HubRequest::Hold { owner: Owner::User, scope: Scope::Environment }).map(drop)
+    }
+
+    /// Saves some times, with a pause before each; the save that took least.
+    pub fn saves(&self, full: bool, pause: impl Fn()) -> Result<Save, Error> {
+        let save = |_| {
+            pause();
+            self.save(full)
+        };
+        let all = (0..TIMES).map(save).collect::<Result<Vec<_>, _>>()?;
+        let least = all.into_iter().min_by(|one, other| one.seconds.total_cmp(&other.seconds));
+        least.ok_or_else(|| Error::Internal("nothing was saved".into()))
+    }
+
+    /// Saves once.
+    pub fn save(&self, full: bool) -> Result<Save, Error> {
+        let (before, stored) = (self.line(0)?.received, bytes_in(&self.store));
+        let begin = Instant::now();
+        let reply = self.client.request(HubRequest::Save { name: None, when: None, full })?;
+        let seconds = begin.elapsed().as_secs_f64();
+        let HubReply::Checkpoint(id) = reply else {
+            return Err(Error::Internal(format!("the hub gave another kind of answer: {reply:?}")));
+        };
+        let bytes = self.line(0)?.received - before;
+        Ok(Save { id, seconds, bytes, stored: bytes_in(&self.store).saturating_sub(stored) })
+    }
+
+    /// Seconds from the request to go back to a checkpoint until the program runs.
+    pub fn restore(&self, id: &str) -> Result<f64, Error> {
+        let begin = Instant::now();
+        self.client.request(HubRequest::Restore { id: id.into(), force: false })?;
+        self.client.request(HubRequest::Release {
+            owner: Owner::User,
+            scope: Scope::Environment,
+            force: false,
+        })?;
+        Ok(begin.elapsed().as_secs_f64())
+    }
+
+    /// What so many full messages of the line show.
+    pub fn line(&self, messages: u32) -> Result<LineFigures, Error> {
+        match self.client.request(HubRequest::MeasureLine { messages })? {
+            HubReply::Line(figures) => Ok(figures),
+            other => Err(Error::Internal(format!("the hub gave another kind of answer: {other:?}"))),
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A session that has ended already needs no end.
+        let _ = self.client.request(HubRequest::Shutdown);
+        let _ = self.hub.wait();
+    }
+}
+
+/// Bytes of all files in a folder and its folders.
+fn bytes_in(folder: &Path) -> u64 {
+    let size = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => bytes_in(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    };
+    fs::read_dir(folder).map_or(0, |entries| entries.flatten().map(size).sum())
+}

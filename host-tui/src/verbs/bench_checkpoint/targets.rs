@@ -1,0 +1,64 @@
+//! What checkpoints are to reach, and by how much they do.
+
+use super::{Figures, MIB};
+
+/// A target: what, how it was met, and by how much.
+pub struct Target {
+    /// What is measured.
+    pub what: String,
+    /// What came of it.
+    pub is: f64,
+    /// What it is to be at most.
+    pub limit: f64,
+}
+
+impl Target {
+    fn new(what: impl Into<String>, is: f64, limit: f64) -> Self {
+        Self { what: what.into(), is, limit }
+    }
+
+    /// Whether it is met.
+    pub fn is_met(&self) -> bool {
+        self.is <= self.limit
+    }
+
+    /// Its cells of the table.
+    pub fn cells(&self) -> Vec<String> {
+        let word = if self.is_met() { "met" } else { "missed" };
+        let by = (self.limit - self.is).abs() / self.limit * 100.0;
+        let number = |value: f64| if value < 100.0 { format!("{value:.3}") } else { format!("{value:.0}") };
+        vec![self.what.clone(), number(self.is), number(self.limit), format!("{word} by {by:.0} %")]
+    }
+}
+
+/// All of them, of these figures.
+pub fn targets(figures: &[Figures]) -> Vec<Target> {
+    let stops = || figures.iter().map(|figures| figures.stop as f64);
+    let spread = stops().fold(0.0, f64::max) / stops().fold(f64::INFINITY, f64::min);
+    let mut targets = vec![Target::new("stop, largest program against smallest", spread, 1.1)];
+    for figures in figures {
+        let of = |what: &str| format!("{} MiB: {what}", figures.size);
+        let memory = f64::from(figures.size) * MIB;
+        targets.push(Target::new(
+            of("stop, instructions"),
+            figures.stop as f64,
+            20_000.0 + 2_000.0 * figures.flobs as f64,
+        ));
+        for (share, save) in figures.changes.iter().filter(|(share, _)| *share == 1) {
+            let part = save.bytes as f64 / figures.full.bytes as f64;
+            targets.push(Target::new(of(&format!("bytes of a save with {share} % dirty")), part, 0.02));
+        }
+        targets.push(Target::new(
+            of("the line's rate against a full save's"),
+            figures.line / figures.full.rate(),
+            2.0,
+        ));
+        targets.push(Target::new(of("seconds against savevm's"), figures.full.seconds, figures.savevm));
+        targets.push(Target::new(
+            of("bytes in the store, of memory"),
+            figures.first.stored as f64 / memory,
+            1.02,
+        ));
+    }
+    targets
+}
