@@ -1,6 +1,9 @@
-//! `flob graph`: who waits for whom, and with `--dot` every flob and link for graphviz.
+//! `flob graph`: who waits for whom; with `--dot` every flob and link for graphviz, with `--svg` as a picture.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod layout;
+mod svg;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use clap::Args;
 use flob_abi::FlobKind;
@@ -21,6 +24,9 @@ pub struct Graph {
     /// Print all flobs and links in the language of graphviz: flob graph --dot | dot -Tsvg
     #[arg(long, conflicts_with = "json")]
     dot: bool,
+    /// Print all flobs and links as a picture: flob graph --svg > graph.svg
+    #[arg(long, conflicts_with_all = ["json", "dot"])]
+    svg: bool,
 }
 
 /// An arrow between two flobs, or from one to something outside.
@@ -36,9 +42,10 @@ impl Graph {
         let mut view = self.look.open(context, false)?;
         let (why, _) = view.why();
         let (stuck, waits) = (why.stuck(), why.wait_graph());
-        match (self.dot, self.look.json) {
-            (true, _) => print::text(&dot(&view, &stuck))?,
-            (_, true) => print::json(&to_json(&view, &stuck))?,
+        match (self.dot, self.svg, self.look.json) {
+            (true, ..) => print::text(&dot(&view, &stuck))?,
+            (_, true, _) => print::text(&svg(&view, &stuck))?,
+            (.., true) => print::json(&to_json(&view, &stuck))?,
             _ => waits.iter().try_for_each(|line| print::line(line))?,
         }
         Ok(0)
@@ -83,14 +90,37 @@ fn dot(view: &View, stuck: &BTreeSet<Place>) -> String {
                 format!("o{}", outside.entry(view.names.link(other)).or_insert(next))
             }
         };
-        let is_stuck = edge.name == "waiting_for" && stuck.contains(&edge.from);
-        let color = if is_stuck { ", color=red" } else { "" };
+        let color = if is_stuck(&edge, stuck) { ", color=red" } else { "" };
         arrows += &format!("  n{:x} -> {to} [label={}{color}];\n", edge.from, quoted(edge.name));
     }
     for (name, number) in outside {
         text += &format!("  o{number} [label={}, style=dashed];\n", quoted(&name));
     }
     text + &arrows + "}\n"
+}
+
+fn svg(view: &View, stuck: &BTreeSet<Place>) -> String {
+    let mut nodes = Vec::new();
+    let mut index: HashMap<Link, usize> = HashMap::new();
+    for flob in &view.environment.flobs {
+        index.insert(Link::Flob(flob.place), nodes.len());
+        let (name, kind) = (view.names.flob(flob.place), flob.state.kind().name());
+        nodes.push(svg::Node { name, kind, is_stuck: stuck.contains(&flob.place) });
+    }
+    let mut arrows = Vec::new();
+    for edge in edges(view) {
+        let from = index.get(&Link::Flob(edge.from)).copied().unwrap_or_default();
+        let to = *index.entry(edge.to.clone()).or_insert_with(|| {
+            nodes.push(svg::Node { name: view.names.link(&edge.to), kind: "outside", is_stuck: false });
+            nodes.len() - 1
+        });
+        arrows.push(svg::Arrow { from, to, name: edge.name, is_stuck: is_stuck(&edge, stuck) });
+    }
+    svg::picture(&view.environment.arguments.join(" "), &nodes, &arrows)
+}
+
+fn is_stuck(edge: &Edge, stuck: &BTreeSet<Place>) -> bool {
+    edge.name == "waiting_for" && stuck.contains(&edge.from)
 }
 
 /// A string as graphviz wants it.
