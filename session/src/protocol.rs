@@ -146,6 +146,13 @@ pub enum HubRequest {
         #[allow(missing_docs)]
         force: bool,
     },
+    /// Saves a checkpoint that `Undo` comes back to; answered with its id. Asked for before an edit or a restore.
+    Remember {
+        /// What is about to be done, for people.
+        what: String,
+    },
+    /// Restores the last checkpoint that was remembered and not yet undone; answered with its id.
+    Undo,
     /// Cancels a long request of this client.
     Cancel {
         /// Its number.
@@ -199,7 +206,7 @@ pub enum HubReply {
     },
     /// To `MeasureLine`.
     Line(LineFigures),
-    /// To `Save` and `Restore`: id of the checkpoint.
+    /// To `Save`, `Restore`, `Remember` and `Undo`: id of the checkpoint.
     Checkpoint(String),
 }
 

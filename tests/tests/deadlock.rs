@@ -96,7 +96,10 @@ fn it_is_saved_by_itself_once() {
     let finished = guest.finish();
     assert!(finished.stderr.contains("deadlock of 5"), "{finished}");
     assert!(finished.stderr.contains(&format!("saved as checkpoint {id}")), "{finished}");
-    assert_eq!(checkpoints().len(), 2, "{finished}");
+    let saved = checkpoints();
+    let for_undo =
+        saved.iter().filter(|one| one["name"].as_str().is_some_and(|it| it.starts_with("before set")));
+    assert_eq!((saved.len(), for_undo.count()), (3, 1), "{finished}");
     all_have_eaten(&finished, 2);
 }
 
@@ -212,4 +215,41 @@ fn an_edited_checkpoint_takes_the_place_of_a_running_environment() {
     assert_eq!(edited.code, Some(0), "{edited}");
     guest.flob_ok(&["checkpoint", "restore", "cured", "--resume"]);
     all_have_eaten(&guest.finish(), 0);
+}
+
+#[test]
+fn edits_and_restores_are_undone_in_turn() {
+    let world = World::new();
+    let guest = deadlock(&world);
+    let field = |flob: &str, field: &str| guest.json(&["show", "--json", flob])["state"][field].clone();
+    let nothing = guest.flob(&["undo"]);
+    assert_eq!((nothing.code, nothing.stderr.lines().count()), (Some(121), 1), "{nothing}");
+    let priority = field("PHILOSOPHERS[3]", "priority");
+    let place = guest.json(&["peek", "--json", "FORKS[0]", "8"]);
+    guest.flob_ok(&["set", "PHILOSOPHERS[3]", "priority=9"]);
+    guest.flob_ok(&["set", "PHILOSOPHERS[3]", "priority=8"]);
+    guest.flob_ok(&["poke", "LEFT_FORKS_TAKEN", "1122334455667788"]);
+    let poked = guest.save(&["poked"]);
+    let before = guest.json(&["peek", "--json", "LEFT_FORKS_TAKEN", "8"]);
+    guest.flob_ok(&["checkpoint", "restore", &poked]);
+    let undone = |what: &str| {
+        let said = guest.flob_ok(&["undo"]);
+        assert!(said.starts_with(&format!("undone: {what}")), "{said}");
+    };
+    undone("restore");
+    assert_eq!(guest.json(&["peek", "--json", "LEFT_FORKS_TAKEN", "8"]), before);
+    undone("poke LEFT_FORKS_TAKEN 1122334455667788");
+    assert_ne!(guest.json(&["peek", "--json", "LEFT_FORKS_TAKEN", "8"]), before);
+    assert_eq!(guest.json(&["peek", "--json", "FORKS[0]", "8"]), place);
+    assert_eq!(field("PHILOSOPHERS[3]", "priority"), 8);
+    undone("set thread:philosophers/PHILOSOPHERS[3] priority=8");
+    assert_eq!(field("PHILOSOPHERS[3]", "priority"), 9);
+    undone("set thread:philosophers/PHILOSOPHERS[3] priority=9");
+    assert_eq!(field("PHILOSOPHERS[3]", "priority"), priority);
+    assert_eq!(guest.flob(&["undo"]).code, Some(121));
+    // It goes on from there.
+    guest.flob_ok(&["set", "FORKS[1]", "locked=false"]);
+    guest.flob_ok(&["undo", "--resume"]);
+    guest.flob_ok(&["set", "FORKS[3]", "locked=false"]);
+    all_have_eaten(&guest.finish(), 3);
 }

@@ -73,7 +73,7 @@ verbs! {
     Show: verbs::show::Show;
     /// Say in one sentence why a thread does not run
     Why: verbs::why::Why;
-    /// Show who waits for whom; all flobs and links with --dot
+    /// Show who waits for whom; all flobs and links with --dot or --svg
     Graph: verbs::graph::Graph;
     /// Hold the program, or one space or thread of it
     Pause: verbs::hold::Pause;
@@ -81,6 +81,8 @@ verbs! {
     Resume: verbs::hold::Resume;
     /// Change fields or links of a flob
     Set: verbs::set::Set;
+    /// Take the last edit, poke or restore of a session back
+    Undo: verbs::undo::Undo;
     /// Read memory
     Peek: verbs::memory::Peek;
     /// Write memory

@@ -7,6 +7,7 @@ use flob_link::Memory;
 use flob_session::{Client, Error, Source};
 use serde_json::json;
 
+use super::undo;
 use crate::cli::{
     Context, print,
     source::{Look, View},
@@ -35,6 +36,9 @@ pub struct Poke {
     /// Bytes in hexadecimal
     #[arg(required = true, value_name = "BYTE")]
     bytes: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Where.
@@ -102,7 +106,12 @@ impl Poke {
         let mut client = Client::connect(context.session.as_deref())?;
         let view = View::live(client.clone(), false)?;
         let (memory, address) = self.place.find(&view)?;
+        undo::remember(&client, &format!("poke {} {}", self.place.address, self.bytes.concat()));
         client.write(memory, address, &bytes)?;
+        if self.json {
+            print::json(&json!({ "address": format!("{address:#x}"), "bytes": bytes.len() }))?;
+            return Ok(0);
+        }
         print::line(&format!("{} bytes written at {address:#x}", bytes.len()))?;
         Ok(0)
     }

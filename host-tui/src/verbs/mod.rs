@@ -29,4 +29,5 @@ pub mod set;
 pub mod show;
 pub mod stop;
 pub mod tree;
+pub mod undo;
 pub mod why;

@@ -3,7 +3,9 @@
 use clap::Args;
 use flob_image::{Flob, fields};
 use flob_session::{Client, Error, HubRequest, edit};
+use serde_json::{Value as Json, json};
 
+use super::undo;
 use crate::cli::{Context, print, source::View};
 
 /// Arguments of `set`.
@@ -14,6 +16,9 @@ pub struct Set {
     /// FIELD=VALUE; for a link the value is `null`, the name of a flob, or `external:NAME`
     #[arg(required = true, value_name = "FIELD=VALUE")]
     changes: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 impl Set {
@@ -27,8 +32,15 @@ impl Set {
         for change in &self.changes {
             apply(&view, &mut new, change)?;
         }
+        undo::remember(&client, &format!("set {} {}", view.names.flob(place), self.changes.join(" ")));
         let hash = fields::field(&old.state, "hash").map_or(0, |value| value.number());
         client.request(HubRequest::Set { place, hash, change: edit::difference(old, &new) })?;
+        if self.json {
+            print::json(
+                &json!({ "flob": view.names.flob(place), "changes": changed(old, &new, &self.changes) }),
+            )?;
+            return Ok(0);
+        }
         for change in self.changes.iter().filter_map(|change| change.split_once('=')) {
             let shown = |flob: &Flob| fields::get(flob, change.0.trim()).unwrap_or_default();
             print::line(&format!(
@@ -41,6 +53,12 @@ impl Set {
         }
         Ok(0)
     }
+}
+
+/// Each field or link that was named, before and after.
+fn changed(old: &Flob, new: &Flob, changes: &[String]) -> Vec<Json> {
+    let names = changes.iter().filter_map(|change| change.split_once('=')).map(|(name, _)| name.trim());
+    names.map(|name| json!({ "field": name, "before": fields::get(old, name), "after": fields::get(new, name) })).collect()
 }
 
 /// Makes the change `FIELD=VALUE` of a flob.

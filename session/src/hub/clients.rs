@@ -85,7 +85,10 @@ fn read_all(mut stream: UnixStream, hub: &Arc<Hub>, connection: &Arc<Connection>
                 }
                 connection.answer(message.number, Ok(HubReply::Done));
             }
-            HubRequest::Save { .. } | HubRequest::Restore { .. } => start_long(hub, connection, message),
+            HubRequest::Save { .. }
+            | HubRequest::Restore { .. }
+            | HubRequest::Remember { .. }
+            | HubRequest::Undo => start_long(hub, connection, message),
             _ => {
                 if in_order.send(message).is_err() {
                     return;

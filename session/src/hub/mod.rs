@@ -20,6 +20,7 @@ mod requests;
 mod restore;
 mod runs;
 mod save;
+mod undo;
 
 use std::{
     collections::HashSet,
@@ -110,6 +111,8 @@ pub(crate) struct Hub {
     store: Store,
     /// What the next save need not fetch again.
     base: Mutex<Option<Base>>,
+    /// Checkpoints taken before edits and restores, the latest last.
+    undo: Mutex<Vec<String>>,
     /// The program's ELF, to be kept with its checkpoints, and where it is.
     program: Option<Vec<u8>>,
     elf: Option<PathBuf>,
@@ -190,6 +193,7 @@ impl Session {
             moments: Mutex::new(None),
             capacity: Mutex::default(),
             base: Mutex::default(),
+            undo: Mutex::default(),
             program: config.program_elf(),
             elf: config.elf.clone(),
             kernel: symbols::build_id(&config.software.kernel),

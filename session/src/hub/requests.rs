@@ -44,7 +44,11 @@ impl Hub {
                 self.shut_down();
                 Ok(HubReply::Done)
             }
-            HubRequest::Save { .. } | HubRequest::Restore { .. } | HubRequest::Cancel { .. } => {
+            HubRequest::Save { .. }
+            | HubRequest::Restore { .. }
+            | HubRequest::Remember { .. }
+            | HubRequest::Undo
+            | HubRequest::Cancel { .. } => {
                 Err(Failure { kind: FailureKind::Invalid, text: "answered elsewhere".into() })
             }
         }
@@ -65,6 +69,10 @@ impl Hub {
             HubRequest::Restore { id, force } => {
                 self.restore(&id, force, cancelled, progress).map(HubReply::Checkpoint)
             }
+            HubRequest::Remember { what } => {
+                self.remember(&what, cancelled, progress).map(HubReply::Checkpoint)
+            }
+            HubRequest::Undo => self.undo(cancelled, progress).map(HubReply::Checkpoint),
             _ => Err(Failure { kind: FailureKind::Invalid, text: "answered elsewhere".into() }),
         }
     }

@@ -11,7 +11,9 @@ use flob_image::{
 };
 use flob_session::{Error, names::Names};
 
-use super::{diff::flob_lines, direct::Direct};
+use serde_json::json;
+
+use super::{diff::flob_lines, direct::Direct, verify::finding_to_json};
 use crate::cli::{
     Context, print,
     source::{Look, View},
@@ -33,6 +35,9 @@ pub struct Edit {
     /// A name for the new checkpoint
     #[arg(long)]
     name: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 impl Edit {
@@ -49,6 +54,9 @@ impl Edit {
         let changes = diff::diff(&view.environment, &edited).changed;
         if changes.is_empty() && pages.is_empty() {
             eprintln!("flob: nothing was changed; no new checkpoint");
+            if self.json {
+                print::json(&json!({ "id": null, "parent": checkpoint.id() }))?;
+            }
             return Ok(0);
         }
         for line in changes.iter().flat_map(|change| flob_lines(&view, &view, change)) {
@@ -57,7 +65,14 @@ impl Edit {
         for finding in verify::verify(&edited) {
             eprintln!("{finding}");
         }
-        print::line(&store.save_edited(&checkpoint, &edited, self.name, &pages)?)?;
+        let id = store.save_edited(&checkpoint, &edited, self.name, &pages)?;
+        if self.json {
+            let findings = verify::verify(&edited);
+            let findings: Vec<_> = findings.iter().map(finding_to_json).collect();
+            print::json(&json!({ "id": id, "parent": checkpoint.id(), "findings": findings }))?;
+        } else {
+            print::line(&id)?;
+        }
         Ok(0)
     }
 

@@ -8,7 +8,7 @@ use flob_image::store::{Checkpoint, ExportOptions, Store};
 use flob_session::Error;
 use serde_json::json;
 
-use super::{Shown, core_file::CoreFile};
+use super::{core_file::CoreFile, wait::Shown};
 use crate::cli::{
     Context, print,
     source::{Look, View},

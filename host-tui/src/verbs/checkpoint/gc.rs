@@ -3,17 +3,26 @@
 use clap::Args;
 use flob_image::store::Store;
 use flob_session::Error;
+use serde_json::json;
 
 use crate::cli::print;
 
-/// Arguments of `checkpoint gc`: none.
+/// Arguments of `checkpoint gc`.
 #[derive(Args, Debug)]
-pub struct Gc {}
+pub struct Gc {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
 
 impl Gc {
     /// Frees what no checkpoint needs.
     pub fn run(self) -> Result<u8, Error> {
         let freed = Store::open_default()?.gc()?;
+        if self.json {
+            print::json(&json!({ "files": freed.files, "bytes": freed.bytes }))?;
+            return Ok(0);
+        }
         print::line(&format!("{} files removed, {} KiB freed", freed.files, freed.bytes / 1024))?;
         Ok(0)
     }

@@ -7,7 +7,7 @@ use flob_image::store::Store;
 use flob_session::Error;
 use serde_json::json;
 
-use super::Shown;
+use super::wait::Shown;
 use crate::cli::print;
 
 /// Arguments of `checkpoint import`.

@@ -13,9 +13,7 @@ mod rm;
 mod save;
 mod show;
 mod verify;
-mod wait;
-
-use std::{io::IsTerminal, time::Instant};
+pub mod wait;
 
 use clap::{Args, Subcommand};
 use flob_session::Error;
@@ -70,40 +68,6 @@ impl Checkpoint {
             Verb::Import(verb) => verb.run(),
             Verb::Rm(verb) => verb.run(),
             Verb::Gc(verb) => verb.run(),
-        }
-    }
-}
-
-/// How far long work is, on a line of standard error that is gone afterwards; nothing if that is no terminal.
-struct Shown {
-    on: bool,
-    start: Instant,
-    last: Option<Instant>,
-}
-
-impl Shown {
-    fn new() -> Self {
-        Self { on: std::io::stderr().is_terminal(), start: Instant::now(), last: None }
-    }
-
-    /// So many pages of so many are done.
-    fn update(&mut self, phase: &str, done: u64, total: u64) {
-        // More often than that nobody can read it.
-        let is_due = self.last.is_none_or(|last| last.elapsed().as_millis() >= 50);
-        if self.on && is_due {
-            self.last = Some(Instant::now());
-            let rate = done as f64 / self.start.elapsed().as_secs_f64().max(0.001);
-            let left = total.saturating_sub(done) as f64 / rate.max(1.0);
-            let rate = rate * 4.0 / 1024.0;
-            eprint!("\r\x1b[K{phase} {done}/{total} {rate:.1} MiB/s, {left:.0} s left");
-        }
-    }
-}
-
-impl Drop for Shown {
-    fn drop(&mut self) {
-        if self.on {
-            eprint!("\r\x1b[K");
         }
     }
 }

@@ -1,9 +1,12 @@
 //! `flob checkpoint restore`.
 
 use clap::Args;
+use flob_image::store::Store;
 use flob_link::Scope;
 use flob_session::{Client, Error, HubRequest, Owner};
+use serde_json::json;
 
+use super::super::undo;
 use crate::cli::{Context, print};
 
 /// Arguments of `checkpoint restore`.
@@ -17,12 +20,18 @@ pub struct Restore {
     /// Let it run at once
     #[arg(long)]
     resume: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 impl Restore {
     /// Restores.
     pub fn run(self, context: &Context) -> Result<u8, Error> {
         let client = Client::connect(context.session.as_deref())?;
+        // What is not there is told before anything is done.
+        let given = Store::open_default()?.load(&self.id)?.id();
+        undo::remember(&client, &format!("restore {given}"));
         let id = super::wait::wait(client.start(HubRequest::Restore { id: self.id, force: self.force })?)?;
         if self.resume {
             client.request(HubRequest::Release {
@@ -30,6 +39,10 @@ impl Restore {
                 scope: Scope::Environment,
                 force: false,
             })?;
+        }
+        if self.json {
+            print::json(&json!({ "id": id, "held": !self.resume }))?;
+        } else if self.resume {
             print::line(&format!("{id} restored and running"))?;
         } else {
             print::line(&format!("{id} restored; it is held: 'flob resume' lets it go"))?;

@@ -6,6 +6,7 @@ use flob_session::Error;
 use serde_json::Value as Json;
 
 use super::list::{origin, summary_to_json};
+use super::verify::finding_to_json;
 use crate::cli::print;
 
 /// Arguments of `checkpoint show`.
@@ -30,7 +31,7 @@ impl Show {
             let mut value = summary_to_json(&summary);
             if let Json::Object(map) = &mut value {
                 map.insert("environment".into(), to_json(environment));
-                map.insert("findings".into(), findings.iter().map(ToString::to_string).collect());
+                map.insert("findings".into(), findings.iter().map(finding_to_json).collect());
                 map.insert("damage".into(), damage.iter().map(ToString::to_string).collect());
             }
             print::json(&value)?;

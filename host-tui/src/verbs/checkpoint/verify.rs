@@ -3,10 +3,10 @@
 use clap::Args;
 use flob_image::{
     store::Store,
-    verify::{self, Severity},
+    verify::{self, Finding, Severity},
 };
 use flob_session::Error;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::cli::print;
 
@@ -35,7 +35,7 @@ impl Verify {
             let (findings, error) = verify_one(&store, id);
             all.push(json!({
                 "id": id,
-                "findings": findings,
+                "findings": findings.iter().map(finding_to_json).collect::<Vec<_>>(),
                 "damage": error.as_ref().map(ToString::to_string),
             }));
             if !self.json {
@@ -51,8 +51,22 @@ impl Verify {
     }
 }
 
+/// A finding, for programs: `docs/verify.md` has the codes.
+pub fn finding_to_json(finding: &Finding) -> Json {
+    let severity = match finding.severity() {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    json!({
+        "code": finding.code.name(),
+        "severity": severity,
+        "place": format!("{:#x}", finding.place),
+        "text": finding.text,
+    })
+}
+
 /// What is odd about a checkpoint, and why it cannot be restored, if so.
-fn verify_one(store: &Store, id: &str) -> (Vec<String>, Option<Error>) {
+fn verify_one(store: &Store, id: &str) -> (Vec<Finding>, Option<Error>) {
     let checkpoint = match store.load(id) {
         Ok(checkpoint) => checkpoint,
         Err(error) => return (Vec::new(), Some(error.into())),
@@ -63,5 +77,5 @@ fn verify_one(store: &Store, id: &str) -> (Vec<String>, Option<Error>) {
     let forbids = forbids.map(|finding| {
         Error::BadInput(format!("checkpoint {id} cannot be restored as it stands (--force tries): {finding}"))
     });
-    (findings.iter().map(ToString::to_string).collect(), damage.or(forbids))
+    (findings, damage.or(forbids))
 }

@@ -28,6 +28,38 @@ pub fn wait(pending: Pending) -> Result<String, Error> {
     }
 }
 
+/// How far work of this process is, on a line of standard error that is gone afterwards; nothing if that is no terminal.
+pub struct Shown {
+    meter: Option<Meter>,
+    last: Option<Instant>,
+}
+
+impl Shown {
+    /// Nothing is done yet.
+    pub fn new() -> Self {
+        Self { meter: io::stderr().is_terminal().then(Meter::default), last: None }
+    }
+
+    /// So many pages of so many are done.
+    pub fn update(&mut self, phase: &str, done: u64, total: u64) {
+        const SEEN: Duration = Duration::from_millis(50);
+        // More often than that nobody can read it.
+        let is_due = self.last.is_none_or(|last| last.elapsed() >= SEEN);
+        if let Some(meter) = self.meter.as_mut().filter(|_| is_due) {
+            self.last = Some(Instant::now());
+            eprint!("\r\x1b[K{}", meter.line(phase, (done, total), Instant::now()));
+        }
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        if self.meter.is_some() {
+            eprint!("\r\x1b[K");
+        }
+    }
+}
+
 /// The first Ctrl-C asks the hub to give up, and its answer is waited for; the second waits for nothing.
 fn cancel_on_interrupt(pending: &Pending) -> Result<signal_hook::iterator::Handle, Error> {
     let io = |error| Error::io("listening for Ctrl-C", error);
