@@ -94,6 +94,23 @@ fn wrong_values_are_refused_and_change_nothing() {
 }
 
 #[test]
+fn every_field_refuses_what_is_no_value_of_it_by_name() {
+    for kind in FlobKind::ALL {
+        for field in fields::of(kind) {
+            let mut state = State::from_bytes(kind, &[]).expect("a state");
+            let before = state.clone();
+            let too_wide = format!("0x1{}", "0".repeat(2 * field.width));
+            for wrong in ["nonsense", "", "-1", "1.5", "0x", too_wide.as_str()] {
+                let error =
+                    fields::set_field(&mut state, field.name, wrong).expect_err(field.name).to_string();
+                assert!(error.contains(&format!("`{}`", field.name)), "{error}");
+                assert_eq!(state, before, "{} = {wrong}", field.name);
+            }
+        }
+    }
+}
+
+#[test]
 fn links_are_written_and_read_by_name() {
     let state = State::from_bytes(FlobKind::Mutex, &[]).expect("a mutex");
     let mut flob = Flob { place: 512, state, links: vec![Link::Null] };

@@ -55,6 +55,26 @@ fn a_checkpoint_goes_to_another_machine_in_a_file_and_runs_on_there() {
     assert_fails(&World::new().flob(&["checkpoint", "import", path]), 122, "nothing was imported");
 }
 
+#[test]
+fn the_graph_of_a_checkpoint_is_drawn_with_no_guest() {
+    let world = World::new();
+    let checkpoint = deadlocked(&world);
+    let json = world.json(&["graph", "--at", &checkpoint, "--json"]);
+    let (flobs, links) = (json["flobs"].as_array().unwrap(), json["links"].as_array().unwrap());
+    let svg = world.flob_ok(&["graph", "--at", &checkpoint, "--svg"]);
+    let outside = svg.matches("class=\"flob outside\"").count();
+    assert_eq!(svg.matches("class=\"flob ").count(), flobs.len() + outside, "{svg}");
+    assert_eq!(svg.matches("class=\"arrow ").count(), links.len(), "{svg}");
+    assert_eq!(svg.matches("class=\"arrow waiting_for deadlock\"").count(), 5, "{svg}");
+    assert_eq!(svg.matches("class=\"flob thread deadlock\"").count(), 5, "{svg}");
+    for flob in flobs {
+        assert!(svg.contains(&format!(">{}</text>", flob["flob"].as_str().unwrap())), "{flob} in {svg}");
+    }
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"), "{svg}");
+    let dot = world.flob_ok(&["graph", "--at", &checkpoint, "--dot"]);
+    assert_eq!(dot.matches(" -> ").count(), links.len(), "{dot}");
+}
+
 /// What plain gdb says to these commands about a core file.
 fn gdb(program: &str, core: &str, commands: &[&str]) -> String {
     let mut command = Command::new("gdb");
