@@ -125,6 +125,15 @@ class Checkpoint(Verb):
         print(answer, end="")
 
 
+class Catch(Verb):
+    """Stop before kernel calls by name: flob catch CALL ... | all | off."""
+
+    name = "catch"
+
+    def invoke(self, argument, from_tty):
+        print(monitor("catch " + argument), end="")
+
+
 class Checkpoints(Verb):
     """List all checkpoints as a tree."""
 
@@ -221,5 +230,5 @@ printer.name = "flob"
 gdb.pretty_printers[:] = [known for known in gdb.pretty_printers if getattr(known, "name", "") != "flob"]
 gdb.pretty_printers.append(printer)
 Flob()
-for verb in (Tree, Show, Why, Graph, Set, Checkpoint, Checkpoints, Diff, Restore):
+for verb in (Tree, Show, Why, Graph, Set, Catch, Checkpoint, Checkpoints, Diff, Restore):
     verb()

@@ -28,6 +28,15 @@ macro_rules! calls {
     };
 }
 
+/// What a call number is called: `mutex_lock`, or `ipc` for a set of IPC steps.
+pub const fn call_name(number: u64) -> &'static str {
+    match Call::from_number(number) {
+        Some(call) => call.name(),
+        None if number & crate::ipc::IPC != 0 => "ipc",
+        None => "a call that does not exist",
+    }
+}
+
 // The common calls have the same place in each kind's block of sixteen numbers:
 //   create(rdi flob, rsi hash or 0)            destroy(rdi flob)
 //   reference(rdi flob, rsi reference)         move(rdi from, rsi to)

@@ -18,7 +18,7 @@ pub mod state;
 pub mod status;
 pub mod sum;
 
-pub use call::Call;
+pub use call::{Call, call_name};
 pub use exception::{ExceptionCode, ExceptionMessage, ExceptionReply, Misuse};
 pub use flob::FlobKind;
 pub use memory::{PAGE_SIZE, Protection};

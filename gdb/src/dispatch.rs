@@ -123,7 +123,7 @@ fn last_stop<G: Guest>(desk: &mut Desk<'_, G>) -> Vec<u8> {
     let last = desk.inferior.last;
     let signal = match last.kind {
         StopKind::Exited(code) => return format!("W{:02x}", exit_byte(code)).into_bytes(),
-        StopKind::Breakpoint | StopKind::HardwareBreakpoint | StopKind::Watch(..) => {
+        StopKind::Breakpoint | StopKind::HardwareBreakpoint | StopKind::Watch(..) | StopKind::Call(_) => {
             gdbstub::common::Signal::SIGTRAP
         }
         StopKind::Signal(signal) => signal,

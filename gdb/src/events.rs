@@ -96,6 +96,7 @@ impl<G: Guest> Inferior<G> {
             let kind = match reason {
                 StopReason::Breakpoint => Some(StopKind::Breakpoint),
                 StopReason::Watched { address, access } => Some(self.watched(address, access)),
+                StopReason::Call(number) => Some(StopKind::Call(number)),
                 StopReason::Step | StopReason::Debug(_) => None,
             };
             self.untold.extend(kind.map(|kind| (thread, state.registers.rip, kind)));
@@ -109,6 +110,7 @@ impl<G: Guest> Inferior<G> {
                 let kind = self.watched(address, access);
                 self.tell(thread, state, kind)
             }
+            StopReason::Call(number) => self.tell(thread, state, StopKind::Call(number)),
             StopReason::Debug(_) => self.tell(thread, state, StopKind::Signal(Signal::SIGTRAP)),
         }
     }
@@ -163,6 +165,13 @@ impl<G: Guest> Inferior<G> {
         self.forget();
         self.learn(thread, state);
         Some(Stop { thread: Some(thread), kind })
+    }
+
+    /// Which call a thread is about to make: gdb has no words for it.
+    pub(crate) fn name_call(&mut self, stop: Stop) {
+        let (StopKind::Call(number), Some(thread)) = (stop.kind, stop.thread) else { return };
+        let name = self.why(false).map(|why| why.names.short(thread)).unwrap_or_default();
+        self.console.push(format!("flob: {name} is about to call {}", flob_abi::call_name(number)));
     }
 
     fn some_thread(&mut self) -> Option<Place> {

@@ -51,6 +51,12 @@ pub trait Guest: Send {
         Err(Error::Refused("this guest has no debug registers".into()))
     }
 
+    /// Has the threads of a space stopped before these kernel calls, and before no others.
+    fn catch_calls(&mut self, space: Place, calls: &[u64]) -> Result<(), Error> {
+        let _ = (space, calls);
+        Err(Error::Refused("this guest's calls cannot be caught".into()))
+    }
+
     /// The program's ELF on this machine.
     fn elf(&mut self) -> Option<PathBuf>;
 
@@ -181,6 +187,11 @@ impl Guest for SessionGuest {
             HubRequest::ClearWatch { owner, watch }
         })
         .map(drop)
+    }
+
+    fn catch_calls(&mut self, space: Place, calls: &[u64]) -> Result<(), Error> {
+        let (owner, calls) = (self.owner.clone(), calls.to_vec());
+        self.ask(HubRequest::CatchCalls { owner, space, calls }).map(drop)
     }
 
     fn save(&mut self, name: Option<String>) -> Result<String, Error> {

@@ -67,6 +67,8 @@ pub struct Inferior<G> {
     /// What the debugger watches, how gdb calls it, and the same of what it has taken out for now.
     pub(crate) watches: BTreeMap<Watch, WatchKind>,
     pub(crate) idle_watches: BTreeMap<Watch, WatchKind>,
+    /// Numbers of the kernel calls that are caught.
+    pub(crate) catches: BTreeSet<u64>,
     is_attached: bool,
     /// The space is held, and no thread of it let go.
     pub(crate) whole: bool,
@@ -106,6 +108,7 @@ impl<G: Guest> Inferior<G> {
             idle_breakpoints: BTreeSet::new(),
             watches: BTreeMap::new(),
             idle_watches: BTreeMap::new(),
+            catches: BTreeSet::new(),
             is_attached: true,
             whole: false,
             alone_until: None,
@@ -133,6 +136,9 @@ impl<G: Guest> Inferior<G> {
         planted.append(&mut self.idle_breakpoints);
         for address in planted {
             let _ = self.guest.set_breakpoint(self.space, address, false);
+        }
+        if !std::mem::take(&mut self.catches).is_empty() {
+            let _ = self.guest.catch_calls(self.space, &[]);
         }
         let mut watched = std::mem::take(&mut self.watches);
         watched.append(&mut self.idle_watches);

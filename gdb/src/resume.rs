@@ -150,6 +150,7 @@ impl<G: Guest> Inferior<G> {
                 self.watches.keys().any(|watch| watch.access == Access::Execute && watch.address == address)
             }
             StopKind::Watch(_, watched) => self.watches.keys().any(|watch| watch.address == watched),
+            StopKind::Call(_) => !self.catches.is_empty(),
             StopKind::Signal(_) | StopKind::Exited(_) => false,
         }
     }

@@ -350,6 +350,7 @@ impl<G: Guest, S: Stream> Server<G, S> {
         if !matches!(stop.kind, StopKind::Exited(_)) {
             self.inferior.stop_world();
         }
+        self.inferior.name_call(stop);
         self.tell_console()?;
         self.inferior.running = false;
         self.inferior.last = stop;

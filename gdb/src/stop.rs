@@ -26,6 +26,8 @@ pub enum StopKind {
     HardwareBreakpoint,
     /// It has touched what is watched, so, here.
     Watch(WatchKind, u64),
+    /// It is about to make this kernel call, which is caught.
+    Call(u64),
     /// Anything that has a signal's name.
     Signal(Signal),
     /// The program has ended with this code.
@@ -43,12 +45,16 @@ impl Stop {
         match (self.kind, number) {
             (StopKind::Exited(code), _) => MultiThreadStopReason::Exited(exit_byte(code)),
             (StopKind::Breakpoint, Some(number)) => MultiThreadStopReason::SwBreak(number),
+            (StopKind::Call(_), Some(tid)) => {
+                MultiThreadStopReason::SignalWithThread { tid, signal: Signal::SIGTRAP }
+            }
             (StopKind::Signal(signal), Some(tid)) => MultiThreadStopReason::SignalWithThread { tid, signal },
             (StopKind::HardwareBreakpoint, Some(number)) => MultiThreadStopReason::HwBreak(number),
             (StopKind::Watch(kind, addr), Some(tid)) => MultiThreadStopReason::Watch { tid, kind, addr },
-            (StopKind::Breakpoint | StopKind::HardwareBreakpoint | StopKind::Watch(..), None) => {
-                MultiThreadStopReason::Signal(Signal::SIGTRAP)
-            }
+            (
+                StopKind::Breakpoint | StopKind::HardwareBreakpoint | StopKind::Watch(..) | StopKind::Call(_),
+                None,
+            ) => MultiThreadStopReason::Signal(Signal::SIGTRAP),
             (StopKind::Signal(signal), None) => MultiThreadStopReason::Signal(signal),
         }
     }

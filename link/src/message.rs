@@ -323,6 +323,14 @@ pub enum Request {
     SetWatch(Watch),
     /// Ends that.
     ClearWatch(Watch),
+    /// Stops the threads of a space before these kernel calls, by number (`flob_abi::ipc::IPC`: any set of IPC steps), and
+    /// before no others; an empty list ends it.
+    CatchCalls {
+        #[allow(missing_docs)]
+        space: Place,
+        #[allow(missing_docs)]
+        calls: Vec<u64>,
+    },
 }
 
 /// The answers.
@@ -510,4 +518,6 @@ pub enum StopReason {
         #[allow(missing_docs)]
         access: Access,
     },
+    /// Before this kernel call, which is caught: it stands at the instruction.
+    Call(u64),
 }

@@ -184,6 +184,16 @@ pub enum HubRequest {
         #[allow(missing_docs)]
         watch: Watch,
     },
+    /// Has the threads of a space stopped before these kernel calls, by number, for this owner, and before no others; an empty
+    /// list ends it.
+    CatchCalls {
+        #[allow(missing_docs)]
+        owner: Owner,
+        #[allow(missing_docs)]
+        space: Place,
+        #[allow(missing_docs)]
+        calls: Vec<u64>,
+    },
 }
 
 /// What the hub answers.

@@ -13,10 +13,11 @@ use flob_runtime::{
 };
 use zerocopy::FromBytes;
 
+use super::catch;
 use super::copying;
 use super::search;
 use super::state::{Nester, State};
-use super::step::{self, Purpose};
+use super::step::{self, Obstacle, Purpose};
 use super::threads::{Seen, seize, stop_everything, translator, was_stopped};
 use super::torture;
 use super::watch::{self, Meaning};
@@ -95,6 +96,10 @@ fn judge(
     match ExceptionCode::from_number(exception.code) {
         Some(ExceptionCode::Breakpoint) => breakpoint(nester, state, place, &seen),
         Some(ExceptionCode::Debug) => debug(nester, state, place, &seen),
+        Some(ExceptionCode::ReflectedCall) => match seen.space.filter(|space| state.catching.is_on(*space)) {
+            Some(space) => catch::reflected(nester, state, place, space, &seen),
+            None => died(nester, state, place, &seen),
+        },
         _ => died(nester, state, place, &seen),
     }?;
     Ok(Verdict::Taken)
@@ -109,13 +114,13 @@ fn breakpoint(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -> 
     let Some(at) = ours else { return programs_own(nester, state, place, seen) };
     if let Some(purpose) = state.stepping.purpose(place) {
         // A call that blocked while it was stepped comes back to its instruction.
-        return step::begin_at(state, place, purpose, Some(at));
+        return step::begin_at(state, place, purpose, Some(Obstacle::Breakpoint(at)));
     }
     if state.breakpoints.is_wanted(at, (space, rip)) {
         step::report(nester, state, place, seen, StopReason::Breakpoint);
         return Ok(());
     }
-    step::begin_at(state, place, Purpose::Continue, Some(at))
+    step::begin_at(state, place, Purpose::Continue, Some(Obstacle::Breakpoint(at)))
 }
 
 /// The program's own `int3` (or one of ours that was taken out a moment ago: then the instruction is run again).

@@ -130,6 +130,7 @@ fn state(ceiling: u32) -> Result<State, Status> {
         watch: watcher::Watch::default(),
         breakpoints: Breakpoints::default(),
         watching: Default::default(),
+        catching: Default::default(),
         save: None,
         copying: None,
         began: (clock::now().unwrap_or(0), clock::ticks()),

@@ -17,6 +17,7 @@
 //! link sees the child standing still and every server thread blocked.
 
 mod answerer;
+mod catch;
 mod copying;
 mod exceptions;
 mod failure;

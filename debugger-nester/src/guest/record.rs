@@ -17,7 +17,7 @@ use flob_runtime::{
 use super::exceptions::DEBUG;
 use super::failure::{Outcome, failure};
 use super::state::{Nester, ParkedCall, State};
-use super::{save, search, step, watch};
+use super::{catch, save, search, step, watch};
 
 /// For whom the record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +103,7 @@ pub fn assemble(state: &State, seen: Seen, view: View) -> Environment {
     record.borders = borders;
     let_go_in(&mut record, &stopped_in_passing(state));
     watch::hide(state, &mut record, view);
+    catch::hide(state, &mut record);
     if view == View::Image {
         let_go_in(&mut record, &state.held.iter().copied().collect::<Vec<_>>());
         take_steps_off(state, &mut record);

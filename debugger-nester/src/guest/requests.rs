@@ -6,7 +6,7 @@ use flob_link::{FailureKind, FromGuest, Progress, Reply, Request, ToGuest, VERSI
 use super::failure::{Outcome, failure, refused};
 use super::state::{Bulk, Nester, Outgoing, State};
 use super::step::{self, Purpose};
-use super::{memory, record, restore, save, sending, services, set, survey, threads, watch};
+use super::{catch, memory, record, restore, save, sending, services, set, survey, threads, watch};
 
 /// Most replies that wait to be sent; the host repeats what it misses.
 const MAX_OUTBOX: usize = 64;
@@ -64,6 +64,7 @@ fn answer(nester: &Nester, state: &mut State, request: Request, bulk: &[u8]) -> 
         Request::ClearBreakpoint { space, address } => memory::clear_breakpoint(state, space, address),
         Request::SetWatch(watch) => watch::set(state, watch),
         Request::ClearWatch(watch) => watch::clear(state, watch),
+        Request::CatchCalls { space, calls } => catch::set(state, space, calls),
         Request::SaveBegin { when, since } => save::begin(nester, state, when, since),
         Request::SaveSurvey { from } => survey::survey(state, from),
         Request::SavePages { runs } => sending::pages(state, &runs),

@@ -21,7 +21,7 @@ use flob_runtime::{
 use super::copying;
 use super::failure::{Outcome, failure, refused};
 use super::state::{Clock, Nester, ParkedCall, ReadyAnswer, State};
-use super::{answerer, exceptions, memory, record, sending, services, step, watch};
+use super::{answerer, catch, exceptions, memory, record, sending, services, step, watch};
 
 /// Most bytes of a record.
 const MAX_RECORD: u64 = 12 << 20;
@@ -185,6 +185,7 @@ fn replace(
         let _ = memory::set_breakpoint(nester, state, space, address);
     }
     watch::environment_replaced(state)?;
+    catch::environment_replaced(state)?;
     Ok(())
 }
 

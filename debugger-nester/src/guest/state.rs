@@ -26,8 +26,8 @@ use flob_runtime::{
 };
 
 use super::{
-    copying::Copying, record::Known, restore::Restore, save::Save, search::Search, step::Stepping,
-    torture::Torture, watch::Watching, watcher::Watch,
+    catch::Catching, copying::Copying, record::Known, restore::Restore, save::Save, search::Search,
+    step::Stepping, torture::Torture, watch::Watching, watcher::Watch,
 };
 
 /// What the threads of the nester share.
@@ -205,6 +205,7 @@ pub struct State {
     pub watch: Watch,
     pub breakpoints: Breakpoints,
     pub watching: Watching,
+    pub catching: Catching,
     /// A save that is on, while everything stands still.
     pub save: Option<Save>,
     /// … and while the child runs on.

@@ -18,6 +18,7 @@ use flob_runtime::{
 };
 use zerocopy::IntoBytes;
 
+use super::catch;
 use super::state::{Nester, State};
 use super::threads::{Seen, seize, translator};
 use super::watch;
@@ -43,11 +44,19 @@ pub enum Purpose {
     Continue,
 }
 
-/// A step at a breakpoint: all other threads are paused.
+/// What a thread cannot step over while it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The breakpoint at this place in memory.
+    Breakpoint(Place),
+    /// The reflection of this space's calls.
+    Calls(Place),
+}
+
+/// A step over an obstacle, which is taken away for it: all other threads are paused.
 struct Job {
     thread: Place,
-    /// Where the breakpoint is.
-    breakpoint: Place,
+    obstacle: Obstacle,
     paused: Vec<Place>,
 }
 
@@ -102,36 +111,48 @@ fn breakpoint_at(nester: &Nester, state: &State, seen: &Seen) -> Result<Option<P
     Ok(place.filter(|place| state.breakpoints.original(*place).is_some()))
 }
 
-/// Whether a stopped thread stands at a breakpoint.
-pub fn is_at_breakpoint(nester: &Nester, state: &State, place: Place) -> Result<bool, Status> {
+/// What a stopped thread stands at.
+fn obstacle_at(
+    nester: &Nester,
+    state: &State,
+    place: Place,
+    seen: &Seen,
+) -> Result<Option<Obstacle>, Status> {
+    let breakpoint = breakpoint_at(nester, state, seen)?.map(Obstacle::Breakpoint);
+    Ok(breakpoint.or_else(|| catch::standing_at(state, place, seen)))
+}
+
+/// Whether a stopped thread stands at something that it can only step over.
+pub fn is_at_obstacle(nester: &Nester, state: &State, place: Place) -> Result<bool, Status> {
     let Some(seen) = seize(&state.environment, place)? else { return Ok(false) };
-    Ok(breakpoint_at(nester, state, &seen)?.is_some())
+    Ok(obstacle_at(nester, state, place, &seen)?.is_some())
 }
 
 /// Steps a stopped thread.
 pub fn begin(nester: &Nester, state: &mut State, place: Place, purpose: Purpose) -> Result<(), Status> {
     let Some(seen) = seize(&state.environment, place)? else { return Ok(()) };
-    let breakpoint = breakpoint_at(nester, state, &seen)?;
-    begin_at(state, place, purpose, breakpoint)
+    let obstacle = obstacle_at(nester, state, place, &seen)?;
+    begin_at(state, place, purpose, obstacle)
 }
 
-/// Steps a stopped thread that stands at this breakpoint, or at none.
+/// Steps a stopped thread that stands at this, or at nothing.
 pub fn begin_at(
     state: &mut State,
     place: Place,
     purpose: Purpose,
-    breakpoint: Option<Place>,
+    obstacle: Option<Obstacle>,
 ) -> Result<(), Status> {
     if state.stepping.job.is_some() {
         state.stepping.queue.push_back((place, purpose));
         return Ok(());
     }
-    if let Some(breakpoint) = breakpoint {
+    if let Some(obstacle) = obstacle {
         let paused = stop_all(&state.environment)?;
-        if let Some(byte) = state.breakpoints.original(breakpoint) {
-            let _ = state.environment.memory().write(breakpoint, &[byte]);
+        take_away(state, obstacle);
+        if matches!(obstacle, Obstacle::Calls(_)) {
+            state.catching.passes(place);
         }
-        state.stepping.job = Some(Job { thread: place, breakpoint, paused });
+        state.stepping.job = Some(Job { thread: place, obstacle, paused });
         watcher::look_again(state);
     }
     state.stepping.steps.insert(place, purpose);
@@ -150,6 +171,7 @@ pub fn ended(
     hit: Option<StopReason>,
 ) -> Result<(), Status> {
     let purpose = state.stepping.steps.remove(&place);
+    state.catching.has_passed(place);
     set_trap(&state.environment, place, false)?;
     let is_job = state.stepping.job.as_ref().is_some_and(|job| job.thread == place);
     match (purpose, hit) {
@@ -177,12 +199,40 @@ pub fn report(nester: &Nester, state: &mut State, place: Place, seen: &Seen, rea
     state.tell(nester, event);
 }
 
-/// Puts the job's breakpoint back and returns whom it had paused.
+fn take_away(state: &State, obstacle: Obstacle) {
+    match obstacle {
+        Obstacle::Breakpoint(place) => {
+            if let Some(byte) = state.breakpoints.original(place) {
+                let _ = state.environment.memory().write(place, &[byte]);
+            }
+        }
+        // A space that is gone reflects nothing.
+        Obstacle::Calls(space) => {
+            let _ = catch::reflect(&state.environment, space, false);
+        }
+    }
+}
+
+/// Unless nobody wants it any more.
+fn put_back(state: &State, obstacle: Obstacle) {
+    match obstacle {
+        Obstacle::Breakpoint(place) => {
+            if state.breakpoints.original(place).is_some() {
+                let _ = state.environment.memory().write(place, &[INT3]);
+            }
+        }
+        Obstacle::Calls(space) => {
+            if state.catching.is_on(space) {
+                let _ = catch::reflect(&state.environment, space, true);
+            }
+        }
+    }
+}
+
+/// Puts the job's obstacle back and returns whom it had paused.
 pub fn cancel_job(state: &mut State) -> Vec<Place> {
     let Some(job) = state.stepping.job.take() else { return Vec::new() };
-    if state.breakpoints.original(job.breakpoint).is_some() {
-        let _ = state.environment.memory().write(job.breakpoint, &[INT3]);
-    }
+    put_back(state, job.obstacle);
     watcher::rest(state);
     let mut paused = job.paused;
     // Whoever waits for its step stands at its breakpoint still.
@@ -240,6 +290,7 @@ pub fn forget(state: &mut State, place: Place) {
     if state.stepping.steps.remove(&place).is_none() {
         return;
     }
+    state.catching.has_passed(place);
     let _ = clean(&state.environment, place);
     if state.stepping.job.as_ref().is_some_and(|job| job.thread == place) {
         let paused = cancel_job(state);

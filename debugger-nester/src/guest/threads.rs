@@ -142,7 +142,7 @@ pub fn let_go(nester: &Nester, state: &mut State, places: Vec<Place>) -> Result<
     let mut at_breakpoint = Vec::new();
     for place in places {
         watch::pass(state, place)?;
-        match step::is_at_breakpoint(nester, state, place)? {
+        match step::is_at_obstacle(nester, state, place)? {
             true => at_breakpoint.push(place),
             false => free.push(place),
         }

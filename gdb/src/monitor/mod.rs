@@ -1,5 +1,6 @@
 //! `monitor …`: what gdb's user can ask of flob itself. A table of verbs; help is made from it.
 
+mod catch;
 mod checkpoints;
 mod flobs;
 
@@ -31,6 +32,7 @@ fn verbs<G: Guest>() -> Vec<Verb<G>> {
         verb("why", "[THREAD]", "what each thread, or this one, waits for", flobs::why),
         verb("threads", "", "all threads by their whole names, and what they do", flobs::threads),
         verb("wait-graph", "", "who waits for whom, and deadlocks", flobs::wait_graph),
+        verb("catch", "[CALL ... | all | off]", "stop before kernel calls by name", catch::catch),
         verb("release", "", "let go what the user holds (flob pause, run --paused)", |inferior, _| {
             inferior.release_user()?;
             Ok("the user holds nothing any more; what gdb holds goes on with continue\n".into())

@@ -256,6 +256,7 @@ pub fn stopped(name: &str, reason: StopReason) -> String {
             format!("{name} is at a hardware breakpoint, {address:#x}")
         }
         StopReason::Watched { address, .. } => format!("{name} has touched what is watched at {address:#x}"),
+        StopReason::Call(number) => format!("{name} is about to call {}", flob_abi::call_name(number)),
         StopReason::Debug(bits) => format!("{name} was stopped by a debug exception ({bits:#x})"),
     }
 }

@@ -1,7 +1,7 @@
 //! Holding, letting go, stepping, breakpoints: the books are changed together with the guest, one change at a time.
 
 use flob_image::Place;
-use flob_link::{Failure, FailureKind, Reply, Request, Scope, Watch};
+use flob_link::{Failure, FailureKind, Reply, Request, Scope, StopReason, Watch};
 
 use super::{
     Books, Hub,
@@ -139,6 +139,35 @@ impl Hub {
         Ok(())
     }
 
+    /// Kernel calls of a space that this owner is to be told of.
+    pub(super) fn catch_calls(
+        &self,
+        owner: &Owner,
+        space: Place,
+        calls: &[u64],
+        connection: u64,
+    ) -> Result<(), Failure> {
+        let mut books = lock(&self.books);
+        books.register(owner, Some(connection));
+        self.catch_with(&mut books, owner, space, calls)
+    }
+
+    fn catch_with(
+        &self,
+        books: &mut Books,
+        owner: &Owner,
+        space: Place,
+        calls: &[u64],
+    ) -> Result<(), Failure> {
+        books.catches.set(space, owner, calls);
+        let request = Request::CatchCalls { space, calls: books.catches.calls(space) };
+        let done = self.link.request(request).map_err(Failure::from).and_then(memory::done);
+        if done.is_err() {
+            books.catches.set(space, owner, &[]);
+        }
+        done
+    }
+
     /// A connection has ended: so do the holds and breakpoints of the owners that came by it.
     pub(super) fn clean_up_after(&self, connection: u64) {
         let mut books = lock(&self.books);
@@ -147,6 +176,9 @@ impl Hub {
             for location in books.breakpoints.of(owner) {
                 // The guest may be gone or the space with it; then so is the breakpoint.
                 let _ = self.clear_with(&mut books, owner, location);
+            }
+            for space in books.catches.spaces_of(owner) {
+                let _ = self.catch_with(&mut books, owner, space, &[]);
             }
             for watch in books.watches.of(owner) {
                 let _ = self.clear_watch_with(&mut books, owner, watch);
@@ -211,6 +243,15 @@ impl Books {
                 Scope::Space(_) => !self.holds.scopes_of(owner).contains(&Scope::Environment),
                 Scope::Thread(thread) => self.seen.iter().any(|member| member.thread == thread),
             }
+    }
+
+    /// Who waits for such a stop.
+    pub(super) fn interested(&self, space: Place, reason: StopReason) -> Vec<Owner> {
+        match reason {
+            StopReason::Watched { address, access } => self.watches.interested(space, address, access),
+            StopReason::Call(call) => self.catches.interested(space, call),
+            _ => Vec::new(),
+        }
     }
 
     /// A thread was seen in its space.

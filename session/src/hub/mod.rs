@@ -4,6 +4,7 @@
 mod base;
 mod breakpoints;
 mod cache;
+mod catches;
 mod clients;
 mod config;
 mod control;
@@ -52,6 +53,7 @@ use crate::{
 use base::Base;
 use breakpoints::{Breakpoints, Watches};
 use cache::Cache;
+use catches::Catches;
 use fanout::Fanout;
 use holds::{Holds, Member};
 use input::Input;
@@ -127,6 +129,7 @@ pub(crate) struct Books {
     holds: Holds,
     breakpoints: Breakpoints,
     watches: Watches,
+    catches: Catches,
     /// The threads of the last look, and those that have stopped since.
     seen: Vec<Member>,
     /// Threads that step over a breakpoint which is not for them.

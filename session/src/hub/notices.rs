@@ -101,10 +101,10 @@ impl Hub {
             }
             StopReason::Step => return true,
             StopReason::Debug(_) => books.clients.iter().map(|(_, owner)| owner.clone()).collect(),
-            StopReason::Watched { address, access } => {
-                let owners = books.watches.interested(member.space.unwrap_or(0), address, access);
+            StopReason::Watched { .. } | StopReason::Call(_) => {
+                let owners = books.interested(member.space.unwrap_or(0), reason);
                 if owners.is_empty() {
-                    // Whoever watched it has gone since.
+                    // Whoever waited for it has gone since.
                     if books.holds.holders(member).is_empty() {
                         self.tell_guest(Request::Resume(Scope::Thread(thread)));
                     }

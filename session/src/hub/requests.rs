@@ -37,6 +37,9 @@ impl Hub {
             HubRequest::SetWatch { owner, watch } => {
                 nothing(self.set_watch(&owner, watch, connection.number))
             }
+            HubRequest::CatchCalls { owner, space, calls } => {
+                nothing(self.catch_calls(&owner, space, &calls, connection.number))
+            }
             HubRequest::ClearWatch { owner, watch } => nothing(self.clear_watch(&owner, watch)),
             HubRequest::Type { bytes } => nothing(self.type_bytes(&bytes)),
             HubRequest::MeasureLine { messages } => self.measure_line(messages).map(HubReply::Line),
