@@ -16,11 +16,12 @@ const KERNEL: &str = "flob-kernel";
 /// The kernel that counts, for `flob bench kernel`.
 const MEASURED: &str = "flob-kernel-measured";
 /// Package and binary.
-const BINARIES: [(&str, &str); 12] = [
+const BINARIES: [(&str, &str); 14] = [
     ("flob-kernel-x86_64", KERNEL),
     ("flob-kernel-x86_64", MEASURED),
     ("flob-program-platform", "platform"),
     ("flob-debugger-nester", "debugger-nester"),
+    ("flob-checkpointer", "checkpointer"),
     ("flob-program-wordcount", "wordcount"),
     ("flob-program-philosophers", "philosophers"),
     ("flob-program-calls", "calls"),
@@ -28,6 +29,7 @@ const BINARIES: [(&str, &str); 12] = [
     ("flob-program-garbage", "garbage"),
     ("flob-program-random", "random"),
     ("flob-program-crowd", "crowd"),
+    ("flob-program-mortal", "mortal"),
     ("flob-program-bench", "bench"),
 ];
 /// All that the guest's binaries are made of.

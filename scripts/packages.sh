@@ -9,5 +9,5 @@ guest_libs='-p flob-runtime -p flob-program-platform -p flob-checkpointer -p flo
     -p flob-program-philosophers'
 
 # What runs in the guest, in the profile `guest`.
-guest='-p flob-kernel-x86_64 -p flob-program-platform -p flob-debugger-nester -p flob-program-wordcount
-    -p flob-program-philosophers -p flob-program-calls -p flob-program-scribble -p flob-program-garbage -p flob-program-random -p flob-program-crowd -p flob-program-bench'
+guest='-p flob-checkpointer -p flob-kernel-x86_64 -p flob-program-platform -p flob-debugger-nester -p flob-program-wordcount
+    -p flob-program-philosophers -p flob-program-calls -p flob-program-scribble -p flob-program-garbage -p flob-program-random -p flob-program-crowd -p flob-program-mortal -p flob-program-bench'

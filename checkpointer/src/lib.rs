@@ -3,17 +3,22 @@
 //!
 //! - [`stop`]: stop every thread, and let go again what this stopped.
 //! - [`look`]: the state and links of every flob.
+//! - [`border`]: the requests that its nester has not answered.
+//! - [`record`]: what was found as bytes, written and read one flob at a time.
 //! - [`rebuild`]: create every flob at its place and set its state and links.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+pub mod border;
 pub mod look;
 pub mod rebuild;
+pub mod record;
 pub mod stop;
 pub mod types;
 
-pub use look::{Bearings, Surroundings, look, look_at};
+pub use look::{Bearings, Surroundings, look, look_at_each};
 pub use rebuild::{RebuildError, Unknown, World, rebuild, rebuild_in_order};
-pub use stop::{release, release_known, resume, stop_all, stop_listed};
+pub use record::Record;
+pub use stop::{Standing, release, release_known, resume, stop_all, stop_listed};

@@ -34,18 +34,25 @@ pub fn look(
 ) -> Result<Vec<Flob>, Status> {
     let listed = environment.flobs()?.into_iter().filter(|flob| kinds.contains(&flob.kind));
     let bearings = Bearings::new(surroundings.tags, surroundings.hidden)?;
-    look_at(environment, (&bearings, surroundings.clients), groups, &listed.collect::<Vec<_>>())
+    let mut flobs = Vec::new();
+    look_at_each(environment, (&bearings, surroundings.clients), groups, listed, |flob| {
+        flobs.push(flob);
+        Ok(())
+    })?;
+    Ok(flobs)
 }
 
-/// These flobs, for who has listed them and found its bearings already. With the clients as in [`Surroundings`].
-pub fn look_at(
+/// Looks at these flobs, one after the other, for who has listed them and found its bearings already. With the clients as
+/// in [`Surroundings`].
+pub fn look_at_each(
     environment: &Environment,
     (bearings, clients): (&Bearings<'_>, &[(Place, &str)]),
     groups: u64,
-    listed: &[Listed],
-) -> Result<Vec<Flob>, Status> {
+    listed: impl IntoIterator<Item = Listed>,
+    mut act: impl FnMut(Flob) -> Result<(), Status>,
+) -> Result<(), Status> {
     let looker = Looker { environment, bearings, clients };
-    listed.iter().map(|flob| looker.flob(*flob, groups)).collect()
+    listed.into_iter().try_for_each(|flob| act(looker.flob(flob, groups)?))
 }
 
 /// What the nester knows of what lies outside, and room for links: what one look needs like the other.
@@ -123,7 +130,9 @@ impl Looker<'_> {
             return Link::Null;
         }
         // What is known lies outside; to look for it inside would take longer.
-        let is_hidden = self.bearings.hidden.iter().any(|hidden| hidden.is(hash, reference));
+        // In a reference of the program's own a mark of the nester's is none, but something that the program has got hold of.
+        let is_hidden = kind != FlobKind::Reference
+            && self.bearings.hidden.iter().any(|hidden| hidden.is(hash, reference));
         match self.bearings.tags.iter().find(|(_, tag)| tag.is(hash, reference)) {
             Some(_) if is_hidden => return Link::Null,
             Some((tag, _)) => return Link::External(String::from(*tag)),

@@ -1,6 +1,6 @@
 //! Creating every flob of an image at its place, and setting its state and links. The memory is there before.
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{string::String, vec::Vec};
 use core::fmt;
 
 use flob_abi::{
@@ -14,6 +14,7 @@ use flob_runtime::{
     nester::Environment,
 };
 
+use crate::record::Flobs;
 use crate::types::{is_referable, may_lead};
 
 /// What is done about links that lead out of the image to nobody knows what.
@@ -82,13 +83,20 @@ impl fmt::Display for RebuildError {
 /// and links. All threads are stopped afterwards; those to let go are returned, in the order of their ranks.
 pub fn rebuild(
     environment: &Environment,
-    image: &image::Environment,
+    image: &impl Flobs,
     world: &World<'_>,
 ) -> Result<Vec<Place>, RebuildError> {
-    let (threads, others): (Vec<_>, Vec<_>) =
-        image.flobs.iter().partition(|flob| matches!(flob.state, State::Thread(_)));
-    let order = [others, threads].concat();
-    rebuild_in_order(environment, image, world, (&order, &order))
+    let mut running = Vec::new();
+    check(image, environment.memory().size())?;
+    image.each(|flob| {
+        running.extend(rank_of_running(flob));
+        create(environment, flob)
+    })?;
+    let builder = Builder::new(environment, image, world)?;
+    let is_thread = |flob: &Flob| matches!(flob.state, State::Thread(_));
+    image.each(|flob| if is_thread(flob) { Ok(()) } else { builder.set(flob) })?;
+    image.each(|flob| if is_thread(flob) { builder.set(flob) } else { Ok(()) })?;
+    Ok(in_order(running))
 }
 
 /// The same in any order: the flobs of the image as they are to be created, and as they are to be set.
@@ -100,41 +108,39 @@ pub fn rebuild_in_order(
 ) -> Result<Vec<Place>, RebuildError> {
     check(image, environment.memory().size())?;
     to_create.iter().try_for_each(|flob| create(environment, flob))?;
-    let mut builder = Builder { environment, image, world, references: Vec::new() };
-    for _ in 0..MAX_LINKS {
-        builder.references.push(OwnedReference::new().map_err(|status| RebuildError::Kernel(0, status))?);
-    }
+    let builder = Builder::new(environment, image, world)?;
     to_set.iter().try_for_each(|flob| builder.set(flob))?;
-    Ok(to_release(&image.flobs))
+    Ok(in_order(image.flobs.iter().filter_map(rank_of_running).collect()))
 }
 
 /// Everything that would be misuse of a call, or harm the nester, is found here, before anything is touched.
-fn check(image: &image::Environment, size: u64) -> Result<(), RebuildError> {
+fn check(image: &impl Flobs, size: u64) -> Result<(), RebuildError> {
     let mut free_from = 0;
-    let mut kinds = BTreeMap::new();
-    for flob in &image.flobs {
+    image.each(|flob| {
         let kind = flob.state.kind();
         let end = flob.place.checked_add(kind.size()).filter(|end| *end <= size);
-        if flob.place < free_from || !flob.place.is_multiple_of(kind.size().max(GRANULE)) || end.is_none() {
-            return Err(RebuildError::Place(flob.place));
+        let is_aligned = flob.place.is_multiple_of(kind.size().max(GRANULE));
+        match end.filter(|_| flob.place >= free_from && is_aligned) {
+            Some(end) => free_from = end,
+            None => return Err(RebuildError::Place(flob.place)),
         }
-        free_from = end.unwrap_or(size);
-        kinds.insert(flob.place, kind);
-    }
-    for flob in &image.flobs {
+        Ok(())
+    })?;
+    image.each(|flob| {
         let kind = flob.state.kind();
         if flob.links.len() != kind.links().len() {
             return Err(RebuildError::Link(flob.place, flob.links.len()));
         }
-        for (index, link) in flob.links.iter().enumerate() {
-            let leads =
-                |target| kinds.get(target).is_some_and(|to| is_referable(*to) && may_lead(kind, index, *to));
-            if matches!(link, Link::Flob(target) if !leads(target)) {
-                return Err(RebuildError::Link(flob.place, index));
-            }
+        let leads = |index, target| {
+            image.kind(target).is_some_and(|to| is_referable(to) && may_lead(kind, index, to))
+        };
+        let wrong =
+            |(index, link): (usize, &Link)| matches!(link, Link::Flob(target) if !leads(index, *target));
+        match flob.links.iter().enumerate().position(wrong) {
+            Some(index) => Err(RebuildError::Link(flob.place, index)),
+            None => Ok(()),
         }
-    }
-    Ok(())
+    })
 }
 
 fn create(environment: &Environment, flob: &Flob) -> Result<(), RebuildError> {
@@ -148,25 +154,34 @@ fn hash(state: &State) -> u64 {
     state.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
-fn to_release(flobs: &[Flob]) -> Vec<Place> {
-    let running = flobs.iter().filter_map(|flob| match &flob.state {
+/// Rank and place of a thread that is to be let go.
+fn rank_of_running(flob: &Flob) -> Option<(u64, Place)> {
+    match &flob.state {
         State::Thread(state) if state.flags & thread_flag::STOPPED == 0 => Some((state.rank, flob.place)),
         _ => None,
-    });
-    let mut running: Vec<_> = running.collect();
+    }
+}
+
+fn in_order(mut running: Vec<(u64, Place)>) -> Vec<Place> {
     running.sort_unstable();
     running.into_iter().map(|(_, place)| place).collect()
 }
 
-struct Builder<'a> {
+struct Builder<'a, F> {
     environment: &'a Environment,
-    image: &'a image::Environment,
+    image: &'a F,
     world: &'a World<'a>,
     /// One for each link.
     references: Vec<OwnedReference>,
 }
 
-impl Builder<'_> {
+impl<'a, F: Flobs> Builder<'a, F> {
+    fn new(environment: &'a Environment, image: &'a F, world: &'a World<'a>) -> Result<Self, RebuildError> {
+        let references = (0..MAX_LINKS).map(|_| OwnedReference::new()).collect::<Result<_, _>>();
+        let references = references.map_err(|status| RebuildError::Kernel(0, status))?;
+        Ok(Self { environment, image, world, references })
+    }
+
     fn set(&self, flob: &Flob) -> Result<(), RebuildError> {
         let refused = |status| RebuildError::Kernel(flob.place, status);
         let kind = flob.state.kind();
@@ -214,7 +229,7 @@ impl Builder<'_> {
                 _ => clear(reference).map_err(refused),
             },
             Link::Flob(target) => {
-                let kind = self.image.flob(*target).map(|flob| flob.state.kind());
+                let kind = self.image.kind(*target);
                 let kind = kind.ok_or(RebuildError::Link(flob.place, index))?;
                 any::reference(kind, self.environment.memory().address(*target), reference).map_err(refused)
             }

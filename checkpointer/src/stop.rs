@@ -64,18 +64,35 @@ pub fn release(environment: &Environment, places: &[Place]) -> Result<(), Status
     ranked.into_iter().try_for_each(|(_, place)| resume(environment, place))
 }
 
-/// The same for threads whose states have just been looked at: these flobs, ascending by place.
-pub fn release_known(environment: &Environment, flobs: &[Flob], places: &[Place]) -> Result<(), Status> {
-    let state = |place: &Place| {
-        let index = flobs.binary_search_by_key(place, |flob| flob.place).ok()?;
-        match &flobs.get(index)?.state {
-            State::Thread(state) => {
-                Some((state.rank, *place, state.flags & thread_flag::EXCEPTIONS_ENABLED != 0))
-            }
-            _ => None,
-        }
+/// A thread that was looked at while it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Standing {
+    /// Among waiters.
+    pub rank: u64,
+    /// Where it is.
+    pub place: Place,
+    /// Whether its exceptions are enabled.
+    pub enabled: bool,
+}
+
+impl Standing {
+    /// Of a flob as it was seen, if it is a thread.
+    pub fn of(flob: &Flob) -> Option<Self> {
+        let State::Thread(state) = &flob.state else { return None };
+        let enabled = state.flags & thread_flag::EXCEPTIONS_ENABLED != 0;
+        Some(Self { rank: state.rank, place: flob.place, enabled })
+    }
+}
+
+/// The same for threads that have just been looked at: those of `known` (ascending by place) that are at these places.
+pub fn release_known(environment: &Environment, known: &[Standing], places: &[Place]) -> Result<(), Status> {
+    let find = |place: &Place| {
+        let index = known.binary_search_by_key(place, |standing| standing.place).ok()?;
+        known.get(index).copied()
     };
-    let mut ranked: Vec<_> = places.iter().filter_map(state).collect();
+    let mut ranked: Vec<_> = places.iter().filter_map(find).collect();
     ranked.sort_unstable();
-    ranked.into_iter().try_for_each(|(_, place, enabled)| environment.flob::<Thread>(place).resume(enabled))
+    ranked
+        .into_iter()
+        .try_for_each(|Standing { place, enabled, .. }| environment.flob::<Thread>(place).resume(enabled))
 }

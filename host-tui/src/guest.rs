@@ -15,6 +15,8 @@ include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
 /// Programs that every guest has, and nobody runs by name.
 const SUPPORT: [&str; 2] = ["platform", "debugger-nester"];
+/// A nester that guests have if it is asked for.
+const CHECKPOINTER: &str = "checkpointer";
 /// The first program of the machine that `flob bench kernel` measures in.
 const BENCH: &str = "bench";
 
@@ -36,7 +38,7 @@ pub fn bundled() -> impl Iterator<Item = &'static str> {
 
 /// Whether a carried program is not for users to run.
 fn is_own(name: &str) -> bool {
-    SUPPORT.contains(&name) || name == BENCH
+    SUPPORT.contains(&name) || [BENCH, CHECKPOINTER].contains(&name)
 }
 
 /// What `flob bench kernel` measures with, on the ordinary kernel or on the one that counts.
@@ -71,9 +73,19 @@ pub fn find(program: &str) -> Result<Program, Error> {
     Ok(Program { name, elf, file: Some(file) })
 }
 
-/// Everything for a guest with this program, or with none (a checkpoint brings its own).
-pub fn software(program: Option<&Program>) -> Software {
-    let support = PROGRAMS.iter().filter(|(name, _)| SUPPORT.contains(name));
+/// A program that this command carries, whoever it is for.
+pub fn carried(name: &str) -> Option<Program> {
+    let (name, elf) = PROGRAMS.iter().find(|(carried, _)| *carried == name)?;
+    Some(Program { name: (*name).into(), elf: elf.to_vec(), file: None })
+}
+
+/// Everything for a guest with this program, or with none (a checkpoint brings its own), and perhaps the checkpointer.
+pub fn software(program: Option<&Program>, has_checkpointer: bool) -> Software {
+    // A checkpoint of one that ran below the debugger brings its own file.
+    let is_other = program.is_none_or(|program| program.name != CHECKPOINTER);
+    let is_wanted =
+        |name: &str| SUPPORT.contains(&name) || (has_checkpointer && is_other && name == CHECKPOINTER);
+    let support = PROGRAMS.iter().filter(|(name, _)| is_wanted(name));
     let mut programs: Vec<File> =
         support.map(|(name, elf)| File { name: (*name).into(), contents: elf.to_vec() }).collect();
     programs

@@ -7,8 +7,8 @@ use alloc::{
     vec::Vec,
 };
 
-use flob_abi::{FlobKind, Status, ipc, state::space_flag};
-use flob_image::{Environment as Record, Place, State as FlobState};
+use flob_abi::{FlobKind, SpaceState, Status, ipc, state::space_flag};
+use flob_image::Place;
 use flob_link::{FailureKind, Reply, StopReason};
 use flob_runtime::{
     flob::{Links, OwnedReference, Space},
@@ -145,10 +145,8 @@ pub fn environment_replaced(state: &mut State) -> Result<(), Status> {
 }
 
 /// As if nothing were reflected.
-pub fn hide(state: &State, record: &mut Record) {
-    for space in state.catching.spaces.keys() {
-        if let Some(FlobState::Space(space)) = record.flob_mut(*space).map(|flob| &mut flob.state) {
-            space.flags &= !space_flag::REFLECT_CALLS;
-        }
+pub fn hide(state: &State, place: Place, space: &mut SpaceState) {
+    if state.catching.spaces.contains_key(&place) {
+        space.flags &= !space_flag::REFLECT_CALLS;
     }
 }

@@ -3,6 +3,7 @@
 use alloc::{collections::BTreeSet, collections::VecDeque, format, string::String, sync::Arc, vec::Vec};
 
 use flob_abi::{MAX_PRIORITY, PAGE_SIZE, SpaceState, Status, ThreadState, state::group};
+use flob_checkpointer::border::Answered;
 use flob_debugger_nester::{breakpoints::Breakpoints, events::Events, streams};
 use flob_link::{Capacity, answers::Answers};
 use flob_runtime::{
@@ -13,7 +14,7 @@ use flob_runtime::{
     thread,
 };
 
-use super::state::{Clock, LastAnswer, Nester, Own, Shared, State};
+use super::state::{Clock, Nester, Own, Shared, State};
 use super::torture::{self, Size, Torture};
 use super::{answerer, exceptions, link, record, services, step::Stepping, watcher};
 
@@ -114,7 +115,7 @@ fn state(ceiling: u32) -> Result<State, Status> {
         ready: VecDeque::new(),
         halves: Vec::new(),
         delivering: None,
-        last: LastAnswer::default(),
+        last: Answered::default(),
         sleeping: BTreeSet::new(),
         own: Own {
             services: nobody,

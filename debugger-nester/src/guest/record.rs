@@ -1,13 +1,16 @@
 //! The record of the environment: its flobs, and what crosses its border.
 
-use alloc::{vec, vec::Vec};
+use alloc::{collections::BTreeSet, vec, vec::Vec};
 
-use flob_abi::{ExceptionCode, Status, flob::thread_link, state::thread_flag};
-use flob_checkpointer::{Bearings, look_at};
+use flob_abi::{ExceptionCode, Status, ThreadState, flob::thread_link, state::thread_flag};
+use flob_checkpointer::{
+    Bearings, Standing, border, look_at_each,
+    record::{Damaged, Writer},
+};
 use flob_image::{Border, Environment, Flob, Link, Place, State as FlobState, Stream};
-use flob_link::{FailureKind, Reply};
+use flob_link::{Failure, FailureKind};
 use flob_runtime::{
-    flob::{FlobAt, OwnedReference, Reference},
+    flob::OwnedReference,
     nester::{
         list::Listed,
         serve::{AtHand, at_hand},
@@ -15,7 +18,7 @@ use flob_runtime::{
 };
 
 use super::exceptions::DEBUG;
-use super::failure::{Outcome, failure};
+use super::failure::{Outcome, failure, refused};
 use super::state::{Nester, ParkedCall, State};
 use super::{catch, save, search, step, watch};
 
@@ -28,33 +31,92 @@ pub enum View {
     Image,
 }
 
-/// The record, with these groups of the threads' states.
+/// Most flobs that are kept as they were seen until their threads run again. More take too much memory: they are written
+/// at once, in a tenth of it.
+const FEW: usize = 2048;
+
+/// The record as a whole, with these groups of the threads' states.
 pub fn environment(
     nester: &Nester,
     state: &mut State,
     groups: u64,
     view: View,
 ) -> Result<Environment, Status> {
-    let listed = state.environment.flobs()?;
-    let seen = see(nester, state, &listed, groups)?;
-    Ok(assemble(state, seen, view))
+    find_bearings(nester, state)?;
+    let (mut flobs, adapter) = (Vec::new(), Adapter::new(state, view));
+    let mut borders = borders(nester, state)?;
+    let mut connected = BTreeSet::new();
+    look(state, &borders, groups, &state.environment.flobs()?, |mut flob| {
+        adapter.adapt(state, &mut flob, &mut connected);
+        flobs.push(flob);
+        Ok(())
+    })?;
+    borders.retain(|border| connected.contains(&border.client));
+    Ok(Environment { flobs, borders, ..without_flobs(state) })
+}
+
+/// The bytes of the record.
+pub fn bytes(nester: &Nester, state: &mut State, groups: u64, view: View) -> Outcome<Vec<u8>> {
+    let listed = state.environment.flobs().map_err(refused)?;
+    let seen = see(nester, state, &listed, groups, view)?;
+    assemble(state, seen, view)
 }
 
 /// What can be seen only as long as the threads stand.
 pub struct Seen {
-    /// All flobs, ascending by place.
-    pub flobs: Vec<Flob>,
+    flobs: SeenFlobs,
     borders: Vec<Border>,
+    connected: BTreeSet<Place>,
+    /// All threads, ascending by place.
+    pub threads: Vec<Standing>,
+}
+
+/// Flobs as they were seen, or as they are to be recorded.
+enum SeenFlobs {
+    Kept(Vec<Flob>),
+    Written(Writer),
 }
 
 /// Looks at these flobs, with these groups of the threads' states.
-pub fn see(nester: &Nester, state: &mut State, listed: &[Listed], groups: u64) -> Result<Seen, Status> {
-    find_bearings(nester, state)?;
-    let borders = borders(nester, state)?;
+pub fn see(nester: &Nester, state: &mut State, listed: &[Listed], groups: u64, view: View) -> Outcome<Seen> {
+    find_bearings(nester, state).map_err(refused)?;
+    let borders = borders(nester, state).map_err(refused)?;
+    let adapter = Adapter::new(state, view);
+    let (mut connected, mut threads) = (BTreeSet::new(), Vec::new());
+    let mut flobs = if listed.len() <= FEW {
+        SeenFlobs::Kept(Vec::with_capacity(listed.len()))
+    } else {
+        SeenFlobs::Written(Writer::new(&without_flobs(state), listed.len()).map_err(too_large)?)
+    };
+    look(state, &borders, groups, listed, |mut flob| {
+        threads.extend(Standing::of(&flob));
+        match &mut flobs {
+            SeenFlobs::Kept(flobs) => flobs.push(flob),
+            SeenFlobs::Written(writer) => {
+                adapter.adapt(state, &mut flob, &mut connected);
+                writer.flob(&flob).map_err(|_| Status::NoMemory)?;
+            }
+        }
+        Ok(())
+    })
+    .map_err(refused)?;
+    Ok(Seen { flobs, borders, connected, threads })
+}
+
+fn look(
+    state: &State,
+    borders: &[Border],
+    groups: u64,
+    listed: &[Listed],
+    act: impl FnMut(Flob) -> Result<(), Status>,
+) -> Result<(), Status> {
     let clients: Vec<_> = borders.iter().map(|border| (border.client, border.service.as_str())).collect();
     let bearings = state.bearings.as_ref().map(|known| &known.bearings).ok_or(Status::InvalidState)?;
-    let flobs = look_at(&state.environment, (bearings, &clients), groups, listed)?;
-    Ok(Seen { flobs, borders })
+    look_at_each(&state.environment, (bearings, &clients), groups, listed.iter().copied(), act)
+}
+
+fn too_large(_: Damaged) -> Failure {
+    failure(FailureKind::Memory, "the record of the environment is too large")
 }
 
 /// What lies outside, as it was when the environment came and so many threads of ours were there.
@@ -78,17 +140,41 @@ pub fn find_bearings(nester: &Nester, state: &mut State) -> Result<(), Status> {
 }
 
 /// The record of what was seen. Nothing else of the state has changed meanwhile.
-pub fn assemble(state: &State, seen: Seen, view: View) -> Environment {
-    let Seen { flobs, mut borders } = seen;
+pub fn assemble(state: &State, seen: Seen, view: View) -> Outcome<Vec<u8>> {
+    let Seen { flobs, mut borders, mut connected, .. } = seen;
+    let environment = without_flobs(state);
+    let writer = match flobs {
+        SeenFlobs::Written(writer) => writer,
+        SeenFlobs::Kept(flobs) => {
+            let adapter = Adapter::new(state, view);
+            let mut writer = Writer::new(&environment, flobs.len()).map_err(too_large)?;
+            for mut flob in flobs {
+                adapter.adapt(state, &mut flob, &mut connected);
+                writer.flob(&flob).map_err(too_large)?;
+            }
+            writer
+        }
+    };
+    borders.retain(|border| connected.contains(&border.client));
+    writer.end(&Environment { borders, ..environment }).map_err(too_large)
+}
+
+/// Keeps this record as a long answer: its number and size.
+pub fn kept(state: &mut State, record: Vec<u8>) -> (u32, u64) {
+    let size = record.len() as u64;
+    (state.long_answers.keep(record), size)
+}
+
+fn without_flobs(state: &State) -> Environment {
     let (consumed, hash) = state.input.consumed();
     let (given, hash_given) = state.input.given();
     let stream = |name: &str, position, hash| Stream { name: name.into(), position, hash };
-    let mut record = Environment {
+    Environment {
         program: state.program.clone(),
         arguments: state.arguments.clone(),
         build_id: state.build_id.clone(),
         size: state.environment.memory().size(),
-        flobs,
+        flobs: Vec::new(),
         streams: vec![
             stream("stdin", consumed, hash),
             stream(Stream::STDIN_GIVEN, given, hash_given),
@@ -98,63 +184,59 @@ pub fn assemble(state: &State, seen: Seen, view: View) -> Environment {
         borders: Vec::new(),
         clock: state.clock.last,
         exit: state.exit,
-    };
-    borders.retain(|border| is_connected(&record, border.client));
-    record.borders = borders;
-    let_go_in(&mut record, &stopped_in_passing(state));
-    watch::hide(state, &mut record, view);
-    catch::hide(state, &mut record);
-    if view == View::Image {
-        let_go_in(&mut record, &state.held.iter().copied().collect::<Vec<_>>());
-        take_steps_off(state, &mut record);
     }
-    record
 }
 
-/// A long answer with this record.
-pub fn long_answer(state: &mut State, record: &Environment) -> Outcome<Reply> {
-    let (answer, size) = kept(state, record)?;
-    Ok(Reply::Long { answer, size })
+/// What makes a flob that was seen one that is recorded.
+struct Adapter {
+    /// Threads that look as if they ran.
+    to_let_go: BTreeSet<Place>,
+    /// Threads that look as if no step were under way.
+    stepped: BTreeSet<Place>,
+    view: View,
 }
 
-/// Keeps this record as a long answer: its number and size.
-pub fn kept(state: &mut State, record: &Environment) -> Outcome<(u32, u64)> {
-    let bytes = postcard::to_allocvec(record)
-        .map_err(|_| failure(FailureKind::Memory, "the record of the environment is too large"))?;
-    let size = bytes.len() as u64;
-    Ok((state.long_answers.keep(bytes), size))
-}
+impl Adapter {
+    fn new(state: &State, view: View) -> Self {
+        let (mut to_let_go, mut stepped) = (stopped_in_passing(state), BTreeSet::new());
+        if view == View::Image {
+            to_let_go.extend(&state.held);
+            stepped.extend(step::stepped(state));
+        }
+        Self { to_let_go, stepped, view }
+    }
 
-/// Whether this thread is connected with something outside.
-fn is_connected(record: &Environment, client: Place) -> bool {
-    let link = record.flob(client).and_then(|flob| flob.links.get(thread_link::CLIENT_PEER));
-    matches!(link, Some(Link::External(_)))
+    /// Notes threads that are connected with something outside.
+    fn adapt(&self, state: &State, flob: &mut Flob, connected: &mut BTreeSet<Place>) {
+        if let FlobState::Space(space) = &mut flob.state {
+            catch::hide(state, flob.place, space);
+        }
+        let FlobState::Thread(thread) = &mut flob.state else { return };
+        if self.to_let_go.contains(&flob.place) {
+            thread.flags &= !thread_flag::STOPPED;
+        }
+        watch::hide(state, flob.place, thread, self.view);
+        if self.stepped.contains(&flob.place) {
+            take_step_off(thread);
+        }
+        if matches!(flob.links.get(thread_link::CLIENT_PEER), Some(Link::External(_))) {
+            connected.insert(flob.place);
+        }
+    }
 }
 
 /// Threads that nobody holds, and that stand only while something is done: these look as if they ran.
-fn stopped_in_passing(state: &State) -> Vec<Place> {
+fn stopped_in_passing(state: &State) -> BTreeSet<Place> {
     let search = state.search.iter().flat_map(search::Search::keeps);
     let all = save::stopped(state).chain(search).chain(step::paused(state));
     all.filter(|place| !state.held.contains(place)).collect()
 }
 
-fn let_go_in(record: &mut Environment, threads: &[Place]) {
-    for place in threads {
-        if let Some(FlobState::Thread(thread)) = record.flob_mut(*place).map(|flob| &mut flob.state) {
-            thread.flags &= !thread_flag::STOPPED;
-        }
-    }
-}
-
 /// As if no step were under way.
-fn take_steps_off(state: &State, record: &mut Environment) {
-    for place in step::stepped(state) {
-        if let Some(FlobState::Thread(thread)) = record.flob_mut(place).map(|flob| &mut flob.state) {
-            thread.registers.rflags &= !step::TRAP_FLAG;
-            if thread.exception.code == ExceptionCode::Debug as u32 {
-                thread.exception.code = 0;
-            }
-        }
+fn take_step_off(thread: &mut ThreadState) {
+    thread.registers.rflags &= !step::TRAP_FLAG;
+    if thread.exception.code == ExceptionCode::Debug as u32 {
+        thread.exception.code = 0;
     }
 }
 
@@ -167,7 +249,7 @@ fn borders(nester: &Nester, state: &State) -> Result<Vec<Border>, Status> {
     {
         let client = OwnedReference::new()?;
         borders.push(match at_hand(state.own.answerer, client.at())? {
-            AtHand::Sending { unsent, is_begun: true } => with_reply(border, &answer.bytes, unsent),
+            AtHand::Sending { unsent, is_begun: true } => border::with_reply(border, &answer.bytes, unsent),
             _ => border,
         });
     }
@@ -176,37 +258,18 @@ fn borders(nester: &Nester, state: &State) -> Result<Vec<Border>, Status> {
 }
 
 fn whole(state: &State, call: &ParkedCall) -> Option<Border> {
-    border(state, call.connection.client(), call.service, call.request.clone())
-}
-
-fn border(state: &State, client: FlobAt<Reference>, service: &str, request: Vec<u8>) -> Option<Border> {
-    let client = client.locate(state.environment.region()).ok()?;
-    Some(Border { client, service: service.into(), request, whole: true, delivered: 0, reply: Vec::new() })
-}
-
-fn with_reply(border: Border, reply: &[u8], unsent: usize) -> Border {
-    Border { delivered: reply.len().saturating_sub(unsent) as u64, reply: reply.to_vec(), ..border }
+    border::whole(&state.environment, call.connection.client(), call.service, call.request.clone())
 }
 
 /// What the services thread has at hand.
 fn of_services(nester: &Nester, state: &State) -> Result<Option<Border>, Status> {
-    let client = OwnedReference::new()?;
-    let at_hand = at_hand(state.own.services, client.at())?;
-    let last = &state.last;
-    Ok(match (nester.in_hand(), at_hand) {
-        (Some((alias, bytes)), _) => {
-            let service = nester.desk.name(alias).unwrap_or_default();
-            border(state, client.at(), service, nester.inbox.copy(bytes))
-        }
-        (None, AtHand::Receiving { alias, bytes }) => {
-            let service = nester.desk.name(alias).unwrap_or_default();
-            let border = border(state, client.at(), service, nester.inbox.copy(bytes));
-            border.map(|border| Border { whole: false, ..border })
-        }
-        (None, AtHand::Sending { unsent, is_begun }) => {
-            let border = border(state, client.at(), last.service, last.request.clone());
-            border.map(|border| if is_begun { with_reply(border, &last.reply, unsent) } else { border })
-        }
-        (None, AtHand::Nothing) => None,
-    })
+    let name = |alias| nester.desk.name(alias).unwrap_or_default();
+    let server = border::Server {
+        thread: state.own.services,
+        inbox: &nester.inbox,
+        in_hand: nester.in_hand().map(|(alias, bytes)| (name(alias), bytes)),
+        answered: &state.last,
+        name,
+    };
+    border::of_server(&state.environment, &server)
 }

@@ -114,8 +114,9 @@ fn sync(nester: &Nester, state: &mut State, events_from: u64) -> Reply {
 
 fn look(nester: &Nester, state: &mut State, vectors: bool) -> Outcome<Reply> {
     let groups = if vectors { group::ALL } else { threads::HEAD };
-    let record = record::environment(nester, state, groups, record::View::Live).map_err(refused)?;
-    record::long_answer(state, &record)
+    let record = record::bytes(nester, state, groups, record::View::Live)?;
+    let (answer, size) = record::kept(state, record);
+    Ok(Reply::Long { answer, size })
 }
 
 fn chunk(state: &State, answer: u32, index: u32) -> Outcome<Reply> {

@@ -7,13 +7,13 @@ use alloc::{
     vec::Vec,
 };
 
-use flob_abi::PAGE_SIZE;
-use flob_checkpointer::{RebuildError, Unknown, World, rebuild};
+use flob_abi::{FlobKind, PAGE_SIZE, state::group};
+use flob_checkpointer::{RebuildError, Record, Unknown, World, rebuild};
 use flob_debugger_nester::streams::{Input, Output};
-use flob_image::{Border, Environment as Image, Place, State as FlobState, Stream};
+use flob_image::{Border, Environment as Image, Place, Stream};
 use flob_link::{Event, FailureKind, Mark, Reply, Run, pack::unpack};
 use flob_runtime::{
-    flob::{FlobAt, OwnedReference, Reference, Thread},
+    flob::{FlobAt, Links, OwnedReference, Reference, Thread},
     nester::Parked,
     service::{clock, messages::ParentRequest},
 };
@@ -108,9 +108,10 @@ pub fn abandon(state: &mut State) -> Outcome<Reply> {
 
 /// `RestoreCommit`.
 pub fn commit(nester: &Nester, state: &mut State, force: bool) -> Outcome<Reply> {
-    let restore = state.restore.as_ref().ok_or_else(not_on)?;
+    let restore = state.restore.as_mut().ok_or_else(not_on)?;
+    let bytes = core::mem::take(&mut restore.record);
     let mark = state.mark().map_err(refused)?;
-    let image: Result<Image, _> = postcard::from_bytes(&restore.record);
+    let image = Record::read(&bytes);
     let built = match &image {
         Ok(image) => build(nester, state, image, force).map_err(|error| error.to_string()),
         Err(_) => Err(String::from("the record of the image is damaged")),
@@ -131,7 +132,12 @@ pub fn commit(nester: &Nester, state: &mut State, force: bool) -> Outcome<Reply>
     }
 }
 
-fn build(nester: &Nester, state: &State, image: &Image, force: bool) -> Result<Vec<Place>, RebuildError> {
+fn build(
+    nester: &Nester,
+    state: &State,
+    image: &Record<'_>,
+    force: bool,
+) -> Result<Vec<Place>, RebuildError> {
     let tags = nester.tags(&state.spare);
     rebuild(&state.spare, image, &world(nester, state, &tags, force))
 }
@@ -156,9 +162,10 @@ pub fn world<'a>(
 fn replace(
     nester: &Nester,
     state: &mut State,
-    image: &Image,
+    image: &Record<'_>,
     threads: Vec<Place>,
 ) -> Result<(), flob_runtime::abi::Status> {
+    let image = &image.environment;
     state.restore = None;
     state.save = None;
     state.search = None;
@@ -178,7 +185,7 @@ fn replace(
     state.exit = image.exit;
     streams(state, image);
     for border in &image.borders {
-        join(nester, state, image, border)?;
+        join(nester, state, border)?;
     }
     for (space, address) in wanted {
         // Where the code is not there any more the breakpoint is not either.
@@ -211,7 +218,7 @@ pub fn rejoin(nester: &Nester, state: &mut State, image: &Image) -> Result<(), f
     state.ready.clear();
     state.halves.clear();
     for border in &image.borders {
-        join(nester, state, image, border)?;
+        join(nester, state, border)?;
     }
     services::retry_parked(nester, state);
     nester.sleepers.broadcast();
@@ -219,20 +226,16 @@ pub fn rejoin(nester: &Nester, state: &mut State, image: &Image) -> Result<(), f
 }
 
 /// Joins a connection across the border to the answerer: its request is put again, or the rest of its reply is sent.
-fn join(
-    nester: &Nester,
-    state: &mut State,
-    image: &Image,
-    border: &Border,
-) -> Result<(), flob_runtime::abi::Status> {
+fn join(nester: &Nester, state: &mut State, border: &Border) -> Result<(), flob_runtime::abi::Status> {
     let Some(service) = services::NAMES.iter().copied().find(|name| *name == border.service) else {
         return Ok(());
     };
-    let Some(FlobState::Thread(client)) = image.flob(border.client).map(|flob| &flob.state) else {
+    if state.environment.kind_at(border.client) != Some(FlobKind::Thread) {
         return Ok(());
-    };
+    }
+    let client = state.environment.flob::<Thread>(border.client);
     let reference = OwnedReference::new()?;
-    state.environment.flob::<Thread>(border.client).reference(reference.at())?;
+    client.reference(reference.at())?;
     let connection = Parked::of(reference.at())?;
     let call = ParkedCall { connection, service, request: border.request.clone() };
     if !border.whole {
@@ -245,7 +248,9 @@ fn join(
     }
     let delivered = usize::try_from(border.delivered).unwrap_or(usize::MAX);
     let rest = border.reply.get(delivered..).unwrap_or_default();
-    let wants_reference = service == services::PARENT && client.registers.r13 > 0;
+    // All threads stand still yet.
+    let registers = client.get_groups(&Links::NONE, group::REGISTERS)?.registers;
+    let wants_reference = service == services::PARENT && registers.r13 > 0;
     let found = if wants_reference { looked_up(&border.request) } else { None };
     state.ready.push_back(ReadyAnswer { call, bytes: rest.to_vec(), found });
     Ok(())

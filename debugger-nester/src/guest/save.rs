@@ -50,17 +50,17 @@ pub fn begin(
         }
         state.save = Some(Save { stopped, paused: Vec::new() });
     }
-    let seen = record::see(nester, state, &listed, group::ALL).map_err(refused)?;
+    let seen = record::see(nester, state, &listed, group::ALL, record::View::Image)?;
     let since = since.filter(|since| state.knows(since)).map(|since| since.epoch);
     copying::begin(nester, state, since).map_err(refused)?;
     // A new epoch drops all translations, this program's too: what is left to do is little.
     let mark = state.mark().map_err(refused)?;
-    release_known(&state.environment, &seen.flobs, &free(state)).map_err(refused)?;
+    release_known(&state.environment, &seen.threads, &free(state)).map_err(refused)?;
     let taken = clock::ticks().wrapping_sub(from);
-    let record = record::assemble(state, seen, record::View::Image);
+    let record = record::assemble(state, seen, record::View::Image)?;
     run_on(nester, state)?;
     state.stop_time = nanoseconds(state.began, taken);
-    let (answer, size) = record::kept(state, &record)?;
+    let (answer, size) = record::kept(state, record);
     Ok(Reply::Saving { answer, size, mark, only_changes: since.is_some() })
 }
 

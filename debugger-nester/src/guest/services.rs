@@ -3,10 +3,10 @@
 
 use alloc::vec::Vec;
 
+use flob_checkpointer::border::Answered;
 use flob_debugger_nester::streams::{Output, ReadResult, WriteResult};
 use flob_link::{Event, WaitKind};
 use flob_runtime::{
-    ipc,
     nester::{
         Parked, Reply,
         serve::{Clerk, Request},
@@ -14,12 +14,12 @@ use flob_runtime::{
     service::{
         Service, clock,
         messages::{ClockReply, ClockRequest, ParentReply, ParentRequest, StreamReply, StreamRequest},
-        reply_room,
+        pass_on,
     },
 };
 use serde::Serialize;
 
-use super::state::{LastAnswer, Nester, ParkedCall, ReadyAnswer, State};
+use super::state::{Nester, ParkedCall, ReadyAnswer, State};
 use super::{search, threads, torture, watcher};
 
 /// Name of the parent port.
@@ -29,8 +29,9 @@ const STDOUT: &str = "stdout";
 const STDERR: &str = "stderr";
 const CLOCK: &str = "clock";
 const PROGRAMS: &str = "programs";
+const LOG: &str = "log";
 /// All services, by alias.
-pub const NAMES: &[&str] = &[PARENT, STDIN, STDOUT, STDERR, CLOCK, PROGRAMS];
+pub const NAMES: &[&str] = &[PARENT, STDIN, STDOUT, STDERR, CLOCK, PROGRAMS, LOG];
 
 /// What comes of a request.
 pub enum Attempt {
@@ -60,11 +61,8 @@ fn handle(nester: &Nester, state: &mut State, request: &Request<'_>) -> Reply {
         if holds_back { Attempt::Wait } else { attempt(nester, state, request.service, request.bytes) };
     match attempt {
         Attempt::Answer(bytes, found) => {
-            state.last = LastAnswer {
-                service: request.service,
-                request: request.bytes.to_vec(),
-                reply: bytes.clone(),
-            };
+            state.last =
+                Answered { service: request.service, request: request.bytes.to_vec(), reply: bytes.clone() };
             Reply::Bytes { bytes, reference: found.and_then(|name| nester.desk.reference(name)) }
         }
         Attempt::Wait => {
@@ -108,7 +106,7 @@ pub fn attempt(nester: &Nester, state: &mut State, service: &'static str, bytes:
         STDOUT => output(nester, state, 1, bytes),
         STDERR => output(nester, state, 2, bytes),
         CLOCK => time(state, bytes),
-        PROGRAMS => pass_up(bytes),
+        PROGRAMS | LOG => pass_up(service, bytes),
         _ => Attempt::Nothing,
     }
 }
@@ -201,18 +199,12 @@ pub fn sleep_left(call: &ParkedCall, now: u64) -> Option<u64> {
     }
 }
 
-/// The parent's `programs` answers; its replies come at once.
-fn pass_up(bytes: &[u8]) -> Attempt {
-    static PROGRAMS: Service = Service::new("programs");
-    let Ok(port) = PROGRAMS.port() else { return Attempt::Nothing };
-    let mut room = reply_room();
-    match ipc::call(port, bytes, &[], &mut room, &[]) {
-        Ok(received) => {
-            room.truncate(received.bytes);
-            Attempt::Answer(room, None)
-        }
-        Err(_) => Attempt::Nothing,
-    }
+/// The parent's service of this name answers; these replies come at once.
+fn pass_up(service: &str, bytes: &[u8]) -> Attempt {
+    static UP: [Service; 2] = [Service::new(PROGRAMS), Service::new(LOG)];
+    let [programs, log] = &UP;
+    let Ok(port) = (if service == LOG { log } else { programs }).port() else { return Attempt::Nothing };
+    pass_on(port, bytes).map_or(Attempt::Nothing, |reply| Attempt::Answer(reply, None))
 }
 
 /// Something has changed: parked requests that can be answered now are.

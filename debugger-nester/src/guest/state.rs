@@ -8,6 +8,7 @@ use alloc::{
 };
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use flob_checkpointer::border::Answered;
 use flob_debugger_nester::{
     answers::Answers as LongAnswers,
     breakpoints::Breakpoints,
@@ -136,14 +137,6 @@ pub struct ReadyAnswer {
     pub found: Option<&'static str>,
 }
 
-/// The request that the services thread answered last, and how.
-#[derive(Default)]
-pub struct LastAnswer {
-    pub service: &'static str,
-    pub request: Vec<u8>,
-    pub reply: Vec<u8>,
-}
-
 /// The nester's own threads.
 pub struct Own {
     pub services: FlobAt<Thread>,
@@ -192,7 +185,8 @@ pub struct State {
     pub halves: Vec<ParkedCall>,
     /// What the answerer is delivering.
     pub delivering: Option<ReadyAnswer>,
-    pub last: LastAnswer,
+    /// What the services thread answered last.
+    pub last: Answered,
     /// Parent's times until which timer threads sleep.
     pub sleeping: BTreeSet<(u64, usize)>,
 

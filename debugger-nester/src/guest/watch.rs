@@ -8,7 +8,7 @@ use alloc::collections::BTreeMap;
 
 use flob_abi::{DebugRegisters, Status, ThreadState, state::group};
 use flob_debugger_nester::watches::{REGISTERS, Watches, is_armed, nothing};
-use flob_image::{Environment as Record, Place, State as FlobState};
+use flob_image::Place;
 use flob_link::{FailureKind, Reply, StopReason, Watch};
 use flob_runtime::{
     flob::{Links, Thread},
@@ -141,17 +141,14 @@ pub fn put_aside(state: &mut State, place: Place, space: Option<Place>, new: &Th
     mask & !group::DEBUG
 }
 
-/// Puts the program's own debug registers into a record.
-pub fn hide(state: &State, record: &mut Record, view: View) {
+/// Puts the program's own debug registers into the record of a thread.
+pub fn hide(state: &State, place: Place, thread: &mut ThreadState, view: View) {
     let Watching { watches, own } = &state.watching;
-    for flob in &mut record.flobs {
-        let FlobState::Thread(thread) = &mut flob.state else { continue };
-        if watches.is_ours(&thread.debug) {
-            thread.debug = own.get(&flob.place).copied().unwrap_or_else(nothing);
-        }
-        if view == View::Image && !is_armed(&thread.debug) {
-            // What happened last was a debugger's step.
-            thread.debug.dr6 = nothing().dr6;
-        }
+    if watches.is_ours(&thread.debug) {
+        thread.debug = own.get(&place).copied().unwrap_or_else(nothing);
+    }
+    if view == View::Image && !is_armed(&thread.debug) {
+        // What happened last was a debugger's step.
+        thread.debug.dr6 = nothing().dr6;
     }
 }

@@ -7,7 +7,7 @@ use flob_session::{
     Error,
     boot::{
         archive,
-        arguments::{Beginning, Disturbance, command_line},
+        arguments::{Beginning, Disturbance, Stack, command_line},
     },
 };
 
@@ -29,8 +29,9 @@ impl BootFiles {
     /// Writes them.
     pub fn run(self, _context: &Context) -> Result<u8, Error> {
         let program = guest::find(&self.program)?;
-        let software = guest::software(Some(&program));
-        let line = command_line(Beginning::Run, Disturbance::default(), &program.name, &self.arguments)?;
+        let software = guest::software(Some(&program), false);
+        let stack = Stack { program: &program.name, arguments: &self.arguments, ..Stack::default() };
+        let line = command_line(Beginning::Run, Disturbance::default(), stack)?;
         let files = [
             ("kernel", software.kernel),
             ("archive", archive::build(&software.programs)?),

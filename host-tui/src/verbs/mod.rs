@@ -29,5 +29,6 @@ pub mod set;
 pub mod show;
 pub mod stop;
 pub mod tree;
+pub mod under;
 pub mod undo;
 pub mod why;

@@ -11,7 +11,10 @@ use flob_session::{
     sessions, symbols,
 };
 
-use super::{attach, black_box, gdb_server, hub};
+use super::{
+    attach, black_box, gdb_server, hub,
+    under::{CHECKPOINTER, Under},
+};
 use crate::{
     cli::Context,
     guest::{self, Program},
@@ -44,6 +47,8 @@ pub struct Run {
     /// Make an instruction of the guest a nanosecond of its time, for measurements
     #[arg(long, hide = true)]
     pub counted: bool,
+    #[command(flatten)]
+    under: Under,
     #[command(flatten)]
     disturb: Disturb,
     /// A bundled program's name, or the path of an ELF
@@ -164,22 +169,24 @@ impl Run {
         standard: Standard,
     ) -> Result<(Config, gdb_server::Servers), Error> {
         let store = Store::open_default()?;
-        let (program, label, arguments) = self.find_program(&store)?;
+        let Found { program, label, stack, above } = self.find_program(&store)?;
         let name = match name {
             Some(name) => name.to_owned(),
             None => sessions::free_name(&label)?,
         };
         flob_session::boot::qemu::find()?;
         let servers = gdb_server::Servers::bind(&name, self.gdb)?;
-        // A checkpoint's symbols are found by its build id.
-        let given = program.as_ref().filter(|_| self.restore.is_none());
+        // A checkpoint's symbols are found by its build id; below a nester the debugger's program is that nester.
+        let nester = stack.first().filter(|name| *name == CHECKPOINTER).and_then(|name| guest::carried(name));
+        let given = nester.as_ref().or(program.as_ref()).filter(|_| self.restore.is_none());
         let elf = given.map(|program| file_of(program, &store)).transpose()?.flatten();
         let config = Config {
             name,
-            program: label,
-            arguments,
+            program: stack.first().cloned().unwrap_or_default(),
+            arguments: stack.iter().skip(1).cloned().collect(),
+            above,
             elf,
-            software: guest::software(program.as_ref()),
+            software: guest::software(program.as_ref(), self.under.has_checkpointer()),
             memory: self.memory,
             link: self.link.device(),
             counted: self.counted,
@@ -196,19 +203,29 @@ impl Run {
         Ok((config, servers))
     }
 
-    /// The program's file; what the session is called after; arguments.
-    fn find_program(&self, store: &Store) -> Result<(Option<Program>, String, Vec<String>), Error> {
+    fn find_program(&self, store: &Store) -> Result<Found, Error> {
+        let (above, mut stack) = self.under.around_the_debugger()?;
         match (&self.restore, &self.program) {
+            (Some(_), _) if !stack.is_empty() => Err(Error::Usage(
+                "a checkpoint brings what ran below the debugger with it: to put a nester above, say \
+                 '--under checkpointer --under debugger-nester'"
+                    .into(),
+            )),
             (Some(id), _) => {
                 let checkpoint = store.load(id)?;
                 let environment = checkpoint.environment();
-                let arguments = environment.arguments.iter().skip(1).cloned().collect();
-                Ok((kept(environment, store), environment.program.clone(), arguments))
+                let arguments = environment.arguments.iter().skip(1).cloned();
+                stack.push(environment.program.clone());
+                stack.extend(arguments);
+                let label = environment.program.clone();
+                Ok(Found { program: kept(environment, store), label, stack, above })
             }
             (None, Some(program)) => {
                 let program = guest::find(program)?;
                 let label = program.name.clone();
-                Ok((Some(program), label, self.arguments.clone()))
+                stack.push(label.clone());
+                stack.extend(self.arguments.iter().cloned());
+                Ok(Found { program: Some(program), label, stack, above })
             }
             (None, None) => Err(Error::Usage("which program?".into())),
         }
@@ -237,6 +254,10 @@ impl Run {
                 arguments.push(name.into());
             }
         }
+        for (name, value) in self.under.to_arguments() {
+            arguments.push(name.into());
+            arguments.push(value.into());
+        }
         if let Some(program) = &self.program {
             arguments.push("--".into());
             arguments.push(program.into());
@@ -244,6 +265,18 @@ impl Run {
         }
         arguments
     }
+}
+
+/// What is to be run.
+struct Found {
+    /// The program's file.
+    program: Option<Program>,
+    /// What the session is called after.
+    label: String,
+    /// What the debugger runs: nesters below it, the program, its arguments.
+    stack: Vec<String>,
+    /// Nesters above the debugger's.
+    above: Vec<String>,
 }
 
 /// A process's exit code has eight bits.

@@ -14,7 +14,7 @@ use flob_runtime::ipc::Request;
 use flob_runtime::nester::Desk;
 use flob_runtime::service::messages::{
     ClockReply, ClockRequest, HostReply, HostRequest, ParentReply, ParentRequest, ProgramsReply,
-    ProgramsRequest,
+    ProgramsRequest, StreamReply, StreamRequest,
 };
 use flob_runtime::sync::Lock;
 use serde::Serialize;
@@ -57,6 +57,7 @@ const SERVICES: &[(&str, Serve)] = &[
     ("clock", clock),
     ("programs", programs),
     ("host", host),
+    ("log", log),
 ];
 
 /// A port for each service and for the keeper, for as long as the machine runs.
@@ -134,6 +135,15 @@ fn programs(_: &Desk, request: &[u8]) -> Option<Outcome> {
         }
     };
     Some(Outcome::of(&reply.unwrap_or(ProgramsReply::NoProgram)))
+}
+
+/// Lines of nesters, for those who run the machine.
+fn log(_: &Desk, request: &[u8]) -> Option<Outcome> {
+    let StreamRequest::Write { bytes, .. } = postcard::from_bytes(request).ok()? else {
+        return Some(Outcome::of(&StreamReply::Refused));
+    };
+    call::kernel_log(bytes);
+    Some(Outcome::of(&StreamReply::Written { count: u32::try_from(bytes.len()).ok()? }))
 }
 
 /// Most bytes of a file or stream in one reply.

@@ -10,9 +10,9 @@ use flob_runtime::abi::SpaceState;
 use flob_runtime::nester::serve::{Clerk, Request};
 use flob_runtime::nester::{ChildMemory, Desk, Environment, Reply, Setup};
 use flob_runtime::service::messages::{ParentReply, ParentRequest, StreamReply, StreamRequest};
-use flob_runtime::service::{Service, programs, reply_room};
+use flob_runtime::service::{Service, pass_on, programs};
 use flob_runtime::sync::{Condition, Lock};
-use flob_runtime::{ipc, thread};
+use flob_runtime::thread;
 use serde::Serialize;
 
 use crate::Round;
@@ -158,14 +158,7 @@ fn reply(reply: &impl Serialize) -> Reply {
 
 fn pass_up(service: &Service, request: &[u8]) -> Reply {
     let Ok(port) = service.port() else { return Reply::None };
-    let mut room = reply_room();
-    match ipc::call(port, request, &[], &mut room, &[]) {
-        Ok(received) => {
-            room.truncate(received.bytes);
-            Reply::bytes(room)
-        }
-        Err(_) => Reply::None,
-    }
+    pass_on(port, request).map_or(Reply::None, Reply::bytes)
 }
 
 /// The checksum in what a child said.

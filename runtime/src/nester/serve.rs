@@ -218,7 +218,9 @@ impl Parked {
             return crate::ipc::answer(bytes, references);
         }
         let steps = steps::IPC | steps::SERVER | steps::SEND | steps::DISCONNECT;
-        match call::ipc(steps, 0, Transfer { send: bytes, ..Transfer::default() }).status {
+        let addresses: Vec<u64> = references.iter().map(|reference| reference.address()).collect();
+        let transfer = Transfer { send: bytes, send_references: &addresses, ..Transfer::default() };
+        match call::ipc(steps, 0, transfer).status {
             Status::Success => Ok(()),
             other => Err(other),
         }

@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod host;
+pub mod log;
 pub mod messages;
 pub mod parent;
 pub mod programs;
@@ -74,6 +75,15 @@ pub fn request<'a, R: Deserialize<'a>>(
     let reply: &'a [u8] = room;
     let reply = reply.get(..received.bytes).unwrap_or_default();
     postcard::from_bytes(reply).map_err(|_| ServiceError::Garbled)
+}
+
+/// Puts a request to the port as it is: for those who pass it on for somebody else. `None` if it was not answered.
+pub fn pass_on(port: FlobAt<Reference>, request: &[u8]) -> Option<Vec<u8>> {
+    let mut room = reply_room();
+    (0..ATTEMPTS).find_map(|_| ipc::call(port, request, &[], &mut room, &[]).ok()).map(|received| {
+        room.truncate(received.bytes);
+        room
+    })
 }
 
 /// Room for a reply of any size.

@@ -54,12 +54,22 @@ impl Disturbance {
     }
 }
 
-/// The command line for this program and its arguments (without its name).
+/// Who runs under whom.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stack<'a> {
+    /// Names and options of the nesters above the debugger's, one after the other.
+    pub above: &'a [String],
+    /// What the debugger's nester runs.
+    pub program: &'a str,
+    /// Arguments of that, without its name.
+    pub arguments: &'a [String],
+}
+
+/// The command line for this stack.
 pub fn command_line(
     beginning: Beginning,
     disturbance: Disturbance,
-    program: &str,
-    arguments: &[String],
+    stack: Stack<'_>,
 ) -> Result<String, Error> {
     let option = match beginning {
         Beginning::Run => None,
@@ -68,8 +78,9 @@ pub fn command_line(
     };
     let [for_kernel, for_nester] = disturbance.words();
     let nester = std::iter::once("debugger-nester").chain(option).map(str::to_owned);
-    let words = for_kernel.into_iter().chain(nester).chain(for_nester);
-    let rest = std::iter::once(program).chain(arguments.iter().map(String::as_str)).map(encode);
+    let above = stack.above.iter().map(|word| encode(word));
+    let words = for_kernel.into_iter().chain(above).chain(nester).chain(for_nester);
+    let rest = std::iter::once(stack.program).chain(stack.arguments.iter().map(String::as_str)).map(encode);
     let line = words.chain(rest).collect::<Vec<_>>().join(" ");
     if line.len() > MAX_COMMAND_LINE {
         return Err(Error::Usage("the arguments are too long: about 32 KB reach the guest".into()));
@@ -91,14 +102,20 @@ mod tests {
 
     #[test]
     fn the_kernel_s_words_come_first_and_the_nester_s_before_the_program() {
+        let (one, above) = (["a b".to_owned()], ["checkpointer".to_owned(), "--every=5".to_owned()]);
+        let plain = Stack { program: "p", ..Stack::default() };
+        let stack = Stack { arguments: &one, ..plain };
         let disturbance = Disturbance { seed: 7, torture: Some(Torture::Small), amnesia: Some(50) };
-        let line = command_line(Beginning::Paused, disturbance, "p", &["a b".into()]).expect("short enough");
+        let line = command_line(Beginning::Paused, disturbance, stack).expect("short enough");
         assert_eq!(line, "kernel.amnesia=7,50 debugger-nester --paused --torture=small,7 p a%20b");
         let disturbance = Disturbance { seed: 7, torture: Some(Torture::Entries), amnesia: None };
-        let line = command_line(Beginning::Run, disturbance, "p", &[]).expect("short enough");
+        let line = command_line(Beginning::Run, disturbance, plain).expect("short enough");
         assert_eq!(line, "kernel.torture=7,1 debugger-nester p");
-        let line = command_line(Beginning::Run, Disturbance::default(), "p", &[]).expect("short enough");
+        let line = command_line(Beginning::Run, Disturbance::default(), plain).expect("short enough");
         assert_eq!(line, "debugger-nester p");
+        let stack = Stack { above: &above, ..plain };
+        let line = command_line(Beginning::Run, Disturbance::default(), stack).expect("short enough");
+        assert_eq!(line, "checkpointer --every=5 debugger-nester p");
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct Config {
     pub elf: Option<PathBuf>,
     /// What runs in the guest.
     pub software: Software,
+    /// Names and options of the nesters above the debugger's, one after the other.
+    pub above: Vec<String>,
     /// Main memory in MiB.
     pub memory: u32,
     /// What carries the line to the guest.

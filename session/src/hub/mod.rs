@@ -164,8 +164,9 @@ impl Session {
             .map(|id| restore::prepare(&config.store, id, config.force))
             .transpose()?;
         let beginning = if restored.is_some() { arguments::Beginning::Restore } else { config.beginning() };
-        let command_line =
-            arguments::command_line(beginning, config.disturbance, &config.program, &config.arguments)?;
+        let stack =
+            arguments::Stack { above: &config.above, program: &config.program, arguments: &config.arguments };
+        let command_line = arguments::command_line(beginning, config.disturbance, stack)?;
         let input = config.open_input(restored.as_ref())?;
         let machine = qemu::Machine {
             software: &config.software,

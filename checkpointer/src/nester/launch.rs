@@ -1,0 +1,98 @@
+//! Start-up: memory is divided, the child loaded, the threads started.
+
+use alloc::{format, string::String, sync::Arc, vec::Vec};
+
+use flob_abi::{PAGE_SIZE, SpaceState, Status, ThreadState, state::group};
+use flob_runtime::{
+    flob::{FlobAt, Links, OwnedReference, Space, Thread},
+    heap,
+    nester::{ChildMemory, Desk, Environment, Setup},
+    service::programs,
+    thread::{self, Builder, JoinHandle},
+};
+
+use super::keeper::{self, KEEPER};
+use super::mirror::Mirror;
+use super::options::Options;
+use super::requests::{NAMES, PARENT};
+use super::state::{Nester, Shared, State};
+use super::{saver, servers};
+
+/// Most memory that stays for the nester itself: records, stacks and buffers of its servers.
+const OWN_MEMORY: usize = 16 << 20;
+
+/// Starts everything; the calling thread is not needed any more.
+pub fn run(arguments: Vec<String>) -> Result<(), String> {
+    let options = Options::parse(arguments)?;
+    let kernel = |status: Status| format!("the kernel refused: {}", status.text());
+    let nester = Arc::new(make(&options).map_err(kernel)?);
+    load(&nester, &options.program)?;
+    start_threads(&nester, options.every).map_err(kernel)?;
+    nester.environment.start().map_err(kernel)
+}
+
+fn make(options: &Options) -> Result<Nester, Status> {
+    let desks = (Desk::new(NAMES)?, Desk::new(&[KEEPER])?);
+    let debug_port = OwnedReference::new()?;
+    let ceiling = inherited(&debug_port)?;
+    let untouched = heap::untouched();
+    let size = (untouched - OWN_MEMORY.min(untouched / 4)) / 2 / PAGE_SIZE as usize * PAGE_SIZE as usize;
+    let memory = || ChildMemory::take(size as u64).ok_or(Status::NoMemory);
+    let state = State { mirror: Some(Mirror::new(memory()?)), ..State::default() };
+    Ok(Nester::new(desks, Environment::over(memory()?)?, debug_port, (ceiling, options.limit), state))
+}
+
+/// A new space has its creator's ceiling and debug port.
+fn inherited(debug_port: &OwnedReference) -> Result<u32, Status> {
+    const DEBUG_PORT: usize = 1;
+    let space = Space::new();
+    space.at().create()?;
+    let state: Result<SpaceState, _> = space.at().get_state(&Links::NONE.with(DEBUG_PORT, debug_port.at()));
+    space.at().destroy()?;
+    Ok(state?.ceiling)
+}
+
+fn load(nester: &Nester, program: &[String]) -> Result<(), String> {
+    let name = program.first().map_or("", String::as_str);
+    let file = programs::File::open(name).map_err(|error| format!("'{name}' cannot be read: {error}"))?;
+    let mut file = file.ok_or_else(|| format!("there is no program '{name}'"))?;
+    let setup = Setup {
+        parent: nester.desk.reference(PARENT).ok_or("the parent port is missing")?,
+        keeper: nester.faults.reference(KEEPER),
+        debug_port: None,
+        space: SpaceState { ceiling: nester.ceiling.saturating_sub(2), ..SpaceState::default() },
+        arguments: program,
+    };
+    let elf = nester.environment.load(&mut file, &setup);
+    let elf = elf.map_err(|error| format!("'{name}' cannot be started: {error}"))?;
+    let build_id = elf.build_id(&mut file).map_err(|error| format!("'{name}' cannot be read: {error}"))?;
+    let mut state = nester.lock();
+    state.program = String::from(name);
+    state.arguments = program.to_vec();
+    state.build_id = build_id;
+    Ok(())
+}
+
+fn start_threads(nester: &Shared, every: u64) -> Result<(), Status> {
+    let mut state = nester.lock();
+    let shared = || Arc::clone(nester);
+    let one = shared();
+    note(&mut state, thread::spawn(move || keeper::serve(&one))?)?;
+    let one = shared();
+    let saver = note(&mut state, Builder::new().stack(128 * 1024).spawn(move || saver::run(&one))?)?;
+    let priority = nester.ceiling.saturating_sub(1);
+    saver.set_groups(&ThreadState { priority, ..ThreadState::default() }, &Links::NONE, group::SCHEDULING)?;
+    let one = shared();
+    note(&mut state, thread::spawn(move || saver::tick(&one, every))?)?;
+    servers::ensure_one_is_idle(nester, &mut state)
+}
+
+/// Notes a thread as one of ours, for good.
+pub fn note(state: &mut State, handle: JoinHandle<()>) -> Result<FlobAt<Thread>, Status> {
+    let thread = handle.flob();
+    handle.detach();
+    let reference = OwnedReference::new()?;
+    thread.reference(reference.at())?;
+    state.own.push(reference);
+    Ok(thread)
+}

@@ -1,0 +1,25 @@
+//! What the stand-alone checkpointer is made of. One state under one lock ([`state::State`]).
+//!
+//! | thread | priority | does |
+//! |---|---|---|
+//! | servers | own ceiling | pass the child's requests on to the parent, and wait in them; there is always one more |
+//! | joiners | own ceiling | the same for requests out of a checkpoint |
+//! | keeper | own ceiling | hears of the child's exceptions |
+//! | ticker | own ceiling | says when the next checkpoint is due |
+//! | saver | one lower | saves, and rolls back |
+//! | the child | two lower | |
+//!
+//! Because the saver runs above the child and below all servers, it sees the child standing still and every server blocked.
+
+mod give_up;
+mod joiners;
+mod keeper;
+mod launch;
+mod mirror;
+mod options;
+mod requests;
+mod saver;
+mod servers;
+mod state;
+
+pub use launch::run;

@@ -1,0 +1,169 @@
+//! All that the checkpointer knows, under one lock.
+
+use alloc::{collections::VecDeque, string::String, sync::Arc, vec::Vec};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use flob_abi::ExceptionMessage;
+use flob_checkpointer::border::Answered;
+use flob_image::{Border, Place};
+use flob_runtime::{
+    flob::{FlobAt, OwnedReference, Reference, Thread},
+    nester::{Desk, Environment, Parked, memory::Peek},
+    sync::{Condition, Guard, Lock},
+};
+
+use super::mirror::Mirror;
+
+/// What its threads share.
+pub struct Nester {
+    /// The child's services.
+    pub desk: Desk,
+    /// Its keeper.
+    pub faults: Desk,
+    pub environment: Environment,
+    /// The debug port that spaces inherit here, from whoever is above.
+    pub debug_port: OwnedReference,
+    /// Highest priority that this space may give.
+    pub ceiling: u32,
+    pub limit: u32,
+    state: Lock<State>,
+    /// Something is due, or the child has died.
+    pub saver: Condition,
+    /// Nothing is due any more.
+    pub saved: Condition,
+    /// There are requests out of a checkpoint.
+    pub joins: Condition,
+}
+
+pub type Shared = Arc<Nester>;
+
+/// A request out of a checkpoint.
+pub struct Join {
+    pub connection: Parked,
+    pub border: Border,
+}
+
+/// The request that a server thread has received and not answered: one more than its alias, and its bytes; 0 for none.
+#[derive(Clone, Default)]
+pub struct Hand(Arc<AtomicU64>);
+
+impl Hand {
+    pub fn set(&self, alias: usize, bytes: usize) {
+        self.0.store((alias as u64 + 1) << 32 | bytes as u64, Ordering::Release);
+    }
+
+    pub fn clear(&self) {
+        self.0.store(0, Ordering::Release);
+    }
+
+    /// Alias and bytes.
+    pub fn get(&self) -> Option<(u64, usize)> {
+        let value = self.0.load(Ordering::Acquire);
+        Some(((value >> 32).checked_sub(1)?, (value & 0xffff_ffff) as usize))
+    }
+}
+
+/// A server or joiner.
+pub struct Servant {
+    pub thread: FlobAt<Thread>,
+    pub inbox: Peek,
+    pub hand: Hand,
+    pub answered: Answered,
+    /// Joiners: the service that is asked, whose alias no register has.
+    pub joined: Option<&'static str>,
+}
+
+/// The last good checkpoint, but for its memory, which is in the mirror.
+pub struct Checkpoint {
+    pub number: u64,
+    pub record: Vec<u8>,
+}
+
+/// How the child died.
+#[derive(Clone, Copy)]
+pub struct Death {
+    pub place: Place,
+    pub message: ExceptionMessage,
+}
+
+/// Everything else.
+#[derive(Default)]
+pub struct State {
+    pub program: String,
+    pub arguments: Vec<String>,
+    pub build_id: String,
+    pub mirror: Option<Mirror>,
+    pub last: Option<Checkpoint>,
+    pub rollbacks: u32,
+    pub is_due: bool,
+    pub death: Option<Death>,
+    pub has_ended: bool,
+    pub servants: Vec<Servant>,
+    /// Servers that wait for a request, and joiners that wait for work.
+    pub idle_servers: usize,
+    pub idle_joiners: usize,
+    pub joins: VecDeque<Join>,
+    pub input: Spool,
+    /// References to the own threads.
+    pub own: Vec<OwnedReference>,
+}
+
+impl Nester {
+    pub fn new(
+        (desk, faults): (Desk, Desk),
+        environment: Environment,
+        debug_port: OwnedReference,
+        (ceiling, limit): (u32, u32),
+        state: State,
+    ) -> Self {
+        let state = Lock::new(state);
+        let [saver, saved, joins] = [const { Condition::new() }; 3];
+        Self { desk, faults, environment, debug_port, ceiling, limit, state, saver, saved, joins }
+    }
+
+    pub fn lock(&self) -> Guard<'_, State> {
+        self.state.lock()
+    }
+
+    /// What references handed out to the child mean.
+    pub fn tags(&self) -> Vec<(&str, FlobAt<Reference>)> {
+        let memory = ("memory", self.environment.reference());
+        self.desk.tags().chain(self.faults.tags()).chain([memory]).collect()
+    }
+}
+
+/// What the child has been given of its input since the last good checkpoint: after a roll back it asks for it again, and
+/// whoever is above keeps only what comes behind.
+#[derive(Default)]
+pub struct Spool {
+    start: u64,
+    bytes: VecDeque<u8>,
+    /// The position that the child asked for last.
+    asked: u64,
+}
+
+impl Spool {
+    /// What there is of the bytes that are asked for.
+    pub fn read(&mut self, position: u64, max: usize) -> Option<Vec<u8>> {
+        self.asked = position;
+        let skip = usize::try_from(position.checked_sub(self.start)?).ok()?;
+        let bytes: Vec<u8> = self.bytes.iter().skip(skip).take(max).copied().collect();
+        (!bytes.is_empty()).then_some(bytes)
+    }
+
+    /// Bytes that have come from above.
+    pub fn keep(&mut self, position: u64, bytes: &[u8]) {
+        let end = self.start + self.bytes.len() as u64;
+        let known = end.saturating_sub(position);
+        if position <= end {
+            self.bytes.extend(bytes.iter().skip(usize::try_from(known).unwrap_or(usize::MAX)));
+        }
+    }
+
+    /// Nothing before the last position asked for will be asked for again.
+    pub fn forget(&mut self) {
+        let count = usize::try_from(self.asked.saturating_sub(self.start)).unwrap_or(usize::MAX);
+        self.bytes.drain(..count.min(self.bytes.len()));
+        self.start = self.start.max(self.asked);
+    }
+}

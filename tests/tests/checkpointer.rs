@@ -1,0 +1,146 @@
+//! The stand-alone checkpointer as a nester: nobody notices it, it rolls back what dies, and it can be saved itself.
+#![allow(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use flob_tests::{Finished, World, count, random_text, seed};
+
+/// Its log, which is on the console.
+fn log(world: &World, session: &str) -> Vec<String> {
+    let path = world.path("run/flob").join(format!("{session}.logs")).join("console.log");
+    let text = String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned();
+    text.lines().filter_map(|line| line.strip_prefix("checkpointer: ")).map(str::to_owned).collect()
+}
+
+fn run(world: &World, stack: &[&str], program: &[&str], input: Option<&std::path::Path>) -> Finished {
+    world.start(&[&["-s", "one", "run", "--headless"], stack, program].concat(), input).finish()
+}
+
+fn checkpoints(log: &[String]) -> usize {
+    log.iter().filter(|line| line.starts_with("checkpoint ")).count()
+}
+
+/// Stacks of nesters, each with what a program needs in it.
+const STACKS: [&[&str]; 3] = [
+    &["--under", "checkpointer", "--every", "40"],
+    &["--memory", "512", "--under", "checkpointer", "--under", "checkpointer", "--every", "60"],
+    &["--memory", "512", "--under", "checkpointer", "--under", "debugger-nester", "--every", "100"],
+];
+
+#[test]
+fn a_random_program_says_the_same_under_every_stack_of_nesters() {
+    let seed = (seed() >> 1).to_string();
+    let program = ["random", &seed, "--rounds", "3", "--depth", "1"];
+    let alone = run(&World::new(), &[], &program, None);
+    for stack in STACKS {
+        let world = World::new();
+        let finished = run(&world, stack, &program, None);
+        let last = |finished: &Finished| finished.stdout.lines().last().map(str::to_owned);
+        assert_eq!((finished.code, last(&finished)), (Some(0), last(&alone)), "{stack:?}: {finished}");
+        assert!(checkpoints(&log(&world, "one")) > 0, "{stack:?}: {:?}", log(&world, "one"));
+    }
+}
+
+#[test]
+fn input_passes_through_every_stack_of_nesters() {
+    let text = random_text(&mut fastrand::Rng::with_seed(seed()), 100_000);
+    for stack in STACKS {
+        let world = World::new();
+        let input = world.file("input", &text);
+        let finished = run(&world, stack, &["wordcount", "--pace", "20"], Some(&input));
+        assert_eq!((finished.code, finished.stdout), (Some(0), count(&text).report()), "{stack:?}");
+    }
+}
+
+#[test]
+fn a_program_that_dies_is_rolled_back_as_often_as_is_allowed() {
+    let world = World::new();
+    let stack = ["--under", "checkpointer", "--every", "20", "--limit", "2"];
+    let finished = run(&world, &stack, &["mortal", "forever"], None);
+    let log = log(&world, "one");
+    let rolled_back = log.iter().filter(|line| line.contains("rolled back to checkpoint")).count();
+    assert_eq!(rolled_back, 2, "{log:#?}");
+    assert!(log.last().unwrap().contains("given up"), "{log:#?}");
+    // An invalid instruction has number 6.
+    assert_eq!(finished.code, Some(128 + 6), "{finished}\n{log:#?}");
+}
+
+/// It dies of something that is over when it is rolled back; each line of its output comes once.
+#[test]
+fn a_program_that_was_rolled_back_goes_on_as_if_it_had_not_died() {
+    for stack in [&STACKS[0][..2], &["--memory", "512", "--under", "checkpointer", "--under", "checkpointer"]]
+    {
+        let world = World::new();
+        let text = random_text(&mut fastrand::Rng::with_seed(seed()), 60_000);
+        let input = world.file("input", &text);
+        // Counted: its time is instructions, whatever else the machine does.
+        let stack = [stack, &["--every", "20", "--limit", "1000", "--counted"]].concat();
+        let finished = run(&world, &stack, &["mortal", "twice"], Some(&input));
+        let log = log(&world, "one");
+        let expected: String = (1..=60).map(|line| format!("line {line}\n")).collect();
+        let sum: u64 = text.iter().map(|byte| u64::from(*byte)).sum();
+        assert_eq!(finished.stdout, format!("{expected}sum {sum}\n"), "{finished}\n{log:#?}");
+        assert_eq!(finished.code, Some(0), "{finished}");
+        assert!(
+            log.iter().filter(|line| line.contains("rolled back to checkpoint")).count() >= 2,
+            "{log:#?}"
+        );
+    }
+}
+
+/// Whether a checkpointer was in the middle of its own save: it counts when it begins one and when it ends.
+fn is_saving(world: &World, checkpoint: &str) -> bool {
+    let symbol = "checkpointer/CHECKPOINTS_BEGUN_AND_ENDED";
+    let shown = world.flob_ok(&["peek", "--at", checkpoint, symbol, "8"]);
+    let first = shown.split_whitespace().find(|word| word.len() == 2 && u8::from_str_radix(word, 16).is_ok());
+    u8::from_str_radix(first.unwrap_or_else(|| panic!("{shown}")), 16).unwrap() % 2 == 1
+}
+
+#[test]
+fn a_checkpointer_that_is_saved_in_the_middle_of_its_own_save_goes_on_with_it() {
+    let world = World::new();
+    let seed = (seed() >> 1).to_string();
+    let program = ["random", &seed, "--rounds", "6", "--depth", "1"];
+    let alone = run(&World::new(), &[], &program, None);
+    let stack = ["--under", "checkpointer", "--every", "1"];
+    let guest = world.guest(&[&stack[..], &program].concat(), None);
+    let mut checkpoint = guest.save(&[]);
+    while !is_saving(&world, &checkpoint) {
+        checkpoint = guest.save(&[]);
+    }
+    let printed = guest.power_cut();
+    let restored = world.start(&["-s", "one", "run", "--headless", "--restore", &checkpoint], None).finish();
+    assert_eq!(restored.code, Some(0), "{restored}");
+    assert_eq!(restored.stdout.lines().last(), alone.stdout.lines().last(), "{restored}\nbefore: {printed}");
+    assert!(checkpoints(&log(&world, "one")) > 0, "it goes on saving");
+}
+
+#[test]
+fn a_checkpoint_goes_on_under_another_stack_of_nesters() {
+    let world = World::new();
+    let seed = (seed() >> 1).to_string();
+    let program = ["random", &seed, "--rounds", "8", "--depth", "1"];
+    let alone = run(&World::new(), &[], &program, None);
+    let guest = world.guest(&program, None);
+    guest.hub.wait_for_output(200);
+    let checkpoint = guest.save(&[]);
+    guest.power_cut();
+    let stack =
+        ["--memory", "1024", "--under", "checkpointer", "--under", "debugger-nester", "--every", "200"];
+    let finished = run(&world, &stack, &["--restore", &checkpoint], None);
+    assert_eq!(finished.code, Some(0), "{finished}");
+    assert_eq!(finished.stdout.lines().last(), alone.stdout.lines().last(), "{finished}");
+    assert!(checkpoints(&log(&world, "one")) > 0, "{:?}", log(&world, "one"));
+}
+
+#[test]
+fn a_stack_that_cannot_be_is_refused_with_a_word_on_what_can() {
+    let world = World::new();
+    let twice = ["--under", "debugger-nester", "--under", "debugger-nester"];
+    let finished = run(&world, &twice, &["philosophers"], None);
+    assert!(finished.code == Some(120) && finished.stderr.contains("once"), "{finished}");
+    let guest = world.guest(&["--paused", "philosophers"], None);
+    let checkpoint = guest.save(&[]);
+    guest.power_cut();
+    let finished = run(&world, &["--under", "checkpointer"], &["--restore", &checkpoint], None);
+    assert!(finished.code == Some(120) && finished.stderr.contains("--under debugger-nester"), "{finished}");
+}

@@ -1,0 +1,73 @@
+//! Large programs: as many spaces, threads and flobs as a checkpoint has to cope with, in every way to wait, and what a
+//! save of them costs.
+#![allow(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use flob_session::{
+    Client,
+    protocol::{HubReply, HubRequest},
+};
+use flob_tests::{Guest, World};
+
+/// What frees them all.
+const OPEN: [&str; 3] = ["set", "mutex:crowd/GATE", "locked=false"];
+const READY: &str = "ready\n";
+
+/// A crowd that waits.
+fn start<'world>(world: &'world World, options: &[&str], crowd: &[&str]) -> Guest<'world> {
+    let guest = world.guest(&[options, &["crowd"], crowd].concat(), None);
+    guest.hub.wait_for(READY);
+    guest
+}
+
+/// Kills a guest whose crowd waits, and frees the crowd in another one with so much memory.
+fn cut_and_go_on(world: &World, guest: Guest<'_>, options: &[&str]) {
+    let checkpoint = guest.save(&[]);
+    guest.power_cut();
+    let restored = world.guest(&[options, &["--restore", &checkpoint]].concat(), None);
+    restored.flob_ok(&OPEN);
+    let finished = restored.finish();
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "all is well\n"), "{finished}");
+}
+
+#[test]
+fn a_crowd_of_64_spaces_1000_threads_and_100_000_flobs_goes_on_in_a_larger_guest() {
+    let world = World::new();
+    let crowd = ["--spaces", "63", "--threads", "1000", "--flobs", "100000"];
+    let guest = start(&world, &["--memory", "512"], &crowd);
+    cut_and_go_on(&world, guest, &["--memory", "768"]);
+}
+
+#[test]
+fn flobs_that_all_have_the_same_hash_go_on() {
+    let world = World::new();
+    let guest = start(&world, &[], &["--threads", "40", "--flobs", "20000", "--one-hash", "1"]);
+    cut_and_go_on(&world, guest, &[]);
+}
+
+/// For how many instructions a save keeps a program with so many flobs from running.
+fn stop_time(flobs: &str, hash: &str) -> u64 {
+    let world = World::new();
+    let guest = start(
+        &world,
+        &["--counted", "--memory", "512"],
+        &["--threads", "0", "--flobs", flobs, "--one-hash", hash],
+    );
+    guest.save(&[]);
+    let client =
+        Client::connect_path(&world.path("run/flob").join(format!("{}.session", guest.name))).unwrap();
+    let HubReply::Line(figures) = client.request(HubRequest::MeasureLine { messages: 0 }).unwrap() else {
+        panic!("another kind of answer")
+    };
+    guest.power_cut();
+    figures.stop_time
+}
+
+#[test]
+fn the_stop_time_of_a_save_grows_no_faster_than_the_number_of_flobs() {
+    for hash in ["0", "1"] {
+        let [a, b, c] = ["25000", "50000", "100000"].map(|flobs| stop_time(flobs, hash));
+        eprintln!("one hash {hash}: {a}, {b}, {c} instructions for 25,000, 50,000, 100,000 flobs");
+        assert!(b < a * 9 / 4 && c < b * 9 / 4, "{a} {b} {c}");
+    }
+}
