@@ -16,7 +16,7 @@ use super::mirror::Mirror;
 use super::options::Options;
 use super::requests::{NAMES, PARENT};
 use super::state::{Nester, Shared, State};
-use super::{saver, servers};
+use super::{bulk, saver, servers};
 
 /// Most memory that stays for the nester itself: records, stacks and buffers of its servers.
 const OWN_MEMORY: usize = 16 << 20;
@@ -32,7 +32,7 @@ pub fn run(arguments: Vec<String>) -> Result<(), String> {
 }
 
 fn make(options: &Options) -> Result<Nester, Status> {
-    let desks = (Desk::new(NAMES)?, Desk::new(&[KEEPER])?);
+    let desks = (Desk::new(NAMES)?, bulk::desk()?, Desk::new(&[KEEPER])?);
     let debug_port = OwnedReference::new()?;
     let ceiling = inherited(&debug_port)?;
     let untouched = heap::untouched();
@@ -84,6 +84,7 @@ fn start_threads(nester: &Shared, every: u64) -> Result<(), Status> {
     saver.set_groups(&ThreadState { priority, ..ThreadState::default() }, &Links::NONE, group::SCHEDULING)?;
     let one = shared();
     note(&mut state, thread::spawn(move || saver::tick(&one, every))?)?;
+    bulk::start(nester, &mut state)?;
     servers::ensure_one_is_idle(nester, &mut state)
 }
 

@@ -5,12 +5,14 @@
 //! | servers | own ceiling | pass the child's requests on to the parent, and wait in them; there is always one more |
 //! | joiners | own ceiling | the same for requests out of a checkpoint |
 //! | keeper | own ceiling | hears of the child's exceptions |
+//! | bulk | own ceiling | passes pages for the host on |
 //! | ticker | own ceiling | says when the next checkpoint is due |
 //! | saver | one lower | saves, and rolls back |
 //! | the child | two lower | |
 //!
 //! Because the saver runs above the child and below all servers, it sees the child standing still and every server blocked.
 
+mod bulk;
 mod give_up;
 mod joiners;
 mod keeper;

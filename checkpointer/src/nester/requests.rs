@@ -63,7 +63,9 @@ fn to_parent(nester: &Nester, request: &[u8]) -> Reply {
     match postcard::from_bytes(request) {
         Ok(ParentRequest::Lookup { name }) => {
             let is_there = name != PARENT && up(name).is_some_and(|service| service.port().is_ok());
-            match (reply(&ParentReply::Found), nester.desk.reference(name).filter(|_| is_there)) {
+            let bulk = nester.bulk.as_ref().and_then(|desk| desk.reference(name));
+            let found = nester.desk.reference(name).filter(|_| is_there).or(bulk);
+            match (reply(&ParentReply::Found), found) {
                 (Reply::Bytes { bytes, .. }, reference @ Some(_)) => Reply::Bytes { bytes, reference },
                 _ => reply(&ParentReply::NoService),
             }

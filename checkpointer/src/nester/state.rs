@@ -18,6 +18,8 @@ use super::mirror::Mirror;
 pub struct Nester {
     /// The child's services.
     pub desk: Desk,
+    /// Its port for pages to the host, if the parent has one.
+    pub bulk: Option<Desk>,
     /// Its keeper.
     pub faults: Desk,
     pub environment: Environment,
@@ -110,7 +112,7 @@ pub struct State {
 
 impl Nester {
     pub fn new(
-        (desk, faults): (Desk, Desk),
+        (desk, bulk, faults): (Desk, Option<Desk>, Desk),
         environment: Environment,
         debug_port: OwnedReference,
         (ceiling, limit): (u32, u32),
@@ -118,7 +120,7 @@ impl Nester {
     ) -> Self {
         let state = Lock::new(state);
         let [saver, saved, joins] = [const { Condition::new() }; 3];
-        Self { desk, faults, environment, debug_port, ceiling, limit, state, saver, saved, joins }
+        Self { desk, bulk, faults, environment, debug_port, ceiling, limit, state, saver, saved, joins }
     }
 
     pub fn lock(&self) -> Guard<'_, State> {
@@ -128,7 +130,8 @@ impl Nester {
     /// What references handed out to the child mean.
     pub fn tags(&self) -> Vec<(&str, FlobAt<Reference>)> {
         let memory = ("memory", self.environment.reference());
-        self.desk.tags().chain(self.faults.tags()).chain([memory]).collect()
+        let bulk = self.bulk.iter().flat_map(Desk::tags);
+        self.desk.tags().chain(bulk).chain(self.faults.tags()).chain([memory]).collect()
     }
 }
 
