@@ -86,13 +86,14 @@ pub fn rebuild(
     image: &impl Flobs,
     world: &World<'_>,
 ) -> Result<Vec<Place>, RebuildError> {
-    let mut running = Vec::new();
+    let (mut running, mut highest) = (Vec::new(), 0);
     check(image, environment.memory().size())?;
     image.each(|flob| {
         running.extend(rank_of_running(flob));
+        highest = highest.max(ceiling(flob));
         create(environment, flob)
     })?;
-    let builder = Builder::new(environment, image, world)?;
+    let builder = Builder::new(environment, image, world, highest)?;
     let is_thread = |flob: &Flob| matches!(flob.state, State::Thread(_));
     image.each(|flob| if is_thread(flob) { Ok(()) } else { builder.set(flob) })?;
     image.each(|flob| if is_thread(flob) { builder.set(flob) } else { Ok(()) })?;
@@ -108,7 +109,8 @@ pub fn rebuild_in_order(
 ) -> Result<Vec<Place>, RebuildError> {
     check(image, environment.memory().size())?;
     to_create.iter().try_for_each(|flob| create(environment, flob))?;
-    let builder = Builder::new(environment, image, world)?;
+    let highest = image.flobs.iter().map(ceiling).max().unwrap_or(0);
+    let builder = Builder::new(environment, image, world, highest)?;
     to_set.iter().try_for_each(|flob| builder.set(flob))?;
     Ok(in_order(image.flobs.iter().filter_map(rank_of_running).collect()))
 }
@@ -162,6 +164,11 @@ fn rank_of_running(flob: &Flob) -> Option<(u64, Place)> {
     }
 }
 
+/// The ceiling that a flob sets for others.
+fn ceiling(flob: &Flob) -> u32 {
+    if let State::Space(space) = &flob.state { space.ceiling } else { 0 }
+}
+
 fn in_order(mut running: Vec<(u64, Place)>) -> Vec<Place> {
     running.sort_unstable();
     running.into_iter().map(|(_, place)| place).collect()
@@ -171,15 +178,22 @@ struct Builder<'a, F> {
     environment: &'a Environment,
     image: &'a F,
     world: &'a World<'a>,
+    /// The highest ceiling of the image.
+    highest: u32,
     /// One for each link.
     references: Vec<OwnedReference>,
 }
 
 impl<'a, F: Flobs> Builder<'a, F> {
-    fn new(environment: &'a Environment, image: &'a F, world: &'a World<'a>) -> Result<Self, RebuildError> {
+    fn new(
+        environment: &'a Environment,
+        image: &'a F,
+        world: &'a World<'a>,
+        highest: u32,
+    ) -> Result<Self, RebuildError> {
         let references = (0..MAX_LINKS).map(|_| OwnedReference::new()).collect::<Result<_, _>>();
         let references = references.map_err(|status| RebuildError::Kernel(0, status))?;
-        Ok(Self { environment, image, world, references })
+        Ok(Self { environment, image, world, highest, references })
     }
 
     fn set(&self, flob: &Flob) -> Result<(), RebuildError> {
@@ -199,14 +213,17 @@ impl<'a, F: Flobs> Builder<'a, F> {
         any::set_state(kind, address, Some(state.as_bytes()), &links, group::ALL).map_err(refused)
     }
 
-    /// The state as it is set: threads stopped, no space above our own ceiling.
+    /// The state as it is set: threads stopped, and everything lower by as much as our ceiling is: nesters of the image stay
+    /// above their children.
     fn adapted(&self, state: &State) -> State {
         match state {
             State::Thread(thread) => {
-                State::Thread(ThreadState { flags: thread.flags | thread_flag::STOPPED, ..*thread })
+                let priority = lowered(thread.priority, self.highest, self.world.ceiling);
+                State::Thread(ThreadState { priority, flags: thread.flags | thread_flag::STOPPED, ..*thread })
             }
             State::Space(space) => {
-                State::Space(SpaceState { ceiling: space.ceiling.min(self.world.ceiling), ..*space })
+                let ceiling = lowered(space.ceiling, self.highest, self.world.ceiling);
+                State::Space(SpaceState { ceiling: ceiling.min(self.world.ceiling), ..*space })
             }
             other => other.clone(),
         }
@@ -262,6 +279,12 @@ impl<'a, F: Flobs> Builder<'a, F> {
 /// Position of the debug port among a space's links.
 const DEBUG_PORT: usize = 1;
 
+/// A priority or ceiling of an image whose highest ceiling is `highest`, where no more than `allowed` may be. A thread that
+/// was to run as high as it may still is.
+fn lowered(priority: u32, highest: u32, allowed: u32) -> u32 {
+    if priority > highest { priority } else { priority.saturating_sub(highest.saturating_sub(allowed)) }
+}
+
 /// Makes a reference null.
 fn clear(reference: FlobAt<Reference>) -> Result<(), Status> {
     reference.destroy()?;
@@ -285,6 +308,13 @@ mod tests {
     fn checked(flobs: Vec<Flob>) -> Result<(), RebuildError> {
         let image = image::Environment { flobs, ..image::Environment::default() };
         check(&image, 4 * PAGE_SIZE)
+    }
+
+    #[test]
+    fn below_a_lower_ceiling_everything_is_lower_by_as_much() {
+        let below = |priority| lowered(priority, 25, 21);
+        assert_eq!([31, 25, 24, 23, 3].map(below), [31, 21, 20, 19, 0]);
+        assert_eq!([31, 25, 0].map(|priority| lowered(priority, 25, 27)), [31, 25, 0]);
     }
 
     #[test]

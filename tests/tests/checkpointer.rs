@@ -89,7 +89,7 @@ fn a_program_that_was_rolled_back_goes_on_as_if_it_had_not_died() {
 
 /// Whether a checkpointer was in the middle of its own save: it counts when it begins one and when it ends.
 fn is_saving(world: &World, checkpoint: &str) -> bool {
-    let symbol = "checkpointer/CHECKPOINTS_BEGUN_AND_ENDED";
+    let symbol = "CHECKPOINTS_BEGUN_AND_ENDED";
     let shown = world.flob_ok(&["peek", "--at", checkpoint, symbol, "8"]);
     let first = shown.split_whitespace().find(|word| word.len() == 2 && u8::from_str_radix(word, 16).is_ok());
     u8::from_str_radix(first.unwrap_or_else(|| panic!("{shown}")), 16).unwrap() % 2 == 1

@@ -43,7 +43,7 @@ fn make(options: &Options) -> Result<Nester, Status> {
 }
 
 /// A new space has its creator's ceiling and debug port.
-fn inherited(debug_port: &OwnedReference) -> Result<u32, Status> {
+pub fn inherited(debug_port: &OwnedReference) -> Result<u32, Status> {
     const DEBUG_PORT: usize = 1;
     let space = Space::new();
     space.at().create()?;

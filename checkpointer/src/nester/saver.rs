@@ -20,6 +20,7 @@ use flob_runtime::{
 
 use super::give_up::{cause, give_up, say};
 use super::joiners;
+use super::launch::inherited;
 use super::state::{Checkpoint, Death, Nester, Shared, State};
 
 /// How many checkpoints were begun; odd while one is being taken. For whoever looks from outside.
@@ -180,11 +181,13 @@ fn put_back(
     environment.clear().map_err(kernel)?;
     state.mirror.as_ref().ok_or("there is no memory of it")?.put_back(environment);
     let tags = nester.tags();
+    // Asked each time: after a restore under other nesters it may be lower.
+    let ceiling = inherited(&nester.debug_port).map_err(kernel)?;
     let world = World {
         tags: &tags,
         server: own,
         debug_port: (!nester.debug_port.at().is_null()).then(|| nester.debug_port.at()),
-        ceiling: nester.ceiling.saturating_sub(2),
+        ceiling: ceiling.saturating_sub(2),
         unknown: Unknown::Null,
     };
     let threads = rebuild(environment, &record, &world).map_err(|error| error.to_string())?;

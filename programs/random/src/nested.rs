@@ -43,7 +43,6 @@ struct Child {
     desk: Desk,
     said: Lock<Said>,
     ended: Condition,
-    ceiling: u32,
     depth: u64,
 }
 
@@ -56,7 +55,6 @@ pub fn prepare(options: &Options) -> Result<Round, Failure> {
         desk: Desk::new(SERVICES)?,
         said: Lock::new(Said::default()),
         ended: Condition::new(),
-        ceiling: own_ceiling()?,
         depth,
     });
     let (served, clerk) = (Arc::clone(&child), Clerk::new()?);
@@ -92,7 +90,8 @@ impl Child {
     fn load(&self, arguments: &[String]) -> Result<(), Failure> {
         let mut file = programs::File::open(NAME).ok().flatten().ok_or(Failure::Wrong("no own file", 0))?;
         let parent = self.desk.reference(PARENT).ok_or(Failure::Wrong("no parent port", 0))?;
-        let space = SpaceState { ceiling: self.ceiling, ..SpaceState::default() };
+        // Asked each time: after a restore it may be lower.
+        let space = SpaceState { ceiling: own_ceiling()?, ..SpaceState::default() };
         let setup = Setup { parent, keeper: None, debug_port: None, space, arguments };
         match self.environment.load(&mut file, &setup) {
             Ok(_) => Ok(()),
