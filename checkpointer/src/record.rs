@@ -158,12 +158,12 @@ mod tests {
             links: vec![Link::External("stdin".into())],
         };
         let thread = Flob {
-            place: 0x10_000,
+            place: 0x80_000,
             state: State::Thread(ThreadState::default()),
             links: vec![Link::Null; 6],
         };
         let border = Border {
-            client: 0x10_000,
+            client: 0x80_000,
             service: "clock".into(),
             request: vec![1, 2, 3],
             whole: true,
@@ -202,7 +202,7 @@ mod tests {
         let record = Record::read(&bytes).unwrap();
         assert_eq!(record.flobs().collect::<Vec<_>>(), environment.flobs);
         assert_eq!(record.flob(1024).as_ref(), environment.flob(1024));
-        assert_eq!((record.flob(7), record.kind(0x10_000)), (None, Some(FlobKind::Thread)));
+        assert_eq!((record.flob(7), record.kind(0x80_000)), (None, Some(FlobKind::Thread)));
         let flobs = Vec::new();
         assert_eq!(record.environment, Environment { flobs, ..environment });
     }

@@ -79,17 +79,16 @@ pub fn carried(name: &str) -> Option<Program> {
     Some(Program { name: (*name).into(), elf: elf.to_vec(), file: None })
 }
 
-/// Everything for a guest with this program, or with none (a checkpoint brings its own), and perhaps the checkpointer.
-pub fn software(program: Option<&Program>, has_checkpointer: bool) -> Software {
-    // A checkpoint of one that ran below the debugger brings its own file.
-    let is_other = program.is_none_or(|program| program.name != CHECKPOINTER);
-    let is_wanted =
-        |name: &str| SUPPORT.contains(&name) || (has_checkpointer && is_other && name == CHECKPOINTER);
-    let support = PROGRAMS.iter().filter(|(name, _)| is_wanted(name));
+/// Everything for a guest with these programs.
+pub fn software<'a>(others: impl IntoIterator<Item = &'a Program>) -> Software {
+    let support = PROGRAMS.iter().filter(|(name, _)| SUPPORT.contains(name));
     let mut programs: Vec<File> =
         support.map(|(name, elf)| File { name: (*name).into(), contents: elf.to_vec() }).collect();
-    programs
-        .extend(program.map(|program| File { name: program.name.clone(), contents: program.elf.clone() }));
+    for program in others {
+        if programs.iter().all(|present| present.name != program.name) {
+            programs.push(File { name: program.name.clone(), contents: program.elf.clone() });
+        }
+    }
     Software { kernel: KERNEL.to_vec(), programs }
 }
 

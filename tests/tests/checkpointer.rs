@@ -99,9 +99,9 @@ fn is_saving(world: &World, checkpoint: &str) -> bool {
 fn a_checkpointer_that_is_saved_in_the_middle_of_its_own_save_goes_on_with_it() {
     let world = World::new();
     let seed = (seed() >> 1).to_string();
-    let program = ["random", &seed, "--rounds", "6", "--depth", "1"];
+    let program = ["random", &seed, "--rounds", "8", "--depth", "1"];
     let alone = run(&World::new(), &[], &program, None);
-    let stack = ["--under", "checkpointer", "--every", "1"];
+    let stack = ["--under", "checkpointer", "--every", "30"];
     let guest = world.guest(&[&stack[..], &program].concat(), None);
     let mut checkpoint = guest.save(&[]);
     while !is_saving(&world, &checkpoint) {

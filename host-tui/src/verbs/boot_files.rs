@@ -29,7 +29,7 @@ impl BootFiles {
     /// Writes them.
     pub fn run(self, _context: &Context) -> Result<u8, Error> {
         let program = guest::find(&self.program)?;
-        let software = guest::software(Some(&program), false);
+        let software = guest::software([&program]);
         let stack = Stack { program: &program.name, arguments: &self.arguments, ..Stack::default() };
         let line = command_line(Beginning::Run, Disturbance::default(), stack)?;
         let files = [

@@ -170,6 +170,8 @@ impl Run {
     ) -> Result<(Config, gdb_server::Servers), Error> {
         let store = Store::open_default()?;
         let Found { program, label, stack, above } = self.find_program(&store)?;
+        // Whoever is named on the way, in a checkpoint's arguments too: nesters load their children by name.
+        let named: Vec<_> = above.iter().chain(&stack).filter_map(|word| guest::carried(word)).collect();
         let name = match name {
             Some(name) => name.to_owned(),
             None => sessions::free_name(&label)?,
@@ -186,7 +188,7 @@ impl Run {
             arguments: stack.iter().skip(1).cloned().collect(),
             above,
             elf,
-            software: guest::software(program.as_ref(), self.under.has_checkpointer()),
+            software: guest::software(program.iter().chain(&named)),
             memory: self.memory,
             link: self.link.device(),
             counted: self.counted,

@@ -40,11 +40,6 @@ impl Nester {
 }
 
 impl Under {
-    /// Whether a checkpointer is part of it.
-    pub fn has_checkpointer(&self) -> bool {
-        self.under.contains(&Nester::Checkpointer)
-    }
-
     /// Command lines of the nesters above the debugger's, and of those below, as one each: a nester's name and options,
     /// then those of the next.
     pub fn around_the_debugger(&self) -> Result<(Vec<String>, Vec<String>), Error> {
