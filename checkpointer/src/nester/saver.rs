@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use flob_abi::state::thread_flag;
 use flob_abi::{Status, flob::thread_link, state::group};
 use flob_checkpointer::{
-    Record, Surroundings, Unknown, World,
+    Bearings, Record, Unknown, World,
     border::{Server, of_server},
     look_at_each, rebuild,
     record::Writer,
@@ -100,7 +100,7 @@ fn record(nester: &Nester, state: &State, stopped: &[Place]) -> Result<(usize, V
     let tags = nester.tags();
     let mut hidden: Vec<_> = state.own.iter().map(OwnedReference::at).collect();
     hidden.push(nester.debug_port.at());
-    let surroundings = Surroundings { tags: &tags, hidden: &hidden, clients: &clients };
+    let bearings = Bearings::new(&tags, &hidden)?;
     let listed = environment.flobs()?;
     let head = Image {
         program: state.program.clone(),
@@ -114,7 +114,7 @@ fn record(nester: &Nester, state: &State, stopped: &[Place]) -> Result<(usize, V
     let mut to_let_go = stopped.to_vec();
     to_let_go.sort_unstable();
     let mut connected = Vec::new();
-    look_at_each(environment, &surroundings, group::ALL, listed, |mut flob: Flob| {
+    look_at_each(environment, (&bearings, &clients), group::ALL, listed, |mut flob: Flob| {
         if let FlobState::Thread(thread) = &mut flob.state {
             if to_let_go.binary_search(&flob.place).is_ok() {
                 thread.flags &= !thread_flag::STOPPED;
