@@ -42,6 +42,23 @@ fn kernel_paths_cost_the_same_in_two_runs_and_no_entry_exceeds_its_bound() {
 }
 
 #[test]
+fn a_profile_accounts_for_every_instruction_of_a_row() {
+    let world = World::new();
+    let figures = world.flob(&["bench", "kernel", "--json"]);
+    let figures: Value = serde_json::from_str(&figures.stdout).expect("JSON");
+    let row = figures["rows"].as_array().and_then(|rows| rows.iter().find(|row| row["name"] == "null"));
+    let whole = row.and_then(|row| row["instructions"].as_u64()).expect("a row of the null call");
+    let profile = world.flob(&["bench", "kernel", "--profile", "null"]);
+    assert_eq!(profile.code, Some(0), "{profile}");
+    let said =
+        profile.stdout.strip_prefix("null: ").and_then(|said| said.split(' ').next()).expect("a figure");
+    // The call instruction itself is the program's.
+    assert_eq!(said.parse(), Ok(whole - 1), "{profile}");
+    let unknown = world.flob(&["bench", "kernel", "--profile", "nothing"]);
+    assert!(unknown.code != Some(0) && unknown.stderr.contains("no row 'nothing'"), "{unknown}");
+}
+
+#[test]
 fn the_kernel_is_no_larger_than_it_may_be() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/kernel-lines.sh");
     let counted = std::process::Command::new(script).output().expect("the script runs");

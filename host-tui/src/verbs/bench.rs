@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use flob_session::Error;
 use serde_json::{Value as Json, json};
 
-use super::{bench_checkpoint, bench_host, bench_kernel};
+use super::{bench_checkpoint, bench_host, bench_kernel, bench_profile};
 use crate::cli::{Context, print};
 
 /// Arguments of `bench`.
@@ -37,6 +37,9 @@ enum What {
         /// Print JSON
         #[arg(long)]
         json: bool,
+        /// Print what the instructions of this row are spent on, by file and function
+        #[arg(long, value_name = "ROW", conflicts_with = "json")]
+        profile: Option<String>,
     },
 }
 
@@ -57,7 +60,8 @@ impl Bench {
         let json = match self.what {
             What::Host { json } => json,
             What::Checkpoint { sizes, json } => return bench_checkpoint::run(&sizes, json),
-            What::Kernel { json } => return bench_kernel::run(json),
+            What::Kernel { profile: Some(row), .. } => return bench_profile::run(&row),
+            What::Kernel { json, .. } => return bench_kernel::run(json),
         };
         let rows = bench_host::measure()?;
         if json {

@@ -8,7 +8,7 @@ use flob_session::Error;
 use serde_json::{Value as Json, json};
 
 use super::{
-    bench_machine,
+    bench_machine, bench_profile,
     bench_rows::{ROWS, Row, TIMES},
 };
 use crate::{cli::print, guest};
@@ -115,7 +115,25 @@ impl Figures {
         let rows = self.longest.iter().map(row);
         print::table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>())?;
         let most = self.longest.iter().map(|(_, instructions, _)| *instructions).max().unwrap_or(0);
-        print::line(&format!("the longest of all: {most} instructions (bound {BOUND})"))
+        print::line(&format!("the longest of all: {most} instructions (bound {BOUND})\n"))?;
+        self.print_missed()
+    }
+
+    /// What the rows that miss their targets are spent on: measured too, one run of the machine for each.
+    fn print_missed(&self) -> Result<(), Error> {
+        print::line("what missed targets are spent on, by source (`--profile ROW`: by function)")?;
+        for row in ROWS.iter().filter(|row| row.difference.is_none()) {
+            let Some(measured) = self.rows.get(row.name) else { continue };
+            let missed = self.target(row).map_or(0, |target| measured.instructions[0].saturating_sub(target));
+            if missed > 0 {
+                print::line(&format!(
+                    "{}: missed by {missed}; {}",
+                    row.name,
+                    bench_profile::summary(row.name)?
+                ))?;
+            }
+        }
+        Ok(())
     }
 
     fn read(&mut self, said: &str, kind: &str, into: impl Fn(&mut Measured, &[u64])) {

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use tempfile::TempDir;
+
 use flob_session::{
     Error,
     boot::{Software, archive, qemu},
@@ -21,6 +23,17 @@ const WELL: i32 = 1;
 /// Starts the machine with these words for the first program and returns what it has said when it has ended.
 pub fn run(software: &Software, memory: u32, words: &str) -> Result<String, Error> {
     let folder = tempfile::tempdir().map_err(|error| Error::io("making a folder", error))?;
+    let mut command = command(software, memory, words, &folder)?;
+    let child = command.spawn().map_err(|error| Error::io("starting the emulator", error))?;
+    let (said, complaints, code) = watch(child)?;
+    if code != Some(WELL) || !said.ends_with("end\n") {
+        return Err(Error::Guest(format!("the measuring program has failed; it said: {said}{complaints}")));
+    }
+    Ok(said)
+}
+
+/// The emulator's command line; boot files go into the folder.
+pub fn command(software: &Software, memory: u32, words: &str, folder: &TempDir) -> Result<Command, Error> {
     let file = |name: &str, contents: &[u8]| {
         let path = folder.path().join(name);
         std::fs::write(&path, contents).map(|()| path).map_err(|error| Error::io("writing boot files", error))
@@ -33,12 +46,7 @@ pub fn run(software: &Software, memory: u32, words: &str) -> Result<String, Erro
     command.args(options.split_whitespace()).args(["-m", &memory.to_string(), "-append", words]);
     command.arg("-kernel").arg(kernel).arg("-initrd").arg(archive);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().map_err(|error| Error::io("starting the emulator", error))?;
-    let (said, complaints, code) = watch(child)?;
-    if code != Some(WELL) || !said.ends_with("end\n") {
-        return Err(Error::Guest(format!("the measuring program has failed; it said: {said}{complaints}")));
-    }
-    Ok(said)
+    Ok(command)
 }
 
 /// Reads all that it says; ends it if it does not end.

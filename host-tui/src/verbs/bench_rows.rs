@@ -41,20 +41,14 @@ const WORK: &str = "a loop of 3,000 instructions in a space so deep";
 
 /// All rows.
 pub const ROWS: &[Row] = &[
-    row("null", "one call, from `syscall` to the next instruction").target(89, "seL4 89, Linux 340; spent on: stubs 51, finding the thread 11, the record of last calls and amnesia 16, the rest decoding"),
-    row("mutex-lock", "uncontended")
-        .target(150, "spent on: stubs 51, dispatch 95, address to flob 60, the mutex 30, completion 30"),
-    row("mutex-unlock", "nobody waits")
-        .target(150, "spent on: as mutex-lock, and 100 on the owner and the first waiter"),
+    row("null", "one call, from `syscall` to the next instruction").target(89, "seL4 89, Linux 340"),
+    row("mutex-lock", "uncontended").target(150, ""),
+    row("mutex-unlock", "nobody waits").target(150, ""),
     row("switch-block", "mutex_lock of a held mutex, to the next thread's next instruction").target(279, ""),
     row("switch-wake", "mutex_unlock, to the next instruction of a higher thread that waited for it")
         .target(279, ""),
     row("rpc-words", "the same in the short form: eight words, 64 bytes, in registers")
-        .target(
-            700,
-            "stretch 423; seL4 423 for 8 bytes by its fast path, 1,423 without, Linux pipe 10,349; spent on: IPC steps 1,500, \
-             queues of waiters 700, whom to run and his tables 480, dispatch and stubs 300, addresses to flobs 250, transfer 170",
-        ),
+        .target(700, "stretch 423; seL4 423 for 8 bytes by its fast path, 1,423 without, Linux pipe 10,349"),
     row("rpc-0", RPC),
     row("rpc-8", RPC).target(700, "as above"),
     row("rpc-64", RPC).target(800, "seL4 1,589 for 80 bytes"),
@@ -66,8 +60,8 @@ pub const ROWS: &[Row] = &[
     row("soft-fault-8-levels", "the same through eight"),
     row("keeper-fault", "a write that a region denies, lifted by its keeper in another space, and done")
         .target(1241, "seL4 1,241"),
-    row("get-thread-head", "get_state without vectors and links").target(613, "seL4 613; spent on: copies 110, two pages resolved 130, stubs and dispatch 160, buffers that may cross a page 150"),
-    row("set-thread-head", "set_state without vectors and links").target(757, "seL4 757; spent on: as get_state, and 400 on checking each group and settling the thread"),
+    row("get-thread-head", "get_state without vectors and links").target(613, "seL4 613"),
+    row("set-thread-head", "set_state without vectors and links").target(757, "seL4 757"),
     row("get-thread-registers", "get_state, mask of the general registers only"),
     row("set-thread-registers", "set_state, mask of the general registers only"),
     row("get-thread-control", "get_state, mask of the flags only"),

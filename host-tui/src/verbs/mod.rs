@@ -6,6 +6,7 @@ pub mod bench_checkpoint;
 pub mod bench_host;
 mod bench_kernel;
 mod bench_machine;
+mod bench_profile;
 mod bench_rows;
 pub mod bench_terminal;
 pub mod black_box;

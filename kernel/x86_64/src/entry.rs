@@ -109,12 +109,17 @@ extern "C" fn on_trap(vector: u64, error: u64) -> *mut Context {
     // SAFETY: a trap from user mode: the context is that of the thread that runs, and nobody else uses it now.
     let context = unsafe { &mut *current_context };
     measure::begin(Some(vector), context);
-    let event = match vector.checked_sub(FIRST_VECTOR) {
-        Some(line) => interrupt(kernel, line as u8),
-        None => Some(trap(vector, error as u32, context)),
-    };
-    if let Some(event) = event {
-        handle(kernel, event);
+    if vector == PAGE_FAULT {
+        // By far the most frequent.
+        handle(kernel, Event::Fault { address: cpu::fault_address(), access: tried(error as u32) });
+    } else {
+        let event = match vector.checked_sub(FIRST_VECTOR) {
+            Some(line) => interrupt(kernel, line as u8),
+            None => Some(trap(vector, error as u32, context)),
+        };
+        if let Some(event) = event {
+            handle(kernel, event);
+        }
     }
     let context = if kernel.goes_on() { core::ptr::from_mut(context) } else { next(kernel) };
     measure::end();
@@ -172,7 +177,10 @@ fn interrupt(kernel: &mut Kernel<Hardware>, line: u8) -> Option<Event> {
     kernel.machine().lines().take(line).then_some(event)
 }
 
-/// What the processor's exception means to the kernel library.
+/// Vector of a page fault.
+const PAGE_FAULT: u64 = 14;
+
+/// What the processor's exception means to the kernel library; any but a page fault.
 fn trap(vector: u64, error: u32, context: &mut Context) -> Event {
     let trap = |code, detail| Event::Trap { code, detail };
     match vector {
@@ -187,7 +195,6 @@ fn trap(vector: u64, error: u32, context: &mut Context) -> Event {
         }
         6 => trap(ExceptionCode::InvalidOpcode, 0),
         13 => trap(ExceptionCode::GeneralProtection, error),
-        14 => Event::Fault { address: cpu::fault_address(), access: tried(error) },
         16 => trap(ExceptionCode::Floating, 0),
         17 => trap(ExceptionCode::Alignment, 0),
         19 => trap(ExceptionCode::Vector, vector_status(context)),

@@ -2,7 +2,7 @@
 //! host turns them into a table (`./flob bench kernel`).
 //!
 //! Arguments: `hostile` to try to make the kernel long instead; `counting` if the kernel under it counts what instructions do not weigh; `only=BEGINNING` for the rows whose
-//! names begin so.
+//! names begin so, `only=NAME$` for one row.
 #![no_std]
 #![no_main]
 

@@ -31,9 +31,15 @@ pub static HOSTILE: AtomicBool = AtomicBool::new(false);
 /// The beginning of the names of the rows that are wanted.
 pub static WANTED: Lock<String> = Lock::new(String::new());
 
+/// Whether a row is wanted: its name begins so, or where `$` ends what is wanted, is that.
+pub fn is_wanted(name: &str) -> bool {
+    let wanted = WANTED.lock();
+    wanted.strip_suffix('$').map_or_else(|| name.starts_with(wanted.as_str()), |whole| name == whole)
+}
+
 /// Measures something many times and reports its median.
 pub fn row(name: &str, mut once: impl FnMut() -> Result<u64, Status>) -> Result<(), Status> {
-    if !name.starts_with(WANTED.lock().as_str()) {
+    if !is_wanted(name) {
         return Ok(());
     }
     for _ in 0..WARM_UP {

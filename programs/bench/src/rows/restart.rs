@@ -11,7 +11,7 @@ use flob_runtime::call;
 use flob_runtime::flob::{FlobAt, Mutex, OwnedReference, Thread};
 use flob_runtime::start;
 
-use crate::report::{figures, line, row};
+use crate::report::{figures, is_wanted, line, row};
 use crate::rows::rpc;
 use crate::timed::Block;
 use crate::world::{HIGH, address, refer, thread};
@@ -28,7 +28,7 @@ extern "C" fn waiter(_: u64) -> ! {
 /// The rows.
 pub fn measure() -> Result<(), Status> {
     waiting()?;
-    transfer()
+    if is_wanted("transfer-calm") { transfer() } else { Ok(()) }
 }
 
 /// Taking away what a thread waits for makes it run its call again. Setting the same link again is all of that but the
