@@ -70,8 +70,8 @@ impl Profile {
         let bench = bench.unwrap_or_else(Symbols::none);
         let measured: Vec<Code> = MEASURED.iter().flat_map(|name| code(&bench, name)).collect();
         let logged: Vec<Code> = kernel_code(&kernel).into_iter().chain(measured.iter().cloned()).collect();
-        let windows = watch(&software, name, &logged, &measured)?;
-        let Some(window) = usual(&windows) else {
+        let (windows, said) = watch(&software, name, &logged, &measured)?;
+        let Some(window) = median(&windows, name, &said) else {
             return Err(Error::Guest(format!("the emulator has logged nothing of '{name}'")));
         };
         let mut profile =
@@ -104,13 +104,13 @@ fn kernel_code(kernel: &Symbols) -> Vec<Code> {
     pieces
 }
 
-/// Runs the row; of each time that something was measured, the kernel's instructions.
+/// Runs the row; of each time that something was measured, the kernel's instructions, and what the bench has said.
 fn watch(
     software: &flob_session::boot::Software,
     row: &str,
     logged: &[Code],
     measured: &[Code],
-) -> Result<Vec<Vec<u64>>, Error> {
+) -> Result<(Vec<Vec<u64>>, String), Error> {
     let folder = tempfile::tempdir().map_err(|error| Error::io("making a folder", error))?;
     let mut command = bench_machine::command(software, MEMORY, &format!("only={row}$"), &folder)?;
     let filter: Vec<String> =
@@ -122,14 +122,15 @@ fn watch(
         command.arg("-singlestep");
     }
     command.args(["-d", "exec,nochain", "-dfilter", &filter.join(",")]);
-    command.stdout(std::process::Stdio::null());
     let mut child = command.spawn().map_err(|error| Error::io("starting the emulator", error))?;
     let windows = child.stderr.take().map_or_else(|| Ok(Vec::new()), |log| read(log, measured));
     if windows.is_err() {
         let _ = child.kill();
     }
-    child.wait().map_err(|error| Error::io("waiting for the emulator", error))?;
-    windows.map_err(|error| Error::io("reading the emulator's log", error))
+    // A few lines, which wait in the pipe.
+    let said = child.wait_with_output().map_err(|error| Error::io("waiting for the emulator", error))?;
+    let windows = windows.map_err(|error| Error::io("reading the emulator's log", error))?;
+    Ok((windows, String::from_utf8_lossy(&said.stdout).into_owned()))
 }
 
 /// The emulator's version, as far as it counts here.
@@ -164,15 +165,16 @@ fn address(line: &str) -> Option<u64> {
     u64::from_str_radix(inside.split('/').nth(1)?, 16).ok()
 }
 
-/// The one of the windows whose length is the most common; those in which the kernel did nothing do not count.
-fn usual(windows: &[Vec<u64>]) -> Option<&Vec<u64>> {
-    let mut lengths: BTreeMap<usize, usize> = BTreeMap::new();
+/// The last of the windows that took as long as the bench's median, but for the few instructions of programs in it: one row may
+/// do several things.
+fn median<'a>(windows: &'a [Vec<u64>], name: &str, said: &str) -> Option<&'a Vec<u64>> {
+    let row = said.lines().find_map(|line| line.strip_prefix(&format!("row {name} ")))?;
+    let median: usize = row.split(' ').next()?.parse().ok()?;
     windows
         .iter()
+        .rev()
         .filter(|window| !window.is_empty())
-        .for_each(|window| *lengths.entry(window.len()).or_default() += 1);
-    let (length, _) = lengths.into_iter().max_by_key(|(_, count)| *count)?;
-    windows.iter().rev().find(|window| window.len() == length)
+        .min_by_key(|window| window.len().abs_diff(median))
 }
 
 /// The file of the kernel's that an instruction comes from, and the function.
