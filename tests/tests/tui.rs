@@ -92,6 +92,12 @@ fn an_edited_checkpoint_is_restored_by_keys_and_the_meals_go_on() {
         unlock_a_fork(&mut screen);
         screen.keys(ENTER);
         screen.wait_for("saved the edited checkpoint as");
+        screen.keys("5");
+        screen.wait_for("edited");
+        screen.keys(END);
+        screen.keys("=");
+        screen.wait_for("locked: true → false");
+        screen.keys(ESCAPE);
         screen.keys("R");
         screen.wait_for("Restore checkpoint");
         screen.keys(ENTER);

@@ -6,7 +6,7 @@ use super::{
     commands::{self, control, editing, looking},
     line::Line,
     message::{Ask, Job},
-    state::{Leave, LogKind, Mode, Question, State},
+    state::{Leave, LogKind, Mode, Question, Reading, State},
 };
 
 /// Takes a key.
@@ -32,7 +32,20 @@ pub fn press(state: &mut State, key: KeyEvent) -> Vec<Ask> {
             Vec::new()
         }
         Mode::Confirm(question) => answer(state, question, key),
-        Mode::Help(scroll) => help(state, scroll, key),
+        Mode::Help(scroll) => {
+            let lines = super::view::help::line_count();
+            if let Some(scroll) = scrolled(state, scroll, lines, key) {
+                state.mode = Mode::Help(scroll);
+            }
+            Vec::new()
+        }
+        Mode::Reading(reading) => {
+            let lines = super::view::reading::line_count(state, &reading);
+            if let Some(scroll) = scrolled(state, reading.scroll, lines, key) {
+                state.mode = Mode::Reading(Reading { scroll, ..reading });
+            }
+            Vec::new()
+        }
     }
 }
 
@@ -133,7 +146,8 @@ fn enter_edit(state: &mut State, editor: super::edit::Editor) -> Vec<Ask> {
     Vec::new()
 }
 
-fn help(state: &mut State, scroll: usize, key: KeyEvent) -> Vec<Ask> {
+/// How far a text of so many lines is scrolled after a key; `None` if the key ends the reading.
+fn scrolled(state: &State, scroll: usize, lines: usize, key: KeyEvent) -> Option<usize> {
     let page = usize::from(state.size.1.saturating_sub(6)).max(1);
     let scroll = match key.code {
         KeyCode::Up | KeyCode::Char('k') => scroll.saturating_sub(1),
@@ -141,11 +155,10 @@ fn help(state: &mut State, scroll: usize, key: KeyEvent) -> Vec<Ask> {
         KeyCode::PageUp => scroll.saturating_sub(page),
         KeyCode::PageDown | KeyCode::Char(' ') => scroll + page,
         KeyCode::Home => 0,
-        _ => return Vec::new(),
+        KeyCode::End => lines,
+        _ => return None,
     };
-    let most = super::view::help::line_count().saturating_sub(page);
-    state.mode = Mode::Help(scroll.min(most));
-    Vec::new()
+    Some(scroll.min(lines.saturating_sub(page)))
 }
 
 /// An answer to a question; a key that answers nothing leaves it standing.

@@ -16,6 +16,9 @@ use super::{
     store::{Poke, Saved, Store},
 };
 
+/// Says in what the second of two checkpoints differs from the first.
+pub type Compare = Arc<dyn Fn(&str, &str) -> Result<Vec<String>, Error> + Send + Sync>;
+
 /// The store, and names for the comments in texts.
 #[derive(Clone)]
 pub struct Library {
@@ -23,6 +26,8 @@ pub struct Library {
     pub store: flob_image::store::Store,
     /// Names of flobs.
     pub insight: Arc<dyn Insight>,
+    /// See [`Compare`].
+    pub compare: Compare,
 }
 
 impl Store for Library {
@@ -48,6 +53,10 @@ impl Store for Library {
     fn remove(&self, id: &str) -> Result<(), Error> {
         self.store.remove(id)?;
         Ok(())
+    }
+
+    fn compare(&self, before: &str, after: &str) -> Result<Vec<String>, Error> {
+        (self.compare)(before, after)
     }
 
     fn text(&self, id: &str, places: &[Place]) -> Result<String, Error> {

@@ -61,6 +61,8 @@ pub enum Message {
     Checkpoints(Result<Vec<Saved>, String>),
     /// A checkpoint to browse and edit: its full id.
     Opened(Result<(String, Arc<Snapshot>), String>),
+    /// Two checkpoints were compared: a title, and in what they differ.
+    Compared(String, Result<Vec<String>, String>),
     /// How far the job under way is.
     Progress {
         /// What is done now.
@@ -110,6 +112,8 @@ pub enum Ask {
     List,
     /// Open a checkpoint to browse it.
     Open(String),
+    /// Say in what the second checkpoint differs from the first.
+    Compare(String, String),
     /// Do something that may take long.
     Do(Job),
     /// Give up what is being done.

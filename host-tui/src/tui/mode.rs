@@ -19,6 +19,19 @@ pub enum Mode {
     Confirm(Question),
     /// The help is shown, scrolled down by so many lines.
     Help(usize),
+    /// A text is read.
+    Reading(Reading),
+}
+
+/// A text over everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// What it is.
+    pub title: String,
+    /// Its lines.
+    pub lines: Vec<String>,
+    /// How far it is scrolled down.
+    pub scroll: usize,
 }
 
 /// What is asked before something is done that cannot be taken back.

@@ -19,7 +19,7 @@ use super::{
     waits::{Facts, Status},
 };
 
-pub use super::mode::{Mode, Question};
+pub use super::mode::{Mode, Question, Reading};
 pub use super::progress::{LogKind, Logged, Work};
 
 /// The panes to choose from.
@@ -142,6 +142,8 @@ pub struct State {
     pub saved: Vec<(usize, Saved)>,
     /// Selection among them.
     pub checkpoints: List,
+    /// The id of the one that others are compared with.
+    pub marked: Option<String>,
     /// The log, and how far it is scrolled back.
     pub log: Vec<Logged>,
     #[expect(missing_docs, reason = "see `log`")]
@@ -194,6 +196,7 @@ impl State {
             typed_input,
             saved: Vec::new(),
             checkpoints: List::default(),
+            marked: None,
             log: Vec::new(),
             log_back: 0,
             search: String::new(),

@@ -53,6 +53,9 @@ pub trait Store: Send + Sync {
     /// Removes a checkpoint.
     fn remove(&self, id: &str) -> Result<(), Error>;
 
+    /// In what the second checkpoint differs from the first, in lines.
+    fn compare(&self, before: &str, after: &str) -> Result<Vec<String>, Error>;
+
     /// The text form of these flobs of a checkpoint; of all if none are named.
     fn text(&self, id: &str, places: &[Place]) -> Result<String, Error>;
 

@@ -17,6 +17,8 @@ mod constants {
     pub const NOTHING_YET: &str = "nothing has come from the guest yet";
     pub const NO_FLOB: &str = "no flob is selected";
     pub const NO_OUTPUT: &str = "no output yet";
+    pub const EQUAL: &str = "they are equal in everything";
+    pub const NOTHING_TO_COMPARE: &str = "with which one? mark another one with Space first";
     pub const NO_CHECKPOINTS: &str = "no checkpoints yet: c saves one";
     pub const NO_CHECKPOINT: &str = "no checkpoint is selected";
     pub const NO_THREAD: &str = "select a thread first";
@@ -120,6 +122,11 @@ pub const fn tab_short(tab: Tab) -> &'static str {
         Tab::Checkpoints => "Saves",
         other => self::tab(other),
     }
+}
+
+/// Title of a comparison.
+pub fn compared(before: &str, after: &str) -> String {
+    format!("from {before} to {after}")
 }
 
 /// A script has come to its end early.

@@ -26,6 +26,7 @@ pub struct Signs {
     pub to: &'static str,
     pub from: &'static str,
     pub changed: &'static str,
+    pub marked: &'static str,
     pub full: &'static str,
     pub empty: &'static str,
 }
@@ -41,6 +42,7 @@ const UNICODE: Signs = Signs {
     to: "→",
     from: "←",
     changed: "*",
+    marked: "=",
     full: "█",
     empty: "░",
 };
@@ -56,6 +58,7 @@ const ASCII: Signs = Signs {
     to: "->",
     from: "<-",
     changed: "*",
+    marked: "=",
     full: "#",
     empty: ".",
 };

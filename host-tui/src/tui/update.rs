@@ -11,7 +11,7 @@ use super::{
     message::{Ask, Job, Message, Outcome},
     mouse, script,
     snapshot::Snapshot,
-    state::{Ended, Leave, LogKind, Logged, Mode, State, Tab},
+    state::{Ended, Leave, LogKind, Logged, Mode, Reading, State, Tab},
     text,
 };
 
@@ -65,6 +65,8 @@ fn take(state: &mut State, message: Message) -> Vec<Ask> {
         Message::Checkpoints(Ok(saved)) => events::checkpoints(state, saved),
         Message::Checkpoints(Err(error)) | Message::Opened(Err(error)) => state.tell(LogKind::Trouble, error),
         Message::Opened(Ok((id, snapshot))) => return opened(state, id, snapshot),
+        Message::Compared(title, Ok(lines)) => compared(state, title, lines),
+        Message::Compared(_, Err(error)) => state.tell(LogKind::Trouble, error),
         Message::Progress { phase, done, total } => progress(state, phase, done, total),
         Message::Finished { job, result } => return finished(state, job, result),
     }
@@ -126,6 +128,13 @@ fn opened(state: &mut State, id: String, snapshot: Arc<Snapshot>) -> Vec<Ask> {
     looking::forget_memory(state);
     reselect(state, selected);
     if state.tab == Tab::Memory { looking::read_memory(state) } else { Vec::new() }
+}
+
+fn compared(state: &mut State, title: String, lines: Vec<String>) {
+    let lines = if lines.is_empty() { vec![text::EQUAL.to_owned()] } else { lines };
+    if state.mode == Mode::Normal {
+        state.mode = Mode::Reading(Reading { title, lines, scroll: 0 });
+    }
 }
 
 fn progress(state: &mut State, phase: String, done: u64, total: u64) {

@@ -19,6 +19,7 @@ use super::{
     message::{Ask, Job, Message},
     snapshot::Snapshot,
     store::Store,
+    text,
 };
 
 /// Shortest time between the end of a look and the beginning of the next.
@@ -200,7 +201,7 @@ fn wait(asks: &Receiver<()>, pause: Duration) -> bool {
 }
 
 fn no_store() -> Error {
-    Error::Environment(super::text::NO_STORE.into())
+    Error::Environment(text::NO_STORE.into())
 }
 
 /// The store, or an error that says that there is none.
@@ -214,9 +215,13 @@ fn read(tools: &Tools, ask: Ask) -> Message {
             let result = match (checkpoint, &tools.client) {
                 (Some(id), _) => store(tools).and_then(|store| store.read(&id, memory, address, count)),
                 (None, Some(client)) => client.wait().clone().read(memory, address, count),
-                (None, None) => Err(Error::Guest(super::text::NO_SESSION.into())),
+                (None, None) => Err(Error::Guest(text::NO_SESSION.into())),
             };
             Message::Memory { memory, address, result: result.map_err(|error| error.to_string()) }
+        }
+        Ask::Compare(before, after) => {
+            let compared = store(tools).and_then(|store| store.compare(&before, &after));
+            Message::Compared(text::compared(&before, &after), compared.map_err(|error| error.to_string()))
         }
         Ask::Open(id) => Message::Opened(open(tools, &id).map_err(|error| error.to_string())),
         _ => {
@@ -240,7 +245,7 @@ pub fn request(tools: &Tools, request: HubRequest) -> Result<HubReply, Error> {
         .client
         .as_ref()
         .map(|client| client.wait())
-        .ok_or_else(|| Error::Guest(super::text::NO_SESSION.into()))?;
+        .ok_or_else(|| Error::Guest(text::NO_SESSION.into()))?;
     let pending = client.start(request)?;
     let mut cancelled = false;
     loop {
@@ -250,7 +255,7 @@ pub fn request(tools: &Tools, request: HubRequest) -> Result<HubReply, Error> {
                 let _ = tools.messages.send(Message::Progress { phase, done, total });
             }
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Err(Error::Guest(super::text::HUB_GONE.into())),
+            Err(RecvTimeoutError::Disconnected) => return Err(Error::Guest(text::HUB_GONE.into())),
         }
         if tools.cancel.load(Ordering::Relaxed) && !cancelled {
             cancelled = true;

@@ -11,6 +11,7 @@ use flob::tui;
 use flob_image::store::Store;
 use flob_session::{Client, Error, sessions};
 
+use super::checkpoint::diff::Compared;
 use crate::cli::{Context, source::symbols_of};
 
 /// Arguments of `attach`.
@@ -91,7 +92,10 @@ fn show(session: Option<Session>, checkpoint: Option<String>, manner: Manner) ->
         store.load(id)?;
     }
     let (session, insight) = with_insight(session, store.clone());
-    let library = tui::Library { store, insight: Arc::clone(&insight) };
+    // Checkpoints need no session.
+    let context = Context { session: None };
+    let compare = move |one: &str, other: &str| Ok(Compared::new(&context, one, other)?.lines());
+    let library = tui::Library { store, insight: Arc::clone(&insight), compare: Arc::new(compare) };
     let summary = tui::run(tui::Options {
         session,
         checkpoint,

@@ -132,6 +132,28 @@ pub fn restore_now(state: &mut State, id: String) -> Vec<Ask> {
     start(state, "restore", &words, Job::Restore { id: id.clone(), force: false })
 }
 
+/// Marks the selected checkpoint, to compare others with it, or takes the mark off.
+pub fn mark(state: &mut State, _: &str) -> Vec<Ask> {
+    let selected = state.selected_checkpoint().map(|saved| saved.id.clone());
+    state.marked = if state.marked == selected { None } else { selected };
+    Vec::new()
+}
+
+/// Compares two checkpoints: those named, or the marked one or else the parent with the selected one.
+pub fn compare(state: &mut State, arguments: &str) -> Vec<Ask> {
+    let selected = state.selected_checkpoint();
+    let pair = match arguments.split_once(' ') {
+        Some((before, after)) => Some((before.to_owned(), after.trim().to_owned())),
+        None => selected.and_then(|saved| {
+            let marked = state.marked.clone().filter(|marked| *marked != saved.id);
+            Some((marked.or_else(|| saved.parent.clone())?, saved.id.clone()))
+        }),
+    };
+    let Some((before, after)) = pair else { return trouble(state, text::NOTHING_TO_COMPARE) };
+    log_command(state, &["checkpoint", "diff", &before, &after]);
+    vec![Ask::Compare(before, after)]
+}
+
 /// Asks whether to remove a checkpoint.
 pub fn remove(state: &mut State, arguments: &str) -> Vec<Ask> {
     let named = Some(arguments.to_owned()).filter(|name| !name.is_empty());

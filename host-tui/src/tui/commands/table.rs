@@ -205,6 +205,27 @@ pub const COMMANDS: &[Command] = &[
             control::remove,
         ),
     ),
+    command(
+        "mark",
+        &[Key::char(' ')],
+        "mark a checkpoint, to compare others with it",
+        "mark",
+        Look,
+        in_checkpoints,
+        control::mark,
+    ),
+    with(
+        "[A B]",
+        command(
+            "checkpoint diff",
+            &[Key::char('=')],
+            "what changed since the marked or parent one",
+            "diff",
+            Look,
+            in_checkpoints,
+            control::compare,
+        ),
+    ),
     with(
         "[ID]",
         command(

@@ -347,3 +347,24 @@ fn a_look_from_before_a_restore_that_comes_late_is_not_believed_for_long() {
     desk.tell(Message::Info(info(&[])));
     assert!(!desk.screen().contains("exited"), "{}", desk.screen());
 }
+
+#[test]
+fn a_checkpoint_is_compared_with_the_marked_one_or_with_its_parent() {
+    let mut desk = Desk::new(80, 24);
+    desk.keys("5=");
+    assert!(desk.screen().contains("mark another one"), "it has no parent: {}", desk.screen());
+    desk.keys("<Down>=");
+    let compare = |before: &str, after: &str| Ask::Compare(before.into(), after.into());
+    assert!(desk.done().contains(&compare("5ca1ab1e", "0ddba11")));
+    desk.keys("<Down> <Up>=");
+    assert!(desk.screen().contains("= cafe0001"), "{}", desk.screen());
+    assert!(desk.done().contains(&compare("cafe0001", "0ddba11")));
+    assert_eq!(commands_logged(&desk).last(), Some(&"flob checkpoint diff cafe0001 0ddba11"));
+    let lines = (0..50).map(|number| format!("line {number}")).collect();
+    desk.tell(Message::Compared("from one to another".into(), Ok(lines)));
+    assert!(desk.screen().contains("from one to another") && !desk.screen().contains("line 30"));
+    desk.keys("<End>");
+    assert!(desk.screen().contains("line 49"), "{}", desk.screen());
+    desk.keys("<Esc>");
+    assert_eq!(desk.state.mode, Mode::Normal);
+}

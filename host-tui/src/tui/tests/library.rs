@@ -1,5 +1,7 @@
 //! The real store behind the checkpoints pane.
 
+use std::sync::Arc;
+
 use flob_image::{
     State as FlobState,
     store::{Details, Store as Files},
@@ -18,7 +20,7 @@ fn a_checkpoint_is_listed_opened_edited_and_removed() {
     let details = Details { name: Some("dinner".into()), ..Details::default() };
     let id = builder.finish(&environment(true), details).expect("it is saved");
 
-    let library = Library { store, insight: insight() };
+    let library = Library { store, insight: insight(), compare: Arc::new(|_, _| Ok(Vec::new())) };
     let list = library.list().expect("a list");
     assert_eq!(
         (list[0].id.as_str(), list[0].name.as_deref(), list[0].bytes),
@@ -54,7 +56,7 @@ fn the_text_form_names_flobs_and_comes_back_edited() {
     let store = Files::open(folder.path()).expect("a store");
     let builder = store.begin(None).expect("a checkpoint begins");
     let id = builder.finish(&environment(true), Details::default()).expect("it is saved");
-    let library = Library { store, insight: insight() };
+    let library = Library { store, insight: insight(), compare: Arc::new(|_, _| Ok(Vec::new())) };
     let text = library.text(&id, &[fork(2)]).expect("a text");
     assert!(text.contains("mutex:philosophers/FORKS[2]"), "{text}");
     let edited = library.with_text(&id, &text.replace("locked = true", "locked = false")).expect("it parses");

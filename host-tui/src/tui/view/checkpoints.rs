@@ -58,6 +58,8 @@ fn cells(widths: [usize; 5], texts: [String; 5], style: Style) -> Line<'static> 
 fn row(state: &State, depth: usize, saved: &Saved, columns: [usize; 5]) -> Line<'static> {
     let is_last = state.info.as_ref().is_some_and(|info| info.checkpoint.as_ref() == Some(&saved.id));
     let here = if is_last { state.theme.signs().running } else { " " };
+    let marked = state.marked.as_ref() == Some(&saved.id);
+    let here = if marked { state.theme.signs().marked } else { here };
     let edited = if saved.edited { text::EDITED } else { "" };
     let id = format!("{here} {}{}{edited}", "  ".repeat(depth), saved.id);
     let texts = [

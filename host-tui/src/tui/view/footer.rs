@@ -127,7 +127,7 @@ fn keys(state: &State, width: u16) -> Line<'static> {
         Mode::Command(_) => text::COMMAND_KEYS,
         Mode::Typing(_) => text::INPUT_KEYS,
         Mode::Edit(_) => text::EDIT_KEYS,
-        Mode::Help(_) => text::HELP_KEYS,
+        Mode::Help(_) | Mode::Reading(_) => text::HELP_KEYS,
         Mode::Confirm(Question::Quit) => text::QUIT_KEYS,
         Mode::Confirm(Question::Apply) => text::APPLY_LINE,
         Mode::Confirm(_) => text::QUESTION_KEYS,

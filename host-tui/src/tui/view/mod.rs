@@ -9,6 +9,7 @@ pub mod graph;
 pub mod help;
 pub mod memory;
 pub mod popup;
+pub mod reading;
 pub mod rows;
 pub mod threads;
 pub mod top;
@@ -59,6 +60,7 @@ pub fn paint(buffer: &mut Buffer, state: &State) -> Option<Position> {
     let cursor = footer::draw(buffer, areas.footer, state);
     match &state.mode {
         Mode::Help(scroll) => help::draw(buffer, *scroll, state),
+        Mode::Reading(text) => reading::draw(buffer, text, state),
         Mode::Confirm(question) => popup::draw(buffer, question, state),
         _ => return cursor,
     }

@@ -52,23 +52,46 @@ const VALUES: usize = 16;
 impl Diff {
     /// Compares them; prints nothing if they are equal.
     pub fn run(self, context: &Context) -> Result<u8, Error> {
-        let store = Store::open_default()?;
-        let open = |id: &str| {
-            let view = Look { at: Some(id.to_owned()), json: self.json }.open(context, true)?;
-            Ok::<_, Error>((view, store.load(id)?))
-        };
-        let (one, before) = open(&self.before)?;
-        let (other, after) = open(&self.after)?;
-        let changes = diff::diff(&one.environment, &other.environment);
-        let memory = memory(&other, &before, &after)?;
+        let compared = Compared::new(context, &self.before, &self.after)?;
         if self.json {
-            print::json(&to_json(&one, &other, &changes, &memory))?;
+            print::json(&compared.to_json())?;
             return Ok(0);
         }
+        compared.lines().iter().try_for_each(|line| print::line(line))?;
+        Ok(0)
+    }
+}
+
+/// Two checkpoints and all in which they differ.
+pub struct Compared {
+    one: View,
+    other: View,
+    changes: diff::Diff,
+    memory: Vec<Piece>,
+}
+
+impl Compared {
+    /// Compares them.
+    pub fn new(context: &Context, before: &str, after: &str) -> Result<Self, Error> {
+        let store = Store::open_default()?;
+        let open = |id: &str| {
+            let view = Look { at: Some(id.to_owned()), json: false }.open(context, true)?;
+            Ok::<_, Error>((view, store.load(id)?))
+        };
+        let (one, before) = open(before)?;
+        let (other, after) = open(after)?;
+        let changes = diff::diff(&one.environment, &other.environment);
+        let memory = memory(&other, &before, &after)?;
+        Ok(Self { one, other, changes, memory })
+    }
+
+    /// In lines, for people; none if they are equal.
+    pub fn lines(&self) -> Vec<String> {
+        let Self { one, other, changes, memory } = self;
         let mut lines: Vec<String> = Vec::new();
         lines.extend(changes.removed.iter().map(|flob| format!("- {}", one.names.flob(flob.place))));
         lines.extend(changes.added.iter().map(|flob| format!("+ {}", other.names.flob(flob.place))));
-        lines.extend(changes.changed.iter().flat_map(|change| flob_lines(&one, &other, change)));
+        lines.extend(changes.changed.iter().flat_map(|change| flob_lines(one, other, change)));
         for stream in &changes.streams {
             lines.push(format!("{}: {} → {}", stream.name, stream.before, stream.after));
         }
@@ -76,11 +99,14 @@ impl Diff {
             lines.push(format!("clock: {:+.3} s", changes.clock as f64 / 1e9));
         }
         for pieces in memory.chunk_by(Piece::is_followed_by) {
-            lines.push(memory_line(&other, pieces));
+            lines.push(memory_line(other, pieces));
             lines.extend(value_lines(pieces));
         }
-        lines.iter().try_for_each(|line| print::line(line))?;
-        Ok(0)
+        lines
+    }
+
+    fn to_json(&self) -> Json {
+        to_json(&self.one, &self.other, &self.changes, &self.memory)
     }
 }
 

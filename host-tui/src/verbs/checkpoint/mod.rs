@@ -1,7 +1,7 @@
 //! `flob checkpoint`: the store, a file a verb.
 
 mod core_file;
-mod diff;
+pub mod diff;
 mod direct;
 mod edit;
 mod export;
