@@ -31,8 +31,9 @@ pub fn hub_event(state: &mut State, event: HubEvent) -> Vec<Ask> {
         }
         HubEvent::Changed => {}
         HubEvent::Saved(id) => {
-            // A save of our own tells about itself when it has ended.
-            if state.work.is_none() {
+            // A save of our own tells about itself when it has ended, which may be heard first.
+            let told = text::saved(&id);
+            if state.work.is_none() && !state.log.iter().rev().take(16).any(|line| line.text == told) {
                 state.tell(LogKind::Note, text::saved_elsewhere(&id));
             }
             if let Some(info) = state.info.as_mut() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use flob_abi::group;
 use flob_image::{Link, State as FlobState};
 use flob_link::Scope;
-use flob_session::Owner;
+use flob_session::{HubEvent, Owner};
 
 use super::{
     screens::{edit, select_field},
@@ -367,4 +367,15 @@ fn a_checkpoint_is_compared_with_the_marked_one_or_with_its_parent() {
     assert!(desk.screen().contains("line 49"), "{}", desk.screen());
     desk.keys("<Esc>");
     assert_eq!(desk.state.mode, Mode::Normal);
+}
+
+#[test]
+fn a_save_of_our_own_is_not_told_once_more_if_the_hub_s_word_comes_late() {
+    let mut desk = Desk::new(80, 24);
+    let job = Job::Save { name: None, then_stop: false };
+    desk.tell(Message::Finished { job, result: Ok(Outcome::Checkpoint("cafe0001".into())) });
+    desk.tell(Message::Hub(HubEvent::Saved("cafe0001".into())));
+    assert!(desk.screen().contains("saved checkpoint cafe0001"), "{}", desk.screen());
+    desk.tell(Message::Hub(HubEvent::Saved("cafe0002".into())));
+    assert!(desk.screen().contains("checkpoint cafe0002 was saved"), "{}", desk.screen());
 }
