@@ -98,6 +98,7 @@ fn an_edited_checkpoint_is_restored_by_keys_and_the_meals_go_on() {
         screen.keys("=");
         screen.wait_for("locked: true → false");
         screen.keys(ESCAPE);
+        screen.wait("the list again", |text| text.contains("taken"));
         screen.keys("R");
         screen.wait_for("Restore checkpoint");
         screen.keys(ENTER);
