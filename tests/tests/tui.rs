@@ -92,13 +92,13 @@ fn an_edited_checkpoint_is_restored_by_keys_and_the_meals_go_on() {
         unlock_a_fork(&mut screen);
         screen.keys(ENTER);
         screen.wait_for("saved the edited checkpoint as");
-        screen.keys("5");
-        screen.wait_for("edited");
-        screen.keys(END);
-        screen.keys("=");
+        let saved = world.json(&["checkpoint", "list", "--json"]);
+        let edited = saved.as_array().unwrap().iter().find(|saved| saved["origin"] == "edited").unwrap();
+        let (id, parent) = (edited["id"].as_str().unwrap(), edited["parent"].as_str().unwrap());
+        screen.keys(&format!(":checkpoint diff {parent} {id}\r"));
         screen.wait_for("locked: true → false");
         screen.keys(ESCAPE);
-        screen.wait("the list again", |text| text.contains("taken"));
+        screen.wait("that the comparison is closed", |text| !text.contains("locked: true → false"));
         screen.keys("R");
         screen.wait_for("Restore checkpoint");
         screen.keys(ENTER);
