@@ -40,7 +40,7 @@ impl Emulator {
         let mut command = Command::new("qemu-system-x86_64");
         command
             .current_dir(&folder)
-            .args("-accel tcg -M pc -m 64 -nodefaults -no-reboot -display none -serial null".split(' '))
+            .args("-accel tcg -M pc -m 128 -nodefaults -no-reboot -display none -serial null".split(' '))
             .args("-kernel kernel -initrd archive -debugcon file:console -monitor stdio".split(' '))
             .args(["-append", &format!("kernel.defect={defect} {words}")]);
         if exit_device {
