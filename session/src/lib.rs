@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod boot;
+pub mod claim;
 pub mod client;
 pub mod edit;
 pub mod error;
@@ -17,6 +18,7 @@ mod waits;
 pub mod why;
 pub mod wire;
 
+pub use claim::Claim;
 pub use client::{Canceller, Client, Pending, Update};
 pub use error::Error;
 pub use protocol::*;

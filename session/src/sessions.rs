@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::Error;
+use crate::{Error, claim};
 
 const SUFFIX: &str = "session";
 /// `-s`'s default.
@@ -120,7 +120,7 @@ fn live_name(path: &Path) -> Option<String> {
         Ok(_) => Some(name.to_owned()),
         Err(error) => {
             if error.kind() == ErrorKind::ConnectionRefused {
-                let _ = fs::remove_file(path);
+                claim::remove_dead(path);
             }
             None
         }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use flob_gdb::{Options, Stream};
-use flob_session::{Client, Error, sessions};
+use flob_session::{Claim, Client, Error, sessions};
 
 /// Listening, but not yet serving.
 pub struct Servers {
@@ -20,11 +20,11 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// Binds them, or says what is in the way.
-    pub fn bind(session: &str, port: Option<u16>) -> Result<Self, Error> {
+    /// Binds them for the session of this name, or says what is in the way.
+    pub fn bind(claim: &Claim, port: Option<u16>) -> Result<Self, Error> {
         let tcp = port.map(bind_port).transpose()?;
-        let socket = sessions::socket(session)?.with_extension("gdb");
-        // Of a session of this name that is gone: a living one would have kept us from this name.
+        let socket = sessions::socket(claim.name())?.with_extension("gdb");
+        // Of a session of this name that is gone: nobody else has the name now.
         let _ = fs::remove_file(&socket);
         let failed = |error| Error::io(format!("listening at {}", socket.display()), error);
         let local = UnixListener::bind(&socket).map_err(failed)?;

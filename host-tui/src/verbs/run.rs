@@ -5,7 +5,7 @@ use std::{ffi::OsString, io::IsTerminal};
 use clap::{Args, ValueEnum};
 use flob_image::{Environment, store::Store};
 use flob_session::{
-    Error,
+    Claim, Error,
     boot::{Launcher, LinkDevice, arguments},
     hub::{Config, Ending, Session, Standard},
     sessions, symbols,
@@ -177,13 +177,14 @@ impl Run {
             None => sessions::free_name(&label)?,
         };
         flob_session::boot::qemu::find()?;
-        let servers = gdb_server::Servers::bind(&name, self.gdb)?;
+        let claim = Claim::take(&name)?;
+        let servers = gdb_server::Servers::bind(&claim, self.gdb)?;
         // A checkpoint's symbols are found by its build id; below a nester the debugger's program is that nester.
         let nester = stack.first().filter(|name| *name == CHECKPOINTER).and_then(|name| guest::carried(name));
         let given = nester.as_ref().or(program.as_ref()).filter(|_| self.restore.is_none());
         let elf = given.map(|program| file_of(program, &store)).transpose()?.flatten();
         let config = Config {
-            name,
+            claim,
             program: stack.first().cloned().unwrap_or_default(),
             arguments: stack.iter().skip(1).cloned().collect(),
             above,

@@ -13,7 +13,7 @@ use flob_link::Progress;
 
 use super::{input::Input, now, restore::Prepared};
 use crate::{
-    Error, LinkState, SessionInfo,
+    Claim, Error, LinkState, SessionInfo,
     boot::{
         Launcher, LinkDevice, Software,
         arguments::{Beginning, Disturbance},
@@ -21,10 +21,9 @@ use crate::{
 };
 
 /// Everything that a session needs to start.
-#[derive(Clone)]
 pub struct Config {
-    /// Its name; no other session has it.
-    pub name: String,
+    /// Its name.
+    pub claim: Claim,
     /// Name of the program, under which it stands in the boot archive.
     pub program: String,
     /// Its arguments, without its name.
@@ -83,7 +82,7 @@ impl Config {
 
     pub(super) fn info(&self, guest_process: u32) -> SessionInfo {
         SessionInfo {
-            name: self.name.clone(),
+            name: self.claim.name().to_owned(),
             program: self.program.clone(),
             arguments: self.arguments.clone(),
             hub_process: std::process::id(),

@@ -26,7 +26,7 @@ mod undo;
 use std::{
     collections::HashSet,
     fs,
-    os::unix::{fs::PermissionsExt, net::UnixListener},
+    os::unix::net::UnixListener,
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -46,7 +46,7 @@ use flob_link::{
 pub use config::{Config, Standard};
 
 use crate::{
-    Error, HubEvent, LinkState, Owner, SessionInfo,
+    Claim, Error, HubEvent, LinkState, Owner, SessionInfo,
     boot::{Guest, arguments, qemu},
     sessions, symbols,
 };
@@ -90,6 +90,8 @@ pub struct Session {
     hub: Arc<Hub>,
     endings: Receiver<Ending>,
     socket: PathBuf,
+    /// Its name, for as long as it lives.
+    _claim: Claim,
     folder: PathBuf,
 }
 
@@ -141,15 +143,10 @@ pub(crate) struct Books {
 impl Session {
     /// Starts a guest and its hub. The calling thread must live as long as the session.
     pub fn start(config: Config) -> Result<Self, Error> {
-        let socket = sessions::socket(&config.name)?;
+        let socket = sessions::socket(config.claim.name())?;
         let folder = make_folder(&config)?;
-        let listener = listen(&socket)?;
-        let begun = Self::begin(config, socket.clone(), folder, listener);
-        if begun.is_err() {
-            // A socket that stays is removed by the next probe.
-            let _ = fs::remove_file(&socket);
-        }
-        begun
+        let listener = config.claim.listen()?;
+        Self::begin(config, socket, folder, listener)
     }
 
     fn begin(
@@ -204,7 +201,7 @@ impl Session {
             store: config.store.clone(),
             endings: ending,
         });
-        let mut session = Self { guest, hub, endings, socket, folder };
+        let mut session = Self { guest, hub, endings, socket, folder, _claim: config.claim };
         session.come_up(notices)?;
         if let Some(checkpoint) = restored {
             session.hub.begin_with(&checkpoint, config.paused, config.force)?;
@@ -292,8 +289,6 @@ impl Drop for Session {
         self.hub.output.drain();
         self.hub.input.close();
         self.guest.end();
-        // Who probes the socket finds it dead, if it stays.
-        let _ = fs::remove_file(&self.socket);
     }
 }
 
@@ -353,19 +348,9 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn make_folder(config: &Config) -> Result<PathBuf, Error> {
-    let folder = sessions::directory()?.join(format!("{}.logs", config.name));
+    let folder = sessions::directory()?.join(format!("{}.logs", config.claim.name()));
     fs::create_dir_all(&folder).map_err(|error| Error::io(format!("making {}", folder.display()), error))?;
     Ok(folder)
-}
-
-fn listen(socket: &std::path::Path) -> Result<UnixListener, Error> {
-    let taken = |_| Error::Environment(format!("a session of this name is running: {}", socket.display()));
-    // What a hub that was killed has left is in nobody's way.
-    let _ = sessions::is_live(socket);
-    let listener = UnixListener::bind(socket).map_err(taken)?;
-    fs::set_permissions(socket, fs::Permissions::from_mode(0o600))
-        .map_err(|error| Error::io("protecting the session's socket", error))?;
-    Ok(listener)
 }
 
 /// Seconds since 1970.
