@@ -147,12 +147,20 @@ impl Subject {
             return (finished.stdout, None);
         }
         let checkpoint = saved.stdout.trim().to_owned();
+        if has_ended(&self.world, &checkpoint) {
+            return (guest.finish().stdout, None);
+        }
         let bytes = printed(&self.world, &checkpoint) - before;
         // What was printed before the save has to arrive before the power is cut.
         let said = guest.hub.wait_for_output(bytes);
         guest.power_cut();
         (said[..bytes].to_owned(), Some(checkpoint))
     }
+}
+
+/// Whether a checkpoint's program had ended.
+fn has_ended(world: &World, checkpoint: &str) -> bool {
+    !world.json(&["checkpoint", "show", "--json", checkpoint])["environment"]["exit"].is_null()
 }
 
 /// Bytes of output that a checkpoint's program had printed.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flob_abi::ipc;
-use flob_tests::{Guest, World, count, random_text, rounds, seed};
+use flob_tests::{Guest, Screen, World, count, random_text, rounds, seed};
 use serde_json::Value;
 
 /// Bytes of the input that is counted.
@@ -300,4 +300,19 @@ fn a_save_whose_moment_has_not_come_by_the_end_of_the_program_says_so() {
 /// Whether a request to a service outside is under way.
 fn asks_outside(world: &World, checkpoint: &str) -> bool {
     world.flob_ok(&["ps", "--at", checkpoint]).contains("waits for the service")
+}
+
+/// It was refused: there is nothing to let go in it.
+#[test]
+fn a_program_that_had_ended_when_it_was_saved_ends_with_the_same_code_where_it_is_restored() {
+    const USAGE: i32 = 2;
+    let world = World::new();
+    // In a terminal the session stays when its program has ended.
+    let screen = Screen::start(&world, &["run", "philosophers", "nonsense"], 80, 24);
+    screen.wait_for("exited 2");
+    let checkpoint = world.flob_ok(&["checkpoint", "save"]);
+    world.flob_ok(&["stop"]);
+    drop(screen);
+    let finished = world.flob(&["run", "--headless", "--restore", checkpoint.trim()]);
+    assert_eq!(finished.code, Some(USAGE), "{finished}");
 }

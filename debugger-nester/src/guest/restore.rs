@@ -120,6 +120,10 @@ pub fn commit(nester: &Nester, state: &mut State, force: bool) -> Outcome<Reply>
         (Ok(threads), Ok(image)) => {
             replace(nester, state, &image, threads).map_err(refused)?;
             state.tell(nester, Event::Restored);
+            // A program that had ended when it was saved has ended here too.
+            if let Some(code) = state.exit {
+                state.tell(nester, Event::Exited { code });
+            }
             services::retry_parked(nester, state);
             nester.sleepers.broadcast();
             Ok(Reply::Restored(Mark { environment: state.replaced, ..mark }))

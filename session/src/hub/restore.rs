@@ -98,7 +98,8 @@ impl Hub {
         self.send_checkpoint(prepared, force, &AtomicBool::new(false), &|_, _, _| ())?;
         self.input.replaced(None);
         self.replaced_by(prepared);
-        if !paused {
+        // Of a program that had ended there is nothing to let go.
+        if !paused && prepared.checkpoint.environment().exit.is_none() {
             self.release(&Owner::User, Scope::Environment, false)?;
         }
         Ok(())
