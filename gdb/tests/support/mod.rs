@@ -386,7 +386,8 @@ impl Server {
     /// Starts gdb, connected, with these commands; no file name is told.
     pub fn gdb(&self, commands: &[&str]) -> std::process::Child {
         let mut command = Command::new("timeout");
-        command.args(["60", "gdb", "-nx", "-batch", "-ex", "set pagination off", "-ex"]);
+        // Else it would hand a signal on twice: to gdb, and to the group that gdb is in.
+        command.args(["--foreground", "60", "gdb", "-nx", "-batch", "-ex", "set pagination off", "-ex"]);
         command.arg(format!("target remote {}", self.socket.display()));
         for line in commands {
             command.args(["-ex", line]);
