@@ -101,6 +101,12 @@ impl FlobKind {
 /// Most links of any kind.
 pub const MAX_LINKS: usize = 6;
 
+/// Positions of a space's links in its link list.
+pub mod space_link {
+    /// Asked before that about debug exceptions.
+    pub const DEBUG_PORT: usize = 1;
+}
+
 /// Positions of a thread's links in its link list.
 pub mod thread_link {
     /// The space it runs in.

@@ -5,7 +5,7 @@ use core::fmt;
 
 use flob_abi::{
     FlobKind, SpaceState, Status, ThreadState,
-    flob::{GRANULE, MAX_LINKS, thread_link},
+    flob::{GRANULE, MAX_LINKS, space_link, thread_link},
     state::{group, thread_flag},
 };
 use flob_image::{self as image, Flob, Link, Place, State};
@@ -240,7 +240,7 @@ impl<'a, F: Flobs> Builder<'a, F> {
         let refused = |status| RebuildError::Kernel(flob.place, status);
         match link {
             Link::Null => match self.world.debug_port {
-                Some(port) if flob.state.kind() == FlobKind::Space && index == DEBUG_PORT => {
+                Some(port) if flob.state.kind() == FlobKind::Space && index == space_link::DEBUG_PORT => {
                     port.copy_to(reference).map_err(refused)
                 }
                 _ => clear(reference).map_err(refused),
@@ -275,9 +275,6 @@ impl<'a, F: Flobs> Builder<'a, F> {
         if fits { Ok(target) } else { Err(RebuildError::Link(flob.place, index)) }
     }
 }
-
-/// Position of the debug port among a space's links.
-const DEBUG_PORT: usize = 1;
 
 /// A priority or ceiling of an image whose highest ceiling is `highest`, where no more than `allowed` may be. A thread that
 /// was to run as high as it may still is.

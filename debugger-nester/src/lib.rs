@@ -9,7 +9,6 @@ pub mod answers;
 pub mod breakpoints;
 pub mod events;
 pub mod pages;
-pub mod random;
 pub mod stages;
 pub mod streams;
 pub mod translate;

@@ -68,7 +68,7 @@ impl<M: Machine> Kernel<M> {
 }
 
 /// Nonsense that a stopped thread can have for its state.
-fn garbage_head(random: &mut impl FnMut() -> u64) -> ThreadHead {
+pub(crate) fn garbage_head(random: &mut impl FnMut() -> u64) -> ThreadHead {
     const WORDS: usize = size_of::<ThreadHead>() / 8;
     let words: [u64; WORDS] = core::array::from_fn(|_| random());
     let mut state = ThreadHead::read_from_bytes(words.as_bytes()).unwrap_or_default();

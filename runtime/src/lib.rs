@@ -14,6 +14,7 @@ pub mod ipc;
 pub mod named;
 pub mod nester;
 mod program;
+pub mod random;
 pub mod service;
 pub mod start;
 pub mod sync;

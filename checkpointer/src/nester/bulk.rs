@@ -1,11 +1,10 @@
 //! Pages for the host from a nester below: too long for the servers' buffers, so they have a port and a thread of their own,
 //! where the parent has that service. No checkpoint knows of them: who sends pages to the host is asked again for what is lost.
 
-use alloc::{vec, vec::Vec};
+use alloc::vec;
 
-use flob_abi::{Status, ipc::Flavour};
+use flob_abi::Status;
 use flob_runtime::{
-    ipc::{Answer, answer_and_wait},
     nester::Desk,
     service::{Service, host, messages::MAX_DATAGRAM, pass_on},
     thread,
@@ -37,16 +36,6 @@ fn serve(nester: &Nester) {
     let Some(desk) = &nester.bulk else { return };
     let most = host::capacity().map_or(0, |capacity| capacity.to_host as usize);
     // A little more, so that a full request is told from one too long.
-    let mut buffer = vec![0; most + MAX_DATAGRAM + 512];
-    let mut reply = Vec::new();
-    loop {
-        let answer = match reply.as_slice() {
-            [] => Answer::None,
-            bytes => Answer::Reply { bytes, references: &[] },
-        };
-        let (incoming, _) = answer_and_wait(answer, desk.set(), &mut buffer, &[]);
-        let is_whole = incoming.flavour == Flavour::Reliable && incoming.status == Status::Success;
-        let request = buffer.get(..incoming.bytes).filter(|_| is_whole);
-        reply = request.and_then(|request| pass_on(BULK.port().ok()?, request)).unwrap_or_default();
-    }
+    let buffer = vec![0; most + MAX_DATAGRAM + 512];
+    desk.serve_long(buffer, |request| pass_on(BULK.port().ok()?, request))
 }

@@ -2,11 +2,11 @@
 
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 
-use flob_abi::{PAGE_SIZE, SpaceState, Status, ThreadState, state::group};
+use flob_abi::{PAGE_SIZE, SpaceState, Status, ThreadState, flob::space_link, state::group};
 use flob_runtime::{
-    flob::{FlobAt, Links, OwnedReference, Space, Thread},
+    flob::{FlobAt, Links, OwnedReference, Thread},
     heap,
-    nester::{ChildMemory, Desk, Environment, Setup},
+    nester::{ChildMemory, Desk, Environment, Setup, inherited},
     service::programs,
     thread::{self, Builder, JoinHandle},
 };
@@ -34,7 +34,7 @@ pub fn run(arguments: Vec<String>) -> Result<(), String> {
 fn make(options: &Options) -> Result<Nester, Status> {
     let desks = (Desk::new(NAMES)?, bulk::desk()?, Desk::new(&[KEEPER])?);
     let debug_port = OwnedReference::new()?;
-    let ceiling = inherited(&debug_port)?;
+    let ceiling = ceiling_and_debug_port(&debug_port)?;
     let untouched = heap::untouched();
     let size = (untouched - OWN_MEMORY.min(untouched / 4)) / 2 / PAGE_SIZE as usize * PAGE_SIZE as usize;
     let memory = || ChildMemory::take(size as u64).ok_or(Status::NoMemory);
@@ -42,14 +42,10 @@ fn make(options: &Options) -> Result<Nester, Status> {
     Ok(Nester::new(desks, Environment::over(memory()?)?, debug_port, (ceiling, options.limit), state))
 }
 
-/// A new space has its creator's ceiling and debug port.
-pub fn inherited(debug_port: &OwnedReference) -> Result<u32, Status> {
-    const DEBUG_PORT: usize = 1;
-    let space = Space::new();
-    space.at().create()?;
-    let state: Result<SpaceState, _> = space.at().get_state(&Links::NONE.with(DEBUG_PORT, debug_port.at()));
-    space.at().destroy()?;
-    Ok(state?.ceiling)
+/// This program's own ceiling, and, into this reference, its debug port.
+pub fn ceiling_and_debug_port(debug_port: &OwnedReference) -> Result<u32, Status> {
+    let links = Links::NONE.with(space_link::DEBUG_PORT, debug_port.at());
+    inherited(&links).map(|space| space.ceiling)
 }
 
 fn load(nester: &Nester, program: &[String]) -> Result<(), String> {

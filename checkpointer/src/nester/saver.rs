@@ -20,7 +20,7 @@ use flob_runtime::{
 
 use super::give_up::{cause, give_up, say};
 use super::joiners;
-use super::launch::inherited;
+use super::launch::ceiling_and_debug_port;
 use super::state::{Checkpoint, Death, Nester, Shared, State};
 
 /// How many checkpoints were begun; odd while one is being taken. For whoever looks from outside.
@@ -182,7 +182,7 @@ fn put_back(
     state.mirror.as_ref().ok_or("there is no memory of it")?.put_back(environment);
     let tags = nester.tags();
     // Asked each time: after a restore under other nesters it may be lower.
-    let ceiling = inherited(&nester.debug_port).map_err(kernel)?;
+    let ceiling = ceiling_and_debug_port(&nester.debug_port).map_err(kernel)?;
     let world = World {
         tags: &tags,
         server: own,

@@ -7,9 +7,9 @@ use flob_checkpointer::border::Answered;
 use flob_debugger_nester::{breakpoints::Breakpoints, events::Events, streams};
 use flob_link::{Capacity, answers::Answers};
 use flob_runtime::{
-    flob::{FlobAt, Links, OwnedReference, Space, Thread},
+    flob::{FlobAt, Links, OwnedReference, Thread},
     heap,
-    nester::{ChildMemory, Desk, Environment, Setup, environment::FIRST_THREAD, serve::Clerk},
+    nester::{ChildMemory, Desk, Environment, Setup, environment::FIRST_THREAD, inherited, serve::Clerk},
     service::{clock, host, programs},
     thread,
 };
@@ -64,7 +64,7 @@ pub fn run(arguments: Vec<String>) -> Result<(), String> {
     let clerk = Clerk::new().map_err(kernel)?;
     let desk = Desk::new(services::NAMES).map_err(kernel)?;
     let faults = Desk::new(exceptions::NAMES).map_err(kernel)?;
-    let ceiling = own_ceiling().map_err(kernel)?;
+    let ceiling = inherited(&Links::NONE).map_err(kernel)?.ceiling;
     let size = options.torture.as_ref().map(Torture::size);
     // Nobody else of ours runs while a thread is not what it was.
     let ceiling = if size == Some(Size::Small) { ceiling.saturating_sub(1) } else { ceiling };
@@ -154,15 +154,6 @@ fn capacity() -> Capacity {
     let line = host::capacity().unwrap_or_default();
     let pages = |bytes: u32| bytes / PAGE_SIZE as u32;
     Capacity { is_lossless: line.is_lossless, to_host: pages(line.to_host), to_guest: pages(line.to_guest) }
-}
-
-/// A new space has its creator's ceiling.
-fn own_ceiling() -> Result<u32, Status> {
-    let space = Space::new();
-    space.at().create()?;
-    let state = space.at().get_state(&Links::NONE);
-    space.at().destroy()?;
-    Ok(state?.ceiling)
 }
 
 fn load(nester: &Nester, options: &Options) -> Result<(), String> {

@@ -17,12 +17,11 @@ use core::time::Duration;
 
 use flob_abi::{ExceptionCode, ThreadState};
 use flob_debugger_nester::{
-    random::Random,
     stages::{CALL_INSTRUCTION, Points, Stage},
     translate::Translator,
 };
 use flob_image::Place;
-use flob_runtime::{nester::Environment, service::clock};
+use flob_runtime::{nester::Environment, random::Random, service::clock};
 
 pub use small::step_came;
 

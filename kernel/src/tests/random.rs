@@ -2,9 +2,10 @@
 
 use std::{env, println};
 
-use flob_abi::memory::USER_END;
-use flob_abi::{ExceptionCode, Handlers, MAX_PRIORITY, Registers, ThreadState, thread_flag};
+use flob_abi::{THREAD_STATE_HEAD, ThreadState};
 use zerocopy::IntoBytes;
+
+use crate::torture::garbage_head;
 
 /// xorshift64*.
 pub struct Random {
@@ -58,16 +59,10 @@ impl Random {
     /// Nonsense that a stopped thread can have for its state.
     pub fn thread_state(&mut self) -> ThreadState {
         let mut state = ThreadState::default();
-        self.fill(state.as_mut_bytes());
-        let ThreadState { registers, handlers, saved, debug, exception, .. } = &mut state;
-        let Handlers { trap, interrupt, client_alert, server_alert } = handlers;
-        let Registers { rip, fs_base, gs_base, .. } = registers;
-        let handlers = [trap, interrupt, client_alert, server_alert];
-        let addresses = [rip, fs_base, gs_base, &mut saved.rip].into_iter().chain(handlers);
-        addresses.chain(&mut debug.address).for_each(|address| *address %= USER_END);
-        exception.code %= 1 + ExceptionCode::ALL.len() as u32;
-        state.flags = state.flags & thread_flag::ALL | thread_flag::STOPPED;
-        state.priority %= 1 + MAX_PRIORITY;
+        let head = garbage_head(&mut || self.next());
+        let (bytes, vectors) = state.as_mut_bytes().split_at_mut(THREAD_STATE_HEAD);
+        bytes.copy_from_slice(head.as_bytes());
+        self.fill(vectors);
         state
     }
 

@@ -4,14 +4,14 @@ use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 
+use flob_program_shared::{Desk, expect};
 use flob_runtime::abi::{Call, Handlers, Status};
 use flob_runtime::call::Transfer;
 use flob_runtime::service::clock;
 use flob_runtime::sync::{Condition, Lock};
 use flob_runtime::{exception, named, thread};
 
-use crate::talk::Desk;
-use crate::{Outcome, expect};
+use crate::Outcome;
 
 /// How often the handler ran.
 static HITS: AtomicU64 = AtomicU64::new(0);

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use core::arch::naked_asm;
 
+use flob_program_shared::{Desk, Failure, expect};
 use flob_runtime::abi::state::{group, space_flag};
 use flob_runtime::abi::{
     ExceptionCode, ExceptionMessage, ExceptionReply, Protection, SpaceState, Status, ThreadState,
@@ -12,8 +13,7 @@ use flob_runtime::flob::{FlobAt, Links, Mapping, OwnedReference, Reference, Regi
 use flob_runtime::{named, start};
 use zerocopy::{FromZeros, IntoBytes};
 
-use crate::talk::Desk;
-use crate::{Failure, Outcome, expect};
+use crate::Outcome;
 
 /// A number that no call has.
 const FOREIGN_CALL: u32 = 0x00ab_cdef;

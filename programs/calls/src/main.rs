@@ -13,33 +13,13 @@ mod talk;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use flob_runtime::abi::Status;
+use flob_program_shared::Failure;
 use flob_runtime::{eprintln, println, program};
 
 program!(main);
 
-/// Why an exercise failed.
-#[derive(Debug)]
-pub enum Failure {
-    /// The kernel said so.
-    Status(Status),
-    /// What came about is not what should have.
-    Wrong(&'static str, u64),
-}
-
-impl From<Status> for Failure {
-    fn from(status: Status) -> Self {
-        Self::Status(status)
-    }
-}
-
 /// How an exercise went.
 pub type Outcome = Result<(), Failure>;
-
-/// Fails unless both are the same.
-pub fn expect(what: &'static str, is: u64, wanted: u64) -> Outcome {
-    if is == wanted { Ok(()) } else { Err(Failure::Wrong(what, is)) }
-}
 
 /// An exercise and its name.
 type Exercise = (&'static str, fn() -> Outcome);

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use core::cell::UnsafeCell;
 use core::mem::size_of;
 
+use flob_program_shared::{Desk, expect};
 use flob_runtime::abi::call::Dirty;
 use flob_runtime::abi::ipc::Flavour;
 use flob_runtime::abi::{
@@ -14,8 +15,7 @@ use flob_runtime::flob::{Links, Mapping, OwnedReference, Region};
 use flob_runtime::{named, start, thread};
 use zerocopy::{FromZeros, IntoBytes};
 
-use crate::talk::Desk;
-use crate::{Outcome, expect};
+use crate::Outcome;
 
 const PAGES: usize = 16;
 

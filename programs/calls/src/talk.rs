@@ -1,36 +1,12 @@
 //! IPC beyond the standard call.
 
-use alloc::boxed::Box;
-
-use flob_runtime::abi::Status;
+use flob_program_shared::{Desk, expect};
 use flob_runtime::abi::ipc::Flavour;
 use flob_runtime::call::{Piece, Room, Transfer};
-use flob_runtime::flob::{
-    FlobAt, OwnedReference, Port, PortSet, Reference, park_client_end, take_client_end,
-};
+use flob_runtime::flob::{FlobAt, OwnedReference, PortSet, park_client_end, take_client_end};
 use flob_runtime::{named, thread};
 
-use crate::{Outcome, expect};
-
-/// A port with a set of its own; they stay for good.
-pub struct Desk {
-    /// Where a server waits.
-    pub set: FlobAt<PortSet>,
-    /// What clients ask.
-    pub port: FlobAt<Reference>,
-}
-
-impl Desk {
-    /// A new one.
-    pub fn new(alias: u64) -> Result<Self, Status> {
-        let (set, port) = (Box::leak(Box::new(PortSet::new())), Box::leak(Box::new(Port::new())));
-        let reference = Box::leak(Box::new(OwnedReference::new()?));
-        set.at().create()?;
-        port.at().open_in(set.at(), alias)?;
-        port.at().reference(reference.at())?;
-        Ok(Self { set: set.at(), port: reference.at() })
-    }
-}
+use crate::Outcome;
 
 fn send(bytes: &[u8]) -> Transfer<'_> {
     Transfer { send: bytes, ..Transfer::default() }

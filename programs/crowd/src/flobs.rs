@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use flob_runtime::abi::Status;
 use flob_runtime::flob::{Condition, Mutex, Reference};
 
-use crate::common::{Failure, expect};
+use flob_program_shared::{Failure, expect};
 
 /// The hash that all have, if they are to have the same.
 const HASH: u64 = 0x5a5a_5a5a;

@@ -9,10 +9,8 @@
 
 extern crate alloc;
 
-mod common;
 mod flobs;
 mod options;
-mod spaces;
 mod threads;
 
 use alloc::string::String;
@@ -22,7 +20,7 @@ use flob_runtime::service::clock;
 use flob_runtime::sync::{Condition, Lock};
 use flob_runtime::{eprintln, println, program, thread};
 
-use common::Failure;
+use flob_program_shared::Failure;
 use options::Options;
 
 program!(main);

@@ -15,9 +15,8 @@ use flob_runtime::{abi::exception::reply_action, call, named, start};
 use zerocopy::FromBytes;
 
 use crate::GATE;
-use crate::common::{Desk, Failure, expect, leak, mix, refer};
 use crate::options::Options;
-use crate::spaces;
+use flob_program_shared::{Desk, Failure, expect, leak, mix, refer};
 
 const STACK: usize = 16 * 1024;
 /// Bytes of a message that is longer than any room for it.
@@ -90,10 +89,10 @@ pub struct Threads {
 
 /// Starts so many threads in so many spaces.
 pub fn start(options: &Options) -> Result<Threads, Failure> {
-    let waits = Waits { later: Desk::new()?, halves: Desk::new()? };
+    let waits = Waits { later: Desk::new(1)?, halves: Desk::new(1)? };
     let mut all_spaces = vec![start::space()];
     for _ in 0..options.spaces {
-        all_spaces.push(spaces::another()?);
+        all_spaces.push(flob_program_shared::another()?);
     }
     let page = keep_a_page_back()?;
     for space in &all_spaces {
@@ -190,7 +189,7 @@ struct Page([AtomicU64; PAGE_SIZE as usize / 8]);
 /// A region of one page that its keeper keeps back until the gate is open.
 fn keep_a_page_back() -> Result<flob_runtime::flob::FlobAt<flob_runtime::flob::Reference>, Status> {
     let page: &'static Page = leak(Page([const { AtomicU64::new(0) }; PAGE_SIZE as usize / 8]));
-    let (desk, region) = (Desk::new()?, leak(Region::new()).at());
+    let (desk, region) = (Desk::new(1)?, leak(Region::new()).at());
     let start = core::ptr::from_ref(page).expose_provenance() as u64;
     region.export(start::space(), start, PAGE_SIZE, Protection::NONE)?;
     let state: RegionState = region.get_state(&Links::NONE)?;

@@ -10,7 +10,7 @@ use flob_runtime::nester::list::{Listed, flobs};
 use flob_runtime::start;
 
 use crate::nonsense;
-use crate::random::Random;
+use flob_runtime::random::Random;
 
 /// Pages of the child; where it sees them. No flobs are made on the first.
 pub const PAGES: u64 = 24;
@@ -84,7 +84,7 @@ impl Child {
         self.targets.clear();
         self.targets.push(OwnedReference::copy_of(self.space.at())?);
         for place in (PAGE_SIZE..(PAGES - CALLERS) * PAGE_SIZE).step_by(512) {
-            match random.pick(&FlobKind::ALL) {
+            match random.pick(&FlobKind::ALL).copied() {
                 Some(kind) if kind != FlobKind::Thread && random.chance(2) => self.make(kind, place)?,
                 _ => {}
             }
@@ -112,7 +112,7 @@ impl Child {
     /// Sets some flob's state and links to nonsense. False if there was none to set.
     pub fn set_something(&self, random: &mut Random) -> Result<bool, Status> {
         let listed = self.flobs()?;
-        let Some(Listed { place, kind }) = random.pick(&listed) else { return Ok(false) };
+        let Some(Listed { place, kind }) = random.pick(&listed).copied() else { return Ok(false) };
         if kind == FlobKind::Reference {
             return Ok(false);
         }

@@ -9,7 +9,6 @@ extern crate alloc;
 mod bystander;
 mod child;
 mod nonsense;
-mod random;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -21,7 +20,7 @@ use flob_runtime::{eprintln, println, program};
 
 use bystander::Bystander;
 use child::Child;
-use random::Random;
+use flob_runtime::random::Random;
 
 program!(main);
 

@@ -8,14 +8,14 @@ use flob_runtime::flob::{Links, any};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::child::{AT, PAGES};
-use crate::random::Random;
+use flob_runtime::random::Random;
 
 /// An address of the child that often means something.
 fn address(random: &mut Random) -> u64 {
     const BORDERS: [u64; 6] = [0, 1, u64::MAX, 0x7fff_ffff_f000, 0x8000_0000_0000, !0 << 47];
     match random.below(8) {
         0 => random.word(),
-        1 => random.pick(&BORDERS).unwrap_or(0),
+        1 => random.pick(&BORDERS).copied().unwrap_or(0),
         2 => AT + random.below(PAGES * PAGE_SIZE),
         3 => AT + (1 + random.below(PAGES - 1)) * PAGE_SIZE,
         _ => AT + PAGE_SIZE + random.below((PAGES - 1) * 8) * 512,
@@ -38,7 +38,7 @@ fn number(random: &mut Random) -> u64 {
             let call = ipc::IPC | form | random.below(ipc::STEPS + 1);
             if ipc::is_valid(call) { call } else { ipc::SERVER_WAIT }
         }
-        _ => random.pick(Call::ALL).map_or(0, |call| u64::from(call as u32)),
+        _ => random.pick(Call::ALL).map_or(0, |call| u64::from(*call as u32)),
     }
 }
 

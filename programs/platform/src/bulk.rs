@@ -9,8 +9,6 @@ use alloc::vec::Vec;
 
 use flob_link::frame::MAX_BULK;
 use flob_runtime::abi::Status;
-use flob_runtime::abi::ipc::Flavour;
-use flob_runtime::ipc::{Answer, answer_and_wait};
 use flob_runtime::nester::Desk;
 use flob_runtime::service::messages::{BulkRequest, HostReply, MAX_DATAGRAM};
 use flob_runtime::thread::Builder;
@@ -27,22 +25,8 @@ pub fn start() -> Result<&'static Desk, String> {
     let failed = |status: Status| format!("bulk cannot be served: {}", status.text());
     let desk: &'static Desk = Box::leak(Box::new(Desk::new(&[NAME]).map_err(failed)?));
     let buffer = vec![0; ROOM];
-    Builder::new().spawn(move || serve(desk, buffer)).map_err(failed)?.detach();
+    Builder::new().spawn(move || desk.serve_long(buffer, send)).map_err(failed)?.detach();
     Ok(desk)
-}
-
-fn serve(desk: &Desk, mut buffer: Vec<u8>) {
-    let mut reply = Vec::new();
-    loop {
-        let answer = match reply.as_slice() {
-            [] => Answer::None,
-            bytes => Answer::Reply { bytes, references: &[] },
-        };
-        let (incoming, _) = answer_and_wait(answer, desk.set(), &mut buffer, &[]);
-        let is_whole = incoming.flavour == Flavour::Reliable && incoming.status == Status::Success;
-        // What was not understood gets no answer: its connection ends.
-        reply = buffer.get(..incoming.bytes).filter(|_| is_whole).and_then(send).unwrap_or_default();
-    }
 }
 
 fn send(request: &[u8]) -> Option<Vec<u8>> {

@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use core::hint::black_box;
 
 use crate::Round;
-use crate::common::{Failure, mix};
 use crate::options::Options;
+use flob_program_shared::{Failure, mix};
 
 /// Steps of a round, at most.
 const STEPS: u64 = 60_000;

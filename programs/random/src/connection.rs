@@ -11,9 +11,9 @@ use flob_runtime::flob::{FlobAt, OwnedReference, PortSet};
 use flob_runtime::{named, thread};
 
 use crate::Round;
-use crate::common::{Desk, Failure, expect, mix, mix_bytes};
 use crate::options::Options;
-use crate::random::Random;
+use flob_program_shared::{Desk, Failure, expect, mix, mix_bytes};
+use flob_runtime::random::Random;
 
 /// Longest message.
 const LONGEST: u64 = 24 * 1024;
@@ -21,7 +21,7 @@ const LONGEST: u64 = 24 * 1024;
 const SERVERS: usize = 2;
 
 pub fn prepare(_: &Options) -> Result<Round, Failure> {
-    let desk = Desk::new()?;
+    let desk = Desk::new(1)?;
     for _ in 0..SERVERS {
         let room = OwnedReference::new()?;
         thread::spawn(move || serve(desk.set, &room))?.detach();

@@ -11,8 +11,8 @@ use flob_runtime::service::clock;
 use flob_runtime::{exception, thread};
 
 use crate::Round;
-use crate::common::{Failure, expect, mix};
 use crate::options::Options;
+use flob_program_shared::{Failure, expect, mix};
 
 /// How often each handler ran in this round.
 static TRAPS: AtomicU64 = AtomicU64::new(0);

@@ -14,9 +14,9 @@ use flob_runtime::{start, thread};
 use zerocopy::FromBytes;
 
 use crate::Round;
-use crate::common::{Desk, Failure, expect, leak, mix, refer};
 use crate::options::Options;
-use crate::random::Random;
+use flob_program_shared::{Desk, Failure, expect, leak, mix, refer};
+use flob_runtime::random::Random;
 
 const PAGES: u64 = 24;
 const WORDS: usize = PAGE_SIZE as usize / 8;
@@ -35,7 +35,7 @@ struct Store {
 pub fn prepare(_: &Options) -> Result<Round, Failure> {
     let pages = (0..PAGES).map(|_| Page([const { AtomicU64::new(0) }; WORDS])).collect();
     let store: &'static Store = leak(Store { pages, seed: AtomicU64::new(0) });
-    let (desk, region) = (Desk::new()?, leak(Region::new()).at());
+    let (desk, region) = (Desk::new(1)?, leak(Region::new()).at());
     let start = store.pages.as_ptr().expose_provenance() as u64;
     region.export(start::space(), start, PAGES * PAGE_SIZE, Protection::NONE)?;
     let state: RegionState = region.get_state(&Links::NONE)?;

@@ -10,8 +10,8 @@ use flob_runtime::sync::Lock;
 use flob_runtime::thread;
 
 use crate::Round;
-use crate::common::{Failure, mix};
 use crate::options::Options;
+use flob_program_shared::{Failure, mix};
 
 pub fn prepare(_: &Options) -> Result<Round, Failure> {
     Ok(Box::new(|random| {

@@ -9,7 +9,6 @@
 
 extern crate alloc;
 
-mod common;
 mod compute;
 mod connection;
 mod handlers;
@@ -18,7 +17,6 @@ mod locks;
 mod nested;
 mod options;
 mod queue;
-mod random;
 mod requests;
 mod spaces;
 
@@ -28,9 +26,9 @@ use alloc::vec::Vec;
 
 use flob_runtime::{eprintln, println, program, thread};
 
-use common::{Failure, mix};
+use flob_program_shared::{Failure, mix};
+use flob_runtime::random::Random;
 use options::Options;
-use random::Random;
 
 program!(main);
 

@@ -7,8 +7,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use flob_runtime::abi::SpaceState;
+use flob_runtime::flob::Links;
 use flob_runtime::nester::serve::{Clerk, Request};
-use flob_runtime::nester::{ChildMemory, Desk, Environment, Reply, Setup};
+use flob_runtime::nester::{ChildMemory, Desk, Environment, Reply, Setup, inherited};
 use flob_runtime::service::messages::{ParentReply, ParentRequest, StreamReply, StreamRequest};
 use flob_runtime::service::{Service, pass_on, programs};
 use flob_runtime::sync::{Condition, Lock};
@@ -16,8 +17,8 @@ use flob_runtime::thread;
 use serde::Serialize;
 
 use crate::Round;
-use crate::common::{Failure, own_ceiling};
 use crate::options::Options;
+use flob_program_shared::Failure;
 
 /// This program's name.
 const NAME: &str = "random";
@@ -91,7 +92,7 @@ impl Child {
         let mut file = programs::File::open(NAME).ok().flatten().ok_or(Failure::Wrong("no own file", 0))?;
         let parent = self.desk.reference(PARENT).ok_or(Failure::Wrong("no parent port", 0))?;
         // Asked each time: after a restore it may be lower.
-        let space = SpaceState { ceiling: own_ceiling()?, ..SpaceState::default() };
+        let space = SpaceState { ceiling: inherited(&Links::NONE)?.ceiling, ..SpaceState::default() };
         let setup = Setup { parent, keeper: None, debug_port: None, space, arguments };
         match self.environment.load(&mut file, &setup) {
             Ok(_) => Ok(()),

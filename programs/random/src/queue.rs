@@ -10,8 +10,8 @@ use flob_runtime::sync::{Condition, Lock};
 use flob_runtime::thread;
 
 use crate::Round;
-use crate::common::{Failure, mix};
 use crate::options::Options;
+use flob_program_shared::{Failure, mix};
 
 const ROOM: usize = 4;
 

@@ -11,15 +11,15 @@ use flob_runtime::call::{self, Transfer};
 use flob_runtime::{named, thread};
 
 use crate::Round;
-use crate::common::{Desk, Failure, expect, leak, mix};
 use crate::options::Options;
-use crate::random::Random;
+use flob_program_shared::{Desk, Failure, expect, leak, mix};
+use flob_runtime::random::Random;
 
 const TURNS: u64 = 24;
 
 /// Clients that ask in the long form and in the short one by turns.
 pub fn prepare_idempotent(_: &Options) -> Result<Round, Failure> {
-    let desk = Desk::new()?;
+    let desk = Desk::new(1)?;
     thread::spawn(move || answer(desk))?.detach();
     Ok(Box::new(move |random| {
         let clients: Vec<_> = (0..1 + random.below(3))
@@ -63,7 +63,7 @@ fn answer(desk: Desk) {
 
 /// Marks that arrive one way; each is sent until it has come.
 pub fn prepare_one_way(_: &Options) -> Result<Round, Failure> {
-    let desk = Desk::new()?;
+    let desk = Desk::new(1)?;
     let arrived: &'static AtomicU64 = leak(AtomicU64::new(0));
     thread::spawn(move || {
         loop {

@@ -4,15 +4,14 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use flob_runtime::abi::start::START_PAGE;
 use flob_runtime::abi::{PAGE_SIZE, Protection, Status};
-use flob_runtime::flob::{FlobAt, Mapping, Mutex, Reference, Region, Space};
+use flob_runtime::flob::{FlobAt, Mapping, Mutex, Reference, Region};
 use flob_runtime::start;
 use flob_runtime::thread::Builder;
 
 use crate::Round;
-use crate::common::{Failure, leak, mix, refer};
 use crate::options::Options;
+use flob_program_shared::{Failure, another, leak, mix, refer};
 
 /// Spaces besides the first.
 const MORE: u64 = 2;
@@ -81,24 +80,4 @@ fn add(window: u64, seed: u64, turns: u64) -> Result<(), Failure> {
         mutex.unlock()?;
     }
     Ok(())
-}
-
-/// A space that sees this program at the same addresses.
-fn another() -> Result<FlobAt<Reference>, Status> {
-    let space = leak(Space::new()).at();
-    space.create()?;
-    let space = refer(space)?;
-    let (image, info) = (start::image(), start::info());
-    for (range, protection) in [
-        (image.text, Protection::READ_EXECUTE),
-        (image.constants, Protection::READ),
-        (image.data, Protection::READ_WRITE),
-        (info.heap_start..info.heap_start + info.heap_size, Protection::READ_WRITE),
-        (START_PAGE..START_PAGE + PAGE_SIZE, Protection::READ_WRITE),
-    ] {
-        let (region, size) = (leak(Region::new()).at(), range.end - range.start);
-        region.export(start::space(), range.start, size, Protection::ALL)?;
-        leak(Mapping::new()).at().map((refer(region)?, 0), (space, range.start), size, protection)?;
-    }
-    Ok(space)
 }

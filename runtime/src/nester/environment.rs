@@ -39,6 +39,16 @@ pub const FIRST_THREAD: u64 = 0;
 /// Place of the first space.
 pub const FIRST_SPACE: u64 = PAGE_SIZE;
 
+/// What a new space has from its creator: its ceiling, and, into these links, its ports. Asked anew each time: after a restore it
+/// may be another.
+pub fn inherited(links: &Links) -> Result<SpaceState, Status> {
+    let space = Space::new();
+    space.at().create()?;
+    let state = space.at().get_state(links);
+    space.at().destroy()?;
+    state
+}
+
 /// Why a program could not be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartError {

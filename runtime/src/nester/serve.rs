@@ -63,6 +63,22 @@ impl Desk {
         self.served.iter().find(|served| served.name == name).map(|served| served.reference.at())
     }
 
+    /// Serves for good requests that are too long for a [`Clerk`]'s room: those that fit the buffer whole. One that gets no reply
+    /// ends its connection.
+    pub fn serve_long(&self, mut buffer: Vec<u8>, mut handle: impl FnMut(&[u8]) -> Option<Vec<u8>>) -> ! {
+        let mut reply = Vec::new();
+        loop {
+            let answer = match reply.as_slice() {
+                [] => Answer::None,
+                bytes => Answer::Reply { bytes, references: &[] },
+            };
+            let (incoming, _) = answer_and_wait(answer, self.set(), &mut buffer, &[]);
+            let is_whole = incoming.flavour == steps::Flavour::Reliable && incoming.status == Status::Success;
+            let request = buffer.get(..incoming.bytes).filter(|_| is_whole);
+            reply = request.and_then(&mut handle).unwrap_or_default();
+        }
+    }
+
     /// All services and references to their ports: what handed-out references mean.
     pub fn tags(&self) -> impl Iterator<Item = (&'static str, FlobAt<Reference>)> {
         self.served.iter().map(|served| (served.name, served.reference.at()))

@@ -11,11 +11,12 @@ use flob_checkpointer::{
     release, stop_all,
     types::{is_referable, may_lead},
 };
-use flob_debugger_nester::{random::Random, translate::Translator};
+use flob_debugger_nester::translate::Translator;
 use flob_image::Place;
 use flob_runtime::{
     flob::{FlobAt, Links, OwnedReference, Reference, Thread, any},
     nester::Environment,
+    random::Random,
 };
 use zerocopy::{FromBytes, IntoBytes};
 

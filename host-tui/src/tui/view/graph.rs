@@ -22,11 +22,7 @@ use super::rows::{self, span};
 pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
     let focused = state.focus == Focus::List;
     let inner = rows::pane(buffer, area, Line::from(text::tab(Tab::Graph)), focused, state);
-    let Some(snapshot) = state.shown() else {
-        let nothing = if state.has_guest() { text::STARTING } else { text::NOTHING_YET };
-        buffer.set_stringn(inner.x, inner.y, nothing, usize::from(inner.width), state.theme.dim());
-        return;
-    };
+    let Some(snapshot) = rows::shown(buffer, inner, state) else { return };
     let window = state.graph.window(snapshot.graph.len(), usize::from(inner.height));
     rows::draw(buffer, inner, window, |index| {
         let line = snapshot.graph.get(index).map(|row| line(state, snapshot, row)).unwrap_or_default();

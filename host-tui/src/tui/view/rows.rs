@@ -1,6 +1,6 @@
 //! What panes share: borders, rows of which only the visible ones are made, texts cut to columns.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use ratatui::{
     buffer::Buffer,
@@ -10,7 +10,7 @@ use ratatui::{
     widgets::{Block, Borders, Widget},
 };
 
-use super::super::state::State;
+use super::super::{snapshot::Snapshot, state::State, text};
 
 #[cfg(test)]
 thread_local! {
@@ -26,6 +26,16 @@ pub fn pane(buffer: &mut Buffer, area: Rect, title: Line<'_>, focused: bool, sta
     let inner = block.inner(area);
     block.render(area, buffer);
     inner
+}
+
+/// What is shown; if nothing has come yet, says so.
+pub fn shown<'a>(buffer: &mut Buffer, area: Rect, state: &'a State) -> Option<&'a Arc<Snapshot>> {
+    let snapshot = state.shown();
+    if snapshot.is_none() {
+        let nothing = if state.has_guest() { text::STARTING } else { text::NOTHING_YET };
+        buffer.set_stringn(area.x, area.y, nothing, usize::from(area.width), state.theme.dim());
+    }
+    snapshot
 }
 
 /// Draws a window of rows, one a line from the top of the area on.
@@ -110,7 +120,7 @@ pub fn deadlock_lines(state: &State, width: usize) -> Vec<String> {
     let names: Vec<String> = ring.threads.iter().take(12).map(|place| snapshot.short(*place)).collect();
     let short: Vec<&str> = names.iter().map(String::as_str).collect();
     let signs = state.theme.signs();
-    let text = super::super::text::deadlock(ring.threads.len(), &short, signs.to);
+    let text = text::deadlock(ring.threads.len(), &short, signs.to);
     let mut lines = wrap(&format!("{} {text}", signs.trouble), width);
     lines.truncate(4);
     lines

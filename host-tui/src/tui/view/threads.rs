@@ -20,11 +20,7 @@ use super::rows::{self, fit, span};
 pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
     let focused = state.focus == Focus::List;
     let inner = rows::pane(buffer, area, Line::from(text::tab(Tab::Threads)), focused, state);
-    let Some(snapshot) = state.shown() else {
-        let nothing = if state.has_guest() { text::STARTING } else { text::NOTHING_YET };
-        buffer.set_stringn(inner.x, inner.y, nothing, usize::from(inner.width), state.theme.dim());
-        return;
-    };
+    let Some(snapshot) = rows::shown(buffer, inner, state) else { return };
     let (head, foot) = (layout::head_lines(state), layout::foot_lines(state));
     let height = usize::from(inner.height).saturating_sub(head + foot);
     rows::draw_deadlock(buffer, inner, state);

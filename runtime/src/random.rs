@@ -58,6 +58,8 @@ impl Random {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use super::*;
 
     #[test]

@@ -1,13 +1,13 @@
-//! Spaces that see this program at the same addresses as the first.
+//! Spaces that see a program at the same addresses as the first.
 
 use flob_runtime::abi::start::START_PAGE;
 use flob_runtime::abi::{PAGE_SIZE, Protection, Status};
 use flob_runtime::flob::{FlobAt, Mapping, Reference, Region, Space};
 use flob_runtime::start;
 
-use crate::common::{leak, refer};
+use crate::{leak, refer};
 
-/// One more.
+/// A space that sees this program at the same addresses, and what it changes there.
 pub fn another() -> Result<FlobAt<Reference>, Status> {
     let space = leak(Space::new()).at();
     space.create()?;

@@ -1,9 +1,17 @@
-//! What the works share: their failures, mixing of results, and flobs that stay for good.
+//! What the programs that test the kernel share: failures, mixing of results, flobs that stay for good, spaces that see the
+//! program at its own addresses.
+#![no_std]
+
+extern crate alloc;
+
+mod spaces;
 
 use alloc::boxed::Box;
 
-use flob_runtime::abi::{SpaceState, Status};
-use flob_runtime::flob::{Flob, FlobAt, Links, OwnedReference, Port, PortSet, Referable, Reference, Space};
+use flob_runtime::abi::Status;
+use flob_runtime::flob::{Flob, FlobAt, OwnedReference, Port, PortSet, Referable, Reference};
+
+pub use spaces::another;
 
 /// Why a work failed.
 #[derive(Debug)]
@@ -52,7 +60,7 @@ pub fn refer<F: Flob + Referable>(flob: FlobAt<F>) -> Result<FlobAt<Reference>, 
     Ok(leak(reference).at())
 }
 
-/// A port in a set of its own.
+/// A port in a set of its own; they stay for good.
 #[derive(Clone, Copy)]
 pub struct Desk {
     /// Where a server waits.
@@ -62,20 +70,11 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// A new one.
-    pub fn new() -> Result<Self, Status> {
+    /// A new one; its port has this alias.
+    pub fn new(alias: u64) -> Result<Self, Status> {
         let (set, port) = (leak(PortSet::new()), leak(Port::new()));
         set.at().create()?;
-        port.at().open_in(set.at(), 1)?;
+        port.at().open_in(set.at(), alias)?;
         Ok(Self { set: set.at(), port: refer(port.at())? })
     }
-}
-
-/// A new space has the ceiling of the one that it is made in.
-pub fn own_ceiling() -> Result<u32, Status> {
-    let space = Space::new();
-    space.at().create()?;
-    let state: Result<SpaceState, _> = space.at().get_state(&Links::NONE);
-    space.at().destroy()?;
-    Ok(state?.ceiling)
 }
