@@ -59,16 +59,18 @@ fn a_checkpoint_is_saved_compared_and_restored_from_gdb() {
     let text = session.debug(&[
         "tbreak wordcount::work::add_up",
         "continue",
+        "set $there = $pc",
+        "set $who = $_thread",
         "monitor checkpoint before",
         "monitor checkpoints",
         "monitor diff before",
         "tbreak wordcount::work::add_up",
         "continue",
         "monitor diff before",
-        "set $there = $pc",
         "monitor restore before",
-        // Told at once: the state is another one.
+        // Told at once: the state is another one. Which thread came to the second breakpoint is chance.
         "continue",
+        "thread $who",
         "print $pc == $there",
         "detach",
     ]);
