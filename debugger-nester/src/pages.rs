@@ -36,6 +36,11 @@ impl PageSet {
         is_new
     }
 
+    /// How many are in it.
+    pub fn count(&self) -> u64 {
+        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+
     /// All pages in it, ascending.
     pub fn iter(&self) -> impl Iterator<Item = u64> {
         let words = (0_u64..).zip(&self.words).filter(|(_, word)| **word != 0);
@@ -59,6 +64,7 @@ mod tests {
         assert!(!set.insert(130), "beyond the end");
         assert!(!set.insert(u64::MAX));
         assert_eq!(set.iter().collect::<Vec<_>>(), [0, 63, 64, 129]);
+        assert_eq!(set.count(), 4);
         assert_eq!((0..200).filter(|page| set.contains(*page)).collect::<Vec<_>>(), [0, 63, 64, 129]);
     }
 }

@@ -22,6 +22,9 @@ use super::exceptions::REGION;
 use super::failure::{Outcome, failure};
 use super::state::{Nester, State};
 
+/// This part of the memory may be copied because it was written lately.
+const LATELY_WRITTEN_PART: u64 = 32;
+
 /// What of the environment is to be kept as it was.
 pub struct Copying {
     /// Only what was written since this epoch is wanted.
@@ -128,6 +131,19 @@ pub fn about_to_change(state: &mut State, place: Place, bytes: u64) {
     }
 }
 
+/// Where only changes are wanted, some are copied before they are sent: what was written lately is likely to be written
+/// while it is on its way, and all that goes with it would have to go again.
+pub fn about_to_be_sent(state: &mut State, pages: impl Iterator<Item = u64>) {
+    let Some(Copying { since: Some(_), copied, .. }) = &state.copying else { return };
+    let most = state.environment.memory().size() / PAGE_SIZE / LATELY_WRITTEN_PART;
+    let room = usize::try_from(most.saturating_sub(copied.count())).unwrap_or(0);
+    for page in pages.take(room) {
+        if source(state, page) == Source::Present {
+            copy(state, page);
+        }
+    }
+}
+
 fn settle(state: &mut State, page: u64) {
     let is_new = state.copying.as_mut().is_some_and(|copying| copying.settled.insert(page));
     if is_new && is_wanted(state, page) {
@@ -144,6 +160,7 @@ fn copy(state: &mut State, page: u64) {
         let copied = state.spare.memory().write(place, &bytes);
         debug_assert!(copied, "the spare environment is as large");
         if let Some(copying) = &mut state.copying {
+            copying.settled.insert(page);
             copying.copied.insert(page);
         }
     }

@@ -41,7 +41,7 @@ pub fn send(nester: &Nester) {
         match next(&mut state) {
             Some(outgoing) => {
                 let pages = match &outgoing.bulk {
-                    Bulk::Pages(runs) => sending::sendable(&state, runs),
+                    Bulk::Pages(runs) => sending::sendable(&mut state, runs),
                     Bulk::None | Bulk::Blank(_) => None,
                 };
                 drop(state);

@@ -108,8 +108,9 @@ fn numbers(runs: &[Run]) -> impl Iterator<Item = u64> {
 }
 
 /// These pages as they are to be saved, from where they lie. `None` when no save is on that wants them.
-pub fn sendable(state: &State, runs: &[Run]) -> Option<Sendable> {
+pub fn sendable(state: &mut State, runs: &[Run]) -> Option<Sendable> {
     copying::check_on(state).ok()?;
+    copying::about_to_be_sent(state, numbers(runs));
     let (mut places, mut patched, mut sum) = (Vec::new(), Vec::new(), Sum::new());
     let mut copies = 0;
     for page in numbers(runs) {
