@@ -56,6 +56,19 @@ impl<T> Slot<T> {
     }
 }
 
+/// Counts a look at a slot, in tests: what an entry looks at must not grow with the number of flobs.
+#[inline(always)]
+fn look() {
+    #[cfg(test)]
+    tests::LOOKS.set(tests::LOOKS.get() + 1);
+}
+
+/// Looks at slots by this thread of the host since it was asked last.
+#[cfg(test)]
+pub(crate) fn take_looks() -> u64 {
+    tests::LOOKS.replace(0)
+}
+
 /// The pool.
 pub(crate) struct Arena<T> {
     slots: Vec<Slot<T>>,
@@ -115,12 +128,14 @@ impl<T> Arena<T> {
 
     #[inline]
     pub fn get(&self, id: SlotId) -> Option<&T> {
+        look();
         let slot = self.slots.get(id.index() as usize)?;
         if slot.id == id.0.get() { Some(&slot.value) } else { None }
     }
 
     #[inline]
     pub fn get_mut(&mut self, id: SlotId) -> Option<&mut T> {
+        look();
         let slot = self.slots.get_mut(id.index() as usize)?;
         if slot.id == id.0.get() { Some(&mut slot.value) } else { None }
     }
@@ -128,6 +143,7 @@ impl<T> Arena<T> {
     /// Two different ones, to change both.
     #[inline]
     pub fn get_two(&mut self, one: SlotId, other: SlotId) -> Option<(&mut T, &mut T)> {
+        look();
         let places = [one.index() as usize, other.index() as usize];
         let [first, second] = self.slots.get_disjoint_mut(places).ok()?;
         let live = first.id == one.0.get() && second.id == other.0.get();
@@ -137,24 +153,28 @@ impl<T> Arena<T> {
     /// What is in a slot now, whatever its generation.
     #[inline]
     pub fn at(&self, index: u32) -> Option<&T> {
+        look();
         self.slots.get(index as usize).filter(|slot| slot.is_used()).map(|slot| &slot.value)
     }
 
     /// What is in a slot now, to change.
     #[inline]
     pub fn at_mut(&mut self, index: u32) -> Option<&mut T> {
+        look();
         self.slots.get_mut(index as usize).filter(|slot| slot.is_used()).map(|slot| &mut slot.value)
     }
 
     /// The id of what is in a slot now.
     #[inline]
     pub fn id_at(&self, index: u32) -> Option<SlotId> {
+        look();
         self.slots.get(index as usize)?.used_id()
     }
 
     /// What is in a slot now, with its id.
     #[inline]
     pub fn entry(&self, index: u32) -> Option<(SlotId, &T)> {
+        look();
         let slot = self.slots.get(index as usize)?;
         Some((slot.used_id()?, &slot.value))
     }
@@ -162,6 +182,7 @@ impl<T> Arena<T> {
     /// The same, to change.
     #[inline]
     pub fn entry_mut(&mut self, index: u32) -> Option<(SlotId, &mut T)> {
+        look();
         let slot = self.slots.get_mut(index as usize)?;
         Some((slot.used_id()?, &mut slot.value))
     }
@@ -175,6 +196,10 @@ impl<T> Arena<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    std::thread_local! {
+        pub static LOOKS: core::cell::Cell<u64> = const { core::cell::Cell::new(0) };
+    }
 
     #[test]
     fn a_stale_id_finds_nothing_after_its_slot_is_used_again() {

@@ -4,11 +4,11 @@
 use flob_abi::{Call, Misuse, PortRange, Protection, Status};
 
 use crate::kernel::{Kernel, LINES};
-use crate::list::NONE;
 use crate::machine::Machine;
 use crate::outcome::{Args, Done, Outcome, Trap, status};
-use crate::record::{Queue, ThreadId};
+use crate::record::{Queue, Thread, ThreadId};
 use crate::schedule::queue_node;
+use crate::tree::{Branch, Sorted};
 
 /// I/O port by which the machine can be ended.
 const EXIT_PORT: u16 = 0xf4;
@@ -16,6 +16,29 @@ const EXIT_PORT: u16 = 0xf4;
 const LOG_PORT: u16 = 0xe9;
 /// Most bytes of a `kernel_log`.
 const LOG_MAX: usize = 256;
+
+/// Those who wait for a time, by that.
+pub(crate) struct ByDeadline;
+
+impl Sorted<Thread> for ByDeadline {
+    type Key = (u64, u32);
+
+    fn branch(thread: &Thread) -> Option<&Branch> {
+        Some(&thread.branch)
+    }
+
+    fn branch_mut(thread: &mut Thread) -> Option<&mut Branch> {
+        Some(&mut thread.branch)
+    }
+
+    fn key(index: u32, thread: &Thread) -> Option<Self::Key> {
+        Some((thread.deadline, index))
+    }
+
+    fn end(_: &Thread) -> u64 {
+        0
+    }
+}
 
 impl<M: Machine> Kernel<M> {
     /// `timer_wait`.
@@ -29,31 +52,23 @@ impl<M: Machine> Kernel<M> {
             return status(Status::Success);
         }
         self.leave_queue(thread);
-        let mut before = self.timers.tail;
-        while self.threads.at(before).is_some_and(|other| other.context.registers.rdi > args.rdi) {
-            before = self.threads.prev(before, queue_node);
-        }
-        self.threads.insert_behind(&mut self.timers, before, thread.0.index(), queue_node);
-        self.thread_mut(thread).queue = Queue::Timer;
+        let record = self.thread_mut(thread);
+        (record.queue, record.deadline) = (Queue::Timer, args.rdi);
+        self.timers = self.threads.tree_insert::<ByDeadline>(self.timers, thread.0.index());
         Ok(Done::Kept)
+    }
+
+    /// The first of those who wait for a time, and for which.
+    pub(crate) fn first_timer(&self) -> Option<(ThreadId, u64)> {
+        let first = self.threads.tree_first::<ByDeadline>(self.timers, None);
+        self.threads.entry(first).map(|(id, thread)| (ThreadId(id), thread.deadline))
     }
 
     /// A millisecond has passed.
     pub(crate) fn tick(&mut self) {
         let now = self.machine.now();
-        while self.timers.head != NONE {
-            let Some(id) = self.threads.id_at(self.timers.head) else { break };
-            let thread = ThreadId(id);
-            let registers = &mut self.thread_mut(thread).context.registers;
-            if registers.rdi > now {
-                break;
-            }
-            if registers.rax == Call::TimerWait as u64 {
-                registers.rdi = now;
-                self.complete(thread, Status::Success);
-            } else {
-                self.wake(thread);
-            }
+        if self.first_timer().is_some_and(|(_, deadline)| deadline <= now) {
+            self.fall_behind();
         }
         self.use_up_slice();
     }

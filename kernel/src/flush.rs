@@ -9,7 +9,7 @@ use flob_abi::PAGE_SIZE;
 
 const WORK: usize = 64;
 /// Regions and mappings looked at before all translations are forgotten instead.
-const SCAN: usize = 256;
+const SCAN: usize = 160;
 /// Pages of which translations are dropped before all are forgotten instead.
 const PAGES: u64 = 256;
 

@@ -7,7 +7,7 @@ use flob_abi::Protection;
 
 use crate::Event;
 use crate::arena::Arena;
-use crate::list::List;
+use crate::list::{List, NONE};
 use crate::machine::{Context, Frame, Grants, Machine, SpaceKey};
 use crate::outcome::Trap;
 use crate::record::{Body, FlobId, Object, Place, Space, Thread, ThreadId, Waiters};
@@ -38,9 +38,12 @@ pub struct Kernel<M> {
     pub(crate) current_space: Option<FlobId>,
     pub(crate) current_reflects: bool,
     pub(crate) ready: Ready,
-    /// Threads that waited for a flob that is gone and have not heard of it: some of them do at each entry.
+    /// Whether something is left to do for the next entries: see `arrears`.
+    pub(crate) arrears: bool,
+    /// Threads that waited for a flob that is gone and have not heard of it.
     pub(crate) released: Waiters,
-    pub(crate) timers: List,
+    /// Threads that wait for a time, a tree sorted by that: its root.
+    pub(crate) timers: u32,
     pub(crate) lines: [List; LINES],
     /// Ticket of the next thread that waits for something.
     pub(crate) next_rank: u64,
@@ -84,8 +87,9 @@ impl<M: Machine> Kernel<M> {
             current_space: None,
             current_reflects: false,
             ready: Ready::EMPTY,
+            arrears: false,
             released: Waiters::EMPTY,
-            timers: List::EMPTY,
+            timers: NONE,
             lines: [List::EMPTY; LINES],
             next_rank: 1,
             import_base: None,
@@ -132,11 +136,13 @@ impl<M: Machine> Kernel<M> {
     #[inline(always)]
     pub fn current(&mut self) -> Option<(&mut Context, SpaceKey, Grants)> {
         let before = if self.goes_on() { self.current } else { None };
-        let mut chosen = self.choose();
-        self.reconsider = chosen.is_none();
-        if !self.released.is_empty() {
-            chosen = self.choose_after_release();
-        }
+        let chosen = if self.arrears {
+            self.choose_in_arrears()
+        } else {
+            let chosen = self.choose();
+            self.reconsider = chosen.is_none();
+            chosen
+        };
         let (thread, space) = chosen?;
         debug_assert!(before.is_none_or(|before| before == thread), "a change of who runs was not noticed");
         let record = self.space(space)?;
@@ -151,19 +157,6 @@ impl<M: Machine> Kernel<M> {
         let thread = self.threads.get_mut(thread.0)?;
         self.machine.check_context(&thread.context);
         Some((&mut thread.context, key, grants))
-    }
-
-    /// Lets some of those go on who waited for what is gone, until there is somebody to run.
-    #[cold]
-    fn choose_after_release(&mut self) -> Option<(ThreadId, FlobId)> {
-        loop {
-            self.release_some();
-            let chosen = self.choose();
-            self.reconsider = chosen.is_none() || !self.released.is_empty();
-            if chosen.is_some() || self.released.is_empty() {
-                return chosen;
-            }
-        }
     }
 
     /// Two different threads that exist, to change both.

@@ -6,7 +6,8 @@
 //! 1. [`Kernel::new`] with a machine and the frames that the first space sees (its pools take
 //!    [`Kernel::pool_bytes`]), then [`Kernel::start`] once, with the first program already in memory.
 //! 2. Loop: [`Kernel::current`] says what to run: load its context, enter user mode; on the way back save the context
-//!    into the same place and hand the reason to [`Kernel::event`]. `None` means idle: wait for an interrupt.
+//!    into the same place and hand the reason to [`Kernel::event`]. `None` means idle: wait for an interrupt, but not while
+//!    [`Kernel::in_arrears`]: then take one if there is one, and ask again.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -15,6 +16,7 @@ extern crate alloc;
 extern crate std;
 
 mod arena;
+mod arrears;
 mod asynchronous;
 mod boot;
 mod condition;

@@ -32,19 +32,8 @@ impl Node {
 }
 
 impl<T> Arena<T> {
-    /// The item behind this one. `node` says which node of an item the list runs through, here and below.
-    #[inline]
-    pub fn next(&mut self, index: u32, node: impl Fn(&mut T) -> Option<&mut Node>) -> u32 {
-        self.at_mut(index).and_then(node).map_or(NONE, |links| links.next)
-    }
-
-    /// The item before this one.
-    #[inline]
-    pub fn prev(&mut self, index: u32, node: impl Fn(&mut T) -> Option<&mut Node>) -> u32 {
-        self.at_mut(index).and_then(node).map_or(NONE, |links| links.prev)
-    }
-
-    /// Inserts an item behind another, or at the front (`NONE`).
+    /// Inserts an item behind another, or at the front (`NONE`). `node` says which node of an item the list runs through, here
+    /// and below.
     #[inline]
     pub fn insert_behind(
         &mut self,
@@ -75,6 +64,21 @@ impl<T> Arena<T> {
         node: impl Fn(&mut T) -> Option<&mut Node> + Copy,
     ) {
         self.insert_behind(list, list.tail, index, node);
+    }
+
+    /// Appends a whole list.
+    pub fn append(&mut self, list: &mut List, more: List, node: impl Fn(&mut T) -> Option<&mut Node>) {
+        if more.is_empty() {
+            return;
+        }
+        match self.at_mut(list.tail).and_then(&node) {
+            Some(links) => links.next = more.head,
+            None => list.head = more.head,
+        }
+        if let Some(links) = self.at_mut(more.head).and_then(node) {
+            links.prev = list.tail;
+        }
+        list.tail = more.tail;
     }
 
     /// Takes an item out of the list it is in.

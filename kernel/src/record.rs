@@ -238,7 +238,7 @@ pub(crate) enum Queue {
     /// None: it waits for the thread at the other end, which names it and so needs no list to find it. See
     /// [`Thread::is_peer_of`].
     Peer,
-    /// Waits for the time in its `rdi`.
+    /// Waits for its deadline.
     Timer,
     /// Waits for this interrupt line.
     Line(u8),
@@ -272,7 +272,9 @@ pub(crate) struct Thread {
     pub node: Node,
     /// Ticks left of its turn.
     pub slice: u32,
-    /// Its place among the waiters of a flob, and among which of them.
+    /// When a wait for a time is over: the `rdi` of that call.
+    pub deadline: u64,
+    /// Its place among the waiters of a flob, and among which of them; or among those who wait for a time.
     pub branch: Branch,
     pub standing: Standing,
     /// Was given its rank by `set_state` and has not run since.
@@ -306,6 +308,7 @@ impl Thread {
             queue: Queue::None,
             node: Node::ALONE,
             slice: 0,
+            deadline: 0,
             branch: Branch::ALONE,
             standing: Standing::Going,
             imported: false,

@@ -19,14 +19,24 @@ pub(crate) struct Ready {
     lists: [List; PRIORITIES],
     /// Bit *n*: list *n* is not empty.
     occupied: u32,
+    /// Those of each list that were in it when a ceiling changed and may belong elsewhere now, and which of these are not
+    /// empty: see `arrears`.
+    stale: [List; PRIORITIES],
+    stale_occupied: u32,
     /// A thread that goes before all of its priority's list, and is in none itself: most threads that are woken run next.
     next: u32,
     next_priority: u8,
 }
 
 impl Ready {
-    pub const EMPTY: Self =
-        Self { lists: [List::EMPTY; PRIORITIES], occupied: 0, next: NONE, next_priority: 0 };
+    pub const EMPTY: Self = Self {
+        lists: [List::EMPTY; PRIORITIES],
+        occupied: 0,
+        stale: [List::EMPTY; PRIORITIES],
+        stale_occupied: 0,
+        next: NONE,
+        next_priority: 0,
+    };
 
     /// Whether a thread of this priority would have to make room.
     #[inline(always)]
@@ -53,13 +63,6 @@ pub(crate) fn queue_node(thread: &mut Thread) -> Option<&mut Node> {
 }
 
 impl<M: Machine> Kernel<M> {
-    /// The lower of the thread's priority and its space's ceiling.
-    fn priority(&self, thread: ThreadId) -> u8 {
-        let thread = self.thread(thread);
-        let ceiling = thread.space.and_then(|space| self.space(space)).map_or(0, |space| space.ceiling);
-        thread.priority.min(ceiling).min(MAX_PRIORITY) as u8
-    }
-
     /// The priority of a thread if nothing keeps it from running, and the space it runs in.
     #[inline(always)]
     pub(crate) fn runs_at(objects: &Arena<Object>, thread: &Thread) -> Option<(u8, FlobId)> {
@@ -115,10 +118,23 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn dequeue_ready(&mut self, thread: ThreadId, priority: u8) {
         if self.ready.next == thread.0.index() {
             self.ready.next = NONE;
-        } else {
+        } else if !self.unlist_stale(thread.0.index(), priority) {
             self.unlist_ready(thread.0.index(), priority);
         }
         self.thread_mut(thread).queue = Queue::None;
+    }
+
+    /// Takes a thread that is at an end of its list of stale ones out of that. Elsewhere it does not matter in which list it is.
+    fn unlist_stale(&mut self, index: u32, priority: u8) -> bool {
+        let Some(list) = self.ready.stale.get_mut(usize::from(priority)) else { return false };
+        let at_end = [list.head, list.tail].contains(&index);
+        if at_end {
+            self.threads.unlink(list, index, queue_node);
+            if list.is_empty() {
+                self.ready.stale_occupied &= !(1 << priority);
+            }
+        }
+        at_end
     }
 
     #[inline(never)]
@@ -147,61 +163,54 @@ impl<M: Machine> Kernel<M> {
             preempted = Some((current, own));
         }
         self.current = None;
-        loop {
-            let (index, priority) = self.ready.first()?;
-            if self.ready.next == index {
-                self.ready.next = NONE;
-            } else {
-                self.unlist_ready(index, priority);
-            }
-            // Not before the other one has left: so there is room for it where no list is needed.
-            if let Some((thread, own)) = preempted.take() {
-                self.enqueue_ready(thread, own, true);
-            }
-            let (id, record) = self.threads.entry_mut(index)?;
-            record.queue = Queue::None;
-            match Self::runs_at(&self.objects, record) {
-                Some((own, space)) if own >= priority => {
-                    record.waiting_for = None;
-                    if core::mem::take(&mut record.imported) {
-                        self.import_base = None;
-                    }
-                    self.current = Some(ThreadId(id));
-                    return Some((ThreadId(id), space));
-                }
-                // The ceiling may have been lowered while it was in the queue.
-                Some((own, _)) => {
-                    record.queue = Queue::Ready(own);
-                    self.enqueue_ready(ThreadId(id), own, true);
-                }
-                // Its space is gone: what it was woken for is for somebody else.
-                None => {
-                    let woken_for = record.waiting_for;
-                    self.pass_on(woken_for);
-                }
-            }
+        let (index, priority) = self.ready.first()?;
+        if self.ready.next == index {
+            self.ready.next = NONE;
+        } else {
+            self.unlist_ready(index, priority);
         }
+        // Not before the other one has left: so there is room for it where no list is needed.
+        if let Some((thread, own)) = preempted {
+            self.enqueue_ready(thread, own, true);
+        }
+        let (id, record) = self.threads.entry_mut(index)?;
+        record.queue = Queue::None;
+        let (own, space) = Self::runs_at(&self.objects, record)?;
+        debug_assert_eq!(own, priority, "a ready thread is in the wrong place");
+        record.waiting_for = None;
+        if core::mem::take(&mut record.imported) {
+            self.import_base = None;
+        }
+        self.current = Some(ThreadId(id));
+        Some((ThreadId(id), space))
     }
 
-    /// Puts all threads of the ready queue where they belong now, after a ceiling has changed.
-    pub(crate) fn requeue_ready(&mut self) {
-        let Ready { lists, next, .. } = core::mem::replace(&mut self.ready, Ready::EMPTY);
-        self.requeue(next);
-        for list in lists {
-            let mut index = list.head;
-            while index != NONE {
-                let next = self.threads.next(index, queue_node);
-                self.requeue(index);
-                index = next;
+    /// All ready threads of these priorities may belong elsewhere now. False if there are none.
+    pub(crate) fn make_stale(&mut self, priorities: core::ops::RangeInclusive<u32>) -> bool {
+        let (next, next_priority) = (self.ready.next, self.ready.next_priority);
+        if priorities.contains(&u32::from(next_priority))
+            && let Some(id) = self.threads.id_at(next)
+        {
+            self.ready.next = NONE;
+            self.list_ready(ThreadId(id), next_priority, true);
+        }
+        let Ready { lists, stale, occupied, stale_occupied, .. } = &mut self.ready;
+        for (priority, (list, stale)) in (0..).zip(lists.iter_mut().zip(stale)) {
+            if priorities.contains(&priority) && !list.is_empty() {
+                let moved = core::mem::replace(list, List::EMPTY);
+                self.threads.append(stale, moved, queue_node);
+                *occupied &= !(1 << priority);
+                *stale_occupied |= 1 << priority;
             }
         }
+        self.ready.stale_occupied != 0
     }
 
-    fn requeue(&mut self, index: u32) {
-        let Some(id) = self.threads.id_at(index) else { return };
-        let priority = self.priority(ThreadId(id));
-        self.thread_mut(ThreadId(id)).queue_up(priority);
-        self.enqueue_ready(ThreadId(id), priority, false);
+    /// The highest of the threads that may belong elsewhere.
+    pub(crate) fn first_stale(&self) -> Option<ThreadId> {
+        let priority = self.ready.stale_occupied.checked_ilog2()?;
+        let list = self.ready.stale.get(priority as usize)?;
+        self.threads.id_at(list.head).map(ThreadId)
     }
 
     /// The current thread's turn shrinks; at its end the others of its priority go first. One that is interrupted by a higher
@@ -221,8 +230,9 @@ impl<M: Machine> Kernel<M> {
     /// Forgets all queues and builds them again from the threads' state.
     pub(crate) fn rebuild_queues(&mut self) {
         self.ready = Ready::EMPTY;
-        self.timers = List::EMPTY;
+        self.timers = NONE;
         self.released = Waiters::EMPTY;
+        self.arrears = false;
         for (line, list) in (0..).zip(&mut self.lines) {
             if !core::mem::replace(list, List::EMPTY).is_empty() {
                 // Its waiters unmask it when they wait again.
@@ -267,8 +277,7 @@ impl Thread {
 impl<M: Machine> Kernel<M> {
     /// Whether a thread waits for its time, other than for the end of all times.
     pub fn timers_wait(&self) -> bool {
-        let first = self.threads.at(self.timers.head);
-        first.is_some_and(|thread| thread.context.registers.rdi < u64::MAX)
+        self.first_timer().is_some_and(|(_, deadline)| deadline < u64::MAX)
     }
 
     /// Gives the processor to this one of the threads that could run: the order of the ready queue is nobody's business.
@@ -290,9 +299,9 @@ impl<M: Machine> Kernel<M> {
 
 #[cfg(test)]
 impl Ready {
-    /// The lists with their priorities.
-    pub fn lists(&self) -> impl Iterator<Item = (u8, List)> {
-        (0..).zip(self.lists)
+    /// The lists with their priorities, and those of stale threads.
+    pub fn lists(&self) -> impl Iterator<Item = (u8, [List; 2])> {
+        (0..).zip(self.lists.into_iter().zip(self.stale).map(|(list, stale)| [list, stale]))
     }
 
     /// The thread that is in none of them, with its priority.

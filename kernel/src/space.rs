@@ -5,7 +5,10 @@ use flob_abi::{MAX_PRIORITY, PortRange, SpaceState, Status, space_flag};
 use crate::kernel::Kernel;
 use crate::machine::{Machine, SpaceKey};
 use crate::record::{FlobId, Space, Thread, ThreadId};
-use crate::state::{NewLinks, RELEASED};
+use crate::state::NewLinks;
+
+/// Exceptions for which one entry finds a keeper.
+const DISPATCHED: usize = 4;
 
 impl Space {
     pub(crate) fn state(&self, hash: u64) -> SpaceState {
@@ -54,16 +57,21 @@ impl<M: Machine> Kernel<M> {
             if !own.is_some_and(|own| own.covers(&state)) {
                 return Some(Status::NotPermitted);
             }
-            let raised = self.space(id).is_some_and(|space| space.ceiling < state.ceiling);
+            let old = self.space(id).map_or(0, |space| space.ceiling);
+            // One ceiling at a time changes.
+            if old != state.ceiling && self.arrears {
+                return None;
+            }
             if let Some(space) = self.space_mut(id) {
                 space.flags = state.flags;
                 space.ceiling = state.ceiling;
                 space.interrupts = state.interrupts;
                 space.ports = state.ports;
             }
-            // Threads that are too high now are found out when it is their turn.
-            if raised {
-                self.requeue_ready();
+            if old < state.ceiling {
+                self.resort(old..=state.ceiling.saturating_sub(1));
+            } else if old > state.ceiling {
+                self.resort(state.ceiling.saturating_add(1)..=old);
             }
             self.reconsider = true;
         }
@@ -73,13 +81,13 @@ impl<M: Machine> Kernel<M> {
             space.debug_port = debug_port.unwrap_or(space.debug_port);
         }
         // Threads whose exception found no keeper ask again.
-        self.retry_exceptions(id).then_some(Status::Success)
+        (self.retry_exceptions(id) && self.first_stale().is_none()).then_some(Status::Success)
     }
 
     /// Threads whose exception found nobody to handle it are dispatched once more. False if there are more of them than
     /// one entry may.
     fn retry_exceptions(&mut self, id: FlobId) -> bool {
-        for _ in 0..RELEASED {
+        for _ in 0..DISPATCHED {
             let lost = |kernel: &Self, thread: &Thread| kernel.is_lost(thread, id);
             let Some(thread) = self.find_going_waiter(id, lost) else { return true };
             self.leave_queue(thread);
@@ -119,6 +127,8 @@ impl<M: Machine> Kernel<M> {
             }
             return false;
         }
+        // Its threads that were ready are not.
+        self.resort(0..=MAX_PRIORITY);
         self.machine.forget_space(SpaceKey(id.0.index()));
         true
     }

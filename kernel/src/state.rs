@@ -21,9 +21,6 @@ pub(crate) type NewLinks = [Option<Option<FlobId>>; MAX_LINKS];
 /// Flobs that one kernel entry takes out of the lists of a flob that is destroyed.
 pub(crate) const BATCH: usize = 32;
 
-/// Waiters of a flob that is gone who hear of it in one entry.
-pub(crate) const RELEASED: usize = 4;
-
 /// Most bytes in the state of a flob that is no thread.
 const MOST_PLAIN: usize = size_of::<SpaceState>();
 
@@ -103,8 +100,7 @@ impl<M: Machine> Kernel<M> {
             return Trap::misuse(Misuse::CurrentThread, args.rdi);
         }
         // One flob's waiters at a time are told that it is gone.
-        self.release_some();
-        if !self.released.is_empty() || !self.detach(id, kind) {
+        if self.arrears || !self.detach(id, kind) {
             return Ok(Done::Again);
         }
         self.destroy_flob(id, kind);
@@ -134,9 +130,7 @@ impl<M: Machine> Kernel<M> {
             Some(thread) => self.threads.remove(thread.0),
             None => self.objects.remove(id.0),
         };
-        self.reconsider = true;
-        self.released = waiters;
-        self.release_some();
+        self.release_waiters(waiters);
     }
 
     /// `X_move`: the flob is at another place now; all links to it hold.
@@ -409,23 +403,6 @@ impl<M: Machine> Kernel<M> {
             Body::Condition => PlainState::of(&ConditionState { hash, flags: 0 }),
             Body::Reference(_) => PlainState::of(&flob_abi::ReferenceState { hash }),
         })
-    }
-
-    /// Some of those who waited for a flob that is gone run their calls again, and find out.
-    pub(crate) fn release_some(&mut self) {
-        for _ in 0..RELEASED {
-            let Waiters(roots) = self.released;
-            let Some(id) = roots.into_iter().find_map(|root| self.threads.id_at(root)) else { return };
-            let thread = ThreadId(id);
-            self.leave_queue(thread);
-            let record = self.thread_mut(thread);
-            record.waiting_for = None;
-            if !record.has_exception() {
-                self.make_ready(thread);
-            } else if !record.is_stopped() {
-                self.dispatch_exception(thread);
-            }
-        }
     }
 
     fn set_mutex(&mut self, id: FlobId, state: Option<flob_abi::MutexState>, links: NewLinks) -> Status {

@@ -4,6 +4,7 @@
 use flob_abi::memory::{USER_END, is_canonical};
 use flob_abi::{Call, FlobKind, Registers, Status, ipc};
 
+use crate::device::ByDeadline;
 use crate::kernel::Kernel;
 use crate::list::NONE;
 use crate::machine::Machine;
@@ -259,7 +260,9 @@ impl<M: Machine> Kernel<M> {
         match queue {
             Queue::None | Queue::Peer | Queue::Waiters(_) => {}
             Queue::Ready(priority) => self.dequeue_ready(thread, priority),
-            Queue::Timer => self.threads.unlink(&mut self.timers, thread.0.index(), queue_node),
+            Queue::Timer => {
+                self.timers = self.threads.tree_remove::<ByDeadline>(self.timers, thread.0.index());
+            }
             Queue::Line(line) => {
                 if let Some(list) = self.lines.get_mut(usize::from(line)) {
                     self.threads.unlink(list, thread.0.index(), queue_node);

@@ -8,7 +8,7 @@ use serde_json::Value;
 /// Instructions that no kernel entry may exceed.
 const BOUND: u64 = 20_000;
 /// What the program does in which the longest entry is looked for, at least.
-const SCENARIOS: [&str; 9] = [
+const SCENARIOS: [&str; 13] = [
     "bench",
     "mappings",
     "levels",
@@ -18,6 +18,10 @@ const SCENARIOS: [&str; 9] = [
     "servers",
     "ports",
     "flobs",
+    "ceilings",
+    "timers",
+    "idle",
+    "meanwhile",
 ];
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::Kernel;
+use crate::device::ByDeadline;
 use crate::list::{List, NONE};
 use crate::machine::Machine;
 use crate::record::{Body, FlobId, Queue, Standing, ThreadId, Waiters};
@@ -53,16 +54,24 @@ impl<M: Machine> Kernel<M> {
     /// Panics if lists and records disagree.
     pub fn check_queues(&self) {
         let mut queues: BTreeMap<u32, Queue> = BTreeMap::new();
-        for (priority, list) in self.ready.lists() {
+        for (priority, [list, stale]) in self.ready.lists() {
             for index in self.walk(list) {
                 assert_eq!(queues.insert(index, Queue::Ready(priority)), None);
+                self.check_ready(index, priority);
+            }
+            for index in self.walk(stale) {
+                assert_eq!(queues.insert(index, Queue::Ready(priority)), None);
+                assert!(self.in_arrears(), "nobody will look at stale threads");
             }
         }
         if let Some((priority, index)) = self.ready.next() {
             assert_eq!(queues.insert(index, Queue::Ready(priority)), None, "it is in a list too");
+            self.check_ready(index, priority);
         }
-        for index in self.walk(self.timers) {
-            assert_eq!(queues.insert(index, Queue::Timer), None);
+        let mut timer = self.threads.tree_first::<ByDeadline>(self.timers, None);
+        while timer != NONE {
+            assert_eq!(queues.insert(timer, Queue::Timer), None);
+            timer = self.threads.tree_first::<ByDeadline>(self.timers, Some(timer));
         }
         for (line, list) in (0..).zip(self.lines) {
             for index in self.walk(list) {
@@ -103,6 +112,13 @@ impl<M: Machine> Kernel<M> {
             }
         }
         self.check_lists();
+    }
+
+    /// A thread in the ready queue can run, at that priority.
+    fn check_ready(&self, index: u32, priority: u8) {
+        let thread = self.threads.at(index).expect("walked");
+        let own = Self::runs_at(&self.objects, thread).map(|(own, _)| own);
+        assert_eq!(own, Some(priority), "ready thread {index} is in the wrong place");
     }
 
     /// Links between flobs and the lists derived from them agree.

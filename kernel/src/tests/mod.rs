@@ -15,6 +15,7 @@ mod workload;
 
 mod alerts;
 mod asynchronous;
+mod bounds;
 mod conditions;
 mod connections;
 mod dirty;

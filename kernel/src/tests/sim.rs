@@ -11,6 +11,7 @@ use flob_abi::{Call, ExceptionCode, FlobKind, Misuse, PAGE_SIZE, Registers, Stat
 use flob_abi::{Handlers, thread_flag};
 
 use super::program::{ARGS, Op, Program, Reg, address_of};
+use crate::arena::take_looks;
 use crate::record::ThreadId;
 use crate::simulated::Simulated;
 use crate::{Boot, Event, Frame, Kernel};
@@ -74,6 +75,8 @@ pub struct Sim {
     pub ticks: bool,
     /// Lists and records are compared after every entry.
     pub checks: bool,
+    /// Most records that an entry has looked at.
+    pub longest: u64,
 }
 
 impl Sim {
@@ -102,6 +105,7 @@ impl Sim {
             last: (None, 0),
             ticks: true,
             checks: true,
+            longest: 0,
         };
         sim.make_driver();
         sim
@@ -220,11 +224,23 @@ impl Sim {
 
     /// Who has the processor.
     pub fn current(&mut self) -> Option<ThreadId> {
-        self.kernel.current().is_some().then_some(())?;
+        while self.kernel.current().is_none() {
+            self.count_looks();
+            if !self.kernel.in_arrears() {
+                return None;
+            }
+        }
+        self.count_looks();
         if self.checks {
             self.kernel.check_queues();
         }
+        take_looks();
         self.kernel.current
+    }
+
+    /// What has been looked at so far was one entry.
+    pub fn count_looks(&mut self) {
+        self.longest = self.longest.max(take_looks());
     }
 
     /// Puts a program into the code and returns its entry.

@@ -49,6 +49,7 @@ const _: () = assert!(offset_of!(Context, vectors) == 0);
 unsafe extern "C" {
     fn enter_user(context: *mut Context) -> !;
     fn wait_for_interrupt() -> u64;
+    fn take_interrupt() -> u64;
     static mut current_context: *mut Context;
     static last_calls: [LastCall; CALLS];
     static next_call: u8;
@@ -159,14 +160,17 @@ fn ready(kernel: &mut Kernel<Hardware>) -> Option<*mut Context> {
     Some(context)
 }
 
-/// Waits for one interrupt.
+/// Waits for one interrupt; while the kernel has something left to do it takes one only if it is there.
 #[cold]
 #[inline(never)]
 fn idle(kernel: &mut Kernel<Hardware>) {
     measure::end();
     // SAFETY: interrupts are taken only inside, and only noted.
-    let vector = unsafe { wait_for_interrupt() };
+    let vector = unsafe { if kernel.in_arrears() { take_interrupt() } else { wait_for_interrupt() } };
     measure::begin(Some(vector), core::ptr::null());
+    if vector == 0 {
+        return;
+    }
     if let Some(event) = interrupt(kernel, vector.saturating_sub(FIRST_VECTOR) as u8) {
         handle(kernel, event);
     }

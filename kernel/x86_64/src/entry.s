@@ -230,6 +230,18 @@ wait_for_interrupt:
     ret
     .cfi_endproc
 
+# fn take_interrupt() -> u64: the vector of an interrupt that is there already, or 0.
+.globl take_interrupt
+take_interrupt:
+    .cfi_startproc
+    mov qword ptr [rip + idle_vector], 0
+    sti
+    nop                                 # `sti` lets interrupts in behind the instruction that follows it
+    cli
+    mov rax, [rip + idle_vector]
+    ret
+    .cfi_endproc
+
 .section .data.entry, "aw", @progbits
 .p2align 3
 .globl current_context

@@ -2,6 +2,7 @@
 //! large as it can be. On a measuring kernel the longest entry of each is reported.
 
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use flob_runtime::abi::flob::thread_link;
 use flob_runtime::abi::state::thread_flag;
@@ -9,14 +10,15 @@ use flob_runtime::abi::{Call, PAGE_SIZE, Protection, Status, ThreadState, ipc};
 use flob_runtime::flob::*;
 use flob_runtime::{heap, start};
 
+use crate::arrears;
 use crate::counters::Counters;
-use crate::timed::Block;
+use crate::timed::{Block, touch};
 use crate::world::{NORMAL, leak, refer, stopped_thread};
 
 /// Mappings in one space.
 const MAPPINGS: u64 = 10_000;
 /// Threads that wait for one thing.
-const WAITERS: u64 = 1_500;
+pub const WAITERS: u64 = 1_500;
 /// Flobs side by side.
 const FLOBS: u64 = 20_000;
 /// Ports of one set.
@@ -24,7 +26,7 @@ const PORTS: u64 = 2_000;
 /// Levels of region and mapping.
 const DEPTH: u64 = 200;
 /// Where things are mapped.
-const WINDOW: u64 = 0x3000_0000_0000;
+pub const WINDOW: u64 = 0x3000_0000_0000;
 
 /// All of them.
 pub fn attack() -> Result<(), Status> {
@@ -35,7 +37,11 @@ pub fn attack() -> Result<(), Status> {
     scenario("clients", clients)?;
     scenario("servers", servers)?;
     scenario("ports", ports)?;
-    scenario("flobs", flobs)
+    scenario("flobs", flobs)?;
+    scenario("ceilings", arrears::ceilings)?;
+    scenario("timers", arrears::timers)?;
+    scenario("idle", arrears::idle)?;
+    scenario("meanwhile", arrears::meanwhile)
 }
 
 fn scenario(name: &str, run: impl FnOnce() -> Result<(), Status>) -> Result<(), Status> {
@@ -46,16 +52,21 @@ fn scenario(name: &str, run: impl FnOnce() -> Result<(), Status>) -> Result<(), 
 }
 
 /// Flobs side by side in memory that nobody else has, from this address on.
-fn ground(pages: u64) -> Result<u64, Status> {
+pub fn ground(pages: u64) -> Result<u64, Status> {
     heap::take_untouched((pages * PAGE_SIZE) as usize).map(|range| range.start as u64).ok_or(Status::NoMemory)
 }
 
-fn nth<F>(start: u64, number: u64) -> FlobAt<F> {
-    FlobAt::new(start + number * 512)
+/// Pages for a crowd of threads: the same for each, one after the other.
+pub fn crowd_ground() -> Result<u64, Status> {
+    static GROUND: AtomicU64 = AtomicU64::new(0);
+    if GROUND.load(Ordering::Relaxed) == 0 {
+        GROUND.store(ground(WAITERS)?, Ordering::Relaxed);
+    }
+    Ok(GROUND.load(Ordering::Relaxed))
 }
 
-fn touch(address: u64) {
-    crate::timed::touch(address);
+pub fn nth<F>(start: u64, number: u64) -> FlobAt<F> {
+    FlobAt::new(start + number * 512)
 }
 
 /// A region of one page, mapped everywhere; then it changes, and all of it is destroyed, the space first.
@@ -130,11 +141,11 @@ fn levels() -> Result<(), Status> {
 }
 
 /// Stopped threads that wait for something in a call, the last one first.
-fn waiters(
+pub fn waiters(
     on: FlobAt<Reference>,
     registers: impl Fn(&mut ThreadState),
 ) -> Result<Vec<FlobAt<Thread>>, Status> {
-    let memory = ground(WAITERS)?;
+    let memory = crowd_ground()?;
     let mut threads = Vec::with_capacity(WAITERS as usize);
     for number in 0..WAITERS {
         let thread: FlobAt<Thread> = FlobAt::new(memory + number * PAGE_SIZE);
@@ -149,7 +160,7 @@ fn waiters(
     Ok(threads)
 }
 
-fn destroy(threads: Vec<FlobAt<Thread>>) -> Result<(), Status> {
+pub fn destroy(threads: Vec<FlobAt<Thread>>) -> Result<(), Status> {
     threads.into_iter().try_for_each(FlobAt::destroy)
 }
 

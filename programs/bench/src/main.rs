@@ -8,6 +8,7 @@
 
 extern crate alloc;
 
+mod arrears;
 mod counters;
 mod hostile;
 mod report;
