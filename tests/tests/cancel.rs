@@ -2,7 +2,9 @@
 #![allow(missing_docs)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use flob_tests::{Finished, Guest, Signal, World, send};
+use std::collections::HashSet;
+
+use flob_tests::{Finished, Guest, Signal, World, rounds, send};
 
 const ROUNDS: &str = "700000";
 
@@ -58,4 +60,34 @@ fn ctrl_c_ends_the_wait_for_a_moment() {
     });
     gone.kill();
     guest.save(&[]);
+}
+
+/// Whoever asks is answered, also for pages of a save that has ended meanwhile: a request without an answer would make the
+/// guest pass for dead half a minute later.
+#[test]
+fn every_request_of_a_save_that_was_given_up_is_answered() {
+    let world = World::new();
+    let guest = world.guest(&["scribble", "16", "--every", "3"], None);
+    guest.hub.wait_for("ready\n");
+    let log = world.path(&format!("run/flob/{}.logs/link.log", guest.name));
+    let asked_for_pages = || std::fs::read_to_string(&log).unwrap().matches("SavePages").count();
+    for _ in 0..rounds(30) {
+        let before = asked_for_pages();
+        let saving = world.start(&["-s", &guest.name, "checkpoint", "save", "--full"], None);
+        world.wait_until("pages travel", || asked_for_pages() > before);
+        saving.kill();
+    }
+    guest.save(&[]);
+    world.wait_until("all that was asked is answered", || {
+        let log = std::fs::read_to_string(&log).unwrap();
+        let answered: HashSet<&str> = log.lines().filter_map(|line| exchange(line, "< Reply {")).collect();
+        log.lines().filter_map(|line| exchange(line, "> ToGuest {")).all(|asked| answered.contains(asked))
+    });
+}
+
+/// Epoch and number of such a line of the link log.
+fn exchange<'a>(line: &'a str, mark: &str) -> Option<&'a str> {
+    let (_, rest) = line.split_once(mark)?;
+    let (exchange, _) = rest.split_once(", re")?;
+    Some(exchange)
 }

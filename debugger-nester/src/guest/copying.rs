@@ -15,7 +15,7 @@ use flob_abi::{
 };
 use flob_debugger_nester::pages::PageSet;
 use flob_image::Place;
-use flob_link::FailureKind;
+use flob_link::{Failure, FailureKind};
 use flob_runtime::flob::Links;
 
 use super::exceptions::REGION;
@@ -88,10 +88,12 @@ pub fn source(state: &State, page: u64) -> Source {
 
 /// Whether a save is on.
 pub fn check_on(state: &State) -> Outcome<()> {
-    match state.copying {
-        Some(_) => Ok(()),
-        None => Err(failure(FailureKind::State, "no save is on")),
-    }
+    state.copying.as_ref().map(|_| ()).ok_or_else(no_save_is_on)
+}
+
+/// What is answered to who wants pages of a save that is over.
+pub fn no_save_is_on() -> Failure {
+    failure(FailureKind::State, "no save is on")
 }
 
 /// Whether only what was written since an epoch is wanted.

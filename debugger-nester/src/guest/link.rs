@@ -10,6 +10,7 @@ use flob_runtime::{
     start,
 };
 
+use super::copying;
 use super::requests;
 use super::sending;
 use super::state::{Bulk, Nester, Outgoing, State};
@@ -51,8 +52,7 @@ pub fn send(nester: &Nester) {
                     (Bulk::Pages(_), Some(pages)) => {
                         host::send_bulk(CHANNEL, message, pages.sum, &pages.places)
                     }
-                    // The save is over: nobody waits for them.
-                    (Bulk::Pages(_), None) => Ok(()),
+                    (Bulk::Pages(_), None) => host::send(CHANNEL, &save_is_over(message)),
                     (Bulk::Blank(pages), _) => send_blank(message, *pages, &mut blank),
                 };
                 if sent.is_err() {
@@ -73,6 +73,14 @@ pub fn send(nester: &Nester) {
             }
         }
     }
+}
+
+/// Pages were asked for and the save ended before they were sent: an answer is owed all the same, or the host would take
+/// the guest for dead.
+fn save_is_over(message: &[u8]) -> Vec<u8> {
+    let Ok(FromGuest::Reply { epoch, number, .. }) = postcard::from_bytes(message) else { return Vec::new() };
+    let result = Err(copying::no_save_is_on());
+    postcard::to_allocvec(&FromGuest::Reply { epoch, number, result }).unwrap_or_default()
 }
 
 /// Zeroes out of a buffer that is made once.
