@@ -3,6 +3,8 @@
 //!
 //! A flob is named by its address in the caller's space. IPC calls are sets of steps: see [`crate::ipc`].
 
+pub mod arguments;
+
 macro_rules! calls {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $text:literal;)*) => {
         /// A call that is not a set of IPC steps.

@@ -127,6 +127,25 @@ fn each_call_step_combination_and_state_has_a_page_and_no_page_is_left_over() {
     assert!(missing.is_empty() && left_over.is_empty(), "missing: {missing:?}; left over: {left_over:?}");
 }
 
+/// The registers that arguments are in, in their order.
+const ARGUMENTS: [&str; 6] = ["rdi", "rsi", "rdx", "r10", "r8", "r9"];
+
+#[test]
+fn the_page_of_a_call_names_the_registers_of_its_arguments_and_values() {
+    let pages = pages();
+    for call in Call::ALL {
+        let page = &pages[call.name()];
+        let named: BTreeSet<&str> = section(page, "Arguments").split('`').skip(1).step_by(2).collect();
+        let registers: Vec<&str> =
+            ARGUMENTS.into_iter().filter(|register| named.contains(register)).collect();
+        assert_eq!(registers, ARGUMENTS[..call.arguments().len()], "{}", call.name());
+        for (index, name) in call.values() {
+            let told = section(page, "Returns").contains(&format!("`{}`", ARGUMENTS[*index]));
+            assert!(told, "{}: {name} is not among what it returns", call.name());
+        }
+    }
+}
+
 #[test]
 fn the_page_of_a_call_has_the_headings_and_something_below_each() {
     let pages = pages();

@@ -11,6 +11,7 @@ pub mod events;
 pub mod pages;
 pub mod stages;
 pub mod streams;
+pub mod trace;
 pub mod translate;
 pub mod waits;
 pub mod watches;

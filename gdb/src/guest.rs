@@ -10,8 +10,8 @@ use std::{
 };
 
 use flob_image::{Environment, Place};
-use flob_link::{Change, Memory, Scope, Watch};
-use flob_session::{Client, Error, HubEvent, HubReply, HubRequest, Owner, Source, Update};
+use flob_link::{Change, Memory, Scope, Tracing, Watch};
+use flob_session::{Client, Error, HubEvent, HubReply, HubRequest, Owner, Source, TracePart, Update};
 
 /// A session, seen by one debugger connection. Its holds and breakpoints belong to that connection alone.
 pub trait Guest: Send {
@@ -55,6 +55,18 @@ pub trait Guest: Send {
     fn catch_calls(&mut self, space: Place, calls: &[u64]) -> Result<(), Error> {
         let _ = (space, calls);
         Err(Error::Refused("this guest's calls cannot be caught".into()))
+    }
+
+    /// Traces this for this debugger, and nothing else.
+    fn set_trace(&mut self, tracing: Tracing) -> Result<(), Error> {
+        let _ = tracing;
+        Err(Error::Refused("this guest traces nothing".into()))
+    }
+
+    /// Records of the trace from this number on.
+    fn trace(&mut self, from: u64) -> Result<TracePart, Error> {
+        let _ = from;
+        Ok(TracePart::default())
     }
 
     /// The program's ELF on this machine.
@@ -192,6 +204,18 @@ impl Guest for SessionGuest {
     fn catch_calls(&mut self, space: Place, calls: &[u64]) -> Result<(), Error> {
         let (owner, calls) = (self.owner.clone(), calls.to_vec());
         self.ask(HubRequest::CatchCalls { owner, space, calls }).map(drop)
+    }
+
+    fn set_trace(&mut self, tracing: Tracing) -> Result<(), Error> {
+        let owner = self.owner.clone();
+        self.ask(HubRequest::SetTrace { owner, tracing }).map(drop)
+    }
+
+    fn trace(&mut self, from: u64) -> Result<TracePart, Error> {
+        match self.ask(HubRequest::Trace { from })? {
+            HubReply::Trace(part) => Ok(part),
+            other => Err(unexpected(&other)),
+        }
     }
 
     fn save(&mut self, name: Option<String>) -> Result<String, Error> {

@@ -11,7 +11,7 @@ use std::{
 use flob_abi::{Registers, ThreadState, flob::thread_link};
 use flob_image::{Environment, Flob, Link, Place, State};
 use flob_link::{Change, Scope, Watch};
-use flob_session::{Error, names::Names, symbols::Symbols, why::Why};
+use flob_session::{Error, names::Names, symbols::Symbols, trace::Trace, why::Why};
 use gdbstub::{
     common::{Signal, Tid},
     target::ext::breakpoints::WatchKind,
@@ -69,6 +69,8 @@ pub struct Inferior<G> {
     pub(crate) idle_watches: BTreeMap<Watch, WatchKind>,
     /// Numbers of the kernel calls that are caught.
     pub(crate) catches: BTreeSet<u64>,
+    /// What has been read of the trace.
+    pub(crate) trace: Trace,
     is_attached: bool,
     /// The space is held, and no thread of it let go.
     pub(crate) whole: bool,
@@ -109,6 +111,7 @@ impl<G: Guest> Inferior<G> {
             watches: BTreeMap::new(),
             idle_watches: BTreeMap::new(),
             catches: BTreeSet::new(),
+            trace: Trace::default(),
             is_attached: true,
             whole: false,
             alone_until: None,

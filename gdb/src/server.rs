@@ -203,7 +203,12 @@ fn forward(events: &Receiver<HubEvent>, sender: &Sender<Input>) {
 }
 
 fn matters(event: &HubEvent) -> bool {
-    !matches!(event, HubEvent::Saved(_) | HubEvent::Guest(Event::Output { .. } | Event::InputWanted { .. }))
+    !matches!(
+        event,
+        HubEvent::Saved(_)
+            | HubEvent::Trace(_)
+            | HubEvent::Guest(Event::Output { .. } | Event::InputWanted { .. } | Event::Traced { .. })
+    )
 }
 
 impl<G: Guest, S: Stream> Server<G, S> {

@@ -11,5 +11,7 @@ pub mod frame;
 pub mod host;
 pub mod message;
 pub mod pack;
+pub mod trace;
 
 pub use message::*;
+pub use trace::{Traced, Tracing};

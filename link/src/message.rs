@@ -13,8 +13,10 @@ use alloc::{string::String, vec::Vec};
 use flob_image::{Link, Place};
 use serde::{Deserialize, Serialize};
 
+use crate::trace::{Traced, Tracing};
+
 /// Version of the protocol; both sides must have the same.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// Most bytes of a message.
 pub const MAX_FRAME: usize = 8192;
 /// Bytes of a chunk of a long answer; the last may be shorter.
@@ -331,6 +333,13 @@ pub enum Request {
         #[allow(missing_docs)]
         calls: Vec<u64>,
     },
+    /// Traces this, instead of what was traced before.
+    SetTrace(Tracing),
+    /// The records of the trace from this number on, as many as a message carries; answered by `Reply::Trace`.
+    Trace {
+        #[allow(missing_docs)]
+        from: u64,
+    },
 }
 
 /// The answers.
@@ -394,6 +403,13 @@ pub enum Reply {
     Threads(u32),
     /// To `SaveBegin` with `when`: the moment has not come yet; `Event::SaveReady` will tell.
     Waiting,
+    /// To `Trace`.
+    Trace {
+        /// Some of the records, ascending.
+        records: Vec<Traced>,
+        /// Number of the record that the next one gets.
+        next: u64,
+    },
 }
 
 /// State of affairs in the guest.
@@ -499,6 +515,11 @@ pub enum Event {
     /// Nothing of the program can run, and it waits for nothing outside: it stands still for good, unless somebody changes
     /// it. Told once a standstill.
     StandsStill,
+    /// There are records in the trace up to this number. Told again only once somebody has read so far.
+    Traced {
+        #[allow(missing_docs)]
+        next: u64,
+    },
 }
 
 /// Why a thread was stopped.

@@ -13,6 +13,7 @@ pub mod sessions;
 pub mod source;
 pub mod stored;
 pub mod symbols;
+pub mod trace;
 pub mod translate;
 mod waits;
 pub mod why;

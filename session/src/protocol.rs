@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use flob_image::{Environment, Place};
-use flob_link::{Change, Event, Failure, Memory, Progress, Scope, WaitKind, Watch};
+use flob_link::{Change, Event, Failure, Memory, Progress, Scope, Traced, Tracing, WaitKind, Watch};
 use serde::{Deserialize, Serialize};
 
 /// From a client.
@@ -194,6 +194,18 @@ pub enum HubRequest {
         #[allow(missing_docs)]
         calls: Vec<u64>,
     },
+    /// Traces this for this owner, instead of what it had traced before.
+    SetTrace {
+        #[allow(missing_docs)]
+        owner: Owner,
+        #[allow(missing_docs)]
+        tracing: Tracing,
+    },
+    /// Records of the trace from this number on: some, if there are many.
+    Trace {
+        #[allow(missing_docs)]
+        from: u64,
+    },
 }
 
 /// What the hub answers.
@@ -218,6 +230,19 @@ pub enum HubReply {
     Line(LineFigures),
     /// To `Save`, `Restore`, `Remember` and `Undo`: id of the checkpoint.
     Checkpoint(String),
+    /// To `Trace`.
+    Trace(TracePart),
+}
+
+/// Some of the trace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TracePart {
+    #[allow(missing_docs)]
+    pub records: Vec<Traced>,
+    /// Number of the record that comes next in the guest.
+    pub next: u64,
+    /// What is traced now, for whomever.
+    pub tracing: Tracing,
 }
 
 /// What the line to the guest carries.
@@ -292,6 +317,8 @@ pub enum HubEvent {
     Changed,
     /// A checkpoint was saved.
     Saved(String),
+    /// All that the trace holds when the session comes to its end: nobody can ask for it any more.
+    Trace(TracePart),
 }
 
 /// Owners, for people: `the user, gdb-1`.

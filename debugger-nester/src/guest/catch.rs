@@ -4,10 +4,11 @@
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     vec::Vec,
 };
 
-use flob_abi::{FlobKind, SpaceState, Status, ipc, state::space_flag};
+use flob_abi::{Call, FlobKind, SpaceState, Status, ipc, state::space_flag};
 use flob_image::Place;
 use flob_link::{FailureKind, Reply, StopReason};
 use flob_runtime::{
@@ -18,59 +19,116 @@ use flob_runtime::{
 use super::failure::{Outcome, failure, refused};
 use super::state::{Nester, State};
 use super::step::{self, Obstacle, Purpose};
-use super::threads::Seen;
+use super::threads::{Seen, seize};
+use super::trace::{self, Under};
 
 /// Position of the keeper among a space's links.
 const KEEPER: usize = 0;
 
-/// Which calls are waited for, and who stands at one that was told.
+/// Which calls are waited for or traced, and who stands at one that was told.
 #[derive(Default)]
 pub struct Catching {
     /// Numbers, by spaces; [`ipc::IPC`] stands for all sets of IPC steps.
     spaces: BTreeMap<Place, BTreeSet<u64>>,
-    /// Threads that were told of, and where: they pass when they go on.
+    /// Numbers of those that are traced, in all spaces.
+    traced: BTreeSet<u64>,
+    /// Spaces whose calls are reflected.
+    reflected: BTreeSet<Place>,
+    /// Threads in calls that are traced.
+    pub under: BTreeMap<Place, Under>,
+    /// Threads that were told of, or wait for their turn, and where: they pass when they go on.
     told: BTreeMap<Place, u64>,
-    /// Threads whose call is let through, however long it takes.
-    passing: BTreeSet<Place>,
+    /// Threads whose call is let through, however long it takes, and its number.
+    passing: BTreeMap<Place, u64>,
 }
 
 impl Catching {
     /// Whether calls of this space are reflected for us.
     pub fn is_on(&self, space: Place) -> bool {
-        self.spaces.contains_key(&space)
+        self.reflected.contains(&space)
     }
 
     /// A thread's call is let through.
-    pub fn passes(&mut self, place: Place) {
+    pub fn passes(&mut self, place: Place, call: u64) {
         self.told.remove(&place);
-        self.passing.insert(place);
+        self.passing.entry(place).or_insert(call);
     }
 
     /// It is over.
-    pub fn has_passed(&mut self, place: Place) {
-        self.passing.remove(&place);
+    pub fn has_passed(&mut self, place: Place) -> Option<u64> {
+        self.passing.remove(&place)
     }
 
     fn is_wanted(&self, space: Place, call: u64) -> bool {
-        let number = if call & ipc::IPC == 0 { call } else { ipc::IPC };
-        self.spaces.get(&space).is_some_and(|calls| calls.contains(&number))
+        self.spaces.get(&space).is_some_and(|calls| calls.contains(&listed_as(call)))
     }
+
+    /// Whether this call is traced.
+    pub fn is_traced(&self, call: u64) -> bool {
+        self.traced.contains(&listed_as(call))
+    }
+}
+
+/// The number under which a call is asked for.
+const fn listed_as(call: u64) -> u64 {
+    if call & ipc::IPC == 0 { call } else { ipc::IPC }
 }
 
 /// `CatchCalls`: these calls of a space, instead of those before; none: no more.
 pub fn set(state: &mut State, space: Place, calls: Vec<u64>) -> Outcome<Reply> {
     if calls.is_empty() {
-        if state.catching.spaces.remove(&space).is_some() && exists(&state.environment, space) {
-            reflect(&state.environment, space, false).map_err(refused)?;
+        state.catching.spaces.remove(&space);
+    } else {
+        if !state.catching.is_on(space) {
+            check(&state.environment, space)?;
         }
-        return Ok(Reply::Done);
+        state.catching.spaces.insert(space, calls.into_iter().collect());
     }
-    if !state.catching.is_on(space) {
-        check(&state.environment, space)?;
-        reflect(&state.environment, space, true).map_err(refused)?;
-    }
-    state.catching.spaces.insert(space, calls.into_iter().collect());
+    settle(state).map_err(refused)?;
     Ok(Reply::Done)
+}
+
+/// These calls are traced, instead of those before.
+pub fn trace(state: &mut State, calls: BTreeSet<u64>) -> Result<(), Status> {
+    state.catching.traced = calls;
+    settle(state)
+}
+
+/// Has the calls of those spaces reflected in which somebody is interested, and of no others. Where calls are traced these are
+/// all spaces whose exceptions come to us, those too that have just been made.
+fn settle(state: &mut State) -> Result<(), Status> {
+    let mut wanted: BTreeSet<Place> = state.catching.spaces.keys().copied().collect();
+    if !state.catching.traced.is_empty() {
+        let flobs = state.environment.flobs()?;
+        let spaces = flobs.iter().filter(|flob| flob.kind == FlobKind::Space).map(|flob| flob.place);
+        let ours = |space: &Place| state.catching.is_on(*space) || check(&state.environment, *space).is_ok();
+        wanted.extend(spaces.filter(ours));
+    }
+    for space in state.catching.reflected.difference(&wanted) {
+        if exists(&state.environment, *space) {
+            reflect(&state.environment, *space, false)?;
+        }
+    }
+    for space in wanted.difference(&state.catching.reflected) {
+        reflect(&state.environment, *space, true)?;
+    }
+    state.catching.reflected = wanted;
+    Ok(())
+}
+
+/// A thread has been stopped behind a step: a call that was let through is over. It may have made a space, or given one a keeper.
+pub fn call_is_over(state: &mut State, place: Place) -> Result<(), Status> {
+    let Some(call) = state.catching.has_passed(place) else { return Ok(()) };
+    let may = [Call::SpaceCreate, Call::SpaceSetState, Call::SpaceMove].iter().any(|one| *one as u64 == call);
+    if may && !state.catching.traced.is_empty() { settle(state) } else { Ok(()) }
+}
+
+/// A stopped thread whose call was to be let through stays where it is for a while.
+pub fn stays(state: &mut State, place: Place) -> Result<(), Status> {
+    if let Some(seen) = seize(&state.environment, place)? {
+        state.catching.told.insert(place, seen.state.registers.rip);
+    }
+    Ok(())
 }
 
 fn exists(environment: &Environment, space: Place) -> bool {
@@ -113,40 +171,40 @@ pub fn reflected(
     let (call, rip) = (seen.state.registers.rax, seen.state.registers.rip);
     let purpose = state.stepping.purpose(place);
     // One that is let through already has blocked, and comes back to its instruction.
-    let is_new = !state.catching.passing.contains(&place) && state.catching.told.get(&place) != Some(&rip);
+    let is_new =
+        !state.catching.passing.contains_key(&place) && state.catching.told.get(&place) != Some(&rip);
+    if is_new {
+        trace::call_came(nester, state, place, space, seen);
+    }
     if is_new && state.catching.is_wanted(space, call) {
         step::forget(state, place);
         state.catching.told.insert(place, rip);
         step::report(nester, state, place, seen, StopReason::Call(call));
         return Ok(());
     }
-    step::begin_at(state, place, purpose.unwrap_or(Purpose::Continue), Some(Obstacle::Calls(space)))
+    step::begin_at(state, place, purpose.unwrap_or(Purpose::Continue), Some(Obstacle::Calls { space, call }))
 }
 
 /// The call that a stopped thread was told to stand at, if it does: it must be let through.
 pub fn standing_at(state: &State, place: Place, seen: &Seen) -> Option<Obstacle> {
     let told = state.catching.told.get(&place)?;
     let space = seen.space.filter(|space| state.catching.is_on(*space))?;
-    (*told == seen.state.registers.rip).then_some(Obstacle::Calls(space))
+    (*told == seen.state.registers.rip).then_some(Obstacle::Calls { space, call: seen.state.registers.rax })
 }
 
 /// The environment is another one.
 pub fn environment_replaced(state: &mut State) -> Result<(), Status> {
     state.catching.told.clear();
     state.catching.passing.clear();
-    for space in state.catching.spaces.keys().copied().collect::<Vec<_>>() {
-        if check(&state.environment, space).is_ok() {
-            reflect(&state.environment, space, true)?;
-        } else {
-            state.catching.spaces.remove(&space);
-        }
-    }
-    Ok(())
+    state.catching.reflected.clear();
+    let environment = Arc::clone(&state.environment);
+    state.catching.spaces.retain(|space, _| check(&environment, *space).is_ok());
+    settle(state)
 }
 
 /// As if nothing were reflected.
 pub fn hide(state: &State, place: Place, space: &mut SpaceState) {
-    if state.catching.spaces.contains_key(&place) {
+    if state.catching.is_on(place) {
         space.flags &= !space_flag::REFLECT_CALLS;
     }
 }

@@ -132,6 +132,7 @@ fn state(ceiling: u32) -> Result<State, Status> {
         breakpoints: Breakpoints::default(),
         watching: Default::default(),
         catching: Default::default(),
+        trace: Default::default(),
         save: None,
         copying: None,
         began: (clock::now().unwrap_or(0), clock::ticks()),

@@ -37,6 +37,7 @@ mod step;
 mod survey;
 mod threads;
 mod torture;
+mod trace;
 mod watch;
 mod watcher;
 

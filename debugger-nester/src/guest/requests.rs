@@ -6,7 +6,7 @@ use flob_link::{FailureKind, FromGuest, Progress, Reply, Request, ToGuest, VERSI
 use super::failure::{Outcome, failure, refused};
 use super::state::{Bulk, Nester, Outgoing, State};
 use super::step::{self, Purpose};
-use super::{catch, memory, record, restore, save, sending, services, set, survey, threads, watch};
+use super::{catch, memory, record, restore, save, sending, services, set, survey, threads, trace, watch};
 
 /// Most replies that wait to be sent; the host repeats what it misses.
 const MAX_OUTBOX: usize = 64;
@@ -65,6 +65,8 @@ fn answer(nester: &Nester, state: &mut State, request: Request, bulk: &[u8]) -> 
         Request::SetWatch(watch) => watch::set(state, watch),
         Request::ClearWatch(watch) => watch::clear(state, watch),
         Request::CatchCalls { space, calls } => catch::set(state, space, calls),
+        Request::SetTrace(tracing) => trace::set(nester, state, tracing),
+        Request::Trace { from } => Ok(trace::read(state, from)),
         Request::SaveBegin { when, since } => save::begin(nester, state, when, since),
         Request::SaveSurvey { from } => survey::survey(state, from),
         Request::SavePages { runs } => sending::pages(state, &runs),

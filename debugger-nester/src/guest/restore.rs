@@ -21,7 +21,7 @@ use flob_runtime::{
 use super::copying;
 use super::failure::{Outcome, failure, refused};
 use super::state::{Clock, Nester, ParkedCall, ReadyAnswer, State};
-use super::{answerer, catch, exceptions, memory, record, sending, services, step, watch};
+use super::{answerer, catch, exceptions, memory, record, sending, services, step, trace, watch};
 
 /// Most bytes of a record.
 const MAX_RECORD: u64 = 12 << 20;
@@ -197,6 +197,7 @@ fn replace(
     }
     watch::environment_replaced(state)?;
     catch::environment_replaced(state)?;
+    trace::environment_replaced(nester, state);
     Ok(())
 }
 
@@ -241,7 +242,7 @@ fn join(nester: &Nester, state: &mut State, border: &Border) -> Result<(), flob_
     let reference = OwnedReference::new()?;
     client.reference(reference.at())?;
     let connection = Parked::of(reference.at())?;
-    let call = ParkedCall { connection, service, request: border.request.clone() };
+    let call = ParkedCall { connection, service, request: border.request.clone(), traced: None };
     if !border.whole {
         answerer::receive_rest(nester, state, call);
         return Ok(());

@@ -20,7 +20,7 @@ use flob_runtime::{
 use serde::Serialize;
 
 use super::state::{Nester, ParkedCall, ReadyAnswer, State};
-use super::{search, threads, torture, watcher};
+use super::{search, threads, torture, trace, watcher};
 
 /// Name of the parent port.
 pub const PARENT: &str = "parent";
@@ -57,25 +57,31 @@ pub fn serve(nester: &Nester, clerk: Clerk) {
 fn handle(nester: &Nester, state: &mut State, request: &Request<'_>) -> Reply {
     watcher::stirred(state);
     let holds_back = search::request_came(nester, state, request.service);
+    // Before anything comes of it: what ends the program is told before the end.
+    let traced = trace::asked(nester, state, None, request.service, request.bytes);
     let attempt =
         if holds_back { Attempt::Wait } else { attempt(nester, state, request.service, request.bytes) };
     match attempt {
         Attempt::Answer(bytes, found) => {
+            trace::answered(nester, state, traced, request.service, Some(&bytes));
             state.last =
                 Answered { service: request.service, request: request.bytes.to_vec(), reply: bytes.clone() };
             Reply::Bytes { bytes, reference: found.and_then(|name| nester.desk.reference(name)) }
         }
         Attempt::Wait => {
-            park(nester, state, request);
+            park(nester, state, request, traced);
             Reply::None
         }
-        Attempt::Nothing => Reply::None,
+        Attempt::Nothing => {
+            trace::answered(nester, state, traced, request.service, None);
+            Reply::None
+        }
     }
 }
 
-fn park(nester: &Nester, state: &mut State, request: &Request<'_>) {
+fn park(nester: &Nester, state: &mut State, request: &Request<'_>, traced: Option<u64>) {
     let Ok(connection) = Parked::park() else { return };
-    let call = ParkedCall { connection, service: request.service, request: request.bytes.to_vec() };
+    let call = ParkedCall { connection, service: request.service, request: request.bytes.to_vec(), traced };
     state.parked.push(call);
     match request.service {
         CLOCK => nester.sleepers.signal(),
@@ -215,9 +221,12 @@ pub fn retry_parked(nester: &Nester, state: &mut State) {
     let mut waiting = Vec::new();
     for call in core::mem::take(&mut state.parked) {
         match attempt(nester, state, call.service, &call.request) {
-            Attempt::Answer(bytes, found) => state.ready.push_back(ReadyAnswer { call, bytes, found }),
+            Attempt::Answer(bytes, found) => {
+                trace::answered(nester, state, call.traced, call.service, Some(&bytes));
+                state.ready.push_back(ReadyAnswer { call, bytes, found });
+            }
             Attempt::Wait => waiting.push(call),
-            Attempt::Nothing => {}
+            Attempt::Nothing => trace::answered(nester, state, call.traced, call.service, None),
         }
     }
     state.parked.append(&mut waiting);

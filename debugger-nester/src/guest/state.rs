@@ -14,6 +14,7 @@ use flob_debugger_nester::{
     breakpoints::Breakpoints,
     events::Events,
     streams::{Input, Output},
+    trace::Trace,
     translate::MEMORY_TAG,
 };
 use flob_image::Place;
@@ -127,6 +128,8 @@ pub struct ParkedCall {
     pub connection: Parked,
     pub service: &'static str,
     pub request: Vec<u8>,
+    /// The number of its record in the trace.
+    pub traced: Option<u64>,
 }
 
 /// An answer that is to be delivered.
@@ -200,6 +203,7 @@ pub struct State {
     pub breakpoints: Breakpoints,
     pub watching: Watching,
     pub catching: Catching,
+    pub trace: Trace,
     /// A save that is on, while everything stands still.
     pub save: Option<Save>,
     /// … and while the child runs on.

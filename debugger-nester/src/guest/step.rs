@@ -21,6 +21,7 @@ use zerocopy::IntoBytes;
 use super::catch;
 use super::state::{Nester, State};
 use super::threads::{Seen, seize, translator};
+use super::trace;
 use super::watch;
 use super::watcher;
 
@@ -49,8 +50,12 @@ pub enum Purpose {
 pub enum Obstacle {
     /// The breakpoint at this place in memory.
     Breakpoint(Place),
-    /// The reflection of this space's calls.
-    Calls(Place),
+    /// The reflection of a space's calls.
+    Calls {
+        space: Place,
+        /// The call that the thread is about to make.
+        call: u64,
+    },
 }
 
 /// A step over an obstacle, which is taken away for it: all other threads are paused.
@@ -143,14 +148,17 @@ pub fn begin_at(
     obstacle: Option<Obstacle>,
 ) -> Result<(), Status> {
     if state.stepping.job.is_some() {
+        if matches!(obstacle, Some(Obstacle::Calls { .. })) {
+            catch::stays(state, place)?;
+        }
         state.stepping.queue.push_back((place, purpose));
         return Ok(());
     }
     if let Some(obstacle) = obstacle {
         let paused = stop_all(&state.environment)?;
         take_away(state, obstacle);
-        if matches!(obstacle, Obstacle::Calls(_)) {
-            state.catching.passes(place);
+        if let Obstacle::Calls { call, .. } = obstacle {
+            state.catching.passes(place, call);
         }
         state.stepping.job = Some(Job { thread: place, obstacle, paused });
         watcher::look_again(state);
@@ -171,7 +179,8 @@ pub fn ended(
     hit: Option<StopReason>,
 ) -> Result<(), Status> {
     let purpose = state.stepping.steps.remove(&place);
-    state.catching.has_passed(place);
+    trace::step_ended(nester, state, place, &seen.state);
+    catch::call_is_over(state, place)?;
     set_trap(&state.environment, place, false)?;
     let is_job = state.stepping.job.as_ref().is_some_and(|job| job.thread == place);
     match (purpose, hit) {
@@ -207,7 +216,7 @@ fn take_away(state: &State, obstacle: Obstacle) {
             }
         }
         // A space that is gone reflects nothing.
-        Obstacle::Calls(space) => {
+        Obstacle::Calls { space, .. } => {
             let _ = catch::reflect(&state.environment, space, false);
         }
     }
@@ -221,7 +230,7 @@ fn put_back(state: &State, obstacle: Obstacle) {
                 let _ = state.environment.memory().write(place, &[INT3]);
             }
         }
-        Obstacle::Calls(space) => {
+        Obstacle::Calls { space, .. } => {
             if state.catching.is_on(space) {
                 let _ = catch::reflect(&state.environment, space, true);
             }

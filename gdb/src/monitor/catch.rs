@@ -11,7 +11,7 @@ pub fn catch<G: Guest>(inferior: &mut Inferior<G>, line: &str) -> Result<String,
     match line {
         "" => return Ok(told(inferior)),
         "off" => calls.clear(),
-        "all" => calls.extend(Call::ALL.iter().map(|call| *call as u64).chain([ipc::IPC])),
+        "all" => calls.extend(all()),
         names => {
             for name in names.split_whitespace() {
                 calls.insert(number(name)?);
@@ -31,7 +31,13 @@ fn told<G>(inferior: &Inferior<G>) -> String {
     }
 }
 
-fn number(name: &str) -> Result<u64, Error> {
+/// The numbers of all calls.
+pub fn all() -> impl Iterator<Item = u64> {
+    Call::ALL.iter().map(|call| *call as u64).chain([ipc::IPC])
+}
+
+/// The number of a call, by its name.
+pub fn number(name: &str) -> Result<u64, Error> {
     if name == "ipc" {
         return Ok(ipc::IPC);
     }

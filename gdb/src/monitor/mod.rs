@@ -3,6 +3,7 @@
 mod catch;
 mod checkpoints;
 mod flobs;
+mod trace;
 
 use std::fmt::Write;
 
@@ -33,6 +34,12 @@ fn verbs<G: Guest>() -> Vec<Verb<G>> {
         verb("threads", "", "all threads by their whole names, and what they do", flobs::threads),
         verb("wait-graph", "", "who waits for whom, and deadlocks", flobs::wait_graph),
         verb("catch", "[CALL ... | all | off]", "stop before kernel calls by name", catch::catch),
+        verb(
+            "trace",
+            "[on [CALL ...] | off | COUNT]",
+            "what the program asks of its parent and of the kernel",
+            trace::trace,
+        ),
         verb("release", "", "let go what the user holds (flob pause, run --paused)", |inferior, _| {
             inferior.release_user()?;
             Ok("the user holds nothing any more; what gdb holds goes on with continue\n".into())

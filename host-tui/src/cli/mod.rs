@@ -67,6 +67,8 @@ verbs! {
     Sessions: verbs::sessions::Sessions;
     /// List threads: what each does, where, and what it waits for
     Ps: verbs::ps::Ps;
+    /// Show what the program asks of its parent and of the kernel, and what came of it
+    Trace: verbs::trace::Trace;
     /// Show the tree of spaces, threads and all other flobs
     Tree: verbs::tree::Tree;
     /// Show one flob: every field and link

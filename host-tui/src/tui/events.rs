@@ -7,6 +7,7 @@ use flob_link::Event;
 use flob_session::{HubEvent, LinkState};
 
 use super::{
+    commands::tracing,
     message::Ask,
     state::{Ended, LogKind, State},
     store::Saved,
@@ -30,6 +31,11 @@ pub fn hub_event(state: &mut State, event: HubEvent) -> Vec<Ask> {
             state.link = link;
         }
         HubEvent::Changed => {}
+        HubEvent::Trace(part) => {
+            let snapshot = state.live.clone();
+            state.calls.take(part, snapshot.as_deref());
+            return Vec::new();
+        }
         HubEvent::Saved(id) => {
             // A save of our own tells about itself when it has ended, which may be heard first.
             let told = text::saved(&id);
@@ -66,6 +72,7 @@ fn guest_event(state: &mut State, event: Event) -> Vec<Ask> {
             state.console.rewind();
             state.ended = None;
         }
+        Event::Traced { .. } => return tracing::fetch(state),
         Event::SaveReady | Event::StandsStill | Event::InputWanted { .. } => return Vec::new(),
     }
     vec![Ask::Look]

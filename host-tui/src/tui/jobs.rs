@@ -22,6 +22,9 @@ fn perform(tools: &Tools, job: &Job) -> Result<Outcome, Error> {
             request(tools, HubRequest::Release { owner: user(), scope: *scope, force: *force })?
         }
         Job::Step(thread) => request(tools, HubRequest::Step { owner: user(), thread: *thread })?,
+        Job::Trace(tracing) => {
+            request(tools, HubRequest::SetTrace { owner: user(), tracing: tracing.clone() })?
+        }
         Job::Apply { .. } => return apply(tools, job),
         Job::Save { name, then_stop } => {
             let saved = request(tools, HubRequest::Save { name: name.clone(), when: None, full: false })?;

@@ -22,6 +22,7 @@ pub fn press(state: &mut State, key: KeyEvent) -> Vec<Ask> {
         mode if is_escape(key) && !matches!(mode, Mode::Confirm(_)) => Vec::new(),
         Mode::Search(line) => typing(state, line, key, Mode::Search, looking::search),
         Mode::Command(line) => command(state, line, key),
+        Mode::Filter(line) => filter(state, line, key),
         Mode::Typing(line) => input(state, line, key),
         Mode::Edit(mut editor) => {
             if key.code == KeyCode::Enter {
@@ -52,7 +53,9 @@ pub fn press(state: &mut State, key: KeyEvent) -> Vec<Ask> {
 /// Text was pasted: into the line being typed, if there is one.
 pub fn paste(state: &mut State, text: &str) {
     match &mut state.mode {
-        Mode::Search(line) | Mode::Command(line) | Mode::Typing(line) => line.paste(text),
+        Mode::Search(line) | Mode::Command(line) | Mode::Filter(line) | Mode::Typing(line) => {
+            line.paste(text)
+        }
         Mode::Edit(editor) => editor.line.paste(text),
         _ => {}
     }
@@ -79,6 +82,17 @@ fn typing(
     }
     line.take(key);
     state.mode = mode(line);
+    Vec::new()
+}
+
+/// What the trace must contain; nothing for all of it.
+fn filter(state: &mut State, mut line: Line, key: KeyEvent) -> Vec<Ask> {
+    if key.code == KeyCode::Enter {
+        state.calls.set_filter(line.text());
+    } else {
+        line.take(key);
+        state.mode = Mode::Filter(line);
+    }
     Vec::new()
 }
 

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use crossterm::event::{KeyEvent, MouseEvent};
 use flob_image::{Environment, Place};
-use flob_link::{Change, Memory, Scope};
-use flob_session::{Error, HubEvent, Owner, SessionInfo};
+use flob_link::{Change, Memory, Scope, Tracing};
+use flob_session::{Error, HubEvent, Owner, SessionInfo, TracePart};
 
 use super::{
     snapshot::Snapshot,
@@ -57,6 +57,8 @@ pub enum Message {
         /// The bytes.
         result: Result<Vec<u8>, String>,
     },
+    /// Some of the trace.
+    Traced(Result<TracePart, String>),
     /// The list of checkpoints.
     Checkpoints(Result<Vec<Saved>, String>),
     /// A checkpoint to browse and edit: its full id.
@@ -97,6 +99,11 @@ pub enum Outcome {
 pub enum Ask {
     /// Look again now.
     Look,
+    /// Read the trace from this record on.
+    Trace {
+        #[expect(missing_docs, reason = "see above")]
+        from: u64,
+    },
     /// Read memory of the subject.
     Read {
         /// A checkpoint's id; `None`: the live session.
@@ -143,6 +150,8 @@ pub enum Job {
     },
     /// One instruction of a thread.
     Step(Place),
+    /// Traces this.
+    Trace(Tracing),
     /// Changes flobs and memory of the live session.
     Apply {
         /// Flob, its hash, and what changes.

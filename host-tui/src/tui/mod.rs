@@ -2,6 +2,7 @@
 //! the store and never draw; the state changes by messages only ([`update`]); the view is a pure function of the state.
 
 pub mod app;
+pub mod calls;
 pub mod coach;
 pub mod commands;
 pub mod console;

@@ -11,6 +11,8 @@ pub enum Mode {
     Search(Line),
     /// A command is being typed.
     Command(Line),
+    /// What the trace must contain to be shown is being typed.
+    Filter(Line),
     /// Input for the program is being typed.
     Typing(Line),
     /// A field or memory is being edited.

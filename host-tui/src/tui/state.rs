@@ -6,6 +6,7 @@ use flob_image::Place;
 use flob_session::{LinkState, SessionInfo};
 
 use super::{
+    calls::Calls,
     coach::Coach,
     console::Console,
     edit::Edit,
@@ -33,12 +34,21 @@ pub enum Tab {
     Checkpoints,
     Console,
     Log,
+    Calls,
 }
 
 impl Tab {
     /// All, in their order on screen.
-    pub const ALL: [Self; 7] =
-        [Self::Flobs, Self::Threads, Self::Memory, Self::Graph, Self::Checkpoints, Self::Console, Self::Log];
+    pub const ALL: [Self; 8] = [
+        Self::Flobs,
+        Self::Threads,
+        Self::Memory,
+        Self::Graph,
+        Self::Checkpoints,
+        Self::Console,
+        Self::Log,
+        Self::Calls,
+    ];
 }
 
 /// Which pane has the keys.
@@ -134,6 +144,8 @@ pub struct State {
     pub detail: Detail,
     /// Memory.
     pub memory: MemoryView,
+    /// What the program asks.
+    pub calls: Calls,
     /// Output.
     pub console: Console,
     /// The program takes typed input.
@@ -192,6 +204,7 @@ impl State {
             graph: List::default(),
             detail: Detail::default(),
             memory: MemoryView::default(),
+            calls: Calls::default(),
             console: Console::default(),
             typed_input,
             saved: Vec::new(),

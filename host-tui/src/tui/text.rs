@@ -6,6 +6,7 @@ use flob_abi::FlobKind;
 use flob_image::Place;
 use flob_link::{Access, StopReason};
 
+use super::calls::Calls;
 use super::state::{Ended, Tab};
 
 #[expect(missing_docs, reason = "texts")]
@@ -97,6 +98,17 @@ mod constants {
     pub const NO_STORE: &str = "there is no checkpoint store";
     pub const UNEXPECTED: &str = "the hub gave another kind of answer";
     pub const UNCHANGED: &str = "nothing was changed";
+    pub const FILTER_PROMPT: &str = "filter> ";
+    pub const FILTER_KEYS: &str = "Enter show only what contains this (nothing: all)  Esc leave";
+    pub const TRACE_USAGE: &str = "usage: trace [services|calls|off]";
+    pub const NOTHING_TRACED: &str =
+        "nothing is traced: t traces what the program asks of its parent; once more, kernel calls too";
+    pub const NOTHING_TRACED_YET: &str = "the program has asked for nothing yet";
+    pub const NOTHING_FITS: &str = "nothing contains that: f changes the filter";
+    pub const CALLS_HEAD: [&str; 3] = ["time", "  thread", "call"];
+    pub const UNDER_WAY: &str = "under way";
+    pub const CALL_UNDONE: &str = "undone: a checkpoint was restored";
+    pub const THREAD_GONE: &str = "that thread is not there any more";
     pub const NO_OLD_BYTES: &str = "??";
 }
 
@@ -112,6 +124,7 @@ pub const fn tab(tab: Tab) -> &'static str {
         Tab::Console => "Console",
         Tab::Checkpoints => "Checkpoints",
         Tab::Log => "Log",
+        Tab::Calls => "Calls",
     }
 }
 
@@ -122,6 +135,38 @@ pub const fn tab_short(tab: Tab) -> &'static str {
         Tab::Checkpoints => "Saves",
         other => self::tab(other),
     }
+}
+
+/// Title of the trace: what is traced, and what of it is shown.
+pub fn calls_title(calls: &Calls) -> String {
+    let mut title = tab(Tab::Calls).to_owned();
+    let mut add = |text: &str| title = format!("{title}, {text}");
+    match (calls.tracing.services, calls.tracing.calls.is_empty()) {
+        (false, true) => add("off"),
+        (true, true) => add("services"),
+        (false, false) => add("kernel calls"),
+        (true, false) => add("services and kernel calls"),
+    }
+    if !calls.filter.is_empty() {
+        add(&format!("only '{}'", calls.filter));
+    }
+    if calls.is_frozen {
+        add("frozen");
+    }
+    if calls.lost() > 0 {
+        add(&format!("{} lost", calls.lost()));
+    }
+    title
+}
+
+/// A moment of the program's time, in seconds.
+pub fn moment(nanoseconds: u64) -> String {
+    format!("{:>4}.{:06}", nanoseconds / 1_000_000_000, nanoseconds / 1_000 % 1_000_000)
+}
+
+/// How long something took.
+pub fn took(nanoseconds: u64) -> String {
+    format!("{}.{:03} ms", nanoseconds / 1_000_000, nanoseconds / 1_000 % 1_000)
 }
 
 /// Title of a comparison.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use flob_link::Scope;
-use flob_session::Owner;
+use flob_session::{Owner, TracePart};
 
 use super::{
-    commands::{looking, navigate},
+    commands::{looking, navigate, tracing},
     events, keys,
     message::{Ask, Job, Message, Outcome},
     mouse, script,
@@ -61,6 +61,7 @@ fn take(state: &mut State, message: Message) -> Vec<Ask> {
                 state.notice = Some((LogKind::Trouble, error));
             }
         }
+        Message::Traced(result) => return traced(state, result),
         Message::Memory { memory, address, result } => state.memory.take(memory, address, result, state.now),
         Message::Checkpoints(Ok(saved)) => events::checkpoints(state, saved),
         Message::Checkpoints(Err(error)) | Message::Opened(Err(error)) => state.tell(LogKind::Trouble, error),
@@ -87,6 +88,20 @@ fn looked(state: &mut State, snapshot: Arc<Snapshot>, took: std::time::Duration)
         }
     }
     if state.tab == Tab::Memory && state.is_live() { looking::read_memory(state) } else { Vec::new() }
+}
+
+fn traced(state: &mut State, result: Result<TracePart, String>) -> Vec<Ask> {
+    match result {
+        Ok(part) => {
+            let snapshot = state.live.clone();
+            if state.calls.take(part, snapshot.as_deref()) { tracing::fetch(state) } else { Vec::new() }
+        }
+        Err(error) => {
+            state.calls.is_asked = false;
+            state.calls.error = Some(error);
+            Vec::new()
+        }
+    }
 }
 
 /// After the flobs have changed, the same thread and row stay selected.
@@ -180,6 +195,10 @@ fn finished(state: &mut State, job: Job, result: Result<Outcome, String>) -> Vec
             state.tell(LogKind::Note, text::APPLIED);
         }
         (Job::Remove(_), _) => return vec![Ask::List],
+        (Job::Trace(tracing), _) => {
+            state.calls.tracing = tracing;
+            return tracing::fetch(state);
+        }
         (Job::Resume { .. }, Outcome::Held(holders)) if !holders.is_empty() => {
             let names: Vec<String> = holders.iter().map(holder).collect();
             state.tell(LogKind::Trouble, text::still_held(&names));

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flob_session::{Client, Error, HubReply, HubRequest, Source, Update};
+use flob_session::{Client, Error, HubReply, HubRequest, Source, TracePart, Update};
 
 use super::{
     insight::Insight,
@@ -219,6 +219,7 @@ fn read(tools: &Tools, ask: Ask) -> Message {
             };
             Message::Memory { memory, address, result: result.map_err(|error| error.to_string()) }
         }
+        Ask::Trace { from } => Message::Traced(trace(tools, from).map_err(|error| error.to_string())),
         Ask::Compare(before, after) => {
             let compared = store(tools).and_then(|store| store.compare(&before, &after));
             Message::Compared(text::compared(&before, &after), compared.map_err(|error| error.to_string()))
@@ -228,6 +229,14 @@ fn read(tools: &Tools, ask: Ask) -> Message {
             tell_of_others(tools);
             Message::Checkpoints(store(tools).and_then(Store::list).map_err(|error| error.to_string()))
         }
+    }
+}
+
+fn trace(tools: &Tools, from: u64) -> Result<TracePart, Error> {
+    let client = tools.client.as_ref().ok_or_else(|| Error::Guest(text::NO_SESSION.into()))?;
+    match client.wait().request(HubRequest::Trace { from })? {
+        HubReply::Trace(part) => Ok(part),
+        _ => Err(Error::Internal(text::UNEXPECTED.into())),
     }
 }
 

@@ -29,6 +29,7 @@ pub mod sessions;
 pub mod set;
 pub mod show;
 pub mod stop;
+pub mod trace;
 pub mod tree;
 pub mod under;
 pub mod undo;

@@ -1,7 +1,7 @@
 //! Holding, letting go, stepping, breakpoints: the books are changed together with the guest, one change at a time.
 
 use flob_image::Place;
-use flob_link::{Failure, FailureKind, Reply, Request, Scope, StopReason, Watch};
+use flob_link::{Failure, FailureKind, Reply, Request, Scope, StopReason, Tracing, Watch};
 
 use super::{
     Books, Hub,
@@ -180,6 +180,8 @@ impl Hub {
             for space in books.catches.spaces_of(owner) {
                 let _ = self.catch_with(&mut books, owner, space, &[]);
             }
+            // As above.
+            let _ = self.trace_with(&mut books, owner, Tracing::default());
             for watch in books.watches.of(owner) {
                 let _ = self.clear_watch_with(&mut books, owner, watch);
             }
@@ -261,7 +263,7 @@ impl Books {
     }
 
     /// Notes by which connection an owner came.
-    fn register(&mut self, owner: &Owner, connection: Option<u64>) {
+    pub(super) fn register(&mut self, owner: &Owner, connection: Option<u64>) {
         let known = self.clients.iter().any(|(_, client)| client == owner);
         if let (Owner::Client(_), Some(connection), false) = (owner, connection, known) {
             self.clients.push((connection, owner.clone()));

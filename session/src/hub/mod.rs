@@ -21,6 +21,7 @@ mod requests;
 mod restore;
 mod runs;
 mod save;
+mod traces;
 mod undo;
 
 use std::{
@@ -60,6 +61,7 @@ use input::Input;
 use long_work::LongWork;
 use output::Output;
 use save::Moment;
+use traces::Traces;
 
 /// A guest that has not said hello after this long is not coming up.
 const BOOT_PATIENCE: Duration = Duration::from_secs(60);
@@ -132,6 +134,7 @@ pub(crate) struct Books {
     breakpoints: Breakpoints,
     watches: Watches,
     catches: Catches,
+    traces: Traces,
     /// The threads of the last look, and those that have stopped since.
     seen: Vec<Member>,
     /// Threads that step over a breakpoint which is not for them.
@@ -251,12 +254,13 @@ impl Session {
     }
 
     /// Waits until something happens that may end the session. To be asked again if it shall go on. A save that is under way
-    /// when the program comes to its end is of the time before: it is not lost.
+    /// when the program comes to its end is of the time before: it is not lost. Nor is the end of the trace.
     pub fn wait(&self) -> Ending {
         let ending = self.endings.recv().unwrap_or(Ending::Shutdown);
         if matches!(ending, Ending::Exited(_)) {
             // Nobody cancels the wait.
             drop(self.hub.long_work.begin(&AtomicBool::new(false), &|_, _, _| ()));
+            self.hub.tell_last_trace();
         }
         ending
     }

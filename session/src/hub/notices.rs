@@ -54,10 +54,10 @@ impl Hub {
             }
             // What runs now has not ended, whatever was there before.
             Event::Restored => lock(&self.info).progress.exit = None,
-            Event::StandsStill => {}
+            Event::StandsStill | Event::Traced { .. } => {}
         }
         let ending = self.ending_of(&event);
-        if !matches!(event, Event::Output { .. } | Event::InputWanted { .. }) {
+        if !matches!(event, Event::Output { .. } | Event::InputWanted { .. } | Event::Traced { .. }) {
             lock(&self.cache).clear();
         }
         self.tell(HubEvent::Guest(event));

@@ -40,6 +40,10 @@ impl Hub {
             HubRequest::CatchCalls { owner, space, calls } => {
                 nothing(self.catch_calls(&owner, space, &calls, connection.number))
             }
+            HubRequest::SetTrace { owner, tracing } => {
+                nothing(self.set_trace(&owner, tracing, connection.number))
+            }
+            HubRequest::Trace { from } => self.trace(from).map(HubReply::Trace),
             HubRequest::ClearWatch { owner, watch } => nothing(self.clear_watch(&owner, watch)),
             HubRequest::Type { bytes } => nothing(self.type_bytes(&bytes)),
             HubRequest::MeasureLine { messages } => self.measure_line(messages).map(HubReply::Line),

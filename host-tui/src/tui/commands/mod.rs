@@ -14,6 +14,7 @@ pub mod looking;
 pub mod navigate;
 pub mod scroll;
 mod table;
+pub mod tracing;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 

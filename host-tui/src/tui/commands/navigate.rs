@@ -112,6 +112,7 @@ pub fn can_open(state: &State) -> bool {
         (Tab::Graph, Focus::List) => selected_flob(state).is_some(),
         (tab, Focus::Detail) => has_detail(tab),
         (Tab::Checkpoints, _) => state.selected_checkpoint().is_some(),
+        (Tab::Calls, _) => state.calls.selected().is_some(),
         _ => false,
     }
 }
@@ -120,6 +121,9 @@ pub fn can_open(state: &State) -> bool {
 pub fn open(state: &mut State, _: &str) -> Vec<Ask> {
     if state.tab == Tab::Checkpoints {
         return super::editing::open_checkpoint(state, "");
+    }
+    if state.tab == Tab::Calls {
+        return super::tracing::to_thread(state);
     }
     if state.focus == Focus::Detail {
         return follow(state);
@@ -210,6 +214,7 @@ pub fn choose(state: &mut State, tab: Tab) -> Vec<Ask> {
     match tab {
         Tab::Checkpoints => vec![Ask::List],
         Tab::Memory => super::looking::read_memory(state),
+        Tab::Calls => super::tracing::fetch(state),
         _ => Vec::new(),
     }
 }
@@ -235,6 +240,8 @@ verbs! {
     checkpoints = |state| choose(state, Tab::Checkpoints);
     /// Log.
     log = |state| choose(state, Tab::Log);
+    /// What the program asks.
+    calls = |state| choose(state, Tab::Calls);
     /// Next tab.
     next_tab = |state| turn(state, 1);
     /// Previous tab.

@@ -18,6 +18,10 @@ pub fn list(state: &mut State) -> Option<(&mut List, usize)> {
         Tab::Threads => Some((&mut state.threads, snapshot.map_or(0, |snapshot| snapshot.threads.len()))),
         Tab::Graph => Some((&mut state.graph, snapshot.map_or(0, |snapshot| snapshot.graph.len()))),
         Tab::Checkpoints => Some((&mut state.checkpoints, state.saved.len())),
+        Tab::Calls => {
+            let count = state.calls.count();
+            Some((&mut state.calls.list, count))
+        }
         Tab::Memory | Tab::Console | Tab::Log => None,
     }
 }
@@ -34,7 +38,7 @@ fn go(state: &mut State, movement: Move) -> Vec<Ask> {
         return Vec::new();
     }
     match state.tab {
-        Tab::Flobs | Tab::Threads | Tab::Graph | Tab::Checkpoints => {}
+        Tab::Flobs | Tab::Threads | Tab::Graph | Tab::Checkpoints | Tab::Calls => {}
         Tab::Memory => return go_memory(state, movement, height),
         Tab::Console => {
             let lines = lines(movement, height);

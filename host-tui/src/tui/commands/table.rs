@@ -3,7 +3,7 @@
 use crossterm::event::KeyCode;
 
 use super::super::state::{Focus, State, Tab};
-use super::{Command, Group, Key, Run, control, editing, looking, navigate, scroll};
+use super::{Command, Group, Key, Run, control, editing, looking, navigate, scroll, tracing};
 
 type Enabled = fn(&State) -> bool;
 
@@ -53,6 +53,14 @@ fn in_memory(state: &State) -> bool {
 
 fn in_checkpoints(state: &State) -> bool {
     state.tab == Tab::Checkpoints && state.selected_checkpoint().is_some()
+}
+
+fn in_calls(state: &State) -> bool {
+    state.tab == Tab::Calls
+}
+
+fn can_trace(state: &State) -> bool {
+    in_calls(state) && state.has_guest()
 }
 
 fn can_open(state: &State) -> bool {
@@ -205,6 +213,39 @@ pub const COMMANDS: &[Command] = &[
             control::remove,
         ),
     ),
+    with(
+        "[services|calls|off]",
+        command(
+            "trace",
+            &[Key::char('t')],
+            "trace the services, kernel calls too, or nothing",
+            "trace",
+            Look,
+            can_trace,
+            tracing::trace,
+        ),
+    ),
+    with(
+        "[TEXT]",
+        command(
+            "filter",
+            &[Key::char('f')],
+            "show only calls that contain a text",
+            "filter",
+            Look,
+            in_calls,
+            tracing::filter,
+        ),
+    ),
+    command(
+        "freeze",
+        &[Key::char(' ')],
+        "stop the list of calls, or let it go on",
+        "freeze",
+        Look,
+        in_calls,
+        tracing::freeze,
+    ),
     command(
         "mark",
         &[Key::char(' ')],
@@ -344,6 +385,7 @@ pub const COMMANDS: &[Command] = &[
     command("checkpoint list", &[Key::char('5')], "the checkpoints", "", Move, always, navigate::checkpoints),
     command("console", &[Key::char('6')], "the program's output", "", Move, always, navigate::console),
     command("log", &[Key::char('7')], "the log", "", Move, always, navigate::log),
+    command("calls", &[Key::char('8')], "what the program asks", "", Move, always, navigate::calls),
     command("next tab", &[Key::char(']')], "next tab", "", Move, always, navigate::next_tab),
     command(
         "previous tab",

@@ -1,5 +1,6 @@
 //! What a person sees and does, on a made-up environment in a deadlock.
 
+mod calls;
 mod coach;
 mod hub;
 mod keys;

@@ -43,6 +43,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) -> Option<Position> 
             typed(buffer, told, text::COMMAND_PROMPT, line)
         }
         Mode::Typing(line) => typed(buffer, told, text::INPUT_PROMPT, line),
+        Mode::Filter(line) => typed(buffer, told, text::FILTER_PROMPT, line),
         Mode::Edit(editor) => edited(buffer, told, state, editor),
         _ => {
             buffer.set_line(told.x, told.y, &told_line(state), told.width);
@@ -126,6 +127,7 @@ fn keys(state: &State, width: u16) -> Line<'static> {
         Mode::Search(_) => text::SEARCH_KEYS,
         Mode::Command(_) => text::COMMAND_KEYS,
         Mode::Typing(_) => text::INPUT_KEYS,
+        Mode::Filter(_) => text::FILTER_KEYS,
         Mode::Edit(_) => text::EDIT_KEYS,
         Mode::Help(_) | Mode::Reading(_) => text::HELP_KEYS,
         Mode::Confirm(Question::Quit) => text::QUIT_KEYS,

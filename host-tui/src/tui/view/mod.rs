@@ -1,5 +1,6 @@
 //! The view: a pure function of the state. A pane a file; what they share is in [`rows`].
 
+pub mod calls;
 pub mod checkpoints;
 pub mod console;
 pub mod detail;
@@ -76,5 +77,6 @@ fn tab(buffer: &mut Buffer, area: Rect, state: &State) {
         Tab::Console => console::draw(buffer, area, state),
         Tab::Checkpoints => checkpoints::draw(buffer, area, state),
         Tab::Log => console::draw_log(buffer, area, state),
+        Tab::Calls => calls::draw(buffer, area, state),
     }
 }

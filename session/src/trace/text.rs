@@ -1,0 +1,248 @@
+//! Calls of the trace in words: `stdin.read(position=0, max=4096)`, `mutex_lock(mutex=FORKS[1])`, and what came of them.
+
+use flob_abi::{Call as KernelCall, Status, call::arguments::Sort, call_name, ipc};
+use flob_image::{Environment, Place};
+use flob_link::trace::{Asked, Message, Outcome, Value};
+
+use super::Call;
+use crate::translate::Translation;
+
+/// A call in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Described {
+    /// Who asked.
+    pub thread: String,
+    /// `stdin.read`, `mutex_lock`.
+    pub name: String,
+    /// Names and values.
+    pub arguments: Vec<(String, String)>,
+    /// What came of it; empty while it is under way.
+    pub outcome: String,
+}
+
+impl Described {
+    /// `stdin.read(position=0, max=4096)`.
+    pub fn asked(&self) -> String {
+        let arguments: Vec<String> = self.arguments.iter().map(|(name, value)| pair(name, value)).collect();
+        format!("{}({})", self.name, arguments.join(", "))
+    }
+
+    /// Whether any of it contains this, in whatever case.
+    pub fn contains(&self, lower: &str) -> bool {
+        let asked = format!("{} {} {}", self.thread, self.asked(), self.outcome);
+        asked.to_lowercase().contains(lower)
+    }
+}
+
+fn pair(name: &str, value: &str) -> String {
+    if name.is_empty() { value.to_owned() } else { format!("{name}={value}") }
+}
+
+/// Finds names for threads and for flobs that arguments lead to.
+pub struct Describer<'a> {
+    translation: Option<Translation>,
+    short: &'a dyn Fn(Place) -> String,
+}
+
+impl<'a> Describer<'a> {
+    /// By this environment, in which `short` names what is at a place.
+    pub fn new(environment: Option<&Environment>, short: &'a dyn Fn(Place) -> String) -> Self {
+        Self { translation: environment.map(Translation::new), short }
+    }
+
+    /// The call in words.
+    pub fn describe(&self, call: &Call) -> Described {
+        let (name, arguments) = match &call.asked {
+            Asked::Service { service, message } => (format!("{service}.{}", verb(message)), fields(message)),
+            Asked::Call { number, registers } if number & ipc::IPC != 0 => {
+                self.ipc(call.space, *number, registers)
+            }
+            Asked::Call { number, registers } => {
+                (call_name(*number).to_owned(), self.arguments(call.space, *number, registers))
+            }
+        };
+        Described {
+            thread: call.thread.map_or_else(|| "a thread that is gone".to_owned(), self.short),
+            name,
+            arguments,
+            outcome: call.end.as_ref().map_or_else(String::new, |(_, outcome)| came(&call.asked, outcome)),
+        }
+    }
+
+    fn arguments(&self, space: Option<Place>, number: u64, registers: &[u64]) -> Vec<(String, String)> {
+        let Some(call) = KernelCall::from_number(number) else { return vec![number_named("number", number)] };
+        let named = call.arguments().iter().zip(registers);
+        let told = |((name, sort), value): (&(&str, Sort), &u64)| {
+            let value = match sort {
+                Sort::Flob => self.flob(space, *value),
+                Sort::Address => format!("{value:#x}"),
+                Sort::Number => value.to_string(),
+                Sort::Protection => protection(*value),
+            };
+            ((*name).to_owned(), value)
+        };
+        named.map(told).collect()
+    }
+
+    fn flob(&self, space: Option<Place>, address: u64) -> String {
+        let translation = self.translation.as_ref();
+        let place = space.and_then(|space| translation?.place(space, address));
+        match place.map(self.short) {
+            // What has no name is better told by where the program sees it.
+            Some(name) if !name.starts_with("0x") => name,
+            _ => format!("{address:#x}"),
+        }
+    }
+
+    fn ipc(&self, space: Option<Place>, call: u64, registers: &[u64]) -> (String, Vec<(String, String)>) {
+        let register = |index: usize| registers.get(index).copied().unwrap_or_default();
+        let has = |steps: u64| call & steps != 0;
+        let mut arguments = Vec::new();
+        if has(ipc::CONNECT | ipc::ONE_WAY | ipc::CALL) {
+            arguments.push(("port".to_owned(), self.flob(space, register(0))));
+        }
+        if has(ipc::WAIT) {
+            arguments.push(("set".to_owned(), self.flob(space, register(0))));
+        }
+        if has(ipc::SHORT) {
+            arguments.push((String::new(), "short".to_owned()));
+        } else {
+            if has(ipc::SEND | ipc::ONE_WAY | ipc::CALL | ipc::REPLY) {
+                arguments.push(number_named("send", register(2)));
+                arguments.extend((register(4) > 0).then(|| number_named("references", register(4))));
+            }
+            if has(ipc::RECEIVE | ipc::CALL) {
+                arguments.push(number_named("room", register(6)));
+            }
+        }
+        (ipc_name(call), arguments)
+    }
+}
+
+fn number_named(name: &str, number: u64) -> (String, String) {
+    (name.to_owned(), number.to_string())
+}
+
+/// The combination's name in the manual, or its steps.
+fn ipc_name(call: u64) -> String {
+    if let Some((name, _)) = ipc::NAMED.iter().find(|(_, steps)| *steps == call & !ipc::SHORT) {
+        return (*name).to_owned();
+    }
+    let steps = ipc::STEP_NAMES.iter().filter(|(step, _)| call & step != 0).map(|(_, name)| *name);
+    let side = if call & ipc::SERVER == 0 { "client" } else { "server" };
+    format!("ipc_{side}[{}]", steps.collect::<Vec<_>>().join(" "))
+}
+
+fn protection(value: u64) -> String {
+    [(1, 'r'), (2, 'w'), (4, 'x')]
+        .iter()
+        .map(|(bit, letter)| if value & bit == 0 { '-' } else { *letter })
+        .collect()
+}
+
+fn verb(message: &Message) -> &str {
+    if message.verb.is_empty() { "?" } else { &message.verb }
+}
+
+fn fields(message: &Message) -> Vec<(String, String)> {
+    message.fields.iter().map(|(name, value)| (name.clone(), shown(value))).collect()
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Number(number) => number.to_string(),
+        Value::Signed(number) => number.to_string(),
+        Value::Text(text) => format!("{text:?}"),
+        Value::Bytes { start, count } => {
+            let more =
+                if start.len() < *count as usize { format!("… {count} bytes") } else { String::new() };
+            format!("\"{}\"{more}", start.escape_ascii())
+        }
+    }
+}
+
+/// What came of it.
+fn came(asked: &Asked, outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Reply(message) => {
+            let fields: Vec<String> = fields(message).iter().map(|(name, value)| pair(name, value)).collect();
+            if fields.is_empty() {
+                verb(message).to_owned()
+            } else {
+                format!("{} {}", verb(message), fields.join(" "))
+            }
+        }
+        Outcome::Refused => "no answer: the connection has ended".into(),
+        Outcome::Unseen => "not seen".into(),
+        Outcome::Returned { status, registers } => returned(asked, *status, registers),
+    }
+}
+
+fn returned(asked: &Asked, status: u64, registers: &[u64]) -> String {
+    let Asked::Call { number, registers: before } = asked else { return String::new() };
+    let mut text =
+        Status::from_number(status).map_or_else(|| format!("{status:#x}"), |status| format!("{status:?}"));
+    let register = |registers: &[u64], index: usize| registers.get(index).copied().unwrap_or_default();
+    let mut add = |name: &str, value: u64| text = format!("{text} {name}={value}");
+    if number & ipc::IPC == 0 {
+        let values = KernelCall::from_number(*number).map_or(&[][..], KernelCall::values);
+        values.iter().for_each(|(index, name)| add(name, register(registers, *index)));
+    } else if number & ipc::SHORT == 0 && number & (ipc::RECEIVE | ipc::CALL) != 0 {
+        // A reply that is longer than its first buffer goes on in others.
+        add("received", register(before, 6).saturating_sub(register(registers, 6)));
+    }
+    if number & ipc::WAIT != 0 && number & ipc::IPC != 0 {
+        add("alias", register(registers, 0));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(asked: Asked, outcome: Option<Outcome>) -> Call {
+        let end = outcome.map(|outcome| (7, outcome));
+        Call { number: 1, at: 5, thread: Some(0x1000), space: Some(0x2000), asked, end }
+    }
+
+    fn words(call: &Call) -> String {
+        let described = Describer::new(None, &|place| format!("t{place:x}")).describe(call);
+        format!("{}: {} = {}", described.thread, described.asked(), described.outcome)
+    }
+
+    #[test]
+    fn requests_and_replies_are_told_with_their_values() {
+        let field = |name: &str, value| (name.to_owned(), value);
+        let bytes = Value::Bytes { start: b"one\n".to_vec(), count: 90 };
+        let fields = vec![field("position", Value::Number(3)), field("bytes", bytes)];
+        let message = Message { verb: "write".into(), fields };
+        let reply = Message { verb: "written".into(), fields: vec![field("count", Value::Number(90))] };
+        let asked = Asked::Service { service: "stdout".into(), message };
+        let told = words(&call(asked.clone(), Some(Outcome::Reply(reply))));
+        assert_eq!(told, r#"t1000: stdout.write(position=3, bytes="one\n"… 90 bytes) = written count=90"#);
+        assert_eq!(words(&call(asked, None)).rsplit(" = ").next(), Some(""));
+    }
+
+    #[test]
+    fn kernel_calls_are_told_by_the_names_of_the_manual() {
+        let mut registers = vec![0; 12];
+        registers[0] = 0x1200;
+        let asked = Asked::Call { number: KernelCall::MutexTryLock as u64, registers: registers.clone() };
+        let held = Outcome::Returned { status: Status::MutexHeld as u64, registers: registers.clone() };
+        assert_eq!(words(&call(asked, Some(held))), "t1000: mutex_trylock(mutex=0x1200) = MutexHeld");
+        (registers[2], registers[6]) = (24, 100);
+        let asked = Asked::Call { number: ipc::CLIENT_CALL, registers: registers.clone() };
+        registers[6] = 60;
+        let done = Outcome::Returned { status: 0, registers };
+        assert_eq!(
+            words(&call(asked, Some(done))),
+            "t1000: ipc_client_connect_send_over_receive(port=0x1200, send=24, room=100) = Success received=40"
+        );
+        let odd = Asked::Call {
+            number: ipc::IPC | ipc::SERVER | ipc::DISCONNECT | ipc::WAIT,
+            registers: vec![0; 12],
+        };
+        assert!(words(&call(odd, None)).contains("ipc_server[disconnect wait](set=0x0)"));
+    }
+}

@@ -1,0 +1,147 @@
+//! `flob trace` on real sessions: what the program asks of its parent and of the kernel is told exactly, and the program does not
+//! notice.
+#![allow(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use flob_tests::{
+    World,
+    debugged::{assert_has, lazy_wordcount, start, wordcount},
+    random_text,
+};
+use serde_json::Value;
+
+fn calls(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn named<'a>(calls: &'a [Value], name: &str) -> impl Iterator<Item = &'a Value> {
+    calls.iter().filter(move |call| call["name"] == name)
+}
+
+#[test]
+fn every_request_of_a_whole_run_is_told_with_its_reply() {
+    let world = World::new();
+    let text = random_text(&mut fastrand::Rng::with_seed(9), 60_000);
+    let session = start(&world, &["--paused"], "100", text.clone());
+    let follower = world.start(&["trace", "--follow", "--json"], None);
+    // It is there once its wish is: what is traced for anybody is told with the trace.
+    world.wait_until("the follower is there", || {
+        let said = world.flob(&["trace"]);
+        said.code == Some(0) && !said.stderr.contains("nothing is traced")
+    });
+    session.guest.flob_ok(&["resume"]);
+    let finished = session.guest.finish();
+    let traced = follower.finish();
+    assert_eq!((finished.code, traced.code), (Some(0), Some(0)), "{finished} {traced}");
+    let calls = calls(&traced.stdout);
+    let numbers: Vec<u64> = calls.iter().map(|call| call["number"].as_u64().unwrap()).collect();
+    assert!(!numbers.is_empty() && traced.stderr.is_empty(), "{traced}");
+    // What stdin gave and stdout took adds up to the whole streams.
+    let read: u64 = named(&calls, "stdin.read")
+        .map(|call| call["outcome"]["fields"]["bytes"]["bytes"].as_u64().unwrap())
+        .sum();
+    assert_eq!(read, text.len() as u64);
+    let written: u64 =
+        named(&calls, "stdout.write").map(|call| call["outcome"]["fields"]["count"].as_u64().unwrap()).sum();
+    assert_eq!(written, finished.stdout.len() as u64);
+    let first = named(&calls, "stdout.write").find(|call| call["arguments"]["position"] == 0).unwrap();
+    let start = first["arguments"]["bytes"]["start"].as_str().unwrap();
+    assert!(start.starts_with("lines: "), "{first:#}");
+    assert!(
+        named(&calls, "stdin.read").all(|call| call["thread"].as_str().is_some_and(|name| !name.is_empty()))
+    );
+    assert_eq!(named(&calls, "parent.exit").count(), 1, "{}", traced.stdout);
+}
+
+#[test]
+fn kernel_calls_are_told_by_name_with_flobs_and_the_program_comes_to_the_right_end() {
+    let world = World::new();
+    let run = ["--paused", "philosophers", "3", "--meals", "2", "--pace", "1"];
+    let guest = world.guest(&run, None);
+    let names = "mutex_lock,mutex_unlock,condition_wait,ipc";
+    let follower = world.start(&["trace", "--follow", "--json", "--calls", names], None);
+    world
+        .wait_until("the follower is there", || !world.flob(&["trace"]).stderr.contains("nothing is traced"));
+    guest.flob_ok(&["resume"]);
+    let finished = guest.finish();
+    let traced = follower.finish();
+    assert_eq!((finished.code, traced.code), (Some(0), Some(0)), "{finished} {traced}");
+    assert!(finished.stdout.contains("all 3 philosophers have had 2 meals"), "{finished}");
+    let calls = calls(&traced.stdout);
+    for fork in 0..3 {
+        let fork = format!("FORKS[{fork}]");
+        let of = |name: &str| {
+            let all = named(&calls, name).filter(|call| call["arguments"]["mutex"] == fork.as_str());
+            all.map(|call| call["thread"].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!((of("mutex_lock").len(), of("mutex_unlock").len()), (4, 4), "{fork}: {}", traced.stdout);
+    }
+    let unlocks: Vec<&Value> = named(&calls, "mutex_unlock").collect();
+    assert!(unlocks.iter().all(|call| call["outcome"]["status"] == 0), "{unlocks:#?}");
+    let requests = calls.iter().filter(|call| call["kind"] == "service").count();
+    let ipc = named(&calls, "ipc_client_connect_send_over_receive").count();
+    assert!(ipc >= requests && requests > 0, "each request is a call: {ipc} for {requests}");
+}
+
+#[test]
+fn a_trace_goes_on_over_a_restore_and_leaves_no_mark_in_checkpoints() {
+    let world = World::new();
+    let session = wordcount(&world, &[]);
+    session.guest.flob_ok(&["trace", "--on", "--calls", "mutex_lock,condition_wait"]);
+    world.wait_until("a lock was traced", || session.guest.flob_ok(&["trace"]).contains("mutex_lock("));
+    session.guest.flob_ok(&["checkpoint", "save", "traced"]);
+    let shown = session.guest.flob_ok(&["show", "space:wordcount", "--at", "traced"]);
+    let live = session.guest.flob_ok(&["show", "space:wordcount"]);
+    for told in [&shown, &live] {
+        let flags = told.lines().find(|line| line.trim_start().starts_with("flags")).unwrap_or_default();
+        assert_eq!(flags.split_whitespace().nth(1), Some("none"), "{told}");
+    }
+    session.guest.flob_ok(&["checkpoint", "restore", "traced"]);
+    let before = session.guest.flob_ok(&["trace"]).lines().count();
+    assert_has(&session.guest.flob_ok(&["trace"]), &["a checkpoint was restored"]);
+    session.guest.flob_ok(&["resume"]);
+    world.wait_until("more was traced", || session.guest.flob_ok(&["trace"]).lines().count() > before + 20);
+    let text = session.guest.flob_ok(&["trace"]);
+    let behind = text.split("a checkpoint was restored").nth(1).unwrap();
+    assert_has(behind, &["mutex_lock(mutex=", " = Success"]);
+    session.guest.flob_ok(&["trace", "--off"]);
+    session.ends_well();
+}
+
+#[test]
+fn gdb_shows_the_trace_and_ends_it_when_it_leaves() {
+    let world = World::new();
+    let session = wordcount(&world, &[]);
+    let text = session.debug(&[
+        "monitor trace",
+        "monitor trace on condition_signal",
+        "tbreak wordcount::work::add_up",
+        "continue",
+        "tbreak wordcount::work::add_up",
+        "continue",
+        "monitor trace 500",
+        "monitor trace some",
+        "detach",
+    ]);
+    assert_has(&text, &["nothing is traced; monitor trace on begins", "traced until this debugger leaves"]);
+    assert_has(&text, &["condition_signal(condition=", " = Success", "COUNT]"]);
+    let said = session.guest.flob(&["trace"]);
+    assert!(said.stderr.contains("nothing is traced now"), "{said}");
+    session.ends_well();
+}
+
+#[test]
+fn a_filter_and_bad_names_are_understood() {
+    let world = World::new();
+    let session = lazy_wordcount(&world);
+    let said = session.guest.flob(&["trace", "--calls", "lock"]);
+    assert_eq!(said.code, Some(120), "{said}");
+    assert_has(&said.stderr, &["mutex_lock", "mutex_trylock"]);
+    session.guest.flob_ok(&["trace", "--on"]);
+    world.wait_until("a read was traced", || {
+        session.guest.flob_ok(&["trace", "--filter", "stdin"]).contains("stdin.read(")
+    });
+    let only = session.guest.flob_ok(&["trace", "--filter", "STDIN", "--filter", "data"]);
+    assert!(only.lines().all(|line| line.contains("stdin.read")), "{only}");
+    session.ends_well();
+}
