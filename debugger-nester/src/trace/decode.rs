@@ -47,7 +47,7 @@ fn number(name: &str, value: u64) -> (String, Value) {
 }
 
 fn text(name: &str, text: &str) -> (String, Value) {
-    let end = text.floor_char_boundary(MOST_SHOWN);
+    let end = (0..=text.len().min(MOST_SHOWN)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     field(name, Value::Text(text.get(..end).unwrap_or_default().into()))
 }
 
