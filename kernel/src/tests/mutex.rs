@@ -48,3 +48,54 @@ fn waiters_get_the_mutex_in_order() {
     sim.run_out();
     assert_eq!(sim.said(0), [0, 1, 2]);
 }
+
+/// A mutex whose owner is destroyed, with this many threads that wait for it: they say their number, and free it again.
+fn orphaned(sim: &mut Sim, waiters: u64) -> u64 {
+    let mutex = sim.make(FlobKind::Mutex);
+    let owner = sim.spawn(5, Program::new().call(Call::MutexLock, &[mutex]).spin());
+    sim.run(20);
+    for number in 0..waiters {
+        let lock = Program::new().call(Call::MutexLock, &[mutex]).say(0, number);
+        sim.spawn(5, lock.call(Call::MutexUnlock, &[mutex]).output(0, Rax).end());
+    }
+    sim.run(60);
+    sim.ok(Call::ThreadDestroy, &[owner]);
+    sim.run_out();
+    mutex
+}
+
+#[test]
+fn a_mutex_whose_owner_is_gone_stays_locked_and_says_so_until_somebody_frees_it() {
+    let mut sim = Sim::new();
+    let mutex = orphaned(&mut sim, 2);
+    assert_eq!(sim.said(0), [], "what it protects may be half changed: nobody gets it by accident");
+    assert_eq!(sim.call(Call::MutexTryLock, &[mutex]), Status::MutexHeld);
+    assert_eq!(sim.wrong(Call::MutexUnlock, &[mutex]), Misuse::MutexNotOwner);
+    // Whoever sees its state sees what has happened, and can put it back as it was.
+    let owner = sim.null();
+    let state = sim.get_state::<MutexState>(mutex, &[owner]);
+    assert!(state.locked == 1 && sim.is_null(owner), "locked by nobody");
+    sim.set(mutex, &state, &[owner]);
+    sim.kernel.forget_derived();
+    sim.run_out();
+    assert_eq!(sim.said(0), []);
+    assert_eq!(sim.get_state::<MutexState>(mutex, &[owner]), state);
+    sim.set(mutex, &MutexState { locked: 0, ..state }, &[]);
+    sim.run_out();
+    assert_eq!(sim.said(0), [0, 0, 1, 0], "free, and in the order in which they came");
+}
+
+#[test]
+fn a_mutex_whose_owner_is_gone_can_be_handed_to_one_who_puts_things_right() {
+    let mut sim = Sim::new();
+    let mutex = orphaned(&mut sim, 1);
+    let heir = sim.spawn(5, Program::new().call(Call::MutexUnlock, &[mutex]).output(1, Rax).end());
+    sim.stop(heir);
+    let to_heir = sim.reference(heir, FlobKind::Thread);
+    assert_eq!(sim.set_links(FlobKind::Mutex, mutex, &[to_heir]), Status::Success);
+    sim.run_out();
+    assert_eq!(sim.said(0), []);
+    sim.resume(heir);
+    sim.run_out();
+    assert_eq!((&*sim.said(0), &*sim.said(1)), (&[0, 0][..], &[0][..]));
+}

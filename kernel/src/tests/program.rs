@@ -121,6 +121,12 @@ impl Program {
         this.op(Op::Store(R14, 0, R15)).op(Op::JumpUnless(R15, count, start))
     }
 
+    /// Goes on with another program.
+    pub fn then(self, next: Self) -> Self {
+        let here = self.here();
+        next.place_at(here).into_iter().fold(self, Self::op)
+    }
+
     /// Ends in a loop on a call that does nothing.
     pub fn spin(self) -> Self {
         let here = self.here();
@@ -134,7 +140,15 @@ impl Program {
 
     /// The code, for the place where it will be.
     pub fn place(self, first: u64) -> Vec<Op> {
-        let to = |position| CODE + (first + position) * SIZE;
+        self.relocated(|position| CODE + (first + position) * SIZE)
+    }
+
+    /// Its code, for a place in another program.
+    fn place_at(self, first: u64) -> Vec<Op> {
+        self.relocated(|position| first + position)
+    }
+
+    fn relocated(self, to: impl Fn(u64) -> u64) -> Vec<Op> {
         let placed = |op| match op {
             Op::Jump(target) => Op::Jump(to(target)),
             Op::JumpIf(reg, value, target) => Op::JumpIf(reg, value, to(target)),

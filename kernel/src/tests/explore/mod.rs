@@ -3,6 +3,8 @@
 //! are compared in a canonical form. From every reachable state: no law is broken, and everything comes to its right end
 //! (so no deadlock and no lost wake-up).
 
+mod connections;
 mod form;
+mod lifts;
 mod model;
 pub mod programs;

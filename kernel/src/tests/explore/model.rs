@@ -7,7 +7,7 @@ use std::string::String;
 use std::vec::Vec;
 
 use flob_abi::flob::{MAX_LINKS, thread_link};
-use flob_abi::{ExceptionCode, FlobKind, Protection, RegionState, Status, group};
+use flob_abi::{ExceptionCode, FlobKind, Protection, RegionState, Status, ThreadState, group, thread_flag};
 use stateright::{Model, Property};
 
 use crate::record::ThreadId;
@@ -94,7 +94,7 @@ impl Exploration {
     fn after(&self, mut world: World) -> World {
         let form = world.sim.form(&self.scene);
         world.form = form.number();
-        if self.disturbance != Disturbance::Nothing {
+        if self.disturbance != Disturbance::Nothing && !world.sim.holds_lift(self.disturbance) {
             let mut random = Random::seeded(world.form);
             world.sim.ring();
             self.disturbance.happen(&mut world.sim, &self.scene, &mut random);
@@ -130,7 +130,7 @@ impl Exploration {
                 budget.stops -= 1;
                 sim.stop(self.scene.thread(thread.into()));
             }
-            Action::Resume(thread) => sim.resume(self.scene.thread(thread.into())),
+            Action::Resume(thread) => self.resume(sim, thread),
             Action::Protect(protection) => {
                 budget.protections.remove(0);
                 protect(sim, &self.scene, protection);
@@ -152,6 +152,14 @@ impl Exploration {
         sim.let_others_run();
     }
 
+    /// The nester lets a stopped thread go on, as it was.
+    fn resume(&self, sim: &mut Sim, number: u8) {
+        let (_, id) =
+            self.scene.threads(sim).into_iter().find(|(other, _)| *other == number).expect("it is there");
+        let flags = sim.kernel.thread(id).flags & !thread_flag::STOPPED;
+        sim.resume_as(self.scene.thread(number.into()), &ThreadState { flags, ..ThreadState::default() });
+    }
+
     /// Nobody disturbs any more: does everything come to its right end?
     fn ends_well(&self, world: &World) -> bool {
         self.end(world).is_ok()
@@ -163,7 +171,7 @@ impl Exploration {
         world.sim.ring();
         for (number, id) in self.scene.threads(&world.sim) {
             if world.sim.kernel.thread(id).is_stopped() {
-                world.sim.resume(self.scene.thread(number.into()));
+                self.resume(&mut world.sim, number);
             }
         }
         if let Some(bits) = world.budget.protections.last() {

@@ -25,11 +25,11 @@ const EXPLORED: [Disturbance; 5] = [
     Disturbance::FreshKernel,
 ];
 
-type Goal = fn(&Scene, &mut World) -> bool;
+pub type Goal = fn(&Scene, &mut World) -> bool;
 
 /// Explores a scene under every disturbance. Each time there must be as many states: what is forgotten or put back
 /// leaves no trace, and what the kernel hides opens no way.
-fn explore(name: &str, scene: &Scene, budget: &Budget, goal: Goal) {
+pub fn explore(name: &str, scene: &Scene, budget: &Budget, goal: Goal) {
     let counts = EXPLORED.map(|disturbance| {
         let budget = budget.clone();
         let exploration = Exploration { scene: scene.clone(), budget, disturbance, goal };
@@ -52,11 +52,11 @@ fn explore(name: &str, scene: &Scene, budget: &Budget, goal: Goal) {
 }
 
 /// The nester may stop threads this often: in the long form once more.
-fn stops(quick: u8) -> Budget {
+pub fn stops(quick: u8) -> Budget {
     Budget { stops: quick + u8::from(is_long()), ..Budget::default() }
 }
 
-fn is_long() -> bool {
+pub fn is_long() -> bool {
     rounds(1) >= 100
 }
 
@@ -82,7 +82,7 @@ fn three_threads_and_a_mutex() {
 }
 
 /// `while (box != 0) == full { condition_wait }`.
-fn until_box(program: Program, full: bool, condition: u64) -> Program {
+pub fn until_box(program: Program, full: bool, condition: u64) -> Program {
     let again = program.here();
     let program = program.set(R14, data(0)).op(Op::Load(R15, R14, 0));
     let done = program.here() + 6;
@@ -114,12 +114,12 @@ fn a_mutex_and_two_conditions_around_a_box() {
 }
 
 /// Sleeps until the flag is set.
-fn sleeper(number: usize) -> Program {
+pub fn sleeper(number: usize) -> Program {
     let program = until_box(Program::new().call(Call::MutexLock, &[MUTEX]), false, CONDITION);
     program.call(Call::MutexUnlock, &[MUTEX]).output(number, Rax)
 }
 
-fn setter() -> Program {
+pub fn setter() -> Program {
     let program = Program::new().call(Call::MutexLock, &[MUTEX]).set(R14, data(0)).set(R15, 1);
     let program = program.op(Op::Store(R14, 0, R15)).call(Call::ConditionBroadcast, &[CONDITION]);
     program.call(Call::MutexUnlock, &[MUTEX]).output(2, Rax)
@@ -132,7 +132,7 @@ fn a_broadcast_to_two_sleepers() {
 }
 
 /// How a thread came to its end: the code of the exception that it is left with.
-fn end_of(scene: &Scene, world: &mut World, thread: u64) -> Option<ExceptionCode> {
+pub fn end_of(scene: &Scene, world: &mut World, thread: u64) -> Option<ExceptionCode> {
     let state: ThreadState = world.sim.get_state(scene.thread(thread), &[]);
     ExceptionCode::from_number(state.exception.code)
 }
@@ -315,7 +315,7 @@ fn the_sender_disconnects_after_a_transfer() {
 }
 
 /// What a thread waits for at the end, as an address of the environment.
-fn waits_for(scene: &Scene, world: &mut World, thread: u64) -> Option<u64> {
+pub fn waits_for(scene: &Scene, world: &mut World, thread: u64) -> Option<u64> {
     let reference = scene.references[0];
     world.sim.get_state::<ThreadState>(scene.thread(thread), &[0, reference]);
     let (place, _) = world.sim.target_of(reference)?;
