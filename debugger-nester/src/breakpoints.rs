@@ -1,9 +1,6 @@
 //! Software breakpoints: who asked for them, where in the environment's memory they are, and what they hide.
 
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    vec::Vec,
-};
+use alloc::{collections::BTreeMap, vec::Vec};
 
 use flob_image::Place;
 
@@ -13,12 +10,15 @@ pub const INT3: u8 = 0xcc;
 /// Who wants a breakpoint: a space and an address in it.
 pub type Wanted = (Place, u64);
 
+/// Programs, one of which must hold for a stop; none: it always stops.
+pub type Conditions = Vec<Vec<u8>>;
+
 /// A breakpoint in memory.
 #[derive(Debug)]
 struct Inserted {
     /// The program's own byte.
     original: u8,
-    wanted: BTreeSet<Wanted>,
+    wanted: BTreeMap<Wanted, Conditions>,
 }
 
 /// All breakpoints, by their places.
@@ -29,16 +29,16 @@ pub struct Breakpoints {
 
 impl Breakpoints {
     /// Notes that `wanted` lies at `place`, where memory reads `byte`. Returns whether `INT3` has to be written there.
-    pub fn set(&mut self, wanted: Wanted, place: Place, byte: u8) -> bool {
+    pub fn set(&mut self, wanted: Wanted, conditions: Conditions, place: Place, byte: u8) -> bool {
         let is_new = !self.at.contains_key(&place);
-        let inserted = self.at.entry(place).or_insert(Inserted { original: byte, wanted: BTreeSet::new() });
-        inserted.wanted.insert(wanted);
+        let inserted = self.at.entry(place).or_insert(Inserted { original: byte, wanted: BTreeMap::new() });
+        inserted.wanted.insert(wanted, conditions);
         is_new
     }
 
     /// Takes it out. Returns place and byte to be written back, unless somebody else still wants it.
     pub fn clear(&mut self, wanted: Wanted) -> Option<(Place, u8)> {
-        let place = *self.at.iter().find(|(_, inserted)| inserted.wanted.contains(&wanted))?.0;
+        let place = *self.at.iter().find(|(_, inserted)| inserted.wanted.contains_key(&wanted))?.0;
         let inserted = self.at.get_mut(&place)?;
         inserted.wanted.remove(&wanted);
         if !inserted.wanted.is_empty() {
@@ -52,14 +52,14 @@ impl Breakpoints {
         self.at.get(&place).map(|inserted| inserted.original)
     }
 
-    /// Whether somebody asked for a stop at this address of this space.
-    pub fn is_wanted(&self, place: Place, wanted: Wanted) -> bool {
-        self.at.get(&place).is_some_and(|inserted| inserted.wanted.contains(&wanted))
+    /// On what conditions a stop at this address of this space was asked for, if it was.
+    pub fn conditions(&self, place: Place, wanted: Wanted) -> Option<&Conditions> {
+        self.at.get(&place)?.wanted.get(&wanted)
     }
 
     /// Whether anybody asked for a stop at this address, in whatever space.
     pub fn is_any_at(&self, address: u64) -> bool {
-        self.at.values().any(|inserted| inserted.wanted.iter().any(|(_, wanted)| *wanted == address))
+        self.at.values().any(|inserted| inserted.wanted.keys().any(|(_, wanted)| *wanted == address))
     }
 
     /// Whether there is one in these bytes of memory.
@@ -87,7 +87,7 @@ impl Breakpoints {
     }
 
     /// Forgets all and returns who wanted them: after a restore they are set again.
-    pub fn take(&mut self) -> Vec<Wanted> {
+    pub fn take(&mut self) -> Vec<(Wanted, Conditions)> {
         core::mem::take(&mut self.at).into_values().flat_map(|inserted| inserted.wanted).collect()
     }
 }
@@ -99,10 +99,10 @@ mod tests {
     #[test]
     fn shared_code_keeps_its_breakpoint_until_nobody_wants_it() {
         let mut breakpoints = Breakpoints::default();
-        assert!(breakpoints.set((1, 0x1000), 0x50, 0x90));
-        assert!(!breakpoints.set((2, 0x2000), 0x50, INT3));
-        assert!(breakpoints.is_wanted(0x50, (1, 0x1000)));
-        assert!(!breakpoints.is_wanted(0x50, (3, 0x1000)));
+        assert!(breakpoints.set((1, 0x1000), vec![vec![1]], 0x50, 0x90));
+        assert!(!breakpoints.set((2, 0x2000), vec![], 0x50, INT3));
+        assert_eq!(breakpoints.conditions(0x50, (1, 0x1000)), Some(&vec![vec![1]]));
+        assert_eq!(breakpoints.conditions(0x50, (3, 0x1000)), None);
         assert_eq!(breakpoints.clear((1, 0x1000)), None);
         assert_eq!(breakpoints.clear((2, 0x2000)), Some((0x50, 0x90)));
         assert_eq!(breakpoints.clear((2, 0x2000)), None);
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn readers_see_the_programs_own_bytes_and_writers_change_them() {
         let mut breakpoints = Breakpoints::default();
-        breakpoints.set((1, 0), 0x10, b'a');
+        breakpoints.set((1, 0), vec![], 0x10, b'a');
         let mut bytes = [INT3, INT3, INT3];
         breakpoints.hide(0xf, &mut bytes);
         assert_eq!(bytes, [INT3, b'a', INT3]);

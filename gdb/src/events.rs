@@ -94,7 +94,7 @@ impl<G: Guest> Inferior<G> {
         let Some(State::Thread(state)) = State::from_bytes(FlobKind::Thread, state) else { return None };
         if !self.running {
             let kind = match reason {
-                StopReason::Breakpoint => Some(StopKind::Breakpoint),
+                StopReason::Breakpoint | StopReason::Condition { .. } => Some(StopKind::Breakpoint),
                 StopReason::Watched { address, access } => Some(self.watched(address, access)),
                 StopReason::Call(number) => Some(StopKind::Call(number)),
                 StopReason::Step | StopReason::Debug(_) => None,
@@ -104,7 +104,7 @@ impl<G: Guest> Inferior<G> {
             return None;
         }
         match reason {
-            StopReason::Breakpoint => self.stop_at(thread, state),
+            StopReason::Breakpoint | StopReason::Condition { .. } => self.stop_at(thread, state),
             StopReason::Step => self.stepped(thread, state),
             StopReason::Watched { address, access } => {
                 let kind = self.watched(address, access);

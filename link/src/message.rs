@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::trace::{Traced, Tracing};
 
 /// Version of the protocol; both sides must have the same.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 /// Most bytes of a message.
 pub const MAX_FRAME: usize = 8192;
 /// Bytes of a chunk of a long answer; the last may be shorter.
@@ -25,6 +25,8 @@ pub const CHUNK: usize = 4096;
 pub const MAX_BULK_PAGES: u32 = (crate::frame::MAX_BULK / flob_abi::PAGE_SIZE as usize) as u32;
 /// Most pages of one [`Request::SaveHashes`].
 pub const MAX_HASHED_PAGES: u32 = 128;
+/// Most conditions of a breakpoint.
+pub const MAX_CONDITIONS: usize = 32;
 /// Bytes of a page's hash.
 pub const HASH: usize = 32;
 /// Channel of the debugger nester in a frame.
@@ -229,6 +231,8 @@ pub enum Request {
         space: Place,
         #[allow(missing_docs)]
         address: u64,
+        /// Programs ([`crate::condition`]), one of which must hold; none: it always stops. Instead of those before.
+        conditions: Vec<Vec<u8>>,
     },
     /// Takes it out.
     ClearBreakpoint {
@@ -527,6 +531,14 @@ pub enum Event {
 pub enum StopReason {
     /// At one of our breakpoints.
     Breakpoint,
+    /// At one that has conditions: those that hold, and those that came to no value, a bit each. Clients of the hub are told
+    /// `Breakpoint`.
+    Condition {
+        #[allow(missing_docs)]
+        met: u32,
+        #[allow(missing_docs)]
+        failed: u32,
+    },
     /// A step is done.
     Step,
     /// Another debug exception: DR6.

@@ -7,6 +7,8 @@ use flob_image::{Environment, Place};
 use flob_link::{Change, Event, Failure, Memory, Progress, Scope, Traced, Tracing, WaitKind, Watch};
 use serde::{Deserialize, Serialize};
 
+use crate::{Condition, Point, PointChange, Spot};
+
 /// From a client.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ToHub {
@@ -201,6 +203,24 @@ pub enum HubRequest {
         #[allow(missing_docs)]
         tracing: Tracing,
     },
+    /// All breakpoints, watchpoints and caught calls, of whomever.
+    Points,
+    /// Adds one for this owner; one at the same spot gets this condition. Answered by its number.
+    AddPoint {
+        #[allow(missing_docs)]
+        owner: Owner,
+        #[allow(missing_docs)]
+        spot: Spot,
+        #[allow(missing_docs)]
+        condition: Option<Condition>,
+    },
+    /// Changes one, whosever it is.
+    ChangePoint {
+        #[allow(missing_docs)]
+        id: u32,
+        #[allow(missing_docs)]
+        change: PointChange,
+    },
     /// Records of the trace from this number on: some, if there are many.
     Trace {
         #[allow(missing_docs)]
@@ -232,6 +252,10 @@ pub enum HubReply {
     Checkpoint(String),
     /// To `Trace`.
     Trace(TracePart),
+    /// To `Points`, in the order of their numbers.
+    Points(Vec<Point>),
+    /// To `AddPoint`.
+    Point(u32),
 }
 
 /// Some of the trace.

@@ -2,6 +2,7 @@
 //!
 //! The table of symbols is here, statics and their types in [`statics`], unwinding in [`unwind`].
 
+mod lines;
 mod statics;
 mod unwind;
 
@@ -83,6 +84,7 @@ impl Location {
 pub struct Symbols {
     symbols: Vec<Symbol>,
     lines: Option<Context<Reader>>,
+    dwarf: Option<Arc<gimli::Dwarf<Reader>>>,
     statics: HashMap<u64, Static>,
     unwinder: unwind::Unwinder,
 }
@@ -101,13 +103,25 @@ impl Symbols {
             object::File::parse(elf).map_err(|error| Error::BadInput(format!("no symbols: {error}")))?;
         let dwarf = load_dwarf(&file).map(Arc::new);
         let statics = dwarf.as_ref().and_then(|dwarf| statics::find(dwarf).ok()).unwrap_or_default();
-        let lines = dwarf.and_then(|dwarf| Context::from_arc_dwarf(dwarf).ok());
-        Ok(Self { symbols: read_symbols(&file), lines, statics, unwinder: unwind::Unwinder::new(&file) })
+        let lines = dwarf.clone().and_then(|dwarf| Context::from_arc_dwarf(dwarf).ok());
+        Ok(Self {
+            symbols: read_symbols(&file),
+            lines,
+            dwarf,
+            statics,
+            unwinder: unwind::Unwinder::new(&file),
+        })
     }
 
     /// Nothing is known.
     pub fn none() -> Self {
-        Self { symbols: Vec::new(), lines: None, statics: HashMap::new(), unwinder: unwind::Unwinder::none() }
+        Self {
+            symbols: Vec::new(),
+            lines: None,
+            dwarf: None,
+            statics: HashMap::new(),
+            unwinder: unwind::Unwinder::none(),
+        }
     }
 
     /// The symbol that covers this address, and the offset in it.
@@ -159,6 +173,12 @@ impl Symbols {
         let (symbol, offset) = (self.named(name).next()?, number(offset)?);
         let address = symbol.address.checked_add(offset)?;
         Some(Cell { name: text.into(), address, size: symbol.size.saturating_sub(offset), plain: None })
+    }
+
+    /// The addresses at which code of a line begins, or of the next line that has any; `file` is the end of its path.
+    pub fn addresses_of_line(&self, file: &str, line: u64) -> Vec<u64> {
+        let found = self.dwarf.as_ref().and_then(|dwarf| lines::addresses(dwarf, file, line).ok());
+        found.unwrap_or_default()
     }
 
     /// The symbols with this name, whole or its last part.

@@ -14,6 +14,7 @@ use flob_runtime::{
 use zerocopy::FromBytes;
 
 use super::catch;
+use super::conditions;
 use super::copying;
 use super::search;
 use super::state::{Nester, State};
@@ -108,7 +109,8 @@ fn judge(
 fn breakpoint(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -> Result<(), Status> {
     let rip = seen.state.registers.rip;
     let space = seen.space.unwrap_or(u64::MAX);
-    let at = translator(nester, state)?.place(space, rip);
+    let translator = translator(nester, state)?;
+    let at = translator.place(space, rip);
     let ours = at.filter(|at| state.breakpoints.original(*at).is_some());
     step::clear_exception(&state.environment, place, &seen.state.exception)?;
     let Some(at) = ours else { return programs_own(nester, state, place, seen) };
@@ -116,8 +118,8 @@ fn breakpoint(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -> 
         // A call that blocked while it was stepped comes back to its instruction.
         return step::begin_at(state, place, purpose, Some(Obstacle::Breakpoint(at)));
     }
-    if state.breakpoints.is_wanted(at, (space, rip)) {
-        step::report(nester, state, place, seen, StopReason::Breakpoint);
+    if let Some(reason) = conditions::judge(state, &translator, (place, at), (space, rip), seen) {
+        step::report(nester, state, place, seen, reason);
         return Ok(());
     }
     step::begin_at(state, place, Purpose::Continue, Some(Obstacle::Breakpoint(at)))

@@ -2,9 +2,9 @@
 
 use alloc::{vec, vec::Vec};
 
-use flob_debugger_nester::breakpoints::INT3;
+use flob_debugger_nester::breakpoints::{Conditions, INT3, Wanted};
 use flob_image::Place;
-use flob_link::{CHUNK, FailureKind, Memory, Reply};
+use flob_link::{CHUNK, FailureKind, MAX_CONDITIONS, Memory, Reply, condition::check};
 
 use super::copying;
 use super::failure::{Outcome, failure, refused};
@@ -84,7 +84,16 @@ pub fn write(
 }
 
 /// `SetBreakpoint`.
-pub fn set_breakpoint(nester: &Nester, state: &mut State, space: Place, address: u64) -> Outcome<Reply> {
+pub fn set_breakpoint(
+    nester: &Nester,
+    state: &mut State,
+    (space, address): Wanted,
+    conditions: Conditions,
+) -> Outcome<Reply> {
+    let is_good = conditions.len() <= MAX_CONDITIONS && conditions.iter().all(|one| check(one).is_ok());
+    if !is_good {
+        return Err(failure(FailureKind::Invalid, "a condition of the breakpoint is malformed"));
+    }
     let place =
         translator(nester, state).map_err(refused)?.place(space, address).ok_or_else(nothing_there)?;
     let mut byte = [0];
@@ -92,7 +101,7 @@ pub fn set_breakpoint(nester: &Nester, state: &mut State, space: Place, address:
         return Err(nothing_there());
     }
     let [byte] = byte;
-    if state.breakpoints.set((space, address), place, byte)
+    if state.breakpoints.set((space, address), conditions, place, byte)
         && !state.environment.memory().write(place, &[INT3])
     {
         return Err(nothing_there());

@@ -18,6 +18,7 @@
 
 mod answerer;
 mod catch;
+mod conditions;
 mod copying;
 mod exceptions;
 mod failure;

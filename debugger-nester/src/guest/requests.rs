@@ -60,7 +60,9 @@ fn answer(nester: &Nester, state: &mut State, request: Request, bulk: &[u8]) -> 
         Request::Stop(scope) => threads::stop(state, scope).map(Reply::Threads),
         Request::Resume(scope) => threads::resume(nester, state, scope).map(Reply::Threads),
         Request::Step { thread } => step(nester, state, thread),
-        Request::SetBreakpoint { space, address } => memory::set_breakpoint(nester, state, space, address),
+        Request::SetBreakpoint { space, address, conditions } => {
+            memory::set_breakpoint(nester, state, (space, address), conditions)
+        }
         Request::ClearBreakpoint { space, address } => memory::clear_breakpoint(state, space, address),
         Request::SetWatch(watch) => watch::set(state, watch),
         Request::ClearWatch(watch) => watch::clear(state, watch),

@@ -191,9 +191,9 @@ fn replace(
     for border in &image.borders {
         join(nester, state, border)?;
     }
-    for (space, address) in wanted {
+    for (wanted, conditions) in wanted {
         // Where the code is not there any more the breakpoint is not either.
-        let _ = memory::set_breakpoint(nester, state, space, address);
+        let _ = memory::set_breakpoint(nester, state, wanted, conditions);
     }
     watch::environment_replaced(state)?;
     catch::environment_replaced(state)?;

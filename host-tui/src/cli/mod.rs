@@ -69,6 +69,8 @@ verbs! {
     Ps: verbs::ps::Ps;
     /// Show what the program asks of its parent and of the kernel, and what came of it
     Trace: verbs::trace::Trace;
+    /// Stop threads at a place in the code, at an access to memory or before a kernel call; list and change that
+    Break: verbs::breakpoints::Break;
     /// Show the tree of spaces, threads and all other flobs
     Tree: verbs::tree::Tree;
     /// Show one flob: every field and link

@@ -10,7 +10,14 @@ use std::{
 use flob_abi::{FlobKind, Registers};
 use flob_image::{Environment, Flob, Link, Place, State};
 use flob_link::{Change, Memory};
-use flob_session::{Error, Source, names::Names, symbols::Symbols, translate::Translation, why::Why};
+use flob_session::{
+    Condition, Error, Source, Spot,
+    names::Names,
+    place::{self, Map},
+    symbols::Symbols,
+    translate::Translation,
+    why::Why,
+};
 
 /// What is known of an environment.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +39,16 @@ pub trait Insight: Debug + Send + Sync {
 
     /// The address of a symbol of this environment's program.
     fn symbol(&self, environment: &Environment, name: &str) -> Option<u64>;
+
+    /// What a place to stop at is called.
+    fn describe(&self, environment: &Environment, spot: &Spot) -> String;
+
+    /// The breakpoints that `LOCATION [if EXPRESSION]` means.
+    fn breakpoints(
+        &self,
+        environment: &Environment,
+        text: &str,
+    ) -> Result<Vec<(Spot, Option<Condition>)>, Error>;
 }
 
 /// Finds the symbols of an environment's program.
@@ -98,6 +115,30 @@ impl Insight for Symbolic {
         // A worker may be using them; then this is simply not known right now.
         let symbols = self.symbols.try_lock().ok()?;
         symbols.get(&environment.build_id)?.named(name).next().map(|symbol| symbol.address)
+    }
+
+    fn describe(&self, environment: &Environment, spot: &Spot) -> String {
+        self.with_symbols(environment, |symbols| place::describe(symbols, spot))
+    }
+
+    fn breakpoints(
+        &self,
+        environment: &Environment,
+        text: &str,
+    ) -> Result<Vec<(Spot, Option<Condition>)>, Error> {
+        self.with_symbols(environment, |symbols| {
+            let names = Names::new(environment, symbols);
+            let map = Map { environment, names: &names, symbols };
+            map.breakpoints(map.space(None)?, text)
+        })
+    }
+}
+
+impl Symbolic {
+    /// Does something with the symbols of an environment's program.
+    fn with_symbols<T>(&self, environment: &Environment, act: impl FnOnce(&Symbols) -> T) -> T {
+        let mut known = self.symbols.lock().unwrap_or_else(PoisonError::into_inner);
+        act(known.entry(environment.build_id.clone()).or_insert_with(|| (self.load)(environment)))
     }
 }
 

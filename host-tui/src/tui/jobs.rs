@@ -14,6 +14,16 @@ pub fn run(tools: &Tools, job: Job) -> Message {
     Message::Finished { job, result }
 }
 
+fn set_breakpoints(tools: &Tools, text: &str) -> Result<Outcome, Error> {
+    let HubReply::Environment(environment) = request(tools, HubRequest::Look { vectors: false })? else {
+        return Err(Error::Internal(text::UNEXPECTED.into()));
+    };
+    for (spot, condition) in tools.insight.breakpoints(&environment, text)? {
+        request(tools, HubRequest::AddPoint { owner: Owner::User, spot, condition })?;
+    }
+    Ok(Outcome::Done)
+}
+
 fn perform(tools: &Tools, job: &Job) -> Result<Outcome, Error> {
     let user = || Owner::User;
     let reply = match job {
@@ -25,6 +35,8 @@ fn perform(tools: &Tools, job: &Job) -> Result<Outcome, Error> {
         Job::Trace(tracing) => {
             request(tools, HubRequest::SetTrace { owner: user(), tracing: tracing.clone() })?
         }
+        Job::Break(text) => return set_breakpoints(tools, text),
+        Job::Point { id, change } => request(tools, HubRequest::ChangePoint { id: *id, change: *change })?,
         Job::Apply { .. } => return apply(tools, job),
         Job::Save { name, then_stop } => {
             let saved = request(tools, HubRequest::Save { name: name.clone(), when: None, full: false })?;

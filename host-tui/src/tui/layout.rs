@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::{
     state::{Focus, Mode, State, Tab},
-    view::{calls, rows},
+    view::{calls, points, rows},
 };
 
 /// The areas of the screen. An area of no height or width is not there.
@@ -90,7 +90,7 @@ pub fn head_lines(state: &State) -> usize {
     match state.tab {
         Tab::Threads => 1 + rows::deadlock_lines(state, inner_width(state)).len(),
         Tab::Flobs => rows::deadlock_lines(state, inner_width(state)).len(),
-        Tab::Checkpoints | Tab::Memory | Tab::Calls => 1,
+        Tab::Checkpoints | Tab::Memory | Tab::Calls | Tab::Breakpoints => 1,
         Tab::Graph | Tab::Console | Tab::Log => 0,
     }
 }
@@ -104,6 +104,7 @@ pub fn foot_lines(state: &State) -> usize {
         }
         Tab::Memory => 2,
         Tab::Calls => calls::full(&state.calls, inner_width(state)).len(),
+        Tab::Breakpoints => points::full(state, inner_width(state)).len(),
         Tab::Console if state.typed_input || matches!(state.mode, Mode::Typing(_)) => 1,
         _ => 0,
     }

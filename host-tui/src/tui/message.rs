@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crossterm::event::{KeyEvent, MouseEvent};
 use flob_image::{Environment, Place};
 use flob_link::{Change, Memory, Scope, Tracing};
-use flob_session::{Error, HubEvent, Owner, SessionInfo, TracePart};
+use flob_session::{Error, HubEvent, Owner, Point, PointChange, SessionInfo, TracePart};
 
 use super::{
     snapshot::Snapshot,
@@ -57,6 +57,8 @@ pub enum Message {
         /// The bytes.
         result: Result<Vec<u8>, String>,
     },
+    /// All breakpoints, and what their places are called.
+    Points(Vec<(Point, String)>),
     /// Some of the trace.
     Traced(Result<TracePart, String>),
     /// The list of checkpoints.
@@ -152,6 +154,15 @@ pub enum Job {
     Step(Place),
     /// Traces this.
     Trace(Tracing),
+    /// Sets the breakpoints that `LOCATION [if EXPRESSION]` means.
+    Break(String),
+    /// Changes a breakpoint.
+    Point {
+        #[expect(missing_docs, reason = "the name says it")]
+        id: u32,
+        #[expect(missing_docs, reason = "the name says it")]
+        change: PointChange,
+    },
     /// Changes flobs and memory of the live session.
     Apply {
         /// Flob, its hash, and what changes.

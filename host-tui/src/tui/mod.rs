@@ -23,6 +23,7 @@ pub mod memory;
 pub mod message;
 pub mod mode;
 pub mod mouse;
+pub mod points;
 pub mod progress;
 pub mod script;
 pub mod snapshot;

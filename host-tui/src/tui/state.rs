@@ -12,6 +12,7 @@ use super::{
     edit::Edit,
     list::List,
     memory::MemoryView,
+    points::Points,
     script::Script,
     snapshot::Snapshot,
     store::Saved,
@@ -35,11 +36,12 @@ pub enum Tab {
     Console,
     Log,
     Calls,
+    Breakpoints,
 }
 
 impl Tab {
     /// All, in their order on screen.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Flobs,
         Self::Threads,
         Self::Memory,
@@ -48,6 +50,7 @@ impl Tab {
         Self::Console,
         Self::Log,
         Self::Calls,
+        Self::Breakpoints,
     ];
 }
 
@@ -146,6 +149,8 @@ pub struct State {
     pub memory: MemoryView,
     /// What the program asks.
     pub calls: Calls,
+    /// Breakpoints.
+    pub points: Points,
     /// Output.
     pub console: Console,
     /// The program takes typed input.
@@ -205,6 +210,7 @@ impl State {
             detail: Detail::default(),
             memory: MemoryView::default(),
             calls: Calls::default(),
+            points: Points::default(),
             console: Console::default(),
             typed_input,
             saved: Vec::new(),

@@ -98,6 +98,12 @@ mod constants {
     pub const NO_STORE: &str = "there is no checkpoint store";
     pub const UNEXPECTED: &str = "the hub gave another kind of answer";
     pub const UNCHANGED: &str = "nothing was changed";
+    pub const NO_BREAKPOINTS: &str = "there are no breakpoints: b sets one";
+    pub const NO_BREAKPOINT: &str = "no breakpoint is selected";
+    pub const POINTS_HEAD: [&str; 7] = ["no", "kind", "where", "of", "hits", "state", "if"];
+    pub const ENABLED: &str = "enabled";
+    pub const DISABLED: &str = "disabled";
+    pub const FAILED: &str = "failed";
     pub const FILTER_PROMPT: &str = "filter> ";
     pub const FILTER_KEYS: &str = "Enter show only what contains this (nothing: all)  Esc leave";
     pub const TRACE_USAGE: &str = "usage: trace [services|calls|off]";
@@ -125,6 +131,7 @@ pub const fn tab(tab: Tab) -> &'static str {
         Tab::Checkpoints => "Checkpoints",
         Tab::Log => "Log",
         Tab::Calls => "Calls",
+        Tab::Breakpoints => "Breakpoints",
     }
 }
 
@@ -133,6 +140,8 @@ pub const fn tab_short(tab: Tab) -> &'static str {
     match tab {
         Tab::Memory => "Mem",
         Tab::Checkpoints => "Saves",
+        Tab::Console => "Out",
+        Tab::Breakpoints => "Stops",
         other => self::tab(other),
     }
 }
@@ -157,6 +166,13 @@ pub fn calls_title(calls: &Calls) -> String {
         add(&format!("{} lost", calls.lost()));
     }
     title
+}
+
+/// Where a breakpoint is, and on what condition.
+pub fn point(place: &str, address: Option<(Place, u64)>, condition: &str) -> String {
+    let address = address.map(|(_, address)| format!(", {address:#x}")).unwrap_or_default();
+    let condition = if condition.is_empty() { String::new() } else { format!(", if {condition}") };
+    format!("{place}{address}{condition}")
 }
 
 /// A moment of the program's time, in seconds.
@@ -302,7 +318,7 @@ pub fn opened(id: &str) -> String {
 /// A thread was stopped.
 pub fn stopped(name: &str, reason: StopReason) -> String {
     match reason {
-        StopReason::Breakpoint => format!("{name} is at a breakpoint"),
+        StopReason::Breakpoint | StopReason::Condition { .. } => format!("{name} is at a breakpoint"),
         StopReason::Step => format!("{name} has done a step"),
         StopReason::Watched { address, access: Access::Execute } => {
             format!("{name} is at a hardware breakpoint, {address:#x}")

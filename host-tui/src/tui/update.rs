@@ -61,6 +61,7 @@ fn take(state: &mut State, message: Message) -> Vec<Ask> {
                 state.notice = Some((LogKind::Trouble, error));
             }
         }
+        Message::Points(points) => state.points.all = points,
         Message::Traced(result) => return traced(state, result),
         Message::Memory { memory, address, result } => state.memory.take(memory, address, result, state.now),
         Message::Checkpoints(Ok(saved)) => events::checkpoints(state, saved),

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flob_session::{Client, Error, HubReply, HubRequest, Source, TracePart, Update};
+use flob_session::{Client, Error, HubReply, HubRequest, Point, Source, TracePart, Update};
 
 use super::{
     insight::Insight,
@@ -153,6 +153,7 @@ fn lane<T: Send + 'static>(
 /// Looks again and again: the next look begins only after the last has come, later on a slow link, at once if asked.
 fn look(tools: &Tools, client: &Client, asks: &Receiver<()>) {
     let mut last: Option<Arc<Snapshot>> = None;
+    let mut points = Vec::new();
     loop {
         let started = Instant::now();
         let vectors = last.as_ref().is_none_or(|last| last.threads.len() <= THREADS_WITH_VECTORS);
@@ -172,6 +173,7 @@ fn look(tools: &Tools, client: &Client, asks: &Receiver<()>) {
                         ))
                     }
                 };
+                tell_points(tools, client, &snapshot, &mut points);
                 last = Some(Arc::clone(&snapshot));
                 Message::Looked { snapshot, took: started.elapsed() }
             }
@@ -180,6 +182,17 @@ fn look(tools: &Tools, client: &Client, asks: &Receiver<()>) {
         if is_gone.is_err() || wait(asks, pause_after(started.elapsed())) {
             return;
         }
+    }
+}
+
+/// Tells the breakpoints if they are others than before.
+fn tell_points(tools: &Tools, client: &Client, snapshot: &Snapshot, before: &mut Vec<Point>) {
+    let Ok(HubReply::Points(points)) = client.request(HubRequest::Points) else { return };
+    if points != *before {
+        let named =
+            |point: &Point| (point.clone(), tools.insight.describe(&snapshot.environment, &point.spot));
+        let _ = tools.messages.send(Message::Points(points.iter().map(named).collect()));
+        *before = points;
     }
 }
 

@@ -11,6 +11,7 @@ mod bench_rows;
 pub mod bench_terminal;
 pub mod black_box;
 pub mod boot_files;
+pub mod breakpoints;
 pub mod checkpoint;
 pub mod debuggers;
 pub mod demo;

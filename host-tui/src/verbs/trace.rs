@@ -93,7 +93,7 @@ fn ask(client: &Client, from: u64) -> Result<TracePart, Error> {
 }
 
 /// The numbers of kernel calls, by their names.
-fn numbers(names: &[String]) -> Result<Vec<u64>, Error> {
+pub fn numbers(names: &[String]) -> Result<Vec<u64>, Error> {
     let mut numbers = Vec::new();
     for name in names {
         match name.as_str() {

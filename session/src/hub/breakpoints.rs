@@ -1,4 +1,4 @@
-//! Who wants which breakpoint, and which memory watched. The guest knows each once.
+//! Who wants which memory watched. The guest knows each once.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,6 @@ use flob_link::{Access, Watch};
 
 use crate::Owner;
 
-/// Where a breakpoint is: the space and the address in it.
-pub type Location = (Place, u64);
-
-/// All breakpoints.
-pub type Breakpoints = Wanted<Location>;
 /// All that is watched.
 pub type Watches = Wanted<Watch>;
 
@@ -43,21 +38,6 @@ impl<T: Ord + Copy> Wanted<T> {
             self.0.remove(&location);
         }
         unwanted
-    }
-
-    /// Who wants this one.
-    pub fn owners(&self, location: T) -> Vec<Owner> {
-        self.0.get(&location).cloned().unwrap_or_default()
-    }
-
-    /// Those that this owner wants.
-    pub fn of(&self, owner: &Owner) -> Vec<T> {
-        self.0.iter().filter(|(_, owners)| owners.contains(owner)).map(|(location, _)| *location).collect()
-    }
-
-    /// All of them.
-    pub fn all(&self) -> Vec<T> {
-        self.0.keys().copied().collect()
     }
 }
 

@@ -36,12 +36,6 @@ impl Catches {
         let wanted = self.0.get(&space).into_iter().flatten();
         wanted.filter(|(_, calls)| calls.contains(&number)).map(|(owner, _)| owner.clone()).collect()
     }
-
-    /// Spaces of which this owner hears.
-    pub fn spaces_of(&self, owner: &Owner) -> Vec<Place> {
-        let is_of = |wanted: &Vec<(Owner, BTreeSet<u64>)>| wanted.iter().any(|(other, _)| other == owner);
-        self.0.iter().filter(|(_, wanted)| is_of(wanted)).map(|(space, _)| *space).collect()
-    }
 }
 
 #[cfg(test)]
@@ -59,7 +53,6 @@ mod tests {
         assert_eq!(catches.interested(7, ipc::IPC | 0x15), vec![user.clone()]);
         catches.set(7, &user, &[]);
         assert_eq!(catches.calls(7), vec![0x31]);
-        assert_eq!(catches.spaces_of(&gdb), vec![7]);
-        assert!(catches.interested(7, ipc::IPC | 0x15).is_empty() && catches.spaces_of(&user).is_empty());
+        assert!(catches.interested(7, ipc::IPC | 0x15).is_empty());
     }
 }

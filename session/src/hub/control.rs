@@ -7,8 +7,9 @@ use super::{
     Books, Hub,
     holds::{Member, contains, members},
     lock, memory,
+    points::watches,
 };
-use crate::{Owner, owner_names};
+use crate::{Owner, Spot, owner_names};
 
 /// Threads that changed, and who (else) still holds something in the scope.
 pub(super) type Held = (u32, Vec<Owner>);
@@ -97,10 +98,13 @@ impl Hub {
     ) -> Result<(), Failure> {
         let mut books = lock(&self.books);
         let (space, address) = location;
-        memory::done(self.link.request(Request::SetBreakpoint { space, address })?)?;
         books.register(owner, Some(connection));
-        books.breakpoints.add(location, owner);
-        Ok(())
+        let id = books.points.add(owner, Spot::Code { space, address }, None);
+        let done = self.settle_code(&mut books, location);
+        if done.is_err() {
+            books.points.remove(id);
+        }
+        done
     }
 
     /// Takes a breakpoint of this owner out.
@@ -111,17 +115,26 @@ impl Hub {
 
     fn clear_with(&self, books: &mut Books, owner: &Owner, location: (Place, u64)) -> Result<(), Failure> {
         let (space, address) = location;
-        if books.breakpoints.remove(location, owner) {
-            memory::done(self.link.request(Request::ClearBreakpoint { space, address })?)?;
-        }
-        Ok(())
+        books.points.forget(owner, &Spot::Code { space, address });
+        self.settle_code(books, location)
     }
 
     /// Memory that this owner watches.
     pub(super) fn set_watch(&self, owner: &Owner, watch: Watch, connection: u64) -> Result<(), Failure> {
         let mut books = lock(&self.books);
-        memory::done(self.link.request(Request::SetWatch(watch))?)?;
+        self.set_watch_with(&mut books, owner, watch)?;
         books.register(owner, Some(connection));
+        books.points.add(owner, Spot::Memory(watch), None);
+        Ok(())
+    }
+
+    pub(super) fn set_watch_with(
+        &self,
+        books: &mut Books,
+        owner: &Owner,
+        watch: Watch,
+    ) -> Result<(), Failure> {
+        memory::done(self.link.request(Request::SetWatch(watch))?)?;
         books.watches.add(watch, owner);
         Ok(())
     }
@@ -129,10 +142,16 @@ impl Hub {
     /// This owner does not watch it any more.
     pub(super) fn clear_watch(&self, owner: &Owner, watch: Watch) -> Result<(), Failure> {
         let mut books = lock(&self.books);
+        books.points.forget(owner, &Spot::Memory(watch));
         self.clear_watch_with(&mut books, owner, watch)
     }
 
-    fn clear_watch_with(&self, books: &mut Books, owner: &Owner, watch: Watch) -> Result<(), Failure> {
+    pub(super) fn clear_watch_with(
+        &self,
+        books: &mut Books,
+        owner: &Owner,
+        watch: Watch,
+    ) -> Result<(), Failure> {
         if books.watches.remove(watch, owner) {
             memory::done(self.link.request(Request::ClearWatch(watch))?)?;
         }
@@ -149,10 +168,17 @@ impl Hub {
     ) -> Result<(), Failure> {
         let mut books = lock(&self.books);
         books.register(owner, Some(connection));
-        self.catch_with(&mut books, owner, space, calls)
+        self.catch_with(&mut books, owner, space, calls)?;
+        let spot = Spot::Calls { space, calls: calls.to_vec() };
+        if calls.is_empty() {
+            books.points.forget(owner, &spot);
+        } else {
+            books.points.add(owner, spot, None);
+        }
+        Ok(())
     }
 
-    fn catch_with(
+    pub(super) fn catch_with(
         &self,
         books: &mut Books,
         owner: &Owner,
@@ -173,18 +199,16 @@ impl Hub {
         let mut books = lock(&self.books);
         let owners = books.unregister(connection);
         for owner in &owners {
-            for location in books.breakpoints.of(owner) {
-                // The guest may be gone or the space with it; then so is the breakpoint.
-                let _ = self.clear_with(&mut books, owner, location);
+            // The guest may be gone or the space with it; then so is the breakpoint.
+            for point in books.points.of(owner) {
+                let _ = match point.spot {
+                    Spot::Code { space, address } => self.clear_with(&mut books, owner, (space, address)),
+                    Spot::Memory(watch) => self.clear_watch_with(&mut books, owner, watch),
+                    Spot::Calls { space, .. } => self.catch_with(&mut books, owner, space, &[]),
+                };
+                books.points.remove(point.id);
             }
-            for space in books.catches.spaces_of(owner) {
-                let _ = self.catch_with(&mut books, owner, space, &[]);
-            }
-            // As above.
             let _ = self.trace_with(&mut books, owner, Tracing::default());
-            for watch in books.watches.of(owner) {
-                let _ = self.clear_watch_with(&mut books, owner, watch);
-            }
             for scope in books.holds.scopes_of(owner) {
                 let _ = self.release_with(&mut books, Some(owner), scope);
             }
@@ -203,9 +227,9 @@ impl Hub {
         books.silent_steps.clear();
         books.seen.clear();
         books.holds.add(&Owner::User, Scope::Environment, &[]);
-        for (space, address) in books.breakpoints.all() {
+        for location in books.points.locations() {
             // Where there is no such code any more, there is nothing to stop at.
-            let _ = self.link.request(Request::SetBreakpoint { space, address });
+            let _ = self.settle_code(&mut books, location);
         }
         drop(books);
         self.changed();
@@ -254,6 +278,15 @@ impl Books {
             StopReason::Call(call) => self.catches.interested(space, call),
             _ => Vec::new(),
         }
+    }
+
+    /// Counts such a stop of these owners.
+    pub(super) fn count_hit(&mut self, owners: &[Owner], space: Place, reason: StopReason) {
+        self.points.count(owners, |spot| match (reason, spot) {
+            (StopReason::Watched { address, access }, spot) => watches(spot, space, address, access),
+            (StopReason::Call(_), Spot::Calls { space: of, .. }) => *of == space,
+            _ => false,
+        });
     }
 
     /// A thread was seen in its space.

@@ -17,6 +17,7 @@ mod long_work;
 mod memory;
 mod notices;
 mod output;
+mod points;
 mod requests;
 mod restore;
 mod runs;
@@ -52,7 +53,7 @@ use crate::{
     sessions, symbols,
 };
 use base::Base;
-use breakpoints::{Breakpoints, Watches};
+use breakpoints::Watches;
 use cache::Cache;
 use catches::Catches;
 use fanout::Fanout;
@@ -60,6 +61,7 @@ use holds::{Holds, Member};
 use input::Input;
 use long_work::LongWork;
 use output::Output;
+use points::Points;
 use save::Moment;
 use traces::Traces;
 
@@ -131,7 +133,7 @@ pub(crate) struct Hub {
 #[derive(Debug, Default)]
 pub(crate) struct Books {
     holds: Holds,
-    breakpoints: Breakpoints,
+    points: Points,
     watches: Watches,
     catches: Catches,
     traces: Traces,

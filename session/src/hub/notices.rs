@@ -34,12 +34,16 @@ impl Hub {
         }
     }
 
-    fn happened(&self, event: Event) {
-        match &event {
+    fn happened(&self, mut event: Event) {
+        match &mut event {
             Event::Output { stream, bytes, .. } => self.output.write(*stream, bytes),
             Event::Stopped { thread, space, reason, state } => {
                 if !self.stopped(Member { thread: *thread, space: Some(*space) }, *reason, state) {
                     return;
+                }
+                // Who is to know of which condition was found out; to clients it is a breakpoint.
+                if matches!(reason, StopReason::Condition { .. }) {
+                    *reason = StopReason::Breakpoint;
                 }
             }
             Event::Died { .. } => {
@@ -110,11 +114,16 @@ impl Hub {
                     }
                     return false;
                 }
+                books.count_hit(&owners, member.space.unwrap_or(0), reason);
                 owners
             }
-            StopReason::Breakpoint => {
+            StopReason::Breakpoint | StopReason::Condition { .. } => {
+                let held = match reason {
+                    StopReason::Condition { met, failed } => Some((met, failed)),
+                    _ => None,
+                };
                 let owners = instruction(state)
-                    .map(|address| books.breakpoints.owners((member.space.unwrap_or(0), address)))
+                    .map(|address| books.points.hit((member.space.unwrap_or(0), address), held))
                     .unwrap_or_default();
                 if owners.is_empty() {
                     // In code that it shares with a space that wanted this breakpoint.

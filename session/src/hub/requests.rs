@@ -40,6 +40,11 @@ impl Hub {
             HubRequest::CatchCalls { owner, space, calls } => {
                 nothing(self.catch_calls(&owner, space, &calls, connection.number))
             }
+            HubRequest::Points => Ok(HubReply::Points(self.points())),
+            HubRequest::AddPoint { owner, spot, condition } => {
+                self.add_point(&owner, spot, condition, connection.number).map(HubReply::Point)
+            }
+            HubRequest::ChangePoint { id, change } => nothing(self.change_point(id, change)),
             HubRequest::SetTrace { owner, tracing } => {
                 nothing(self.set_trace(&owner, tracing, connection.number))
             }

@@ -8,6 +8,7 @@ macro_rules! verbs {
     };
 }
 
+pub mod breaking;
 pub mod control;
 pub mod editing;
 pub mod looking;

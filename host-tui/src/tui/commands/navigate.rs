@@ -113,6 +113,7 @@ pub fn can_open(state: &State) -> bool {
         (tab, Focus::Detail) => has_detail(tab),
         (Tab::Checkpoints, _) => state.selected_checkpoint().is_some(),
         (Tab::Calls, _) => state.calls.selected().is_some(),
+        (Tab::Breakpoints, _) => state.points.address().is_some(),
         _ => false,
     }
 }
@@ -124,6 +125,9 @@ pub fn open(state: &mut State, _: &str) -> Vec<Ask> {
     }
     if state.tab == Tab::Calls {
         return super::tracing::to_thread(state);
+    }
+    if state.tab == Tab::Breakpoints {
+        return super::breaking::show(state);
     }
     if state.focus == Focus::Detail {
         return follow(state);
@@ -240,6 +244,8 @@ verbs! {
     checkpoints = |state| choose(state, Tab::Checkpoints);
     /// Log.
     log = |state| choose(state, Tab::Log);
+    /// Breakpoints.
+    breakpoints = |state| choose(state, Tab::Breakpoints);
     /// What the program asks.
     calls = |state| choose(state, Tab::Calls);
     /// Next tab.

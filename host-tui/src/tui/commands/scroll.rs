@@ -22,6 +22,10 @@ pub fn list(state: &mut State) -> Option<(&mut List, usize)> {
             let count = state.calls.count();
             Some((&mut state.calls.list, count))
         }
+        Tab::Breakpoints => {
+            let count = state.points.all.len();
+            Some((&mut state.points.list, count))
+        }
         Tab::Memory | Tab::Console | Tab::Log => None,
     }
 }
@@ -38,7 +42,7 @@ fn go(state: &mut State, movement: Move) -> Vec<Ask> {
         return Vec::new();
     }
     match state.tab {
-        Tab::Flobs | Tab::Threads | Tab::Graph | Tab::Checkpoints | Tab::Calls => {}
+        Tab::Flobs | Tab::Threads | Tab::Graph | Tab::Checkpoints | Tab::Calls | Tab::Breakpoints => {}
         Tab::Memory => return go_memory(state, movement, height),
         Tab::Console => {
             let lines = lines(movement, height);

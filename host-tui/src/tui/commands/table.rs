@@ -3,7 +3,7 @@
 use crossterm::event::KeyCode;
 
 use super::super::state::{Focus, State, Tab};
-use super::{Command, Group, Key, Run, control, editing, looking, navigate, scroll, tracing};
+use super::{Command, Group, Key, Run, breaking, control, editing, looking, navigate, scroll, tracing};
 
 type Enabled = fn(&State) -> bool;
 
@@ -57,6 +57,14 @@ fn in_checkpoints(state: &State) -> bool {
 
 fn in_calls(state: &State) -> bool {
     state.tab == Tab::Calls
+}
+
+fn in_breakpoints(state: &State) -> bool {
+    state.tab == Tab::Breakpoints && state.points.selected().is_some()
+}
+
+fn can_break(state: &State) -> bool {
+    state.tab == Tab::Breakpoints && state.has_guest()
 }
 
 fn can_trace(state: &State) -> bool {
@@ -246,6 +254,36 @@ pub const COMMANDS: &[Command] = &[
         in_calls,
         tracing::freeze,
     ),
+    with(
+        "LOCATION [if EXPR]",
+        command(
+            "break",
+            &[Key::char('b')],
+            "stop threads at a function, file:line or address",
+            "break",
+            Control,
+            can_break,
+            breaking::set,
+        ),
+    ),
+    command(
+        "break switch",
+        &[Key::char(' ')],
+        "disable the selected breakpoint, or enable it",
+        "on/off",
+        Control,
+        in_breakpoints,
+        breaking::toggle,
+    ),
+    command(
+        "break delete",
+        REMOVE,
+        "delete the selected breakpoint, whosever it is",
+        "delete",
+        Control,
+        in_breakpoints,
+        breaking::delete,
+    ),
     command(
         "mark",
         &[Key::char(' ')],
@@ -386,6 +424,15 @@ pub const COMMANDS: &[Command] = &[
     command("console", &[Key::char('6')], "the program's output", "", Move, always, navigate::console),
     command("log", &[Key::char('7')], "the log", "", Move, always, navigate::log),
     command("calls", &[Key::char('8')], "what the program asks", "", Move, always, navigate::calls),
+    command(
+        "breakpoints",
+        &[Key::char('9')],
+        "the breakpoints of every client",
+        "",
+        Move,
+        always,
+        navigate::breakpoints,
+    ),
     command("next tab", &[Key::char(']')], "next tab", "", Move, always, navigate::next_tab),
     command(
         "previous tab",

@@ -6,6 +6,7 @@ mod hub;
 mod keys;
 mod library;
 mod mouse;
+mod points;
 mod screens;
 mod script;
 mod world;

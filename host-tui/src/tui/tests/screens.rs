@@ -241,9 +241,22 @@ fn held_threads_are_said_to_be_held() {
 fn every_size_can_be_drawn() {
     for width in 1..130 {
         let mut desk = Desk::new(width, width % 31 + 1);
-        for keys in
-            ["1", "2", "3", "4", "5", "6", "7", "8", "8f<Enter>", "?<Esc>", "q<Esc>", "1<Enter>e", "<Esc>c"]
-        {
+        for keys in [
+            "1",
+            "2",
+            "3",
+            "4",
+            "5",
+            "6",
+            "7",
+            "8",
+            "8f<Enter>",
+            "9",
+            "?<Esc>",
+            "q<Esc>",
+            "1<Enter>e",
+            "<Esc>c",
+        ] {
             desk.keys(keys);
             desk.screen();
         }

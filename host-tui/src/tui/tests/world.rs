@@ -6,7 +6,9 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use flob_abi::{FlobKind, thread_flag};
 use flob_image::{Environment, Flob, Link, Place, State as FlobState};
 use flob_link::{Change, Event, Memory, Progress};
-use flob_session::{Error, HubEvent, LinkState, Owner, SessionInfo, Source, symbols::Symbols};
+use flob_session::{
+    Condition, Error, HubEvent, LinkState, Owner, SessionInfo, Source, Spot, symbols::Symbols,
+};
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::tui::{
@@ -122,6 +124,18 @@ impl Insight for Named {
 
     fn symbol(&self, _: &Environment, name: &str) -> Option<u64> {
         (name == "FORKS").then_some(0x42_0000)
+    }
+
+    fn describe(&self, environment: &Environment, spot: &Spot) -> String {
+        self.plain.describe(environment, spot)
+    }
+
+    fn breakpoints(
+        &self,
+        environment: &Environment,
+        text: &str,
+    ) -> Result<Vec<(Spot, Option<Condition>)>, Error> {
+        self.plain.breakpoints(environment, text)
     }
 }
 

@@ -9,6 +9,7 @@ pub mod footer;
 pub mod graph;
 pub mod help;
 pub mod memory;
+pub mod points;
 pub mod popup;
 pub mod reading;
 pub mod rows;
@@ -78,5 +79,6 @@ fn tab(buffer: &mut Buffer, area: Rect, state: &State) {
         Tab::Checkpoints => checkpoints::draw(buffer, area, state),
         Tab::Log => console::draw_log(buffer, area, state),
         Tab::Calls => calls::draw(buffer, area, state),
+        Tab::Breakpoints => points::draw(buffer, area, state),
     }
 }

@@ -42,11 +42,22 @@ pub fn tab_at(state: &State, column: u16) -> Option<Tab> {
     None
 }
 
+/// With their titles; where there is no room for those beside the state of the session, only the chosen one has its own.
 fn tabs(state: &State) -> Line<'static> {
+    let title = if state.is_wide() { text::tab } else { text::tab_short };
+    let whole = titled(state, |tab, _| title(tab));
+    let room = usize::from(state.size.0).saturating_sub(status(state, false).width());
+    if whole.width() <= room {
+        return whole;
+    }
+    titled(state, |tab, chosen| if chosen { text::tab_short(tab) } else { "" })
+}
+
+fn titled(state: &State, title: impl Fn(Tab, bool) -> &'static str) -> Line<'static> {
     let mut line = Line::default();
     for (index, tab) in Tab::ALL.into_iter().enumerate() {
-        let title = if state.is_wide() { text::tab(tab) } else { text::tab_short(tab) };
         let chosen = tab == state.tab;
+        let title = title(tab, chosen);
         let style = if chosen { state.theme.title().add_modifier(Modifier::REVERSED) } else { Style::new() };
         line.push_span(span(format!("{} ", index + 1), state.theme.key()));
         line.push_span(span(title, style));
