@@ -40,6 +40,9 @@ pub trait Insight: Debug + Send + Sync {
     /// The address of a symbol of this environment's program.
     fn symbol(&self, environment: &Environment, name: &str) -> Option<u64>;
 
+    /// The symbol of this environment's program that covers an address, and the offset in it.
+    fn covering(&self, environment: &Environment, address: u64) -> Option<(String, u64)>;
+
     /// What a place to stop at is called.
     fn describe(&self, environment: &Environment, spot: &Spot) -> String;
 
@@ -115,6 +118,13 @@ impl Insight for Symbolic {
         // A worker may be using them; then this is simply not known right now.
         let symbols = self.symbols.try_lock().ok()?;
         symbols.get(&environment.build_id)?.named(name).next().map(|symbol| symbol.address)
+    }
+
+    fn covering(&self, environment: &Environment, address: u64) -> Option<(String, u64)> {
+        // As above.
+        let symbols = self.symbols.try_lock().ok()?;
+        let (symbol, offset) = symbols.get(&environment.build_id)?.symbol(address)?;
+        Some((symbol.short_name().to_owned(), offset))
     }
 
     fn describe(&self, environment: &Environment, spot: &Spot) -> String {

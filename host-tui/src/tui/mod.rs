@@ -7,6 +7,7 @@ pub mod coach;
 pub mod commands;
 pub mod console;
 pub mod detail;
+pub mod disassembly;
 pub mod edit;
 pub mod editor;
 pub mod events;

@@ -5,7 +5,7 @@ use std::{cmp::Ordering, sync::Arc};
 
 use flob_abi::{FlobKind, memory::USER_END};
 use flob_image::{Environment, Flob, Link, Place, State};
-use flob_session::{Source, names};
+use flob_session::{Source, names, translate::Translation};
 
 use super::{
     graph,
@@ -51,6 +51,7 @@ pub struct Snapshot {
     /// Threads that wait for each other.
     pub deadlocks: Vec<Deadlock>,
     incoming: Vec<Incoming>,
+    translation: Translation,
     insight: Option<Arc<dyn Insight>>,
 }
 
@@ -71,6 +72,7 @@ impl Snapshot {
             row_of: tree::rows_of(&rows, environment.flobs.len()),
             rows,
             incoming: incoming(&environment),
+            translation: Translation::new(&environment),
             homes,
             before,
             insight: Some(insight),
@@ -149,6 +151,11 @@ impl Snapshot {
         self.insight.as_ref()?.symbol(&self.environment, name)
     }
 
+    /// The symbol that covers an address, and the offset in it.
+    pub fn covering(&self, address: u64) -> Option<(String, u64)> {
+        self.insight.as_ref()?.covering(&self.environment, address)
+    }
+
     /// What is known of the thread at this place.
     pub fn facts_of(&self, place: Place) -> Option<&Facts> {
         let index = self.threads.binary_search_by_key(&place, |facts| facts.place).ok()?;
@@ -198,22 +205,45 @@ impl Snapshot {
         }
     }
 
-    /// Where registers point into the memory of a space: address, register and thread; ascending.
-    pub fn marks(&self, space: Place) -> Vec<(u64, String)> {
-        let mut marks = Vec::new();
+    /// What points into the memory of a space or lies there, within a range: addresses of registers, with their threads, and of flobs;
+    /// ascending.
+    pub fn marks(&self, space: Place, from: u64, count: u64) -> Vec<(u64, String)> {
+        let mut marks = self.flobs_in(space, from, count);
+        let is_near = |address: u64| address >= from && address - from < count;
         for facts in self.threads.iter().filter(|facts| self.home(facts.place) == Some(space)) {
             let flob = self.environment.flobs.get(facts.flob as usize);
             let Some(State::Thread(state)) = flob.map(|flob| &flob.state) else { continue };
             let registers =
                 [("rip", state.registers.rip), ("rsp", state.registers.rsp), ("rbp", state.registers.rbp)];
-            for (register, address) in
-                registers.into_iter().filter(|(_, address)| (1..USER_END).contains(address))
+            for (register, address) in registers
+                .into_iter()
+                .filter(|(_, address)| (1..USER_END).contains(address) && is_near(*address))
             {
                 marks.push((address, format!("{register} {}", self.short(facts.place))));
             }
         }
         marks.sort();
         marks
+    }
+}
+
+impl Snapshot {
+    /// Flobs that lie in a range of a space, by the addresses at which it sees them.
+    fn flobs_in(&self, space: Place, from: u64, count: u64) -> Vec<(u64, String)> {
+        let mut found = Vec::new();
+        let mut address = from;
+        for (place, size) in self.translation.pieces(space, from, count) {
+            let flobs = &self.environment.flobs;
+            let first = flobs.partition_point(|flob| flob.place < place);
+            let inside =
+                flobs.iter().enumerate().skip(first).take_while(|(_, flob)| flob.place - place < size);
+            let named = |(index, flob): (usize, &Flob)| {
+                (address + (flob.place - place), self.names.get(index).cloned().unwrap_or_default())
+            };
+            found.extend(inside.map(named));
+            address += size;
+        }
+        found
     }
 }
 

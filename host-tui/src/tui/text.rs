@@ -98,6 +98,7 @@ mod constants {
     pub const NO_STORE: &str = "there is no checkpoint store";
     pub const UNEXPECTED: &str = "the hub gave another kind of answer";
     pub const UNCHANGED: &str = "nothing was changed";
+    pub const CODE_HEAD: [&str; 3] = ["address", "bytes", "instruction"];
     pub const NO_BREAKPOINTS: &str = "there are no breakpoints: b sets one";
     pub const NO_BREAKPOINT: &str = "no breakpoint is selected";
     pub const POINTS_HEAD: [&str; 7] = ["no", "kind", "where", "of", "hits", "state", "if"];

@@ -1,5 +1,7 @@
 //! Colours and signs. Whatever a colour says, a sign or a modifier says too: `NO_COLOR` and ASCII lose nothing.
 
+use std::time::Duration;
+
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
 
@@ -122,6 +124,15 @@ impl Theme {
     /// What has changed since the last look; it is marked with a sign too.
     pub fn changed(self) -> Style {
         self.paint(Color::Yellow, Modifier::BOLD)
+    }
+
+    /// What has changed lately, and less so the longer ago.
+    pub fn heat(self, age: Duration) -> Style {
+        match age.as_secs() {
+            0..2 => self.changed(),
+            2..10 => self.paint(Color::Yellow, Modifier::empty()),
+            _ => self.paint(Color::Yellow, Modifier::DIM),
+        }
     }
 
     /// Errors, deadlocks, deaths.

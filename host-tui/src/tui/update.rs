@@ -63,7 +63,10 @@ fn take(state: &mut State, message: Message) -> Vec<Ask> {
         }
         Message::Points(points) => state.points.all = points,
         Message::Traced(result) => return traced(state, result),
-        Message::Memory { memory, address, result } => state.memory.take(memory, address, result, state.now),
+        Message::Memory { memory, address, result } => {
+            state.memory.take(memory, address, result, state.now);
+            looking::name_code(state);
+        }
         Message::Checkpoints(Ok(saved)) => events::checkpoints(state, saved),
         Message::Checkpoints(Err(error)) | Message::Opened(Err(error)) => state.tell(LogKind::Trouble, error),
         Message::Opened(Ok((id, snapshot))) => return opened(state, id, snapshot),

@@ -7,7 +7,7 @@ use flob_link::Memory;
 use super::super::{
     layout::{has_detail, list_height},
     line::Line,
-    memory::{MemoryView, ROW},
+    memory::MemoryView,
     message::Ask,
     state::{LogKind, Mode, State, Tab},
     text,
@@ -121,7 +121,8 @@ pub fn show_memory(state: &mut State, memory: Memory, address: u64) -> Vec<Ask> 
 /// Asks for the visible bytes, unless they were asked for and have not come.
 pub fn read_memory(state: &mut State) -> Vec<Ask> {
     let rows = list_height(state).max(1) as u64;
-    let (address, count) = (state.memory.top, u32::try_from(rows * ROW).unwrap_or(u32::MAX).min(1 << 16));
+    let (address, count) = state.memory.wanted(rows);
+    let count = u32::try_from(count).unwrap_or(u32::MAX).min(1 << 16);
     if state.memory.asked == Some((address, count)) || state.opened.is_none() && !state.has_hub() {
         return Vec::new();
     }
@@ -130,10 +131,27 @@ pub fn read_memory(state: &mut State) -> Vec<Ask> {
     vec![Ask::Read { checkpoint, memory: state.memory.memory, address, count }]
 }
 
+/// Rows are instructions, or bytes again.
+pub fn disassemble(state: &mut State, _: &str) -> Vec<Ask> {
+    state.memory.is_code = !state.memory.is_code;
+    state.memory.top = state.memory.cursor;
+    state.memory.code.clear();
+    state.memory.asked = None;
+    let height = list_height(state);
+    state.memory.settle(height);
+    read_memory(state)
+}
+
+/// Bytes have come: their instructions get the names that are known now.
+pub fn name_code(state: &mut State) {
+    let snapshot = state.shown().cloned();
+    state.memory.disassemble(&|address| snapshot.as_ref()?.covering(address));
+}
+
 /// The bytes on screen belong to something else now.
 pub fn forget_memory(state: &mut State) {
-    let MemoryView { memory, top, cursor, .. } = state.memory;
-    state.memory = MemoryView { memory, top, cursor, ..MemoryView::default() };
+    let MemoryView { memory, top, cursor, is_code, .. } = state.memory;
+    state.memory = MemoryView { memory, top, cursor, is_code, ..MemoryView::default() };
 }
 
 /// The address that a text means: a number, a register's or symbol's name, or a flob.

@@ -75,7 +75,11 @@ fn go_memory(state: &mut State, movement: Move, height: usize) -> Vec<Ask> {
         Move::Last => return Vec::new(),
         other => lines(other, height) as i64,
     };
-    state.memory.step(rows.saturating_mul(ROW as i64), height);
+    if state.memory.is_code {
+        state.memory.step_code(rows, height);
+    } else {
+        state.memory.step(rows.saturating_mul(ROW as i64), height);
+    }
     looking::read_memory(state)
 }
 
@@ -84,7 +88,11 @@ fn sideways(state: &mut State, by: i64) -> Vec<Ask> {
     match (state.tab, state.focus) {
         (Tab::Memory, _) => {
             let height = list_height(state);
-            state.memory.step(by, height);
+            if state.memory.is_code {
+                state.memory.step_code(by, height);
+            } else {
+                state.memory.step(by, height);
+            }
             looking::read_memory(state)
         }
         (Tab::Flobs, Focus::List) => navigate::set_folded(state, by < 0),

@@ -363,6 +363,15 @@ pub const COMMANDS: &[Command] = &[
             looking::goto,
         ),
     ),
+    command(
+        "disassemble",
+        &[Key::char('D')],
+        "memory as instructions, or as bytes again",
+        "code",
+        Look,
+        in_memory,
+        looking::disassemble,
+    ),
     with(
         "[FLOB]",
         command(

@@ -2,6 +2,7 @@
 
 mod calls;
 mod coach;
+mod code;
 mod hub;
 mod keys;
 mod library;

@@ -126,6 +126,10 @@ impl Insight for Named {
         (name == "FORKS").then_some(0x42_0000)
     }
 
+    fn covering(&self, _: &Environment, address: u64) -> Option<(String, u64)> {
+        (0x40_1200..0x40_1300).contains(&address).then(|| ("take".to_owned(), address - 0x40_1200))
+    }
+
     fn describe(&self, environment: &Environment, spot: &Spot) -> String {
         self.plain.describe(environment, spot)
     }

@@ -1,10 +1,10 @@
-//! Memory in hexadecimal and ASCII, with marks where registers point.
+//! Memory in hexadecimal and ASCII, with marks where registers point and flobs lie, and the heat of recent changes; or as code.
 
 use flob_link::Memory;
 use ratatui::{
     buffer::Buffer,
     layout::Rect,
-    style::Modifier,
+    style::{Modifier, Style},
     text::{Line, Span},
 };
 
@@ -14,10 +14,13 @@ use super::super::{
     state::{Focus, State},
     text,
 };
-use super::rows::{self, span};
+use super::{
+    code,
+    rows::{self, span},
+};
 
 /// A pointed-at address and who points there.
-type Mark = (u64, String);
+pub type Mark = (u64, String);
 
 /// Draws the pane.
 pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
@@ -32,18 +35,27 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
     let columns: String = (0..ROW)
         .map(|column| format!("{}{column:>2x}", if column == 8 && is_roomy(inner) { "  " } else { " " }))
         .collect();
-    let heading = format!("{:>12} {columns}", "");
+    let heading = if view.is_code { code::heading() } else { format!("{:>12} {columns}", "") };
     buffer.set_stringn(inner.x, inner.y, heading, usize::from(inner.width), state.theme.dim());
     let marks = marks(state);
     let list = rows::lines_of(inner, head, height);
-    rows::draw(buffer, list, 0..height, |row| row_line(state, row as u64, &marks, is_roomy(inner)));
+    rows::draw(buffer, list, 0..height, |row| {
+        if view.is_code {
+            code::line(state, row, &marks)
+        } else {
+            row_line(state, row as u64, &marks, is_roomy(inner))
+        }
+    });
     let below = rows::lines_of(inner, head + height, foot);
     foot_line(buffer, below, state, &marks);
 }
 
 fn marks(state: &State) -> Vec<Mark> {
     match (state.shown(), state.memory.memory) {
-        (Some(snapshot), Memory::Space(space)) => snapshot.marks(space),
+        (Some(snapshot), Memory::Space(space)) => {
+            let (from, count) = state.memory.wanted(layout::list_height(state) as u64);
+            snapshot.marks(space, from, count)
+        }
         (Some(snapshot), Memory::Environment) => {
             let rows = layout::list_height(state) as u64;
             let end = state.memory.top.saturating_add(rows * ROW);
@@ -83,7 +95,7 @@ fn row_line(state: &State, row: u64, marks: &[Mark], roomy: bool) -> Line<'stati
             Some((byte, changed)) => (
                 format!("{byte:02x}"),
                 printable(byte),
-                if changed { theme.changed() } else { Default::default() },
+                if changed { theme.changed() } else { heat(state, at) },
             ),
             None => (text::NO_OLD_BYTES.to_owned(), ' ', theme.dim()),
         };
@@ -102,9 +114,18 @@ fn row_line(state: &State, row: u64, marks: &[Mark], roomy: bool) -> Line<'stati
     }
     line.push_span(Span::raw(" "));
     letters.into_iter().for_each(|letter| line.push_span(letter));
-    let names: Vec<&str> = here.iter().map(|mark| mark.1.as_str()).collect();
-    line.push_span(span(format!("  {}", names.join(", ")), theme.link()));
+    line.push_span(span(format!("  {}", names(here)), theme.link()));
     line
+}
+
+/// How a byte looks that has changed lately.
+pub fn heat(state: &State, address: u64) -> Style {
+    state.memory.age(address, state.now).map_or_else(Style::new, |age| state.theme.heat(age))
+}
+
+/// What is marked, in a line.
+pub fn names(marks: &[Mark]) -> String {
+    marks.iter().map(|mark| mark.1.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn printable(byte: u8) -> char {
@@ -124,11 +145,14 @@ fn foot_line(buffer: &mut Buffer, area: Rect, state: &State, marks: &[Mark]) {
         if word.len() == 8 { text::word_at(view.cursor, number) } else { format!("{:#x}", view.cursor) };
     let stale = text::age(state.now.saturating_sub(view.arrived));
     buffer.set_stringn(area.x, area.y, format!("{value}  {stale}"), width, state.theme.dim());
-    let row = view.cursor - view.cursor % ROW;
-    let names: Vec<&str> = marks_in(marks, row).iter().map(|mark| mark.1.as_str()).collect();
+    let selected = view.visible_code().iter().find(|one| view.is_code && one.address == view.cursor);
+    let here = match selected {
+        Some(one) => code::within(marks, one),
+        None => marks_in(marks, view.cursor - view.cursor % ROW),
+    };
     let (below, style) = match &view.error {
         Some(error) => (error.clone(), state.theme.trouble()),
-        None => (names.join(", "), state.theme.link()),
+        None => (names(here), state.theme.link()),
     };
     if area.height > 1 {
         buffer.set_stringn(area.x, area.y + 1, below, width, style);

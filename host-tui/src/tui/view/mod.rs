@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod checkpoints;
+pub mod code;
 pub mod console;
 pub mod detail;
 pub mod flobs;
