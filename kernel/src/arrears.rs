@@ -6,7 +6,7 @@ use flob_abi::{Call, Status};
 
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::record::{FlobId, Queue, ThreadId, Waiters};
+use crate::record::{Queue, ThreadId, Waiters};
 
 /// What an entry does of it, in parts of about a hundred instructions; and what takes how much of that.
 const SHARE: u32 = 16;
@@ -23,6 +23,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Does an entry's share of what is left.
+    #[cold]
     pub(crate) fn catch_up(&mut self) {
         let mut done = 0;
         while done < SHARE {
@@ -102,14 +103,5 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn fall_behind(&mut self) {
         self.arrears = true;
         self.reconsider = true;
-    }
-
-    /// Somebody to run, after this entry's share.
-    #[cold]
-    pub(crate) fn choose_in_arrears(&mut self) -> Option<(ThreadId, FlobId)> {
-        self.catch_up();
-        let chosen = self.choose();
-        self.reconsider = chosen.is_none() || self.arrears;
-        chosen
     }
 }

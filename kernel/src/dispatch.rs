@@ -7,31 +7,47 @@ use crate::machine::Machine;
 use crate::outcome::{Args, Done, Outcome, Trap};
 use crate::record::ThreadId;
 
-/// What every call is.
-type Function<M> = fn(&mut Kernel<M>, ThreadId, Args) -> Outcome;
+/// A call's function, its arguments and its end included. (What every call's own function is: see [`Kernel::run`].)
+type Function<M> = fn(&mut Kernel<M>, ThreadId) -> bool;
+/// The function of a call.
+macro_rules! run {
+    ($call:ident) => {
+        |kernel, thread| kernel.run(thread, Self::$call)
+    };
+}
+
+/// That of one which all kinds of flob share.
+macro_rules! run_common {
+    ($call:ident) => {
+        |kernel, thread| kernel.run(thread, |kernel, thread, args| kernel.of_kind(thread, args, Self::$call))
+    };
+}
+
 /// Numbers of calls that are no IPC are less.
 const NUMBERS: usize = 0x100;
 
 impl<M: Machine> Kernel<M> {
-    /// The current thread executed `syscall`.
+    /// The current thread executed `syscall`. True if its call is over and it goes on, with what it had but for `rax`, RIP and
+    /// the registers of arguments: none that functions keep for their callers.
     #[inline(always)]
-    pub(crate) fn call(&mut self, thread: ThreadId) {
-        let Some(record) = self.threads.get_mut(thread.0) else { return };
-        let registers = &mut record.context.registers;
-        let number = registers.rax;
+    pub fn call(&mut self) -> bool {
+        let Some(thread) = self.current else { return false };
+        let Some(record) = self.threads.get(thread.0) else { return false };
+        let number = record.context.registers.rax;
         if self.current_reflects {
-            return self.reflect(thread);
+            self.reflect(thread);
+            return false;
         }
         if number & ipc::IPC != 0 {
-            return self.ipc_call(thread, number);
+            self.ipc_call(thread, number);
+            return false;
         }
         // The one call that needs nothing: neither arguments nor a space nor memory.
         if number != Call::Null as u64 {
-            return self.numbered_call(thread, number);
+            let function = Self::FUNCTIONS.get(number as usize).copied();
+            return function.unwrap_or(Self::run_unknown)(self, thread);
         }
-        if crate::wait::step_over(registers, Status::Success) {
-            self.raise_step(thread);
-        }
+        self.complete_current(thread, Status::Success) && self.goes_on()
     }
 
     #[cold]
@@ -40,18 +56,21 @@ impl<M: Machine> Kernel<M> {
         self.raise(thread, ExceptionCode::ReflectedCall, 0, 0, Protection::NONE);
     }
 
-    #[inline(never)]
-    fn numbered_call(&mut self, thread: ThreadId, number: u64) {
-        let Registers { rdi, rsi, rdx, r10, .. } = self.thread(thread).context.registers;
-        let args = Args { rdi, rsi, rdx, r10 };
-        let outcome = match Self::FUNCTIONS.get(number as usize) {
-            Some(function) => function(self, thread, args),
-            None => self.unknown_call(thread, args),
-        };
-        match outcome {
-            Ok(Done::Status(status)) => self.complete_current(thread, status),
+    /// Runs a call. True if it is over and the thread goes on.
+    #[inline(always)]
+    fn run(&mut self, thread: ThreadId, call: impl Fn(&mut Self, ThreadId, Args) -> Outcome) -> bool {
+        let Some(record) = self.threads.get(thread.0) else { return false };
+        let Registers { rdi, rsi, rdx, r10, .. } = record.context.registers;
+        match call(self, thread, Args { rdi, rsi, rdx, r10 }) {
+            Ok(Done::Status(status)) => return self.complete_current(thread, status) && self.goes_on(),
+            Ok(Done::Wait(on)) => self.block(thread, on),
             other => self.conclude(thread, other),
         }
+        false
+    }
+
+    fn run_unknown(&mut self, thread: ThreadId) -> bool {
+        self.run(thread, Self::unknown_call)
     }
 
     /// What becomes of a thread whose call is not over.
@@ -66,7 +85,6 @@ impl<M: Machine> Kernel<M> {
                     self.current = None;
                 }
             }
-            Ok(Done::WaitPeer(peer)) => self.wait_for_peer(thread, peer),
             Ok(Done::Kept) => {}
             Ok(Done::Again) => self.thread_mut(thread).context.registers.rflags |= crate::wait::RESUME_FLAG,
             Err(Trap::Fault { address, access }) => self.call_fault(thread, address, access),
@@ -85,31 +103,45 @@ impl<M: Machine> Kernel<M> {
 
     /// The function of each call that is no IPC, by its number.
     const FUNCTIONS: [Function<M>; NUMBERS] = {
-        let mut functions: [Function<M>; NUMBERS] = [Self::unknown_call; NUMBERS];
+        let mut functions: [Function<M>; NUMBERS] = [Self::run_unknown; NUMBERS];
         let mut number = 0;
         while number < NUMBERS {
             if let Some(call) = Call::from_number(number as u64) {
-                functions[number] =
-                    if is_common(number as u64) { Self::common_call } else { Self::function(call) };
+                functions[number] = if is_common(number as u64) {
+                    Self::common(number as u64 & 0xf)
+                } else {
+                    Self::function(call)
+                };
             }
             number += 1;
         }
         functions
     };
 
-    /// Runs a call that all kinds of flob share.
-    fn common_call(&mut self, thread: ThreadId, args: Args) -> Outcome {
+    /// The function of a call that all kinds of flob share.
+    const fn common(which: u64) -> Function<M> {
+        match which {
+            0 => run_common!(create),
+            1 => run_common!(destroy),
+            2 => run_common!(move_flob),
+            3 => run_common!(make_reference),
+            4 => run_common!(get_state),
+            _ => run_common!(set_state),
+        }
+    }
+
+    /// Runs a call that all kinds of flob share: which kind it is about is part of its number.
+    #[inline(always)]
+    fn of_kind(
+        &mut self,
+        thread: ThreadId,
+        args: Args,
+        call: impl Fn(&mut Self, ThreadId, Args, FlobKind) -> Outcome,
+    ) -> Outcome {
         let number = self.thread(thread).context.registers.rax as u32;
-        let Some(kind) = FlobKind::from_number(number >> 4) else {
-            return Trap::misuse(Misuse::UnknownCall, u64::from(number));
-        };
-        match number & 0xf {
-            0 => self.create(thread, args, kind),
-            1 => self.destroy(thread, args, kind),
-            2 => self.move_flob(thread, args, kind),
-            3 => self.make_reference(thread, args, kind),
-            4 => self.get_state(thread, args, kind),
-            _ => self.set_state(thread, args, kind),
+        match FlobKind::from_number(number >> 4) {
+            Some(kind) => call(self, thread, args, kind),
+            None => Trap::misuse(Misuse::UnknownCall, u64::from(number)),
         }
     }
 
@@ -120,42 +152,48 @@ impl<M: Machine> Kernel<M> {
     /// The function of a call that is no other kind's too.
     const fn function(call: Call) -> Function<M> {
         match call {
-            Call::TimerWait => Self::timer_wait,
-            Call::InterruptWait => Self::interrupt_wait,
-            Call::KernelLog => Self::kernel_log,
-            Call::MachineExit => Self::machine_exit,
-            Call::ThreadSelf => Self::thread_self,
-            Call::ReturnFromException => Self::thread_return_from_exception,
-            Call::ThreadGetServer => Self::thread_get_server,
-            Call::ThreadSetServer => Self::thread_set_server,
-            Call::ThreadGetClient => Self::thread_get_client,
-            Call::ThreadSetClient => Self::thread_set_client,
-            Call::ThreadInterrupt => Self::thread_interrupt,
-            Call::ThreadEnableExceptions => Self::thread_enable_exceptions,
-            Call::ThreadDisableExceptions => Self::thread_disable_exceptions,
-            Call::ThreadGetHandlers => Self::thread_get_handlers,
-            Call::ThreadSetHandlers => Self::thread_set_handlers,
-            Call::ThreadGetSavedState => Self::thread_get_saved_state,
-            Call::ThreadSetSavedState => Self::thread_set_saved_state,
-            Call::RegionSearch => Self::region_search,
-            Call::RegionProtect => Self::region_protect,
-            Call::MappingProtect => Self::mapping_protect,
-            Call::MutexLock => Self::mutex_lock,
-            Call::MutexTryLock => Self::mutex_trylock,
-            Call::MutexUnlock => Self::mutex_unlock,
-            Call::ConditionWait => Self::condition_wait,
-            Call::ConditionSleep => Self::condition_sleep,
-            Call::ConditionSignal => Self::condition_signal,
-            Call::ConditionBroadcast => Self::condition_broadcast,
-            Call::ReferenceCopy => Self::reference_copy,
-            Call::ReferenceCompare => Self::reference_compare,
-            Call::ReferenceType => Self::reference_type,
-            Call::ReferenceHash => Self::reference_hash,
-            Call::ReferenceLocate => Self::reference_locate,
-            Call::ReferenceCheck => Self::reference_check,
-            Call::EpochBegin => Self::epoch_begin,
-            Call::RegionDirty => Self::region_dirty,
-            _ => Self::unknown_call,
+            Call::TimerWait => run!(timer_wait),
+            Call::InterruptWait => run!(interrupt_wait),
+            Call::KernelLog => run!(kernel_log),
+            Call::MachineExit => run!(machine_exit),
+            Call::ThreadSelf => run!(thread_self),
+            Call::ReturnFromException => {
+                |kernel, thread| kernel.run(thread, Self::thread_return_from_exception)
+            }
+            Call::ThreadGetServer => run!(thread_get_server),
+            Call::ThreadSetServer => run!(thread_set_server),
+            Call::ThreadGetClient => run!(thread_get_client),
+            Call::ThreadSetClient => run!(thread_set_client),
+            Call::ThreadInterrupt => run!(thread_interrupt),
+            Call::ThreadEnableExceptions => {
+                |kernel, thread| kernel.run(thread, Self::thread_enable_exceptions)
+            }
+            Call::ThreadDisableExceptions => {
+                |kernel, thread| kernel.run(thread, Self::thread_disable_exceptions)
+            }
+            Call::ThreadGetHandlers => run!(thread_get_handlers),
+            Call::ThreadSetHandlers => run!(thread_set_handlers),
+            Call::ThreadGetSavedState => run!(thread_get_saved_state),
+            Call::ThreadSetSavedState => run!(thread_set_saved_state),
+            Call::RegionSearch => run!(region_search),
+            Call::RegionProtect => run!(region_protect),
+            Call::MappingProtect => run!(mapping_protect),
+            Call::MutexLock => run!(mutex_lock),
+            Call::MutexTryLock => run!(mutex_trylock),
+            Call::MutexUnlock => run!(mutex_unlock),
+            Call::ConditionWait => run!(condition_wait),
+            Call::ConditionSleep => run!(condition_sleep),
+            Call::ConditionSignal => run!(condition_signal),
+            Call::ConditionBroadcast => run!(condition_broadcast),
+            Call::ReferenceCopy => run!(reference_copy),
+            Call::ReferenceCompare => run!(reference_compare),
+            Call::ReferenceType => run!(reference_type),
+            Call::ReferenceHash => run!(reference_hash),
+            Call::ReferenceLocate => run!(reference_locate),
+            Call::ReferenceCheck => run!(reference_check),
+            Call::EpochBegin => run!(epoch_begin),
+            Call::RegionDirty => run!(region_dirty),
+            _ => Self::run_unknown,
         }
     }
 }

@@ -33,12 +33,26 @@ impl<M: Machine> Kernel<M> {
     #[inline(always)]
     pub(crate) fn page_fault(&mut self, thread: ThreadId, address: u64, access: Protection) {
         let Ok(space) = self.own_space(thread) else { return };
-        if address < flob_abi::memory::USER_END
-            && let Ok(found) = self.resolve(space, address, access, None)
-        {
-            return self.enter_translation(space, address, found, found.access, access);
+        let found = if address < flob_abi::memory::USER_END {
+            self.resolve(space, address, access, None)
+        } else {
+            Err(Miss::Mapping)
+        };
+        match found {
+            Ok(found) => self.enter_translation(space, address, found, found.access, access),
+            Err(miss) => self.hard_fault(thread, address, access, miss),
         }
-        self.raise(thread, ExceptionCode::PageFault, 0, address, access);
+    }
+
+    #[inline(never)]
+    fn hard_fault(&mut self, thread: ThreadId, address: u64, access: Protection, miss: Miss) {
+        self.interrupt_with(thread, ExceptionCode::PageFault, 0, address, access);
+        if !self.thread(thread).is_stopped()
+            && let Some(space) = self.space_of(thread)
+        {
+            let whom = self.whom_to_ask_of(thread, space, ExceptionCode::PageFault, Some(miss));
+            self.dispatch_to(thread, whom);
+        }
     }
 
     /// Interrupts a thread with an exception and finds who is asked.
@@ -50,8 +64,26 @@ impl<M: Machine> Kernel<M> {
         address: u64,
         access: Protection,
     ) {
+        self.interrupt_with(thread, code, detail, address, access);
+        if !self.thread(thread).is_stopped() {
+            self.dispatch_exception(thread);
+        }
+    }
+
+    /// Enters a new exception in a thread's state, and nothing more.
+    #[inline(always)]
+    fn interrupt_with(
+        &mut self,
+        thread: ThreadId,
+        code: ExceptionCode,
+        detail: u32,
+        address: u64,
+        access: Protection,
+    ) {
         self.reconsider = true;
-        self.leave_queue(thread);
+        if !matches!(self.thread(thread).queue, Queue::None) {
+            self.leave_queue(thread);
+        }
         let record = self.thread_mut(thread);
         record.waiting_for = None;
         record.exception.number = record.exception.number.wrapping_add(1);
@@ -62,9 +94,6 @@ impl<M: Machine> Kernel<M> {
         record.exception.offset = 0;
         record.lift = None;
         record.idempotent_server = None;
-        if !record.is_stopped() {
-            self.dispatch_exception(thread);
-        }
     }
 
     /// A single-stepped call has completed.
@@ -100,7 +129,13 @@ impl<M: Machine> Kernel<M> {
 
     /// Finds whom a pending exception goes to; nobody has it now.
     pub(crate) fn dispatch_exception(&mut self, thread: ThreadId) {
-        match self.whom_to_ask(thread) {
+        let whom = self.whom_to_ask(thread);
+        self.dispatch_to(thread, whom);
+    }
+
+    #[inline(always)]
+    fn dispatch_to(&mut self, thread: ThreadId, whom: Option<Whom>) {
+        match whom {
             Some(Whom::Over) => self.end_exception(thread),
             Some(Whom::Port(port)) => self.ask(thread, port),
             Some(Whom::Handler(handler)) => self.enter_handler(thread, handler),
@@ -119,16 +154,32 @@ impl<M: Machine> Kernel<M> {
         let space = self.space_of(thread)?;
         let exception = self.thread(thread).exception;
         let Some(code) = ExceptionCode::from_number(exception.code) else { return Some(Whom::Over) };
+        let mut miss = None;
         if code == ExceptionCode::PageFault {
             match self.resolve(space, exception.address, Protection::from_bits(exception.access), None) {
                 Ok(_) => return Some(Whom::Over),
-                Err(Miss::Region { region, offset }) => {
-                    self.thread_mut(thread).exception.offset = offset;
-                    if let Some(keeper) = self.live(self.region(region).and_then(|region| region.keeper)) {
-                        return Some(Whom::Port(keeper));
-                    }
-                }
-                Err(Miss::Mapping) => {}
+                Err(found) => miss = Some(found),
+            }
+        }
+        self.whom_to_ask_of(thread, space, code, miss)
+    }
+
+    /// The same if there is something to be asked about, which is `miss` for a page fault.
+    #[inline(always)]
+    fn whom_to_ask_of(
+        &mut self,
+        thread: ThreadId,
+        space: FlobId,
+        code: ExceptionCode,
+        miss: Option<Miss>,
+    ) -> Option<Whom> {
+        if let Some(Miss::Region { region, offset }) = miss {
+            let keeper = self.live(self.region(region).and_then(|region| region.keeper));
+            let record = self.thread_mut(thread);
+            record.exception.offset = offset;
+            record.lift = keeper.map(|_| region);
+            if let Some(keeper) = keeper {
+                return Some(Whom::Port(keeper));
             }
         }
         let (debug_port, keeper) = self.space(space).map(|space| (space.debug_port, space.keeper))?;
@@ -146,8 +197,10 @@ impl<M: Machine> Kernel<M> {
 
     /// Sends the exception to a port: the thread waits there until a server takes it.
     fn ask(&mut self, thread: ThreadId, port: FlobId) {
-        self.wait(thread, port);
-        self.notify_servers(port);
+        if !self.hand_in(thread, port) {
+            self.wait(thread, port);
+            self.notify_servers(port);
+        }
     }
 
     /// The exception is over: the thread runs its instruction or call again.
@@ -233,19 +286,6 @@ impl<M: Machine> Kernel<M> {
         record.lift = None;
         self.end_exception(client);
         true
-    }
-
-    /// The region that denies a thread's access, if `port` is its keeper.
-    pub(crate) fn denied_by(&mut self, thread: ThreadId, port: FlobId) -> Option<FlobId> {
-        let space = self.space_of(thread)?;
-        let exception = self.thread(thread).exception;
-        if exception.code != ExceptionCode::PageFault as u32 {
-            return None;
-        }
-        match self.resolve(space, exception.address, Protection::from_bits(exception.access), None) {
-            Err(Miss::Region { region, .. }) if self.region(region)?.keeper == Some(port) => Some(region),
-            _ => None,
-        }
     }
 
     /// Enters a translation in spite of the one region that denies it, if that region's keeper was asked: a page-table entry

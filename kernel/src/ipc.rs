@@ -1,188 +1,17 @@
-//! IPC calls: a set of steps, done one by one; each that is done takes its bit out of `rax`. Here: the loop, and the steps
-//! that turn and use a connection.
+//! IPC calls: a set of steps, done one by one; each that is done takes its bit out of `rax`. Here: the loop, and what becomes of
+//! a call where both ends of its connection have gone as far as they can by themselves (`ends`).
 
-use flob_abi::{Misuse, Status, ipc, thread_flag};
+use flob_abi::{Misuse, Status, ipc};
 
+pub(crate) use crate::ends::Side;
+use crate::ends::{Agreed, CONNECTED, agree, first_of, steps_of};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::outcome::{Done, Outcome, Trap};
-use crate::record::{FlobId, Thread, ThreadId};
-use crate::transfer::{Moved, Mover, Piece};
-use crate::wait::next_step;
-
-/// Which end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    Client,
-    Server,
-}
-
-impl Side {
-    pub fn other(self) -> Self {
-        match self {
-            Self::Client => Self::Server,
-            Self::Server => Self::Client,
-        }
-    }
-
-    /// The end as which a call acts.
-    pub fn of_call(call: u64) -> Self {
-        if call & ipc::SERVER != 0 { Self::Server } else { Self::Client }
-    }
-}
-
-/// Steps that both ends of a connection take together.
-const CONNECTED: u64 = ipc::ACKNOWLEDGE | ipc::SEND | ipc::OVER | ipc::RECEIVE;
-
-/// How far the ends of a connection have come by changing their registers, and what has to be done for the rest.
-enum Agreed {
-    /// This end has no step left that needs the other one.
-    Next,
-    /// It waits for the other one.
-    Wait,
-    /// The other end's call is over, or goes on by itself.
-    PeerDone,
-    PeerGoesOn,
-    /// The other end has received the whole message; this one waits for it.
-    PeerHasAll,
-    /// A message is to be moved: this end sends it, or receives it.
-    Send,
-    Receive,
-    /// This end has received the whole message.
-    HasAll,
-    /// A step against the direction.
-    Wrong(Misuse),
-}
-
-impl Thread {
-    /// The link to the other end.
-    #[inline]
-    pub fn peer(&self, side: Side) -> Option<FlobId> {
-        match side {
-            Side::Client => self.client_peer,
-            Side::Server => self.server_peer,
-        }
-    }
-
-    /// The link to the other end, to change.
-    #[inline]
-    pub fn peer_mut(&mut self, side: Side) -> &mut Option<FlobId> {
-        match side {
-            Side::Client => &mut self.client_peer,
-            Side::Server => &mut self.server_peer,
-        }
-    }
-
-    /// Whether this thread, `own`, stands at a stage in which it waits for the thread `peer`, and both name each other.
-    #[inline]
-    pub fn is_peer_of(&self, own: ThreadId, other: &Self, peer: ThreadId) -> bool {
-        let call = self.context.registers.rax;
-        if self.has_exception() || next_step(call) == Some(ipc::CALL) {
-            return self.idempotent_server == Some(peer.into())
-                && other.idempotent_client == Some(own.into());
-        }
-        let side = Side::of_call(call);
-        self.peer(side) == Some(peer.into()) && other.peer(side.other()) == Some(own.into())
-    }
-
-    /// The step of a connection in which this end waits for the thread `peer`; 0 if it does not.
-    #[inline(always)]
-    fn waits_in(&self, side: Side, peer: FlobId) -> u64 {
-        let call = self.context.registers.rax;
-        let waits = self.waiting_for == Some(peer) && !self.has_exception() && Side::of_call(call) == side;
-        if waits { next_step(call).unwrap_or(0) } else { 0 }
-    }
-
-    /// What a step ends with when the connection is gone.
-    pub fn disconnect_status(&self, side: Side) -> Option<Status> {
-        let call = self.context.registers.rax;
-        if Side::of_call(call) != side {
-            return None;
-        }
-        match next_step(call)? {
-            ipc::ACKNOWLEDGE => Some(Status::AcknowledgeDisconnected),
-            ipc::SEND => Some(Status::SendDisconnected),
-            ipc::OVER => Some(Status::OverDisconnected),
-            ipc::RECEIVE => Some(Status::ReceiveDisconnected),
-            _ => None,
-        }
-    }
-
-    /// A step that both ends take is done at this one, which waits in it: what becomes of it, unless it waits in its next.
-    #[inline(always)]
-    fn end_step(&mut self, step: u64) -> Option<Agreed> {
-        let registers = &mut self.context.registers;
-        registers.rax &= !step;
-        match next_step(registers.rax) {
-            None => Some(Agreed::PeerDone),
-            Some(next) if next & CONNECTED != 0 => None,
-            Some(_) => Some(Agreed::PeerGoesOn),
-        }
-    }
-}
-
-/// Takes the steps of a connection that change nothing but registers and its direction, at this end (`own`, which is
-/// `thread`) and at the other.
-#[inline(always)]
-fn agree<M: Machine>(
-    own: &mut Thread,
-    other: &mut Thread,
-    thread: FlobId,
-    side: Side,
-    mut mover: Mover<'_, M>,
-) -> Agreed {
-    loop {
-        let call = own.context.registers.rax;
-        let step = match next_step(call) {
-            Some(step) if step & CONNECTED != 0 => step,
-            _ => return Agreed::Next,
-        };
-        let waits_in = other.waits_in(side.other(), thread);
-        // The direction is stored at the client end only.
-        let flags = if side == Side::Client { &mut own.flags } else { &mut other.flags };
-        let sends = (*flags & thread_flag::CLIENT_SENDS != 0) == (side == Side::Client);
-        let must_send = step & (ipc::SEND | ipc::OVER) != 0;
-        if sends != must_send {
-            return Agreed::Wrong(if must_send { Misuse::NotSender } else { Misuse::NotReceiver });
-        }
-        let peer = match (step, waits_in) {
-            (ipc::ACKNOWLEDGE, ipc::OVER) | (ipc::OVER, ipc::ACKNOWLEDGE) => {
-                *flags ^= thread_flag::CLIENT_SENDS;
-                own.context.registers.rax = call & !step;
-                other.end_step(waits_in)
-            }
-            (ipc::ACKNOWLEDGE, ipc::SEND) => {
-                crate::request::drop_message(&mut other.context.registers);
-                other.end_step(ipc::SEND)
-            }
-            (ipc::SEND, ipc::ACKNOWLEDGE) => {
-                crate::request::drop_message(&mut own.context.registers);
-                own.context.registers.rax = call & !step;
-                None
-            }
-            (ipc::SEND, ipc::RECEIVE) => {
-                // Most messages are one piece.
-                if !matches!(mover.piece(own, other), Piece::All) {
-                    return Agreed::Send;
-                }
-                own.context.registers.rax = call & !step;
-                None
-            }
-            (ipc::SEND, _) if !crate::short::has_more(&own.context.registers) => {
-                own.context.registers.rax = call & !step;
-                None
-            }
-            // A peer that receives has the whole message now.
-            (ipc::OVER, ipc::RECEIVE) => return Agreed::PeerHasAll,
-            (ipc::RECEIVE, ipc::SEND) => return Agreed::Receive,
-            (ipc::RECEIVE, ipc::OVER) => return Agreed::HasAll,
-            _ => return Agreed::Wait,
-        };
-        if let Some(end) = peer {
-            return end;
-        }
-    }
-}
+use crate::outcome::{Done, Trap};
+use crate::record::{FlobId, ThreadId};
+use crate::step::{Found, Meeting, link_ends, only_server};
+use crate::transfer::{Moved, Mover};
+use crate::wait::draw;
 
 /// How a step went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,8 +22,6 @@ pub(crate) enum StepDone {
     Finish(Status),
     /// It cannot go on before something happens to this flob.
     Wait(FlobId),
-    /// The same of the thread at the other end, which names it.
-    WaitPeer(ThreadId),
     /// It has made progress; the rest is for the next entry.
     Again,
     /// The peer has gone on: look again at once.
@@ -214,41 +41,52 @@ impl<M: Machine> Kernel<M> {
 
     #[inline(never)]
     fn ipc_call_as<const CLIENT: bool>(&mut self, thread: ThreadId, call: u64) {
-        match self.ipc_steps(thread, call, if CLIENT { Side::Client } else { Side::Server }) {
-            Ok(Done::Status(status)) => self.complete_current(thread, status),
-            Ok(Done::WaitPeer(peer)) => {
-                self.reconsider = true;
-                self.wait_for_peer(thread, peer);
-                self.current = None;
-            }
-            other => self.conclude(thread, other),
+        let side = if CLIENT { Side::Client } else { Side::Server };
+        if !ipc::is_valid(call) {
+            return self.conclude(thread, Trap::misuse(Misuse::UnknownCall, call));
         }
+        let mut step = first_of(steps_of(call));
+        while step != 0 {
+            let goes_on = match step {
+                ipc::CONNECT if CLIENT => match self.server_for(thread) {
+                    Ok(Found::Server(meeting)) => self.converse(thread, side, Some(meeting)),
+                    Ok(Found::Wait(port)) => return self.block(thread, port),
+                    other => self.after_step(thread, step, other.map(Found::step)),
+                },
+                _ if step & CONNECTED != 0 => self.converse(thread, side, None),
+                ipc::WAIT if !CLIENT => self.await_request(thread),
+                _ => {
+                    let done = self.other_step(thread, side, step);
+                    self.after_step(thread, step, done)
+                }
+            };
+            if !goes_on {
+                return;
+            }
+            step = first_of(steps_of(self.thread(thread).context.registers.rax));
+        }
+        self.complete_current(thread, Status::Success);
     }
 
-    #[inline(always)]
-    fn ipc_steps(&mut self, thread: ThreadId, call: u64, side: Side) -> Outcome {
-        if !ipc::is_valid(call) {
-            return Trap::misuse(Misuse::UnknownCall, call);
-        }
-        let mut call = call;
-        loop {
-            let Some(step) = next_step(call) else { return Ok(Done::Status(Status::Success)) };
-            let done = match step {
-                _ if step & CONNECTED != 0 => self.steps_connected(thread, side),
-                ipc::CONNECT => self.step_connect(thread),
-                ipc::WAIT => self.step_wait(thread),
-                _ => self.other_step(thread, side, step),
-            };
-            match done? {
-                StepDone::Next => self.thread_mut(thread).context.registers.rax &= !step,
-                StepDone::Retry => {}
-                StepDone::Finish(status) => return Ok(Done::Status(status)),
-                StepDone::Wait(on) => return Ok(Done::Wait(on)),
-                StepDone::WaitPeer(peer) => return Ok(Done::WaitPeer(peer)),
-                StepDone::Again => return Ok(Done::Again),
+    /// What becomes of a call after a step. True if there may be another one.
+    #[inline(never)]
+    pub(crate) fn after_step(&mut self, thread: ThreadId, step: u64, done: Result<StepDone, Trap>) -> bool {
+        let outcome = match done {
+            Ok(StepDone::Next) => {
+                self.thread_mut(thread).context.registers.rax &= !step;
+                return true;
             }
-            call = self.thread(thread).context.registers.rax;
-        }
+            Ok(StepDone::Retry) => return true,
+            Ok(StepDone::Finish(status)) => {
+                self.complete_current(thread, status);
+                return false;
+            }
+            Ok(StepDone::Wait(on)) => Ok(Done::Wait(on)),
+            Ok(StepDone::Again) => Ok(Done::Again),
+            Err(trap) => Err(trap),
+        };
+        self.conclude(thread, outcome);
+        false
     }
 
     #[inline(never)]
@@ -281,53 +119,116 @@ impl<M: Machine> Kernel<M> {
 
     /// ACKNOWLEDGE (the receiver becomes the sender once the peer says over), SEND (until the peer has taken everything), OVER
     /// (the sender becomes the receiver once the peer acknowledges), RECEIVE (until the peer says over, the room is full or the
-    /// connection ends): as many of them as are left and can be done.
+    /// connection ends): as many of them as are left and can be done; for a new connection, once it is made. True if the call
+    /// goes on.
     #[inline(always)]
-    fn steps_connected(&mut self, thread: ThreadId, side: Side) -> Result<StepDone, Trap> {
-        loop {
-            let found = self.thread(thread).peer(side).and_then(FlobId::as_thread);
-            let Self { threads, machine, objects, epochs, .. } = self;
-            let ends = found.and_then(|peer| Some((peer, threads.get_two(thread.0, peer.0)?)));
-            let connected = |other: &Thread| other.peer(side.other()) == Some(thread.into());
-            let Some((peer, (own, other))) = ends.filter(|(_, (_, other))| connected(other)) else {
-                return Ok(self.no_other_end(thread, side));
-            };
-            match agree(own, other, thread.into(), side, Mover { machine, objects, epochs }) {
-                Agreed::Next => return Ok(StepDone::Retry),
-                Agreed::Wait => return Ok(StepDone::WaitPeer(peer)),
-                Agreed::PeerDone => self.complete(peer, Status::Success),
-                Agreed::PeerGoesOn => self.wake(peer),
-                Agreed::PeerHasAll => {
-                    self.complete(peer, Status::Success);
-                    return Ok(StepDone::WaitPeer(peer));
+    fn converse(&mut self, thread: ThreadId, side: Side, new: Option<Meeting>) -> bool {
+        let link = match new {
+            Some(Meeting { server, .. }) => Some(server),
+            None => self.thread(thread).peer(side).and_then(FlobId::as_thread),
+        };
+        let Some(peer) = link else { return self.end_is_lost(thread, side) };
+        let Self { threads, machine, objects, epochs, next_rank, .. } = self;
+        let Some((own, other)) = threads.get_two(thread.0, peer.0) else {
+            return self.end_is_lost(thread, side);
+        };
+        if let Some(meeting) = new {
+            let receives = steps_of(other.context.registers.rax) == ipc::WAIT | ipc::RECEIVE;
+            if !receives || other.server_peer.is_some() || !only_server(objects, meeting.set, peer, other) {
+                return self.connect_waiting(thread, meeting);
+            }
+            link_ends((own, thread), (other, peer), meeting.alias);
+            other.wait_for_peer(thread, draw(next_rank));
+        } else if other.peer(side.other()) != Some(thread.into()) {
+            return self.end_is_lost(thread, side);
+        }
+        match agree(own, other, thread.into(), side, Mover { machine, objects, epochs }) {
+            Agreed::Next => true,
+            Agreed::Wait => {
+                own.wait_for_peer(peer, draw(next_rank));
+                self.leave_to(None)
+            }
+            Agreed::PeerHasAll if other.end_wait(Status::Success) => {
+                own.wait_for_peer(peer, draw(next_rank));
+                self.leave_to(Some(peer))
+            }
+            agreed => self.converse_further(thread, peer, side, agreed),
+        }
+    }
+
+    /// The current thread waits now. The one that it has let go, if any, goes on in its place, with what was left of its own turn:
+    /// so that two which wake each other for ever have their turns like others.
+    #[inline(always)]
+    pub(crate) fn leave_to(&mut self, next: Option<ThreadId>) -> bool {
+        self.reconsider = true;
+        self.current = next;
+        false
+    }
+
+    #[inline(never)]
+    fn converse_further(&mut self, thread: ThreadId, peer: ThreadId, side: Side, agreed: Agreed) -> bool {
+        let waits = match agreed {
+            Agreed::Next => false,
+            Agreed::Wait => true,
+            Agreed::PeerDone => {
+                self.complete(peer, Status::Success);
+                false
+            }
+            Agreed::PeerGoesOn => {
+                self.wake(peer);
+                false
+            }
+            Agreed::PeerHasAll => {
+                self.complete(peer, Status::Success);
+                true
+            }
+            Agreed::Send => match self.transfer(thread, peer, thread) {
+                Ok(Moved::All) => {
+                    self.thread_mut(thread).context.registers.rax &= !ipc::SEND;
+                    false
                 }
-                Agreed::Send => match self.transfer(thread, peer, thread)? {
-                    Moved::All => self.thread_mut(thread).context.registers.rax &= !ipc::SEND,
-                    Moved::Some => return Ok(StepDone::Again),
-                    Moved::Full(status) => {
-                        self.complete(peer, status);
-                        return Ok(StepDone::WaitPeer(peer));
-                    }
-                    Moved::PeerFault => return Ok(StepDone::WaitPeer(peer)),
-                },
-                Agreed::Receive => match self.transfer(peer, thread, thread)? {
-                    Moved::All => match self.thread_mut(peer).end_step(ipc::SEND) {
+                Ok(Moved::Full(status)) => {
+                    self.complete(peer, status);
+                    true
+                }
+                Ok(Moved::PeerFault) => true,
+                Ok(Moved::Some) => return self.after_step(thread, 0, Ok(StepDone::Again)),
+                Err(trap) => return self.after_step(thread, 0, Err(trap)),
+            },
+            Agreed::Receive => match self.transfer(peer, thread, thread) {
+                Ok(Moved::All) => {
+                    match self.thread_mut(peer).end_step(ipc::SEND) {
                         None => {}
                         Some(Agreed::PeerDone) => self.complete(peer, Status::Success),
                         Some(_) => self.wake(peer),
-                    },
-                    Moved::Some => return Ok(StepDone::Again),
-                    Moved::Full(status) => return Ok(StepDone::Finish(status)),
-                    Moved::PeerFault => return Ok(StepDone::WaitPeer(peer)),
-                },
-                Agreed::HasAll => return Ok(StepDone::Finish(Status::Success)),
-                Agreed::Wrong(misuse) => return self.wrong_direction(thread, side, misuse),
+                    }
+                    false
+                }
+                Ok(Moved::Full(status)) => return self.after_step(thread, 0, Ok(StepDone::Finish(status))),
+                Ok(Moved::PeerFault) => true,
+                Ok(Moved::Some) => return self.after_step(thread, 0, Ok(StepDone::Again)),
+                Err(trap) => return self.after_step(thread, 0, Err(trap)),
+            },
+            Agreed::HasAll => return self.after_step(thread, 0, Ok(StepDone::Finish(Status::Success))),
+            Agreed::Wrong(misuse) => {
+                let done = self.wrong_direction(thread, side, misuse);
+                return self.after_step(thread, 0, done);
             }
+        };
+        if waits {
+            self.wait_for_peer(thread, peer);
+            self.leave_to(None);
         }
+        !waits
     }
 
     #[cold]
     #[inline(never)]
+    fn end_is_lost(&mut self, thread: ThreadId, side: Side) -> bool {
+        let done = self.no_other_end(thread, side);
+        self.after_step(thread, 0, Ok(done))
+    }
+
     fn no_other_end(&self, thread: ThreadId, side: Side) -> StepDone {
         match self.named_peer(thread, side) {
             Some(peer)

@@ -2,6 +2,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ptr::NonNull;
 
 use flob_abi::Protection;
 
@@ -10,7 +11,7 @@ use crate::arena::Arena;
 use crate::list::{List, NONE};
 use crate::machine::{Context, Frame, Grants, Machine, SpaceKey};
 use crate::outcome::Trap;
-use crate::record::{Body, FlobId, Object, Place, Space, Thread, ThreadId, Waiters};
+use crate::record::{Body, FlobId, Object, Place, Queue, Space, Thread, ThreadId, Waiters};
 use crate::schedule::Ready;
 
 /// Granules in a frame.
@@ -36,6 +37,8 @@ pub struct Kernel<M> {
     pub(crate) reconsider: bool,
     /// The space of the current thread, as it was when it was chosen, and whether it has its calls reflected.
     pub(crate) current_space: Option<FlobId>,
+    /// Its priority as it was then: who is ready below it changes nothing.
+    pub(crate) current_priority: u8,
     pub(crate) current_reflects: bool,
     pub(crate) ready: Ready,
     /// Whether something is left to do for the next entries: see `arrears`.
@@ -85,6 +88,7 @@ impl<M: Machine> Kernel<M> {
             current: None,
             reconsider: true,
             current_space: None,
+            current_priority: 0,
             current_reflects: false,
             ready: Ready::EMPTY,
             arrears: false,
@@ -107,7 +111,7 @@ impl<M: Machine> Kernel<M> {
     #[inline(always)]
     pub fn event(&mut self, event: Event) {
         match (event, self.current) {
-            (Event::Call, Some(thread)) => self.call(thread),
+            (Event::Call, Some(_)) => drop(self.call()),
             (Event::Fault { address, access }, Some(thread)) => self.page_fault(thread, address, access),
             _ => self.other_event(event),
         }
@@ -132,31 +136,58 @@ impl<M: Machine> Kernel<M> {
         !self.reconsider
     }
 
-    /// Whom to run now: its context, its translations and what it may do with devices. `None`: wait for an interrupt.
+    /// Whom to run now: its context, for which the machine has been prepared. `None`: wait for an interrupt.
     #[inline(always)]
-    pub fn current(&mut self) -> Option<(&mut Context, SpaceKey, Grants)> {
+    pub fn current(&mut self) -> Option<NonNull<Context>> {
         let before = if self.goes_on() { self.current } else { None };
-        let chosen = if self.arrears {
-            self.choose_in_arrears()
-        } else {
-            let chosen = self.choose();
-            self.reconsider = chosen.is_none();
-            chosen
-        };
-        let (thread, space) = chosen?;
+        if self.arrears {
+            self.catch_up();
+        }
+        loop {
+            if let Some(context) = self.enter_current(before) {
+                self.reconsider = self.arrears;
+                return Some(context);
+            }
+            if !self.choose() {
+                self.reconsider = true;
+                return None;
+            }
+        }
+    }
+
+    /// Prepares the machine for the current thread. `None` if there is none, or it cannot go on or a higher one is ready.
+    #[inline(always)]
+    fn enter_current(&mut self, before: Option<ThreadId>) -> Option<NonNull<Context>> {
+        let thread = self.current?;
+        let Self { threads, objects, .. } = self;
+        let record = threads.get_mut(thread.0)?;
+        let (priority, id, space) = Self::runs_at(objects, record)?;
+        if record.queue != Queue::None || self.ready.has_above(priority) {
+            return None;
+        }
         debug_assert!(before.is_none_or(|before| before == thread), "a change of who runs was not noticed");
-        let record = self.space(space)?;
-        let grants = record.grants();
-        let reflects = record.flags & flob_abi::space_flag::REFLECT_CALLS != 0;
+        // It waits no more.
+        record.waiting_for = None;
+        if record.imported {
+            record.imported = false;
+            self.import_base = None;
+        }
+        let reflects = space.flags & flob_abi::space_flag::REFLECT_CALLS != 0;
         debug_assert!(
-            before.is_none() || (self.current_space, self.current_reflects) == (Some(space), reflects),
+            before.is_none() || (self.current_space, self.current_reflects) == (Some(id), reflects),
             "a change of what the current thread runs with was not noticed"
         );
-        (self.current_space, self.current_reflects) = (Some(space), reflects);
-        let key = SpaceKey(space.0.index());
-        let thread = self.threads.get_mut(thread.0)?;
-        self.machine.check_context(&thread.context);
-        Some((&mut thread.context, key, grants))
+        (self.current_space, self.current_reflects) = (Some(id), reflects);
+        self.current_priority = priority;
+        self.machine.prepare(&record.context, SpaceKey(id.0.index()), space.grants());
+        Some(NonNull::from(&mut record.context))
+    }
+
+    /// The context of the thread to run: see [`Kernel::current`].
+    pub fn context(&mut self) -> Option<&mut Context> {
+        self.current()?;
+        let thread = self.current?;
+        self.threads.get_mut(thread.0).map(|record| &mut record.context)
     }
 
     /// Two different threads that exist, to change both.
@@ -214,7 +245,13 @@ impl<M: Machine> Kernel<M> {
         self.live(self.thread(thread).space)
     }
 
-    /// What a call needs to be about memory: its thread's space.
+    /// What a call of the current thread needs to be about memory: its space.
+    #[inline(always)]
+    pub(crate) fn callers_space(&self) -> Result<FlobId, Trap> {
+        self.current_space.ok_or(Trap::NoSpace)
+    }
+
+    /// The same of any thread.
     #[inline]
     pub(crate) fn own_space(&self, thread: ThreadId) -> Result<FlobId, Trap> {
         let known = if self.current == Some(thread) { self.current_space } else { None };
@@ -244,11 +281,8 @@ fn nobody(void: &mut Thread) -> &mut Thread {
 impl Space {
     /// What the exit stub must know.
     #[inline(always)]
-    fn grants(&self) -> Grants {
-        Grants {
-            ports: self.ports.map(|range| (range.first, range.count)),
-            trap_time: self.flags & flob_abi::space_flag::TRAP_TIME != 0,
-        }
+    fn grants(&self) -> Grants<'_> {
+        Grants { ports: &self.ports, trap_time: self.flags & flob_abi::space_flag::TRAP_TIME != 0 }
     }
 }
 

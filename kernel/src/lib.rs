@@ -23,6 +23,7 @@ mod condition;
 mod device;
 mod dirty;
 mod dispatch;
+mod ends;
 mod exception;
 mod flush;
 mod ipc;

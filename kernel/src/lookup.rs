@@ -145,6 +145,23 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// The same of a kind that is no thread, with its record.
+    #[inline(always)]
+    pub(crate) fn find_object(
+        &mut self,
+        space: FlobId,
+        address: u64,
+        kind: FlobKind,
+        access: Protection,
+    ) -> Result<(FlobId, &mut Object), Trap> {
+        let place = self.place_at(space, address, kind, access)?;
+        let index = self.object_index(place);
+        if self.objects.at(index).is_none_or(|object| object.body.kind() != kind) {
+            return self.no_such_flob(place, address);
+        }
+        self.objects.entry_mut(index).map(|(id, object)| (FlobId(id), object)).ok_or(Trap::NoSpace)
+    }
+
     /// The flob of this kind that starts at a place.
     #[inline(always)]
     fn flob_at_place(&self, place: Place, kind: FlobKind) -> Option<FlobId> {
@@ -159,12 +176,17 @@ impl<M: Machine> Kernel<M> {
         (object.body.kind() == kind).then_some(id)
     }
 
+    /// The index of the flob at a place, if it is no thread, which is no index of an object.
+    #[inline(always)]
+    fn object_index(&self, place: Place) -> u32 {
+        let granule = place.frame.0 as usize * GRANULES + usize::from(place.offset) / GRANULE as usize;
+        self.granules.get(granule).copied().unwrap_or(0).wrapping_sub(1)
+    }
+
     /// The flob at a place, if it is no thread. Such a one fills a granule, and so starts in it.
     #[inline(always)]
     fn object_at_place(&self, place: Place) -> Option<(FlobId, &Object)> {
-        let granule = place.frame.0 as usize * GRANULES + usize::from(place.offset) / GRANULE as usize;
-        // The entry of a thread is no index of an object.
-        let (id, object) = self.objects.entry(self.granules.get(granule)?.wrapping_sub(1))?;
+        let (id, object) = self.objects.entry(self.object_index(place))?;
         Some((FlobId(id), object))
     }
 

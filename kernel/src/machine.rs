@@ -1,7 +1,7 @@
 //! All that the kernel knows of hardware. The real machine is in `kernel/x86_64`; the simulated one, which panics on
 //! every value that real hardware would fault on in ring 0, is in [`crate::simulated`].
 
-use flob_abi::{DebugRegisters, Protection, Registers, VECTORS_SIZE};
+use flob_abi::{DebugRegisters, PortRange, Protection, Registers, VECTORS_SIZE};
 
 /// Number of a physical page frame: physical address divided by the page size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,9 +56,9 @@ impl Context {
 
 /// What the current space may do with devices, for the exit stub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grants {
-    /// I/O ports that user code may use directly: (first, count) pairs.
-    pub ports: [(u16, u16); flob_abi::PORT_RANGES],
+pub struct Grants<'a> {
+    /// I/O ports that user code may use directly.
+    pub ports: &'a [PortRange; flob_abi::PORT_RANGES],
     /// `rdtsc` faults.
     pub trap_time: bool,
 }
@@ -74,11 +74,17 @@ pub trait Machine {
     /// One frame of ordinary memory to write.
     fn frame_mut(&mut self, frame: Frame) -> Option<&mut [u8; 4096]>;
 
-    /// Copies `len` bytes between frames; the ranges lie within the frames and do not overlap.
+    /// Copies `len` bytes; the ranges lie within their frames, and may overlap if that is one.
     fn copy(&mut self, from: (Frame, usize), to: (Frame, usize), len: usize);
 
     /// The translation at hand for this page, if any, and the access it allows.
     fn translation(&self, space: SpaceKey, page: Page) -> Option<(Frame, Protection)>;
+
+    /// The same if it can be told at once: for the usual way, which asks the other one when it hears nothing.
+    #[inline(always)]
+    fn recent_translation(&self, space: SpaceKey, page: Page) -> Option<(Frame, Protection)> {
+        self.translation(space, page)
+    }
 
     /// Enters a translation, replacing one for the same page.
     fn install(&mut self, space: SpaceKey, page: Page, frame: Frame, access: Protection, caching: Caching);
@@ -110,7 +116,7 @@ pub trait Machine {
     /// Ends the machine; returns only where that cannot be done.
     fn exit(&mut self, status: u8);
 
-    /// Checks, before user code runs with it, that real hardware would accept this context. The real machine does
-    /// nothing here; the simulated one panics.
-    fn check_context(&self, context: &Context);
+    /// Loads what user code runs with next, but for what the exit stub loads. The simulated machine panics on a context that
+    /// real hardware would not accept.
+    fn prepare(&mut self, context: &Context, space: SpaceKey, grants: Grants<'_>);
 }

@@ -74,7 +74,6 @@ enum Source {
     /// In the kernel: an exception, or words.
     Here {
         bytes: [u8; SHORT_BYTES],
-        at: usize,
         len: usize,
     },
     Memory(Bounded),
@@ -114,12 +113,33 @@ impl<M: Machine> Kernel<M> {
         payload: &Payload<'_>,
         receiver: ThreadId,
     ) -> Result<(), Blame> {
-        let blame = |thread| move |trap| Blame { thread, trap };
-        let mut source = self.source(sender, payload);
-        let mut sink = match self.thread(receiver).context.registers {
-            registers if is_short(&registers) => Sink::Words { bytes: [0; SHORT_BYTES], len: 0 },
-            registers => Sink::Memory(Cursor::of_receiver(&registers).into()),
+        let mut sink = match &self.thread(receiver).context.registers {
+            registers if is_short(registers) => Sink::Words { bytes: [0; SHORT_BYTES], len: 0 },
+            registers => Sink::Memory(Cursor::of_receiver(registers).into()),
         };
+        match self.source(sender, payload) {
+            Source::Here { bytes, len } => {
+                let bytes = bytes.get(..len).unwrap_or_default();
+                self.write_piece(receiver, &mut sink, bytes)
+                    .map_err(|trap| Blame { thread: receiver, trap })?;
+            }
+            Source::Memory(source) => self.carry_memory(sender, source, receiver, &mut sink)?,
+        }
+        let references = self.carry_references(sender, payload, receiver)?;
+        self.enter_arrival(receiver, &sink, references);
+        Ok(())
+    }
+
+    /// Carries the bytes of a message that lies in user memory.
+    #[inline(never)]
+    fn carry_memory(
+        &mut self,
+        sender: ThreadId,
+        mut source: Bounded,
+        receiver: ThreadId,
+        sink: &mut Sink,
+    ) -> Result<(), Blame> {
+        let blame = |thread| move |trap| Blame { thread, trap };
         let mut piece = [0; PIECE];
         let mut carried = 0;
         while carried < MAX_REQUEST {
@@ -127,14 +147,12 @@ impl<M: Machine> Kernel<M> {
             let into = piece.get_mut(..room).unwrap_or_default();
             let len = self.read_piece(sender, &mut source, into).map_err(blame(sender))?;
             let bytes = piece.get(..len).unwrap_or_default();
-            let taken = self.write_piece(receiver, &mut sink, bytes).map_err(blame(receiver))?;
+            let taken = self.write_piece(receiver, sink, bytes).map_err(blame(receiver))?;
             carried += taken;
             if len == 0 || taken < len {
                 break;
             }
         }
-        let references = self.carry_references(sender, payload, receiver)?;
-        self.enter_arrival(receiver, &sink, references);
         Ok(())
     }
 
@@ -143,8 +161,10 @@ impl<M: Machine> Kernel<M> {
         let here = |from: &[u8]| {
             let mut bytes = [0; SHORT_BYTES];
             let len = from.len().min(SHORT_BYTES);
-            bytes.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-            Source::Here { bytes, at: 0, len }
+            if let (Some(to), Some(from)) = (bytes.get_mut(..len), from.get(..len)) {
+                to.copy_from_slice(from);
+            }
+            Source::Here { bytes, len }
         };
         match payload {
             Payload::Exception(bytes) => here(bytes),
@@ -155,38 +175,37 @@ impl<M: Machine> Kernel<M> {
 
     /// The first bytes of what a thread sends: as many as there are, and room for.
     pub(crate) fn read_own(&mut self, sender: ThreadId, bytes: &mut [u8]) -> Result<(), Trap> {
-        let mut source = self.source(sender, &Payload::Own);
-        self.read_piece(sender, &mut source, bytes).map(drop)
+        match self.source(sender, &Payload::Own) {
+            Source::Here { bytes: words, .. } => {
+                bytes.iter_mut().zip(words).for_each(|(to, from)| *to = from);
+                Ok(())
+            }
+            Source::Memory(mut source) => self.read_piece(sender, &mut source, bytes).map(drop),
+        }
     }
 
     /// Reads the next bytes of a message into a piece that is to be filled as far as there are any.
-    fn read_piece(&mut self, sender: ThreadId, source: &mut Source, piece: &mut [u8]) -> Result<usize, Trap> {
-        match source {
-            Source::Here { bytes, at, len } => {
-                let from = bytes.get(*at..*len).unwrap_or_default();
-                piece.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-                let read = from.len().min(piece.len());
-                *at += read;
-                Ok(read)
+    fn read_piece(
+        &mut self,
+        sender: ThreadId,
+        source: &mut Bounded,
+        piece: &mut [u8],
+    ) -> Result<usize, Trap> {
+        let Bounded { cursor, buffers } = source;
+        let space = self.own_space(sender)?;
+        let mut read = 0;
+        loop {
+            let len = usize::try_from(cursor.left).unwrap_or(usize::MAX).min(piece.len() - read);
+            if len > 0 {
+                let buffer = self.user_buffer(space, cursor.at, len, Protection::READ)?;
+                self.read_buffer(buffer, piece.get_mut(read..read + len).unwrap_or_default());
+                cursor.advance(len);
+                read += len;
             }
-            Source::Memory(Bounded { cursor, buffers }) => {
-                let space = self.own_space(sender)?;
-                let mut read = 0;
-                loop {
-                    let len = usize::try_from(cursor.left).unwrap_or(usize::MAX).min(piece.len() - read);
-                    if len > 0 {
-                        let buffer = self.user_buffer(space, cursor.at, len, Protection::READ)?;
-                        self.read_buffer(buffer, piece.get_mut(read..read + len).unwrap_or_default());
-                        cursor.advance(len);
-                        read += len;
-                    }
-                    if read == piece.len() || *buffers == 0 || !self.next_buffer(space, cursor)? {
-                        break;
-                    }
-                    *buffers -= 1;
-                }
-                Ok(read)
+            if read == piece.len() || *buffers == 0 || !self.next_buffer(space, cursor)? {
+                return Ok(read);
             }
+            *buffers -= 1;
         }
     }
 
@@ -229,20 +248,21 @@ impl<M: Machine> Kernel<M> {
         payload: &Payload<'_>,
         receiver: ThreadId,
     ) -> Result<u64, Blame> {
-        let (from, to) = (self.thread(sender).context.registers, self.thread(receiver).context.registers);
-        let sent = match payload {
-            Payload::Exception(_) => 1,
-            Payload::Own if is_short(&from) => 0,
-            Payload::Own => from.r8,
+        let from = &self.thread(sender).context.registers;
+        let (sent, from) = match payload {
+            Payload::Exception(_) => (1, 0),
+            Payload::Own if is_short(from) => (0, 0),
+            Payload::Own => (from.r8, from.r10),
         };
-        let room = if is_short(&to) { 0 } else { to.r13 };
+        let to = &self.thread(receiver).context.registers;
+        let (room, to) = if is_short(to) { (0, 0) } else { (to.r13, to.r12) };
         let count = sent.min(room).min(MAX_REQUEST_REFERENCES as u64);
         for index in 0..count {
             let target = match payload {
                 Payload::Exception(_) => Some(sender.into()),
-                Payload::Own => self.sent_reference(sender, from.r10.wrapping_add(8 * index))?,
+                Payload::Own => self.sent_reference(sender, from.wrapping_add(8 * index))?,
             };
-            self.receive_reference(receiver, to.r12.wrapping_add(8 * index), target)?;
+            self.receive_reference(receiver, to.wrapping_add(8 * index), target)?;
         }
         Ok(count)
     }

@@ -5,14 +5,13 @@ use flob_abi::{FlobKind, Misuse, MutexState, Protection, Status};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::outcome::{Args, Done, Outcome, SUCCESS, Trap, status};
-use crate::record::{FlobId, Mutex, Thread, ThreadId};
+use crate::record::{Body, FlobId, Mutex, Object, Thread, ThreadId, Waiters};
 
 impl<M: Machine> Kernel<M> {
     /// `mutex_lock`.
     pub(crate) fn mutex_lock(&mut self, thread: ThreadId, args: Args) -> Outcome {
-        let space = self.own_space(thread)?;
-        let id = self.find(space, args.rdi, FlobKind::Mutex, Protection::WRITE)?;
-        let Some(mutex) = self.mutex_mut(id) else { return Trap::misuse(Misuse::WrongKind, args.rdi) };
+        let space = self.callers_space()?;
+        let (id, mutex, _) = self.find_mutex(space, args.rdi)?;
         if !mutex.locked {
             take(mutex, thread);
             return SUCCESS;
@@ -25,9 +24,8 @@ impl<M: Machine> Kernel<M> {
 
     /// `mutex_trylock`.
     pub(crate) fn mutex_trylock(&mut self, thread: ThreadId, args: Args) -> Outcome {
-        let space = self.own_space(thread)?;
-        let id = self.find(space, args.rdi, FlobKind::Mutex, Protection::WRITE)?;
-        let Some(mutex) = self.mutex_mut(id) else { return Trap::misuse(Misuse::WrongKind, args.rdi) };
+        let space = self.callers_space()?;
+        let (_, mutex, _) = self.find_mutex(space, args.rdi)?;
         if mutex.locked {
             return status(Status::MutexHeld);
         }
@@ -37,37 +35,40 @@ impl<M: Machine> Kernel<M> {
 
     /// `mutex_unlock`.
     pub(crate) fn mutex_unlock(&mut self, thread: ThreadId, args: Args) -> Outcome {
-        let space = self.own_space(thread)?;
-        let id = self.owned_mutex(space, thread, args.rdi)?;
-        self.release(id);
+        let space = self.callers_space()?;
+        self.unlock(space, thread, args.rdi)?;
         SUCCESS
     }
 
-    /// The mutex at this address, which must be held by the thread.
-    pub(crate) fn owned_mutex(
-        &mut self,
-        space: FlobId,
-        thread: ThreadId,
-        address: u64,
-    ) -> Result<FlobId, Trap> {
-        let id = self.find(space, address, FlobKind::Mutex, Protection::WRITE)?;
-        match self.mutex(id) {
-            Some(mutex) if !mutex.locked => Trap::misuse(Misuse::MutexNotLocked, address),
-            Some(mutex) if mutex.owner == Some(thread.into()) => Ok(id),
-            _ => Trap::misuse(Misuse::MutexNotOwner, address),
+    /// The mutex at this address, with its record and those who wait for it.
+    #[inline(always)]
+    fn find_mutex(&mut self, space: FlobId, address: u64) -> Result<(FlobId, &mut Mutex, Waiters), Trap> {
+        match self.find_object(space, address, FlobKind::Mutex, Protection::WRITE)? {
+            (id, Object { body: Body::Mutex(mutex), waiters, .. }) => Ok((id, mutex, *waiters)),
+            _ => Trap::misuse(Misuse::WrongKind, address),
         }
     }
 
-    /// Unlocks it, and gives it to the first waiter.
-    pub(crate) fn release(&mut self, id: FlobId) {
-        if let Some(mutex) = self.mutex_mut(id) {
-            mutex.locked = false;
-            mutex.owner = None;
+    /// Unlocks the mutex at this address, which must be held by the thread, and gives it to the first waiter.
+    #[inline(always)]
+    pub(crate) fn unlock(&mut self, space: FlobId, thread: ThreadId, address: u64) -> Result<(), Trap> {
+        let (id, mutex, waiters) = self.find_mutex(space, address)?;
+        if !mutex.locked {
+            return Trap::misuse(Misuse::MutexNotLocked, address);
         }
-        self.hand_over(id);
+        if mutex.owner != Some(thread.into()) {
+            return Trap::misuse(Misuse::MutexNotOwner, address);
+        }
+        mutex.locked = false;
+        mutex.owner = None;
+        if !waiters.is_empty() {
+            self.hand_over(id);
+        }
+        Ok(())
     }
 
     /// An unlocked mutex goes to the first waiter, stopped or not.
+    #[inline(never)]
     fn hand_over(&mut self, id: FlobId) {
         if let Some(next) = self.find_waiter(id, |kernel, waiter| kernel.stage_fits(waiter, id)) {
             self.give(id, next);

@@ -10,10 +10,16 @@ use crate::outcome::{Args, Done, Outcome, SUCCESS, status};
 use crate::record::ThreadId;
 
 /// Whether all handlers are addresses that RIP can hold.
-pub(crate) fn are_canonical(handlers: &Handlers) -> bool {
-    [handlers.trap, handlers.interrupt, handlers.client_alert, handlers.server_alert]
-        .into_iter()
-        .all(is_canonical)
+#[inline(always)]
+pub(crate) fn are_handlers(handlers: &Handlers) -> bool {
+    are_canonical([handlers.trap, handlers.interrupt, handlers.client_alert, handlers.server_alert])
+}
+
+/// Whether each of these is canonical: half of all such addresses are added, so that no bit is set above them.
+#[inline(always)]
+pub(crate) fn are_canonical<const N: usize>(addresses: [u64; N]) -> bool {
+    const BITS: u32 = 48;
+    addresses.into_iter().fold(0, |bits, address| bits | address.wrapping_add(1 << (BITS - 1))) >> BITS == 0
 }
 
 impl<M: Machine> Kernel<M> {
@@ -53,7 +59,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn thread_set_handlers(&mut self, thread: ThreadId, args: Args) -> Outcome {
         let space = self.own_space(thread)?;
         let handlers: Handlers = self.read_user(space, args.rdi)?;
-        if !are_canonical(&handlers) {
+        if !are_handlers(&handlers) {
             return status(Status::InvalidState);
         }
         self.thread_mut(thread).handlers = handlers;

@@ -2,7 +2,7 @@
 
 use flob_abi::{Misuse, Protection, Status};
 
-use crate::record::{FlobId, ThreadId};
+use crate::record::FlobId;
 
 /// What a call did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,8 +11,6 @@ pub(crate) enum Done {
     Status(Status),
     /// It waits for this flob; the registers say what is left of it.
     Wait(FlobId),
-    /// It waits for the thread at the other end of its connection.
-    WaitPeer(ThreadId),
     /// The thread is where it should be already: in a queue, or with registers set by somebody else.
     Kept,
     /// A long call made progress; the rest is done when it is executed again.

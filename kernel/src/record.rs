@@ -54,7 +54,9 @@ impl Waiters {
 
     #[inline]
     pub fn is_empty(self) -> bool {
-        self == Self::EMPTY
+        let Self([going, stopped, kept]) = self;
+        // Only where all of them are NONE all bits are set in all of them.
+        going & stopped & kept == NONE
     }
 
     /// Those of this standing: the root of their tree.

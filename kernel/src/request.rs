@@ -31,7 +31,7 @@ impl<M: Machine> Kernel<M> {
     /// The port that a client's call is for.
     #[inline(always)]
     pub(crate) fn destination(&mut self, client: ThreadId) -> Result<Option<FlobId>, Trap> {
-        let space = self.own_space(client)?;
+        let space = self.callers_space()?;
         let reference = self.thread(client).context.registers.rdi;
         let target = self.find_link(space, reference)?;
         Ok(target.filter(|id| self.port(*id).is_some()))
@@ -58,31 +58,69 @@ impl<M: Machine> Kernel<M> {
         port: FlobId,
         flavour: Flavour,
     ) -> Result<StepDone, Trap> {
-        if self.thread(server).context.registers.rax & ipc::RECEIVE != 0 {
-            match self.carry_request(client, server) {
-                Ok(()) => {}
-                Err(Blame { thread, trap }) if thread == server => return Err(trap),
-                Err(Blame { trap, .. }) => {
-                    // The client's own memory: it has the exception, and others their turn.
-                    self.peer_trap(client, trap);
-                    return Ok(StepDone::Again);
-                }
+        match self.carry_request(client, server) {
+            Ok(()) => {}
+            Err(Blame { thread, trap }) if thread == server => return Err(trap),
+            Err(Blame { trap, .. }) => {
+                // The client's own memory: it has the exception, and others their turn.
+                self.peer_trap(client, trap);
+                return Ok(StepDone::Again);
             }
         }
-        let alias = self.port(port).map_or(0, |port| port.alias);
-        let registers = &mut self.thread_mut(server).context.registers;
-        registers.rdi = alias;
-        registers.rbp = flavour as u64;
-        if flavour == Flavour::OneWay {
-            drop_message(&mut self.thread_mut(client).context.registers);
-            self.complete(client, Status::Success);
-        } else {
-            self.hold(server, client, port);
-        }
+        self.leave_queue(client);
+        self.deliver_carried(server, client, port, flavour);
         Ok(StepDone::Finish(Status::Success))
     }
 
+    /// Puts an exception into the hands of a server that waits, at once. False if that is not as simple: the server looks itself
+    /// then.
+    #[inline(always)]
+    pub(crate) fn hand_in(&mut self, client: ThreadId, port: FlobId) -> bool {
+        let set = self.port(port).and_then(|port| port.set);
+        let Some((server, _)) = self.server_of(set) else { return false };
+        let record = self.thread(server);
+        if record.server_peer.is_some() || record.idempotent_client.is_some() {
+            return false;
+        }
+        if self.carry_request(client, server).is_err() {
+            return false;
+        }
+        self.deliver_carried(server, client, port, Flavour::Idempotent);
+        self.complete(server, Status::Success);
+        true
+    }
+
+    /// The server has the whole request of a client, which is in no queue.
+    fn deliver_carried(&mut self, server: ThreadId, client: ThreadId, port: FlobId, flavour: Flavour) {
+        let alias = self.port(port).map_or(0, |port| port.alias);
+        let rank = self.next_ticket();
+        let Some((own, other)) = self.two_threads(server, client) else { return };
+        own.context.registers.rdi = alias;
+        own.context.registers.rbp = flavour as u64;
+        if flavour == Flavour::OneWay {
+            drop_message(&mut other.context.registers);
+            return self.complete(client, Status::Success);
+        }
+        // Its request is in the server's hands: it waits for the reply.
+        own.idempotent_client = Some(client.into());
+        other.idempotent_server = Some(server.into());
+        other.wait_for_peer(server, rank);
+        if let Some(region) = other.lift {
+            self.check_lift(client, region, port);
+        }
+    }
+
+    /// A denial is lifted only by the keeper of the region that denies.
+    fn check_lift(&mut self, client: ThreadId, region: FlobId, port: FlobId) {
+        if self.region(region).is_none_or(|region| region.keeper != Some(port)) {
+            self.thread_mut(client).lift = None;
+        }
+    }
+
     fn carry_request(&mut self, client: ThreadId, server: ThreadId) -> Result<(), Blame> {
+        if self.thread(server).context.registers.rax & ipc::RECEIVE == 0 {
+            return Ok(());
+        }
         if !self.thread(client).has_exception() {
             return self.carry(client, &Payload::Own, server);
         }
@@ -99,17 +137,6 @@ impl<M: Machine> Kernel<M> {
         self.carry(client, &Payload::Exception(message.as_bytes()), server)
     }
 
-    /// The client's request is in the server's hands: it waits for the reply.
-    fn hold(&mut self, server: ThreadId, client: ThreadId, port: FlobId) {
-        self.leave_queue(client);
-        let lift = self.denied_by(client, port);
-        let record = self.thread_mut(client);
-        record.idempotent_server = Some(server.into());
-        record.lift = lift;
-        self.thread_mut(server).idempotent_client = Some(client.into());
-        self.wait(client, server.into());
-    }
-
     /// A request that is not going to be answered is put again by its client.
     #[inline]
     pub(crate) fn drop_idempotent_client(&mut self, server: ThreadId) {
@@ -119,7 +146,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     #[inline(never)]
-    fn drop_request(&mut self, client: FlobId, server: ThreadId) {
+    pub(crate) fn drop_request(&mut self, client: FlobId, server: ThreadId) {
         let Some(client) = self.live_thread(Some(client)) else { return };
         if self.thread(client).idempotent_server == Some(server.into()) {
             self.ask_again(client, server);

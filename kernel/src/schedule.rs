@@ -6,7 +6,7 @@ use crate::arena::Arena;
 use crate::kernel::Kernel;
 use crate::list::{List, NONE, Node};
 use crate::machine::Machine;
-use crate::record::{Body, FlobId, Object, Queue, Thread, ThreadId, Waiters};
+use crate::record::{Body, FlobId, Object, Queue, Space, Thread, ThreadId, Waiters};
 use crate::tree::Branch;
 
 const PRIORITIES: usize = MAX_PRIORITY as usize + 1;
@@ -38,17 +38,22 @@ impl Ready {
         next_priority: 0,
     };
 
+    /// Whether a list above this priority has anybody in it.
+    #[inline(always)]
+    fn is_occupied_above(&self, priority: u8) -> bool {
+        self.occupied.wrapping_shr(u32::from(priority)) >> 1 != 0
+    }
+
     /// Whether a thread of this priority would have to make room.
     #[inline(always)]
-    fn has_above(&self, priority: u8) -> bool {
-        self.next != NONE && self.next_priority > priority
-            || self.occupied.unbounded_shr(u32::from(priority) + 1) != 0
+    pub fn has_above(&self, priority: u8) -> bool {
+        self.next != NONE && self.next_priority > priority || self.is_occupied_above(priority)
     }
 
     /// The thread that comes first, and its priority.
     #[inline(always)]
     fn first(&self) -> Option<(u32, u8)> {
-        if self.next != NONE && self.occupied.unbounded_shr(u32::from(self.next_priority) + 1) == 0 {
+        if self.next != NONE && !self.is_occupied_above(self.next_priority) {
             return Some((self.next, self.next_priority));
         }
         let priority = self.occupied.checked_ilog2()? as u8;
@@ -65,13 +70,17 @@ pub(crate) fn queue_node(thread: &mut Thread) -> Option<&mut Node> {
 impl<M: Machine> Kernel<M> {
     /// The priority of a thread if nothing keeps it from running, and the space it runs in.
     #[inline(always)]
-    pub(crate) fn runs_at(objects: &Arena<Object>, thread: &Thread) -> Option<(u8, FlobId)> {
+    pub(crate) fn runs_at<'a>(
+        objects: &'a Arena<Object>,
+        thread: &Thread,
+    ) -> Option<(u8, FlobId, &'a Space)> {
         if thread.is_stopped() || thread.has_exception() {
             return None;
         }
         let id = thread.space?;
         let Body::Space(space) = &objects.get(id.0)?.body else { return None };
-        Some((thread.priority.min(space.ceiling).min(MAX_PRIORITY) as u8, id))
+        // Neither is set above the highest.
+        Some((thread.priority.min(space.ceiling) as u8, id, space))
     }
 
     /// Whether nothing keeps the thread from running. (Being in the ready queue does not.)
@@ -89,7 +98,7 @@ impl<M: Machine> Kernel<M> {
         if self.current == Some(thread) || record.queue != Queue::None {
             return;
         }
-        if let Some((priority, _)) = Self::runs_at(&self.objects, record) {
+        if let Some((priority, ..)) = Self::runs_at(&self.objects, record) {
             record.queue_up(priority);
             self.enqueue_ready(thread, priority, false);
         }
@@ -98,8 +107,14 @@ impl<M: Machine> Kernel<M> {
     /// Its record says already what queue it is in.
     #[inline(always)]
     pub(crate) fn enqueue_ready(&mut self, thread: ThreadId, priority: u8, first: bool) {
-        self.reconsider = true;
-        if self.ready.next == NONE && self.ready.occupied.unbounded_shr(u32::from(priority)) == 0 {
+        if self.current.is_none() || priority > self.current_priority {
+            self.reconsider = true;
+        }
+        let goes_behind = match first {
+            true => self.ready.is_occupied_above(priority),
+            false => self.ready.occupied.wrapping_shr(u32::from(priority)) != 0,
+        };
+        if self.ready.next == NONE && !goes_behind {
             (self.ready.next, self.ready.next_priority) = (thread.0.index(), priority);
         } else {
             self.list_ready(thread, priority, first);
@@ -146,24 +161,12 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// The thread to run and its space: the current one unless it cannot go on or a higher one is ready. It waits no more.
+    /// Makes the first of those that are ready the current thread; one that could go on but for it goes before its equals. False
+    /// if none is ready.
     #[inline(always)]
-    pub(crate) fn choose(&mut self) -> Option<(ThreadId, FlobId)> {
-        let mut preempted = None;
-        if let Some(current) = self.current
-            && let Some(record) = self.threads.get_mut(current.0)
-            && record.queue == Queue::None
-            && let Some((own, space)) = Self::runs_at(&self.objects, record)
-        {
-            if !self.ready.has_above(own) {
-                record.waiting_for = None;
-                return Some((current, space));
-            }
-            record.queue = Queue::Ready(own);
-            preempted = Some((current, own));
-        }
-        self.current = None;
-        let (index, priority) = self.ready.first()?;
+    pub(crate) fn choose(&mut self) -> bool {
+        let preempted = self.current.take().and_then(|current| self.make_room(current));
+        let Some((index, priority)) = self.ready.first() else { return false };
         if self.ready.next == index {
             self.ready.next = NONE;
         } else {
@@ -173,16 +176,25 @@ impl<M: Machine> Kernel<M> {
         if let Some((thread, own)) = preempted {
             self.enqueue_ready(thread, own, true);
         }
-        let (id, record) = self.threads.entry_mut(index)?;
-        record.queue = Queue::None;
-        let (own, space) = Self::runs_at(&self.objects, record)?;
-        debug_assert_eq!(own, priority, "a ready thread is in the wrong place");
-        record.waiting_for = None;
-        if core::mem::take(&mut record.imported) {
-            self.import_base = None;
+        if let Some((id, record)) = self.threads.entry_mut(index) {
+            record.queue = Queue::None;
+            self.current = Some(ThreadId(id));
         }
-        self.current = Some(ThreadId(id));
-        Some((ThreadId(id), space))
+        true
+    }
+
+    /// The thread is not the current one any more: its priority, if nothing else keeps it from running.
+    #[inline]
+    fn make_room(&mut self, thread: ThreadId) -> Option<(ThreadId, u8)> {
+        let record = self.threads.get_mut(thread.0).filter(|record| record.queue == Queue::None)?;
+        if let Some((own, ..)) = Self::runs_at(&self.objects, record) {
+            record.queue = Queue::Ready(own);
+            return Some((thread, own));
+        }
+        // Its space may be gone: what it was woken for is for somebody else.
+        let woken_for = record.waiting_for;
+        self.pass_on(woken_for);
+        None
     }
 
     /// All ready threads of these priorities may belong elsewhere now. False if there are none.

@@ -24,10 +24,6 @@ impl<M: Machine> Kernel<M> {
         to: &Registers,
     ) -> Result<Option<Moved>, Blame> {
         match (is_short(from), is_short(to)) {
-            (true, true) if to.r14 == 0 => {
-                set_words(&mut self.thread_mut(receiver).context.registers, words(from), BYTES);
-                Ok(Some(Moved::All))
-            }
             (true, true) => Ok(Some(Moved::Full(Status::ReceiveMoreData))),
             (true, false) => {
                 self.words_to_memory(receiver, from).map_err(|trap| Blame { thread: receiver, trap })
@@ -91,6 +87,16 @@ impl<M: Machine> Kernel<M> {
         (registers.rsi, registers.rdx, registers.r14) = (cursor.at, cursor.left, cursor.table);
         Ok(None)
     }
+}
+
+/// A message where both ends use the short form. False if the receiver has one already.
+#[inline(always)]
+pub(crate) fn words_to_words(from: &Registers, to: &mut Registers) -> bool {
+    let is_free = to.r14 == 0;
+    if is_free {
+        set_words(to, words(from), BYTES);
+    }
+    is_free
 }
 
 /// Whether a sender has anything left to send.

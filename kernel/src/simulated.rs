@@ -1,5 +1,5 @@
 //! A machine for tests, on the host: frames, a small cache of translations, virtual time, interrupt masks, a log.
-//! [`Machine::check_context`] panics on every value that real hardware would fault on in ring 0, which an emulator may
+//! [`Machine::prepare`] panics on every value that real hardware would fault on in ring 0, which an emulator may
 //! let pass.
 
 use alloc::sync::Arc;
@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, VecDeque};
 use flob_abi::memory::is_canonical;
 use flob_abi::{PAGE_SIZE, Protection};
 
-use crate::machine::{Caching, Context, Frame, Machine, Page, SpaceKey};
+use crate::machine::{Caching, Context, Frame, Grants, Machine, Page, SpaceKey};
 
 /// Translations that the cache holds before the oldest makes room.
 const TRANSLATIONS: usize = 48;
@@ -46,6 +46,8 @@ pub struct Simulated {
     pub log: Vec<u8>,
     /// The status with which the machine was ended.
     pub ended: Option<u8>,
+    /// The space that user code runs in, and whether the time-stamp counter traps.
+    pub running: Option<(SpaceKey, bool)>,
 }
 
 impl Simulated {
@@ -60,6 +62,7 @@ impl Simulated {
             run: 1,
             log: Vec::new(),
             ended: None,
+            running: None,
         }
     }
 
@@ -105,7 +108,6 @@ impl Machine for Simulated {
     }
 
     fn copy(&mut self, from: (Frame, usize), to: (Frame, usize), len: usize) {
-        assert_ne!(from.0, to.0, "a copy within one frame must not come here");
         let bytes = self.memory[from.0.0 as usize][from.1..from.1 + len].to_vec();
         Arc::make_mut(&mut self.memory[to.0.0 as usize])[to.1..to.1 + len].copy_from_slice(&bytes);
     }
@@ -160,7 +162,15 @@ impl Machine for Simulated {
         self.ended = Some(status);
     }
 
-    fn check_context(&self, context: &Context) {
+    fn prepare(&mut self, context: &Context, space: SpaceKey, grants: Grants<'_>) {
+        self.check_context(context);
+        self.running = Some((space, grants.trap_time));
+    }
+}
+
+impl Simulated {
+    /// Panics on what real hardware would not accept.
+    pub fn check_context(&self, context: &Context) {
         let registers = &context.registers;
         for (name, value) in [("RIP", registers.rip), ("FS", registers.fs_base), ("GS", registers.gs_base)] {
             assert!(is_canonical(value), "{name} is not canonical: {value:#x}");

@@ -59,7 +59,7 @@ fn state_size(kind: FlobKind, mask: u64) -> usize {
 impl<M: Machine> Kernel<M> {
     /// `X_create`.
     pub(crate) fn create(&mut self, thread: ThreadId, args: Args, kind: FlobKind) -> Outcome {
-        let space = self.own_space(thread)?;
+        let space = self.callers_space()?;
         let place = self.place_at(space, args.rdi, kind, Protection::WRITE)?;
         if !self.is_free(place, kind) {
             return Trap::misuse(Misuse::FlobExists, args.rdi);
@@ -94,7 +94,7 @@ impl<M: Machine> Kernel<M> {
 
     /// `X_destroy`.
     pub(crate) fn destroy(&mut self, thread: ThreadId, args: Args, kind: FlobKind) -> Outcome {
-        let space = self.own_space(thread)?;
+        let space = self.callers_space()?;
         let id = self.find(space, args.rdi, kind, Protection::WRITE)?;
         if id == thread.into() {
             return Trap::misuse(Misuse::CurrentThread, args.rdi);
@@ -135,7 +135,7 @@ impl<M: Machine> Kernel<M> {
 
     /// `X_move`: the flob is at another place now; all links to it hold.
     pub(crate) fn move_flob(&mut self, thread: ThreadId, args: Args, kind: FlobKind) -> Outcome {
-        let space = self.own_space(thread)?;
+        let space = self.callers_space()?;
         let id = self.find(space, args.rdi, kind, Protection::WRITE)?;
         if id == thread.into() {
             return Trap::misuse(Misuse::CurrentThread, args.rdi);
@@ -162,8 +162,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// `X_reference`.
-    pub(crate) fn make_reference(&mut self, thread: ThreadId, args: Args, kind: FlobKind) -> Outcome {
-        let space = self.own_space(thread)?;
+    pub(crate) fn make_reference(&mut self, _: ThreadId, args: Args, kind: FlobKind) -> Outcome {
+        let space = self.callers_space()?;
         let id = self.find(space, args.rdi, kind, Protection::READ)?;
         let reference = self.find(space, args.rsi, FlobKind::Reference, Protection::WRITE)?;
         if let Some(reference) = self.reference_mut(reference) {
@@ -175,7 +175,7 @@ impl<M: Machine> Kernel<M> {
     /// `X_get_state`.
     #[inline(never)]
     pub(crate) fn get_state(&mut self, thread: ThreadId, args: Args, kind: FlobKind) -> Outcome {
-        let space = self.own_space(thread)?;
+        let space = self.callers_space()?;
         let access = if kind == FlobKind::Thread { Protection::WRITE } else { Protection::READ };
         let id = self.find(space, args.rdi, kind, access)?;
         if id == thread.into() {
@@ -214,9 +214,16 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn export_thread(&mut self, id: ThreadId, buffer: Buffer, mask: u64) {
-        let head = self.thread(id).head();
         let head_part = buffer.part(0, THREAD_STATE_HEAD);
-        self.write_buffer(head_part, head.as_bytes());
+        let Self { threads, machine, epochs, .. } = self;
+        let Some(record) = threads.get(id.0) else { return };
+        match head_part.view_mut(machine, epochs) {
+            Some(head) => record.export(head),
+            None => {
+                let head = record.head();
+                self.write_buffer(head_part, head.as_bytes());
+            }
+        }
         if mask & group::VECTORS != 0 {
             let vectors = self.thread(id).context.vectors;
             self.write_buffer(buffer.part(THREAD_STATE_HEAD, vectors.len()), &vectors);
@@ -226,7 +233,7 @@ impl<M: Machine> Kernel<M> {
     /// `X_set_state`.
     #[inline(never)]
     pub(crate) fn set_state(&mut self, thread: ThreadId, args: Args, kind: FlobKind) -> Outcome {
-        let space = self.own_space(thread)?;
+        let space = self.callers_space()?;
         let id = self.find(space, args.rdi, kind, Protection::WRITE)?;
         if id == thread.into() {
             return Trap::misuse(Misuse::CurrentThread, args.rdi);
@@ -279,8 +286,18 @@ impl<M: Machine> Kernel<M> {
         links: NewLinks,
     ) -> Status {
         let Some(buffer) = buffer else { return self.set_thread(target, None, mask, links) };
+        let head_part = buffer.part(0, THREAD_STATE_HEAD);
+        let Self { threads, machine, .. } = self;
+        if mask & group::VECTORS == 0
+            && let Some(record) = threads.get_mut(target.0)
+            && let Some(head) = head_part.view(machine)
+        {
+            let Some(rank) = record.import(head, mask, links) else { return Status::InvalidState };
+            self.set_links(target, rank, links);
+            return Status::Success;
+        }
         let mut head = ThreadHead::default();
-        self.read_buffer(buffer.part(0, THREAD_STATE_HEAD), head.as_mut_bytes());
+        self.read_buffer(head_part, head.as_mut_bytes());
         let mut vectors = None;
         if mask & group::VECTORS != 0 {
             let vectors = vectors.insert([0; VECTORS_SIZE]);

@@ -2,12 +2,13 @@
 
 use flob_abi::{ExceptionCode, FlobKind, Protection, Status, ipc, ipc::Flavour, thread_flag};
 
+use crate::arena::Arena;
 use crate::ipc::{Side, StepDone};
 use crate::kernel::Kernel;
 use crate::list::NONE;
 use crate::machine::Machine;
 use crate::outcome::Trap;
-use crate::record::{Body, FlobId, Object, ThreadId};
+use crate::record::{Body, FlobId, Object, Port, Queue, Standing, Thread, ThreadId};
 use crate::wait::next_step;
 
 /// Ports at which clients wait that are looked at for the one that has waited longest.
@@ -24,66 +25,81 @@ impl Side {
 }
 
 impl<M: Machine> Kernel<M> {
-    /// CONNECT: to a server that waits, or wait for one.
+    /// CONNECT: a server that waits, or the port to wait at for one.
     #[inline(always)]
-    pub(crate) fn step_connect(&mut self, client: ThreadId) -> Result<StepDone, Trap> {
-        if self.thread(client).client_peer.is_some() {
+    pub(crate) fn server_for(&mut self, client: ThreadId) -> Result<Found, Trap> {
+        let Some(record) = self.threads.get(client.0) else { return Err(Trap::NoSpace) };
+        let reference = record.context.registers.rdi;
+        if record.client_peer.is_some() {
             self.disconnect(client, Side::Client);
         }
-        let Some(port) = self.destination(client)? else {
-            return Ok(StepDone::Finish(Status::ConnectInvalidDestination));
+        let space = self.callers_space()?;
+        let Some(port) = self.find_link(space, reference)? else { return Ok(Found::NoPort) };
+        let Some(Object { body: Body::Port(Port { set, alias, .. }), .. }) = self.objects.get(port.0) else {
+            return Ok(Found::NoPort);
         };
-        let Some(server) = self.waiting_server(port) else { return Ok(StepDone::Wait(port)) };
-        self.connect(client, server, port);
-        Ok(StepDone::Retry)
+        let (set, alias) = (*set, *alias);
+        match self.server_of(set) {
+            Some((server, set)) => Ok(Found::Server(Meeting { server, set, alias })),
+            None => Ok(Found::Wait(port)),
+        }
     }
 
-    /// The first server that waits at this port's set and can run. (Requests do not go to stopped servers: they wait.)
+    /// The first server that waits at a set and can run. (Requests do not go to stopped servers: they wait.)
     #[inline(always)]
-    fn waiting_server(&self, port: FlobId) -> Option<ThreadId> {
-        let set = self.port(port)?.set?;
+    pub(crate) fn server_of(&self, set: Option<FlobId>) -> Option<(ThreadId, FlobId)> {
+        let set = set?;
         let Object { waiters, body: Body::PortSet(_), .. } = self.objects.get(set.0)? else { return None };
-        self.first_going(*waiters, |kernel, record| {
-            next_step(record.context.registers.rax) == Some(ipc::WAIT)
-                && !record.has_exception()
-                && record.space.is_some_and(|space| kernel.space(space).is_some())
-        })
+        let root = waiters.of(Standing::Going);
+        let (id, record) = self.threads.entry(root)?;
+        // Mostly there is but one.
+        if record.branch.left == NONE && self.can_serve(record) {
+            return Some((ThreadId(id), set));
+        }
+        let server = self.next_going(root, Self::can_serve)?;
+        Some((server, set))
+    }
+
+    #[inline(always)]
+    fn can_serve(&self, record: &Thread) -> bool {
+        next_step(record.context.registers.rax) == Some(ipc::WAIT)
+            && !record.has_exception()
+            && record.space.is_some_and(|space| self.space(space).is_some())
     }
 
     /// Somebody waits at a port: a server of its set, if one waits, looks again.
     pub(crate) fn notify_servers(&mut self, port: FlobId) {
-        if let Some(server) = self.waiting_server(port) {
+        let set = self.port(port).and_then(|port| port.set);
+        if let Some((server, _)) = self.server_of(set) {
             self.wake_to_look(server);
         }
     }
 
-    /// Makes the connection: the client's connect and the server's wait are done.
-    #[inline(always)]
+    /// Makes the connection with a client that waits.
     fn connect(&mut self, client: ThreadId, server: ThreadId, port: FlobId) {
         let alias = self.port(port).map_or(0, |port| port.alias);
+        self.leave_queue(client);
         let Some((one, other)) = self.two_threads(client, server) else { return };
-        let old = [one.client_peer.replace(server.into()), other.server_peer.replace(client.into())];
-        one.flags |= thread_flag::CLIENT_SENDS;
-        one.context.registers.rax &= !ipc::CONNECT;
-        other.context.registers.rax &= !ipc::WAIT;
-        other.context.registers.rdi = alias;
-        other.context.registers.rbp = Flavour::Reliable as u64;
-        let (client_waits, server_waits) = (one.waiting_for.is_some(), other.waiting_for.is_some());
-        // Links that were set while the ends waited for each other.
-        if old != [None; 2] {
-            self.list_former_peer(old[0], client);
-            self.list_former_peer(old[1], server);
-        }
-        if client_waits {
-            self.rewait(client, server);
-        }
-        if server_waits {
-            self.rewait(server, client);
-        }
+        let old = one.client_peer;
+        link_ends((one, client), (other, server), alias);
+        self.list_former_peer(old, client);
+        self.rewait(client, server);
+    }
+
+    /// Makes the connection with a server that waits, whatever it does next. True: the call of the client goes on.
+    #[inline(never)]
+    pub(crate) fn connect_waiting(&mut self, client: ThreadId, meeting: Meeting) -> bool {
+        let Meeting { server, alias, .. } = meeting;
+        self.leave_queue(server);
+        let Some((one, other)) = self.two_threads(client, server) else { return true };
+        let former = other.server_peer;
+        link_ends((one, client), (other, server), alias);
+        self.list_former_peer(former, server);
+        self.rewait(server, client);
+        true
     }
 
     /// A thread that is blocked and has gone on to its next step: it waits for its peer now, or its call is over.
-    #[inline(always)]
     fn rewait(&mut self, thread: ThreadId, peer: ThreadId) {
         match next_step(self.thread(thread).context.registers.rax) {
             None => self.complete(thread, Status::Success),
@@ -95,14 +111,45 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// WAIT: end what was served; take the first request of the set, or wait for one.
+    /// WAIT: end what was served; take the first request of the set, or wait for one. True if the call goes on.
     #[inline(always)]
-    pub(crate) fn step_wait(&mut self, server: ThreadId) -> Result<StepDone, Trap> {
-        self.disconnect(server, Side::Server);
-        self.drop_idempotent_client(server);
-        let space = self.own_space(server)?;
-        let address = self.thread(server).context.registers.rdi;
-        let set = self.find(space, address, FlobKind::PortSet, Protection::WRITE)?;
+    pub(crate) fn await_request(&mut self, server: ThreadId) -> bool {
+        let Some(record) = self.threads.get_mut(server.0) else { return false };
+        let set = record.context.registers.rdi;
+        let (client, asker) = (record.server_peer.take(), record.idempotent_client.take());
+        let served = client.and_then(|client| self.hang_up(server, client, Side::Client));
+        if let Some(asker) = asker {
+            self.drop_request(asker, server);
+        }
+        match self.request_at_hand(set) {
+            Ok(Requests::None { set }) => {
+                self.block(server, set);
+                self.leave_to(served)
+            }
+            other => {
+                if let Some(served) = served {
+                    self.make_ready(served);
+                }
+                let done = other.and_then(|requests| self.take_request(server, requests));
+                self.after_step(server, ipc::WAIT, done)
+            }
+        }
+    }
+
+    /// Whether anybody waits at the port set that a server waits at.
+    #[inline(always)]
+    fn request_at_hand(&mut self, address: u64) -> Result<Requests, Trap> {
+        let space = self.callers_space()?;
+        let (set, object) = self.find_object(space, address, FlobKind::PortSet, Protection::WRITE)?;
+        match &object.body {
+            Body::PortSet(record) if record.pending.is_empty() => Ok(Requests::None { set }),
+            _ => Ok(Requests::Some { set }),
+        }
+    }
+
+    #[inline(never)]
+    fn take_request(&mut self, server: ThreadId, requests: Requests) -> Result<StepDone, Trap> {
+        let (Requests::Some { set } | Requests::None { set }) = requests;
         let Some((client, port)) = self.first_client(set) else { return Ok(StepDone::Wait(set)) };
         let done = match self.flavour(client) {
             Flavour::Reliable => {
@@ -168,25 +215,101 @@ impl<M: Machine> Kernel<M> {
     /// Ends a connection, if there is one: both links are cleared; a peer that waits in it is told.
     #[inline]
     pub(crate) fn disconnect(&mut self, thread: ThreadId, side: Side) {
-        if self.thread(thread).peer(side).is_some() {
-            self.disconnect_connected(thread, side);
+        let Some(peer) = self.peer_link(thread, side).take() else { return };
+        if let Some(peer) = self.hang_up(thread, peer, side.other()) {
+            self.make_ready(peer);
         }
     }
 
+    /// A thread names its former peer no more, which was the end `side` of the connection. If that waits and can go on it is
+    /// returned, in no queue yet.
     #[inline(always)]
-    fn disconnect_connected(&mut self, thread: ThreadId, side: Side) {
-        let peer = self.peer_link(thread, side).take().and_then(FlobId::as_thread);
-        let Some((peer, record)) = peer.and_then(|peer| Some((peer, self.threads.get_mut(peer.0)?))) else {
-            return;
-        };
-        let back = record.peer_mut(side.other());
+    fn hang_up(&mut self, thread: ThreadId, peer: FlobId, side: Side) -> Option<ThreadId> {
+        let peer = peer.as_thread()?;
+        let record = self.threads.get_mut(peer.0)?;
+        let back = record.peer_mut(side);
         if *back != Some(thread.into()) {
-            return;
+            return None;
         }
         *back = None;
-        let waits = record.waiting_for == Some(thread.into()) && !record.has_exception();
-        if waits && let Some(status) = record.disconnect_status(side.other()) {
-            self.complete(peer, status);
+        if record.waiting_for != Some(thread.into()) || record.has_exception() {
+            return None;
+        }
+        let status = record.disconnect_status(side)?;
+        if record.end_wait(status) {
+            return Some(peer);
+        }
+        self.complete(peer, status);
+        None
+    }
+}
+
+/// A server that waits at a set, and the alias of the port by which a client has found it.
+#[derive(Clone, Copy)]
+pub(crate) struct Meeting {
+    pub server: ThreadId,
+    pub set: FlobId,
+    pub alias: u64,
+}
+
+/// Takes a server from among the waiters of its set, if it is the only one there that is not stopped. False if not.
+#[inline(always)]
+pub(crate) fn only_server(
+    objects: &mut Arena<Object>,
+    set: FlobId,
+    server: ThreadId,
+    record: &mut Thread,
+) -> bool {
+    let Some(Object { waiters, .. }) = objects.get_mut(set.0) else { return false };
+    let root = waiters.of_mut(Standing::Going);
+    let is_only = *root == server.0.index() && record.branch.left == NONE && record.branch.right == NONE;
+    if is_only {
+        *root = NONE;
+        record.queue = Queue::None;
+    }
+    is_only
+}
+
+/// Whom a client that connects finds.
+pub(crate) enum Found {
+    /// A server.
+    Server(Meeting),
+    /// Nobody at this port.
+    Wait(FlobId),
+    /// No port.
+    NoPort,
+}
+
+impl Found {
+    /// What that means for the step.
+    pub fn step(self) -> StepDone {
+        match self {
+            Self::Server(_) => StepDone::Retry,
+            Self::Wait(port) => StepDone::Wait(port),
+            Self::NoPort => StepDone::Finish(Status::ConnectInvalidDestination),
         }
     }
+}
+
+/// Whether anybody waits at the ports of a set.
+enum Requests {
+    None { set: FlobId },
+    Some { set: FlobId },
+}
+
+/// Makes a connection in the records of both ends: the client's connect and the server's wait are done.
+#[inline(always)]
+pub(crate) fn link_ends(
+    (client, client_id): (&mut Thread, ThreadId),
+    (server, server_id): (&mut Thread, ThreadId),
+    alias: u64,
+) {
+    client.client_peer = Some(server_id.into());
+    client.flags |= thread_flag::CLIENT_SENDS;
+    client.context.registers.rax &= !ipc::CONNECT;
+    server.server_peer = Some(client_id.into());
+    let registers = &mut server.context.registers;
+    registers.rax &= !ipc::WAIT;
+    registers.rdi = alias;
+    registers.rbp = Flavour::Reliable as u64;
 }

@@ -1,14 +1,14 @@
 //! Threads: their state as it is exported and set, and stopping.
 
-use flob_abi::memory::{USER_END, is_canonical};
+use flob_abi::memory::USER_END;
 use flob_abi::{
-    DebugRegisters, ExceptionCode, MAX_PRIORITY, Registers, Status, ThreadHead, group, state::VECTORS_SIZE,
-    thread_flag,
+    ExceptionCode, MAX_PRIORITY, Registers, Status, ThreadHead, group, state::VECTORS_SIZE, thread_flag,
 };
 
 use crate::ipc::Side;
 use crate::kernel::Kernel;
 use crate::machine::{INITIAL_RFLAGS, Machine};
+use crate::oneself::{are_canonical, are_handlers};
 use crate::record::{FlobId, Queue, Thread, ThreadId};
 use crate::state::NewLinks;
 
@@ -33,7 +33,11 @@ pub(crate) const fn settable_rflags(rflags: u64) -> u64 {
 impl<M: Machine> Kernel<M> {
     /// Stops a thread, at once, wherever it is. What it waits for it goes on waiting for.
     pub(crate) fn stop(&mut self, id: ThreadId) {
-        self.thread_mut(id).flags |= thread_flag::STOPPED;
+        let record = self.thread_mut(id);
+        record.flags |= thread_flag::STOPPED;
+        if matches!(record.queue, Queue::None | Queue::Peer) {
+            return;
+        }
         self.stop_waiter(id);
         if matches!(self.thread(id).queue, Queue::Ready(_)) {
             let woken = self.woken_for(id);
@@ -51,38 +55,47 @@ impl<M: Machine> Kernel<M> {
         mask: u64,
         links: NewLinks,
     ) -> Status {
+        let Some(record) = self.threads.get_mut(id.0) else { return Status::Success };
+        let rank = match state {
+            Some((state, vectors)) => {
+                let Some(rank) = record.import(state, mask, links) else { return Status::InvalidState };
+                if let Some(vectors) = vectors {
+                    record.set_vectors(vectors);
+                }
+                rank
+            }
+            None => record.rank_to_set(None, links),
+        };
+        self.set_links(id, rank, links);
+        Status::Success
+    }
+
+    /// Sets links of a thread whose state has been set; then the queues follow.
+    pub(crate) fn set_links(&mut self, id: ThreadId, rank: Rank, links: NewLinks) {
         let woken = self.woken_for(id);
-        let ranked = state.filter(|_| mask & group::SCHEDULING != 0);
-        let rank = self.rank_to_set(id, ranked.map(|(head, _)| head), links);
-        if let Some((state, vectors)) = state {
-            if !is_valid(state, mask) {
-                return Status::InvalidState;
-            }
-            self.apply_groups(id, state, mask);
-            if let Some(vectors) = vectors {
-                self.set_vectors(id, vectors);
-            }
-        }
         let [space, waiting_for, client_peer, server_peer, idempotent_client, idempotent_server] = links;
         if let Some(client) = idempotent_client.filter(|client| *client != self.thread(id).idempotent_client)
         {
             self.drop_idempotent_client(id);
             self.thread_mut(id).idempotent_client = client;
         }
-        let thread = self.thread_mut(id);
-        thread.lift = None;
-        thread.space = space.unwrap_or(thread.space);
-        thread.idempotent_server = idempotent_server.unwrap_or(thread.idempotent_server);
-        self.set_peer(id, Side::Client, client_peer);
-        self.set_peer(id, Side::Server, server_peer);
+        if client_peer.is_some() || server_peer.is_some() {
+            self.set_peer(id, Side::Client, client_peer);
+            self.set_peer(id, Side::Server, server_peer);
+        }
         // Take it out of the queue of what it waited for before the link changes.
-        self.leave_queue(id);
+        if !matches!(self.thread(id).queue, Queue::None) {
+            self.leave_queue(id);
+        }
         let ticket = match rank {
             Rank::Import(rank) => Some(self.import_rank(rank)),
             Rank::New => Some(self.next_ticket()),
             Rank::Keep => None,
         };
         let thread = self.thread_mut(id);
+        thread.lift = None;
+        thread.space = space.unwrap_or(thread.space);
+        thread.idempotent_server = idempotent_server.unwrap_or(thread.idempotent_server);
         thread.imported |= matches!(rank, Rank::Import(_));
         thread.rank = ticket.unwrap_or(thread.rank);
         thread.waiting_for = waiting_for.unwrap_or(thread.waiting_for);
@@ -90,21 +103,8 @@ impl<M: Machine> Kernel<M> {
             thread.waiting_for = None;
         }
         self.settle(id);
-        self.pass_on(woken);
-        Status::Success
-    }
-
-    /// A thread that waits on as before keeps its place; any other is behind all who wait.
-    fn rank_to_set(&self, id: ThreadId, state: Option<&ThreadHead>, links: NewLinks) -> Rank {
-        let thread = self.thread(id);
-        let [_, link, ..] = links;
-        let stays = thread.waiting_for.is_some() && link.is_none_or(|link| link == thread.waiting_for);
-        match state {
-            // One that does not wait draws its ticket when it does.
-            _ if link.unwrap_or(thread.waiting_for).is_none() => Rank::Keep,
-            Some(state) if !stays || state.rank != thread.rank => Rank::Import(state.rank),
-            None if !stays && link.is_some_and(|link| link.is_some()) => Rank::New,
-            _ => Rank::Keep,
+        if woken.is_some() {
+            self.pass_on(woken);
         }
     }
 
@@ -115,56 +115,6 @@ impl<M: Machine> Kernel<M> {
         if old != link {
             self.disconnect(id, side);
             *self.peer_link(id, side) = link;
-        }
-    }
-
-    fn apply_groups(&mut self, id: ThreadId, state: &ThreadHead, mask: u64) {
-        let thread = self.thread_mut(id);
-        let flags = |old: u32, bits: u32| old & !bits | state.flags & bits;
-        if mask & group::CONTROL != 0 {
-            thread.flags = flags(thread.flags, thread_flag::STOPPED | thread_flag::EXCEPTIONS_ENABLED);
-        }
-        if mask & group::DIRECTION != 0 {
-            thread.flags = flags(thread.flags, thread_flag::CLIENT_SENDS);
-            thread.parked_client_ends = state.parked_client_ends;
-            thread.parked_server_ends = state.parked_server_ends;
-        }
-        if mask & group::REGISTERS != 0 {
-            let rflags = settable_rflags(state.registers.rflags);
-            thread.context.registers = Registers { rflags, ..state.registers };
-        }
-        if mask & group::OWN_ADDRESS != 0 {
-            thread.own_address = state.own_address;
-        }
-        if mask & group::SCHEDULING != 0 {
-            thread.priority = state.priority;
-        }
-        if mask & group::HANDLERS != 0 {
-            thread.handlers = state.handlers;
-        }
-        if mask & group::SAVED != 0 {
-            thread.saved = state.saved;
-            thread.saved.rflags = settable_rflags(state.saved.rflags);
-        }
-        if mask & group::EXCEPTION != 0 {
-            thread.exception = state.exception;
-            thread.exception.deferred &= crate::asynchronous::DEFERRABLE;
-        }
-        if mask & group::DEBUG != 0 {
-            thread.context.debug = DebugRegisters {
-                dr6: state.debug.dr6 & DR6_BITS | DR6_ONES,
-                dr7: state.debug.dr7 & DR7_BITS | DR7_ONES,
-                ..state.debug
-            };
-        }
-    }
-
-    fn set_vectors(&mut self, id: ThreadId, vectors: &[u8; VECTORS_SIZE]) {
-        let thread = self.thread_mut(id);
-        thread.context.vectors = *vectors;
-        if let Some(mxcsr) = thread.context.vectors.get_mut(MXCSR) {
-            let value = mxcsr.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte));
-            mxcsr.copy_from_slice(&(value & MXCSR_MASK).to_le_bytes());
         }
     }
 
@@ -184,29 +134,107 @@ impl<M: Machine> Kernel<M> {
 }
 
 impl Thread {
-    /// The state as it is exported, but for the vectors.
-    #[inline]
-    pub fn head(&self) -> ThreadHead {
-        ThreadHead {
-            hash: self.hash,
-            flags: self.flags,
-            priority: self.priority,
-            own_address: self.own_address,
-            rank: self.rank,
-            registers: self.context.registers,
-            debug: self.context.debug,
-            handlers: self.handlers,
-            saved: self.saved,
-            exception: self.exception,
-            parked_client_ends: self.parked_client_ends,
-            parked_server_ends: self.parked_server_ends,
+    /// Sets the groups of fields in the mask. What becomes of its rank; `None`, and nothing is set, if some are not valid.
+    #[inline(always)]
+    pub fn import(&mut self, state: &ThreadHead, mask: u64, links: NewLinks) -> Option<Rank> {
+        if !is_valid(state, mask) {
+            return None;
         }
+        let ranked = (mask & group::SCHEDULING != 0).then_some(state.rank);
+        let rank = self.rank_to_set(ranked, links);
+        self.apply_groups(state, mask);
+        Some(rank)
+    }
+
+    /// A thread that waits on as before keeps its place; any other is behind all who wait.
+    fn rank_to_set(&self, rank: Option<u64>, links: NewLinks) -> Rank {
+        let [_, link, ..] = links;
+        let stays = self.waiting_for.is_some() && link.is_none_or(|link| link == self.waiting_for);
+        match rank {
+            // One that does not wait draws its ticket when it does.
+            _ if link.unwrap_or(self.waiting_for).is_none() => Rank::Keep,
+            Some(rank) if !stays || rank != self.rank => Rank::Import(rank),
+            None if !stays && link.is_some_and(|link| link.is_some()) => Rank::New,
+            _ => Rank::Keep,
+        }
+    }
+
+    fn apply_groups(&mut self, state: &ThreadHead, mask: u64) {
+        let flags = |old: u32, bits: u32| old & !bits | state.flags & bits;
+        if mask & group::CONTROL != 0 {
+            self.flags = flags(self.flags, thread_flag::STOPPED | thread_flag::EXCEPTIONS_ENABLED);
+        }
+        if mask & group::DIRECTION != 0 {
+            self.flags = flags(self.flags, thread_flag::CLIENT_SENDS);
+            self.parked_client_ends = state.parked_client_ends;
+            self.parked_server_ends = state.parked_server_ends;
+        }
+        if mask & group::REGISTERS != 0 {
+            let rflags = settable_rflags(state.registers.rflags);
+            self.context.registers = Registers { rflags, ..state.registers };
+        }
+        if mask & group::OWN_ADDRESS != 0 {
+            self.own_address = state.own_address;
+        }
+        if mask & group::SCHEDULING != 0 {
+            self.priority = state.priority;
+        }
+        if mask & group::HANDLERS != 0 {
+            self.handlers = state.handlers;
+        }
+        if mask & group::SAVED != 0 {
+            self.saved = state.saved;
+            self.saved.rflags = settable_rflags(state.saved.rflags);
+        }
+        if mask & group::EXCEPTION != 0 {
+            self.exception = state.exception;
+            self.exception.deferred &= crate::asynchronous::DEFERRABLE;
+        }
+        if mask & group::DEBUG != 0 {
+            let debug = &mut self.context.debug;
+            debug.address = state.debug.address;
+            debug.dr6 = state.debug.dr6 & DR6_BITS | DR6_ONES;
+            debug.dr7 = state.debug.dr7 & DR7_BITS | DR7_ONES;
+        }
+    }
+
+    fn set_vectors(&mut self, vectors: &[u8; VECTORS_SIZE]) {
+        self.context.vectors = *vectors;
+        if let Some(mxcsr) = self.context.vectors.get_mut(MXCSR) {
+            let value = mxcsr.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte));
+            mxcsr.copy_from_slice(&(value & MXCSR_MASK).to_le_bytes());
+        }
+    }
+
+    /// The state as it is exported, but for the vectors.
+    pub fn head(&self) -> ThreadHead {
+        let mut head = ThreadHead::default();
+        self.export(&mut head);
+        head
+    }
+
+    /// Writes the state as it is exported, but for the vectors.
+    #[inline(always)]
+    pub fn export(&self, head: &mut ThreadHead) {
+        // Field by field: each is copied once, to where it belongs.
+        head.hash = self.hash;
+        head.flags = self.flags;
+        head.priority = self.priority;
+        head.own_address = self.own_address;
+        head.rank = self.rank;
+        head.registers = self.context.registers;
+        head.debug = self.context.debug;
+        head.handlers = self.handlers;
+        head.saved = self.saved;
+        head.exception = self.exception;
+        head.parked_client_ends = self.parked_client_ends;
+        head.parked_server_ends = self.parked_server_ends;
     }
 }
 
 /// What becomes of a thread's rank when its state is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rank {
+pub(crate) enum Rank {
     Keep,
     New,
     Import(u64),
@@ -216,13 +244,12 @@ enum Rank {
 fn is_valid(state: &ThreadHead, mask: u64) -> bool {
     let has = |group: u64| mask & group != 0;
     let registers = &state.registers;
-    let canonical = |addresses: &[u64]| addresses.iter().all(|address| is_canonical(*address));
     mask & !group::ALL == 0
         && (!has(group::CONTROL | group::DIRECTION) || state.flags & !thread_flag::ALL == 0)
         && (!has(group::SCHEDULING) || state.priority <= MAX_PRIORITY)
-        && (!has(group::REGISTERS) || canonical(&[registers.rip, registers.fs_base, registers.gs_base]))
-        && (!has(group::HANDLERS) || crate::oneself::are_canonical(&state.handlers))
-        && (!has(group::SAVED) || is_canonical(state.saved.rip))
+        && (!has(group::REGISTERS) || are_canonical([registers.rip, registers.fs_base, registers.gs_base]))
+        && (!has(group::HANDLERS) || are_handlers(&state.handlers))
+        && (!has(group::SAVED) || are_canonical([state.saved.rip]))
         && (!has(group::EXCEPTION)
             || state.exception.code == 0
             || ExceptionCode::from_number(state.exception.code).is_some())

@@ -1,15 +1,16 @@
 //! Moving a message between two connected threads that stand at SEND and RECEIVE. Both threads' registers advance as it
 //! moves, so it can be left off and taken up after any page.
 
-use flob_abi::{PAGE_SIZE, Protection, Registers, Status, ipc, memory::USER_END};
+use flob_abi::{PAGE_SIZE, Protection, Registers, Status, ipc};
 
 use crate::arena::Arena;
 use crate::dirty::Epochs;
 use crate::kernel::Kernel;
-use crate::machine::{Machine, Page, SpaceKey};
+use crate::machine::{Frame, Machine, Page, SpaceKey};
 use crate::message::Cursor;
 use crate::outcome::Trap;
 use crate::record::{FlobId, Object, Thread, ThreadId};
+use crate::short::words_to_words;
 use crate::user::Spot;
 
 /// Pages, references and buffers of tables that one kernel entry goes through at most.
@@ -52,23 +53,33 @@ pub(crate) struct Mover<'a, M> {
     pub epochs: &'a Epochs,
 }
 
+/// How the machine is asked for a translation: what can be told at once, or with a walk of tables if it must be.
+pub(crate) trait Look<M>: Fn(&M, SpaceKey, Page) -> Option<(Frame, Protection)> {}
+impl<M, F: Fn(&M, SpaceKey, Page) -> Option<(Frame, Protection)>> Look<M> for F {}
+
 impl<M: Machine> Mover<'_, M> {
     /// Moves bytes as far as the buffers and the pages on both sides go. Both threads' registers advance.
+    /// `look` is how the machine is asked for a translation.
     #[inline(always)]
-    pub fn piece(&mut self, from: &mut Thread, to: &mut Thread) -> Piece {
+    pub fn piece(&mut self, from: &mut Thread, to: &mut Thread, look: impl Look<M>) -> Piece {
         let (source, target) = (&mut from.context.registers, &mut to.context.registers);
-        if (source.rax | target.rax) & ipc::SHORT != 0 || source.rdx == 0 || target.rbx == 0 {
+        if (source.rax | target.rax) & ipc::SHORT != 0 {
+            let both = source.rax & target.rax & ipc::SHORT != 0;
+            return if both && words_to_words(source, target) { Piece::All } else { Piece::Other };
+        }
+        if source.rdx == 0 || target.rbx == 0 {
             return Piece::Other;
         }
-        let Some(read) = self.at_hand(from.space, source.rsi, Protection::READ) else {
+        let Some(read) = self.at_hand(from.space, source.rsi, Protection::READ, &look) else {
             return Piece::Missing { of_sender: true, address: source.rsi, access: Protection::READ };
         };
-        let written = self.at_hand(to.space, target.r9, Protection::WRITE);
+        let written = self.at_hand(to.space, target.r9, Protection::WRITE, &look);
         let Some(written) = written.filter(|(frame, _)| self.epochs.is_marked(*frame)) else {
             return Piece::Missing { of_sender: false, address: target.r9, access: Protection::WRITE };
         };
         let len = source.rdx.min(target.rbx).min((PAGE_SIZE as usize - read.1.max(written.1)) as u64);
-        self.copy(read, written, len as usize);
+        // They may overlap: in a message to oneself through two addresses.
+        self.machine.copy(read, written, len as usize);
         (source.rsi, source.rdx) = (source.rsi.wrapping_add(len), source.rdx - len);
         (target.r9, target.rbx) = (target.r9.wrapping_add(len), target.rbx - len);
         let all = source.rdx == 0 && source.r8 == 0 && ipc::table_entries(source.r14) == 0;
@@ -77,27 +88,17 @@ impl<M: Machine> Mover<'_, M> {
 
     /// Where an address leads, if there is a translation at hand that allows it.
     #[inline(always)]
-    fn at_hand(&self, space: Option<FlobId>, address: u64, access: Protection) -> Option<Spot> {
+    fn at_hand(
+        &self,
+        space: Option<FlobId>,
+        address: u64,
+        access: Protection,
+        look: &impl Look<M>,
+    ) -> Option<Spot> {
         let space = space?;
         self.objects.get(space.0)?;
-        if address >= USER_END {
-            return None;
-        }
-        let key = SpaceKey(space.0.index());
-        let (frame, allowed) = self.machine.translation(key, Page(address / PAGE_SIZE))?;
+        let (frame, allowed) = look(self.machine, SpaceKey(space.0.index()), Page(address / PAGE_SIZE))?;
         if allowed.allows(access) { Some((frame, (address % PAGE_SIZE) as usize)) } else { None }
-    }
-
-    /// Within one frame the ranges may overlap (a message to oneself through two addresses): go over a buffer then.
-    #[inline(always)]
-    fn copy(&mut self, source: Spot, target: Spot, len: usize) {
-        if source.0 != target.0 {
-            self.machine.copy(source, target, len);
-        } else if let Some(memory) = self.machine.frame_mut(source.0)
-            && source.1.max(target.1) + len <= memory.len()
-        {
-            memory.copy_within(source.1..source.1 + len, target.1);
-        }
     }
 }
 
@@ -129,7 +130,7 @@ impl<M: Machine> Kernel<M> {
     fn transfer_part(&mut self, sender: ThreadId, receiver: ThreadId) -> Result<Option<Moved>, Blame> {
         let Self { threads, machine, objects, epochs, .. } = self;
         let Some((from, to)) = threads.get_two(sender.0, receiver.0) else { return Ok(Some(Moved::All)) };
-        match (Mover { machine, objects, epochs }).piece(from, to) {
+        match (Mover { machine, objects, epochs }).piece(from, to, M::translation) {
             Piece::All => Ok(Some(Moved::All)),
             Piece::Some => Ok(None),
             Piece::Missing { of_sender, address, access } => {

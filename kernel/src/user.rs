@@ -2,8 +2,9 @@
 //! frames, so an address can fail but never fault.
 
 use flob_abi::{Misuse, PAGE_SIZE, Protection, memory::USER_END};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::dirty::Epochs;
 use crate::kernel::Kernel;
 use crate::machine::{Frame, Machine, Page, SpaceKey};
 use crate::outcome::Trap;
@@ -36,6 +37,27 @@ impl Buffer {
     }
 }
 
+impl Buffer {
+    /// What lies there as a struct, where it lies. `None` if that is not in one page or not aligned: it is to be copied then.
+    #[inline(always)]
+    pub fn view<M: Machine, T: FromBytes + KnownLayout + Immutable>(self, machine: &M) -> Option<&T> {
+        let [((frame, offset), len), _] = self.parts;
+        T::ref_from_bytes(machine.frame(frame)?.get(offset..offset + len)?).ok()
+    }
+
+    /// The same, to be written.
+    #[inline(always)]
+    pub fn view_mut<'a, M: Machine, T: FromBytes + IntoBytes + KnownLayout>(
+        self,
+        machine: &'a mut M,
+        epochs: &mut Epochs,
+    ) -> Option<&'a mut T> {
+        let [((frame, offset), len), _] = self.parts;
+        epochs.mark(frame);
+        T::mut_from_bytes(machine.frame_mut(frame)?.get_mut(offset..offset + len)?).ok()
+    }
+}
+
 impl<M: Machine> Kernel<M> {
     /// Resolves one user address for an access. A translation at hand counts first: it may have been lifted.
     #[inline(always)]
@@ -45,24 +67,36 @@ impl<M: Machine> Kernel<M> {
         address: u64,
         access: Protection,
     ) -> Result<Spot, Trap> {
+        for _ in 0..2 {
+            if let Some((frame, allowed)) =
+                self.machine.recent_translation(SpaceKey(space.0.index()), Page(address / PAGE_SIZE))
+                && allowed.allows(access)
+            {
+                return Ok((frame, (address % PAGE_SIZE) as usize));
+            }
+            self.seek_translation(space, address, access)?;
+        }
+        Err(Trap::Fault { address, access })
+    }
+
+    /// Gets a translation that allows an access at hand, and lately looked for.
+    #[cold]
+    #[inline(never)]
+    fn seek_translation(&mut self, space: FlobId, address: u64, access: Protection) -> Result<(), Trap> {
         if address >= USER_END {
             return Trap::misuse(Misuse::InvalidAddress, address);
         }
-        let at_hand = self.machine.translation(SpaceKey(space.0.index()), Page(address / PAGE_SIZE));
-        match at_hand {
-            Some((frame, allowed)) if allowed.allows(access) => Ok((frame, (address % PAGE_SIZE) as usize)),
-            _ => self.resolve_spot(space, address, access),
+        let (key, page) = (SpaceKey(space.0.index()), Page(address / PAGE_SIZE));
+        let at_hand = self.machine.translation(key, page);
+        if !at_hand.is_some_and(|(_, allowed)| allowed.allows(access)) {
+            let Ok(found) = self.resolve(space, address, access, None) else {
+                return Err(Trap::Fault { address, access });
+            };
+            self.enter_translation(space, address, found, found.access, access);
+            // So that it is known now.
+            self.machine.translation(key, page);
         }
-    }
-
-    /// The same without a translation at hand; there is one afterwards.
-    #[inline(never)]
-    fn resolve_spot(&mut self, space: FlobId, address: u64, access: Protection) -> Result<Spot, Trap> {
-        let Ok(found) = self.resolve(space, address, access, None) else {
-            return Err(Trap::Fault { address, access });
-        };
-        self.enter_translation(space, address, found, found.access, access);
-        Ok((found.frame, found.offset))
+        Ok(())
     }
 
     /// Resolves a short range (at most a page long).

@@ -8,8 +8,9 @@ use crate::device::ByDeadline;
 use crate::kernel::Kernel;
 use crate::list::NONE;
 use crate::machine::Machine;
-use crate::record::{Body, FlobId, Queue, Standing, Thread, ThreadId, Waiters};
+use crate::record::{Body, FlobId, Object, Queue, Standing, Thread, ThreadId, Waiters};
 use crate::schedule::queue_node;
+use crate::thread::TRAP_FLAG;
 use crate::tree::{Branch, Sorted};
 
 /// Bytes of a `syscall` instruction.
@@ -114,12 +115,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The same of those who wait.
-    #[inline(always)]
-    pub(crate) fn first_going(
-        &self,
-        waiters: Waiters,
-        wanted: impl Fn(&Self, &Thread) -> bool,
-    ) -> Option<ThreadId> {
+    #[inline]
+    fn first_going(&self, waiters: Waiters, wanted: impl Fn(&Self, &Thread) -> bool) -> Option<ThreadId> {
         let root = waiters.of(Standing::Going);
         let (id, thread) = self.threads.entry(root)?;
         // Mostly there is but one.
@@ -130,7 +127,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     #[inline(never)]
-    fn next_going(&self, root: u32, wanted: impl Fn(&Self, &Thread) -> bool) -> Option<ThreadId> {
+    pub(crate) fn next_going(&self, root: u32, wanted: impl Fn(&Self, &Thread) -> bool) -> Option<ThreadId> {
         let mut index = self.threads.tree_first::<ByRank>(root, None);
         while let Some((id, thread)) = self.threads.entry(index) {
             if wanted(self, thread) {
@@ -142,7 +139,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The thread begins to wait, behind all others.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn wait(&mut self, thread: ThreadId, on: FlobId) {
         self.leave_queue(thread);
         let rank = self.next_ticket();
@@ -153,16 +150,40 @@ impl<M: Machine> Kernel<M> {
         self.enqueue_waiter(thread, on);
     }
 
+    /// The current thread has not come to the end of its call: it begins to wait, behind all others.
+    #[inline(always)]
+    pub(crate) fn block(&mut self, thread: ThreadId, on: FlobId) {
+        self.reconsider = true;
+        self.current = None;
+        let rank = self.next_ticket();
+        let Self { threads, objects, .. } = self;
+        // Most flobs have one waiter at most.
+        if let Some(record) = threads.get_mut(thread.0)
+            && let Some(Object { waiters, body, .. }) = objects.get_mut(on.0)
+            && !matches!(body, Body::Port(_))
+            && matches!(record.queue, Queue::None)
+            && !record.is_stopped()
+            && waiters.of(Standing::Going) == NONE
+        {
+            *waiters.of_mut(Standing::Going) = thread.0.index();
+            record.rank = rank;
+            record.imported = false;
+            record.waiting_for = Some(on);
+            record.queue = Queue::Waiters(on);
+            record.standing = Standing::Going;
+            record.branch = Branch::ALONE;
+        } else {
+            self.wait(thread, on);
+        }
+    }
+
     /// The thread, which is in no queue, begins to wait for the one at the other end of a connection, whose ends name each
     /// other.
     #[inline(always)]
     pub(crate) fn wait_for_peer(&mut self, thread: ThreadId, peer: ThreadId) {
         let rank = self.next_ticket();
         if let Some(record) = self.threads.get_mut(thread.0) {
-            record.rank = rank;
-            record.imported = false;
-            record.waiting_for = Some(peer.into());
-            record.queue = Queue::Peer;
+            record.wait_for_peer(peer, rank);
         }
     }
 
@@ -322,19 +343,29 @@ impl<M: Machine> Kernel<M> {
             self.raise_step(thread);
             self.make_ready(thread);
         } else if self.current != Some(thread)
-            && let Some((priority, _)) = Self::runs_at(&self.objects, record)
+            && let Some((priority, ..)) = Self::runs_at(&self.objects, record)
         {
             record.queue_up(priority);
             self.enqueue_ready(thread, priority, false);
         }
     }
 
-    /// The same for the current thread, which is in no queue and goes on.
-    #[inline]
-    pub(crate) fn complete_current(&mut self, thread: ThreadId, status: Status) {
-        if step_over(&mut self.thread_mut(thread).context.registers, status) {
+    /// The same for the current thread, which is in no queue and goes on. False if that is the end of a single step.
+    #[inline(always)]
+    pub(crate) fn complete_current(&mut self, thread: ThreadId, status: Status) -> bool {
+        let Some(record) = self.threads.get_mut(thread.0) else { return false };
+        end_call(&mut record.context.registers, status) || self.end_step(thread)
+    }
+
+    /// The same where the flags say that there is more to it.
+    #[cold]
+    #[inline(never)]
+    fn end_step(&mut self, thread: ThreadId) -> bool {
+        let steps = resume(&mut self.thread_mut(thread).context.registers);
+        if steps {
             self.raise_step(thread);
         }
+        !steps
     }
 
     /// Whether a thread's registers hold a stage in which it can wait for this flob.
@@ -344,9 +375,12 @@ impl<M: Machine> Kernel<M> {
 
     /// Makes the queues agree with a thread's state after somebody has set it.
     pub(crate) fn settle(&mut self, thread: ThreadId) {
-        self.leave_queue(thread);
-        let stopped = self.thread(thread).is_stopped();
-        if let Some(on) = self.thread(thread).waiting_for {
+        if !matches!(self.thread(thread).queue, Queue::None) {
+            self.leave_queue(thread);
+        }
+        let record = self.thread(thread);
+        let stopped = record.is_stopped();
+        if let Some(on) = record.waiting_for {
             let lost = !stopped && on.as_thread().is_some() && self.is_lost_call(thread);
             if !self.exists(on) || lost {
                 self.thread_mut(thread).waiting_for = None;
@@ -362,8 +396,12 @@ impl<M: Machine> Kernel<M> {
             self.thread_mut(thread).waiting_for = None;
             self.dispatch_exception(thread);
         }
-        self.take_deferred(thread);
-        self.make_ready(thread);
+        if self.thread(thread).exception.deferred != 0 {
+            self.take_deferred(thread);
+        }
+        if !stopped {
+            self.make_ready(thread);
+        }
     }
 
     /// Whether a thread waits for the reply to an idempotent call that nobody has in his hands: it must put it again.
@@ -396,9 +434,7 @@ impl<M: Machine> Kernel<M> {
     /// A ticket behind all who wait.
     #[inline]
     pub(crate) fn next_ticket(&mut self) -> u64 {
-        let rank = self.next_rank;
-        self.next_rank = self.next_rank.saturating_add(1);
-        rank
+        draw(&mut self.next_rank)
     }
 
     /// A ticket for a thread whose rank is set from outside: behind all who wait, in the order of the given ranks. Only
@@ -418,6 +454,15 @@ impl<M: Machine> Kernel<M> {
 }
 
 impl Thread {
+    /// It is in no queue, and waits for the thread at the other end of a connection from now on.
+    #[inline(always)]
+    pub fn wait_for_peer(&mut self, peer: ThreadId, rank: u64) {
+        self.rank = rank;
+        self.imported = false;
+        self.waiting_for = Some(peer.into());
+        self.queue = Queue::Peer;
+    }
+
     /// Whether the registers hold a stage in which a thread can wait for a flob of this kind.
     pub fn stage_fits(&self, kind: FlobKind) -> bool {
         if self.has_exception() {
@@ -437,16 +482,43 @@ impl Thread {
     }
 }
 
+/// The next ticket.
+#[inline(always)]
+pub(crate) fn draw(next: &mut u64) -> u64 {
+    let ticket = *next;
+    *next = ticket.saturating_add(1);
+    ticket
+}
+
 /// Ends a call in its registers. True if that is the end of a single step.
-#[inline]
+#[inline(always)]
 pub(crate) fn step_over(registers: &mut Registers, status: Status) -> bool {
+    !end_call(registers, status) && resume(registers)
+}
+
+/// The same but for the flags. True if they have nothing to do with it.
+#[inline(always)]
+fn end_call(registers: &mut Registers, status: Status) -> bool {
     registers.rax = status as u64;
-    registers.rip = registers.rip.wrapping_add(CALL_SIZE);
-    if registers.rip >= USER_END && !is_canonical(registers.rip) {
-        registers.rip = USER_END;
-    }
+    registers.rip = match registers.rip.wrapping_add(CALL_SIZE) {
+        behind if behind < USER_END => behind,
+        behind => canonical(behind),
+    };
+    registers.rflags & (RESUME_FLAG | TRAP_FLAG) == 0
+}
+
+/// An address behind all user memory, as an instruction pointer can be.
+#[cold]
+fn canonical(address: u64) -> u64 {
+    if is_canonical(address) { address } else { USER_END }
+}
+
+/// The instruction has been executed, which had a flag that concerned it. True if that is the end of a single step.
+#[cold]
+#[inline(never)]
+fn resume(registers: &mut Registers) -> bool {
     registers.rflags &= !RESUME_FLAG;
-    registers.rflags & crate::thread::TRAP_FLAG != 0
+    registers.rflags & TRAP_FLAG != 0
 }
 
 pub(crate) use ipc::next_step;

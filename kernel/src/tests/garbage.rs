@@ -15,7 +15,6 @@ use super::bystander::Bystander;
 use super::program::*;
 use super::random::{Random, rounds};
 use super::sim::Sim;
-use crate::machine::Machine;
 
 /// Memory of the garbage program, and where it sees it.
 const PAGES: u64 = 24;

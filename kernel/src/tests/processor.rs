@@ -17,8 +17,9 @@ impl Sim {
             self.kernel.machine().pass(1_000_000);
             self.kernel.event(Event::Tick);
         }
-        let Some((context, key, _)) = self.kernel.current() else { return true };
+        let Some(context) = self.kernel.context() else { return true };
         let mut registers = context.registers;
+        let (key, _) = self.kernel.machine.running.expect("it was prepared");
         self.last = (self.kernel.current, registers.rip);
         let steps = registers.rflags & crate::thread::TRAP_FLAG != 0;
         let event = match fetch(&self.code, registers.rip) {
@@ -26,7 +27,7 @@ impl Sim {
             Some(op) => self.execute(op, &mut registers, key),
         };
         if event.is_none() {
-            let (context, ..) = self.kernel.current().expect("still runs");
+            let context = self.kernel.context().expect("still runs");
             context.registers = registers;
         }
         let event = event.or(steps.then_some(Event::Trap { code: ExceptionCode::Debug, detail: 1 << 14 }));

@@ -139,17 +139,17 @@ pub unsafe fn load_breakpoints(address: &[u64; 4], control: u64) {
     }
 }
 
-/// Whether a data segment register holds anything: user code may load one, with no effect but that FS and GS lose
+/// All data segment registers in one: 0 if none holds anything. User code may load one, with no effect but that FS and GS lose
 /// their bases.
-#[inline]
-pub fn has_selectors() -> bool {
+#[inline(always)]
+pub fn selectors() -> u64 {
     let (first, second): (u64, u64);
     // SAFETY: reading selectors has no effect.
     unsafe {
         asm!("mov {0:e}, ds", "mov {1:e}, es", "or {0}, {1}", "mov {1:e}, fs", "or {0}, {1}", "mov {1:e}, gs",
             out(reg) first, out(reg) second, options(nomem, nostack));
     }
-    first | second != 0
+    first | second
 }
 
 /// Empties the data segment registers; FS and GS lose their bases.

@@ -3,7 +3,7 @@
 use crate::cpu::{self, msr};
 use alloc::boxed::Box;
 use core::arch::asm;
-use flob_abi::PORT_RANGES;
+use flob_abi::{PORT_RANGES, PortRange};
 
 const KERNEL_CODE: u16 = 0x08;
 /// Selector of user data; the order of the segments is what `sysretq` wants.
@@ -23,10 +23,10 @@ const OWN_STACK: [usize; 4] = [1, 2, 8, 18];
 const OWN_STACK_SIZE: usize = 16 * 1024;
 
 /// A list of port ranges, as the kernel library gives it.
-pub type Ports = [(u16, u16); PORT_RANGES];
+pub type Ports = [PortRange; PORT_RANGES];
 
 /// All bits of the counts in a list of port ranges.
-const ALL_COUNTS: Ports = [(0, u16::MAX); PORT_RANGES];
+const ALL_COUNTS: Ports = [PortRange { first: 0, count: u16::MAX }; PORT_RANGES];
 
 const PORTS: usize = 65536;
 /// One byte more than there are ports, as the processor wants it.
@@ -86,12 +86,12 @@ impl Descriptors {
             cpu::write_msr(msr::LSTAR, syscall_entry as *const () as u64);
             cpu::write_msr(msr::SFMASK, CALL_FLAGS_OFF);
         }
-        Self { task, in_bitmap: [(0, 0); PORT_RANGES] }
+        Self { task, in_bitmap: [PortRange { first: 0, count: 0 }; PORT_RANGES] }
     }
 
     /// Lets user code use these ports and no others. The bitmap is kept for the last space that had any ports: most have
     /// none, which takes no bitmap.
-    #[inline]
+    #[inline(always)]
     pub fn allow_ports(&mut self, ports: &Ports) {
         self.task.ports_offset = if bits(ports) & bits(&ALL_COUNTS) == 0 {
             NO_PORTS
@@ -118,12 +118,11 @@ impl Descriptors {
 /// All of it as one number, which compares in two instructions.
 #[inline]
 fn bits(ports: &Ports) -> u128 {
-    // SAFETY: eight numbers of two bytes without padding, in whatever order.
-    unsafe { core::mem::transmute(*ports) }
+    zerocopy::transmute!(*ports)
 }
 
 /// Sets or clears the bits of a range of ports, whole bytes at a time where it can: a range may hold all ports.
-fn set_bits(bitmap: &mut [u8; PORT_BYTES], (first, count): (u16, u16), value: bool) {
+fn set_bits(bitmap: &mut [u8; PORT_BYTES], PortRange { first, count }: PortRange, value: bool) {
     let mut port = usize::from(first);
     let end = (port + usize::from(count)).min(PORTS);
     while port < end {

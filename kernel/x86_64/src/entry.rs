@@ -50,10 +50,13 @@ unsafe extern "C" {
     fn enter_user(context: *mut Context) -> !;
     fn wait_for_interrupt() -> u64;
     fn take_interrupt() -> u64;
-    static mut current_context: *mut Context;
     static last_calls: [LastCall; CALLS];
     static next_call: u8;
 }
+
+/// The context of the thread that runs, for the stubs.
+#[unsafe(no_mangle)]
+static mut current_context: *mut Context = null_mut();
 
 struct Global(Cell<*mut Kernel<Hardware>>);
 // SAFETY: one processor, and interrupts are off wherever Rust code of the kernel runs.
@@ -61,10 +64,10 @@ unsafe impl Sync for Global {}
 static KERNEL: Global = Global(Cell::new(null_mut()));
 
 /// Runs the kernel from now on.
-pub fn run(kernel: &'static mut Kernel<Hardware>) -> ! {
-    KERNEL.0.set(kernel);
+pub fn run(own: &'static mut Kernel<Hardware>) -> ! {
+    KERNEL.0.set(own);
     // SAFETY: `next` has made everything ready for this context.
-    unsafe { enter_user(next(&mut *KERNEL.0.get())) }
+    unsafe { enter_user(next(kernel())) }
 }
 
 /// The context that was loaded last; null before the first.
@@ -89,75 +92,90 @@ fn kernel<'a>() -> &'a mut Kernel<Hardware> {
     unsafe { &mut *KERNEL.0.get() }
 }
 
+/// The context to leave with. Null: the call is over, and in the caller's context only what a function may change has changed.
 #[unsafe(no_mangle)]
 extern "C" fn on_call() -> *mut Context {
-    // SAFETY: one processor; the stubs have read it already.
-    let context = unsafe { current_context };
-    measure::begin(None, context);
-    if measure::read(context) {
-        return context;
+    measure::begin(None, loaded());
+    if measure::read(loaded()) {
+        return loaded();
     }
-    let kernel = kernel();
-    handle(kernel, Event::Call);
-    let context = if kernel.goes_on() { context } else { next(kernel) };
-    measure::end();
-    context
+    let is_over = if kernel().machine().disturber().strikes() { disturbed_call() } else { kernel().call() };
+    if is_over {
+        measure::end();
+        return null_mut();
+    }
+    leave_call()
+}
+
+/// By itself: calls that are over have no need of it.
+#[inline(never)]
+extern "C" fn leave_call() -> *mut Context {
+    leave()
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn on_trap(vector: u64, error: u64) -> *mut Context {
-    let kernel = kernel();
-    // SAFETY: a trap from user mode: the context is that of the thread that runs, and nobody else uses it now.
-    let context = unsafe { &mut *current_context };
-    measure::begin(Some(vector), context);
+    measure::begin(Some(vector), loaded());
     if vector == PAGE_FAULT {
         // By far the most frequent.
-        handle(kernel, Event::Fault { address: cpu::fault_address(), access: tried(error as u32) });
-    } else {
-        let event = match vector.checked_sub(FIRST_VECTOR) {
-            Some(line) => interrupt(kernel, line as u8),
-            None => Some(trap(vector, error as u32, context)),
-        };
-        if let Some(event) = event {
-            handle(kernel, event);
-        }
+        handle(Event::Fault { address: cpu::fault_address(), access: tried(error as u32) });
+    } else if let Some(event) = other_trap(vector, error) {
+        handle(event);
     }
-    let context = if kernel.goes_on() { core::ptr::from_mut(context) } else { next(kernel) };
-    measure::end();
-    context
+    leave()
+}
+
+/// The context that user code was left with.
+#[inline(always)]
+fn loaded() -> *mut Context {
+    // SAFETY: one processor; the stubs have read it already.
+    unsafe { current_context }
 }
 
 /// Tells the library what happened, and disturbs it if that is due.
 #[inline(always)]
-fn handle(kernel: &mut Kernel<Hardware>, event: Event) {
-    if kernel.machine().disturber().strikes() {
-        disturb::handle(kernel, event);
+fn handle(event: Event) {
+    if kernel().machine().disturber().strikes() {
+        disturbed(event);
     } else {
-        kernel.event(event);
+        kernel().event(event);
     }
+}
+
+/// The same when the library is to be disturbed.
+#[cold]
+#[inline(never)]
+fn disturbed(event: Event) {
+    disturb::handle(kernel(), event);
+}
+
+/// The same of a call. False: what the current thread has may be anything now.
+#[cold]
+#[inline(never)]
+fn disturbed_call() -> bool {
+    disturb::handle(kernel(), Event::Call);
+    false
+}
+
+/// The context to leave the kernel with.
+#[inline(always)]
+fn leave() -> *mut Context {
+    let context = if kernel().goes_on() { loaded() } else { next(kernel()) };
+    measure::end();
+    context
 }
 
 /// Whom to run; waits until there is somebody.
-#[inline]
+#[inline(always)]
 fn next(kernel: &mut Kernel<Hardware>) -> *mut Context {
     loop {
-        if let Some(context) = ready(kernel) {
-            return context;
+        if let Some(context) = kernel.current() {
+            // SAFETY: one processor; read by the stubs from now on.
+            unsafe { current_context = context.as_ptr() };
+            return context.as_ptr();
         }
         idle(kernel);
     }
-}
-
-/// The thread to run, with everything made ready for it.
-#[inline]
-fn ready(kernel: &mut Kernel<Hardware>) -> Option<*mut Context> {
-    let (context, space, grants) = kernel.current()?;
-    let context: *mut Context = context;
-    // SAFETY: the context lies in the library's pool, not in the machine; both are borrowed only here.
-    kernel.machine().prepare(unsafe { &*context }, space, &grants);
-    // SAFETY: one processor; read by the stubs from now on.
-    unsafe { current_context = context };
-    Some(context)
 }
 
 /// Waits for one interrupt; while the kernel has something left to do it takes one only if it is there.
@@ -172,7 +190,18 @@ fn idle(kernel: &mut Kernel<Hardware>) {
         return;
     }
     if let Some(event) = interrupt(kernel, vector.saturating_sub(FIRST_VECTOR) as u8) {
-        handle(kernel, event);
+        handle(event);
+    }
+}
+
+/// What happened, if it was no page fault and is anything to the library.
+#[inline(never)]
+fn other_trap(vector: u64, error: u64) -> Option<Event> {
+    // SAFETY: a trap from user mode: the context is that of the thread that runs, and nobody else uses it now.
+    let context = unsafe { &mut *loaded() };
+    match vector.checked_sub(FIRST_VECTOR) {
+        Some(line) => interrupt(kernel(), line as u8),
+        None => Some(trap(vector, error as u32, context)),
     }
 }
 

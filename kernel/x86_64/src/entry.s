@@ -32,11 +32,11 @@ syscall_entry:
     sub rcx, 2                          # back at the instruction: a thread in a call stands there
     mov [rsp + {rip}], rcx
     # For the record of a panic: number, RIP, first argument, Context. The offset of a byte wraps by itself.
-    movzx ebx, byte ptr [rip + next_call]
-    mov [last_calls + rbx], rax
-    mov [last_calls + rbx + 8], rcx
-    mov [last_calls + rbx + 16], rdi
-    mov [last_calls + rbx + 24], rsp
+    movzx edx, byte ptr [rip + next_call]
+    mov [last_calls + rdx], rax
+    mov [last_calls + rdx + 8], rcx
+    mov [last_calls + rdx + 16], rdi
+    mov [last_calls + rdx + 24], rsp
     add byte ptr [rip + next_call], 32
     mov rax, [rip + user_stack]
     mov [rsp + {rsp}], rax
@@ -44,7 +44,24 @@ syscall_entry:
     ldmxcsr [rip + kernel_mxcsr]
     lea rsp, [rip + kernel_stack_top]
     call on_call
-    jmp leave_to_user
+    test rax, rax
+    jnz leave_to_user
+    mov rax, [rip + current_context]
+
+# The call is over: registers that functions keep for their callers are as they were, and the kernel has kept them. The others
+# are loaded; rcx and r11 hold rip and the flags as ever.
+    fxrstor64 [rax]
+    mov rcx, [rax + {rip}]
+    mov r11, [rax + {rflags}]
+    mov rdx, [rax + {rdx}]
+    mov rsi, [rax + {rsi}]
+    mov rdi, [rax + {rdi}]
+    mov r8, [rax + {r8}]
+    mov r9, [rax + {r9}]
+    mov r10, [rax + {r10}]
+    mov rsp, [rax + {rsp}]
+    mov rax, [rax + {rax}]
+    sysretq
     .cfi_endproc
 
 # Leaves to the thread whose Context rax points to; rsp is the top of the kernel's stack.
@@ -244,8 +261,6 @@ take_interrupt:
 
 .section .data.entry, "aw", @progbits
 .p2align 3
-.globl current_context
-current_context: .quad 0
 user_stack: .quad 0
 idle_vector: .quad 0
 kernel_mxcsr: .long 0x1f80

@@ -68,35 +68,33 @@ impl Hardware {
         &mut self.disturber
     }
 
-    /// Loads what the exit stub does not: translations, permissions, bases, breakpoints.
-    #[inline]
-    pub fn prepare(&mut self, context: &Context, space: SpaceKey, grants: &Grants) {
-        self.tables.activate(space);
-        self.descriptors.allow_ports(&grants.ports);
-        if grants.trap_time != self.loaded.trap_time {
-            self.trap_time(grants.trap_time);
-        }
-        // No thread can change its own bases and breakpoints: that takes another thread, and so a switch.
-        if core::ptr::from_ref(context) != entry::current() {
-            self.switch(context);
-        }
-    }
-
+    /// Loads bases and breakpoints of another thread than ran before. (No thread can change its own: that takes another one,
+    /// and so a switch.)
+    #[inline(always)]
     fn switch(&mut self, context: &Context) {
         let Registers { fs_base, gs_base, .. } = context.registers;
-        let selectors = cpu::has_selectors();
-        if selectors {
-            cpu::clear_selectors();
-        }
-        if selectors || fs_base != self.loaded.fs_base || gs_base != self.loaded.gs_base {
-            self.load_bases(fs_base, gs_base);
-        }
-        if (context.debug.dr7 | self.loaded.debug.dr7) & ARMED != 0 {
-            self.load_breakpoints(&context.debug);
+        let selectors = cpu::selectors();
+        let bases = fs_base ^ self.loaded.fs_base | gs_base ^ self.loaded.gs_base;
+        let armed = (context.debug.dr7 | self.loaded.debug.dr7) & ARMED;
+        if selectors | bases | armed != 0 {
+            self.switch_more(context, selectors);
         }
     }
 
+    /// Most threads have none of this.
     #[cold]
+    #[inline(never)]
+    fn switch_more(&mut self, context: &Context, selectors: u64) {
+        let Registers { fs_base, gs_base, .. } = context.registers;
+        if selectors != 0 {
+            cpu::clear_selectors();
+        }
+        if selectors != 0 || fs_base != self.loaded.fs_base || gs_base != self.loaded.gs_base {
+            self.load_bases(fs_base, gs_base);
+        }
+        self.load_breakpoints(&context.debug);
+    }
+
     fn load_bases(&mut self, fs_base: u64, gs_base: u64) {
         measure::count(Count::Registers, 2);
         // SAFETY: the library lets only canonical bases into a context; the kernel uses neither.
@@ -107,7 +105,6 @@ impl Hardware {
         (self.loaded.fs_base, self.loaded.gs_base) = (fs_base, gs_base);
     }
 
-    #[cold]
     fn load_breakpoints(&mut self, debug: &DebugRegisters) {
         let same = debug.address == self.loaded.debug.address && debug.dr7 == self.loaded.debug.dr7;
         if !same {
@@ -152,18 +149,26 @@ impl Machine for Hardware {
         self.bytes(frame).map(|mut bytes| unsafe { bytes.as_mut() })
     }
 
+    #[inline]
     fn copy(&mut self, from: (Frame, usize), to: (Frame, usize), len: usize) {
         let inside = |start: usize| start.checked_add(len).is_some_and(|end| end <= PAGE_SIZE as usize);
         let (Some(source), Some(target)) = (self.bytes(from.0), self.bytes(to.0)) else { return };
         assert!(inside(from.1) && inside(to.1), "a copy reaches out of its frame");
         measure::count(Count::Bytes, len as u64);
-        // SAFETY: both ranges lie in their frames; `copy` would even take an overlap.
-        unsafe { target.cast::<u8>().add(to.1).copy_from(source.cast::<u8>().add(from.1), len) };
+        // SAFETY: both ranges lie in their frames, which are two.
+        unsafe {
+            target.cast::<u8>().add(to.1).copy_from_nonoverlapping(source.cast::<u8>().add(from.1), len)
+        };
     }
 
     #[inline]
     fn translation(&self, space: SpaceKey, page: Page) -> Option<(Frame, Protection)> {
         self.tables.translation(space, page)
+    }
+
+    #[inline(always)]
+    fn recent_translation(&self, space: SpaceKey, page: Page) -> Option<(Frame, Protection)> {
+        self.tables.recent_translation(space, page)
     }
 
     fn install(&mut self, space: SpaceKey, page: Page, frame: Frame, access: Protection, caching: Caching) {
@@ -208,5 +213,15 @@ impl Machine for Hardware {
         console::exit(status);
     }
 
-    fn check_context(&self, _context: &Context) {}
+    #[inline(always)]
+    fn prepare(&mut self, context: &Context, space: SpaceKey, grants: Grants<'_>) {
+        self.tables.activate(space);
+        self.descriptors.allow_ports(grants.ports);
+        if grants.trap_time != self.loaded.trap_time {
+            self.trap_time(grants.trap_time);
+        }
+        if core::ptr::from_ref(context) != entry::current() {
+            self.switch(context);
+        }
+    }
 }

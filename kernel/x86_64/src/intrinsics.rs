@@ -8,13 +8,23 @@ use core::arch::asm;
 /// As in C.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, size: usize) -> *mut u8 {
-    // SAFETY: the caller's promise; words first, then the rest.
+    // SAFETY: the caller's promise.
+    unsafe { forwards(to, from, size) };
+    to
+}
+
+/// Copies from the first byte to the last: words first, then the rest.
+///
+/// # Safety
+/// As `memcpy`, but that the target may begin before the source and reach into it.
+#[inline(always)]
+unsafe fn forwards(to: *mut u8, from: *const u8, size: usize) {
+    // SAFETY: the caller's promise.
     unsafe {
         asm!("rep movsq", "mov ecx, {rest:e}", "rep movsb", rest = in(reg) size & 7,
             inout("rcx") size / 8 => _, inout("rdi") to => _, inout("rsi") from => _,
             options(nostack, preserves_flags));
     }
-    to
 }
 
 /// Copies; the ranges may overlap.
@@ -25,7 +35,8 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, size: usize) -> *mut u
 unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, size: usize) -> *mut u8 {
     if (to as usize).wrapping_sub(from as usize) >= size {
         // SAFETY: forwards is right when the target does not begin inside the source.
-        return unsafe { memcpy(to, from, size) };
+        unsafe { forwards(to, from, size) };
+        return to;
     }
     // SAFETY: backwards, from the last byte; the direction flag is put back.
     unsafe {

@@ -5,24 +5,23 @@ use core::cell::Cell;
 
 use alloc::boxed::Box;
 use flob_abi::Protection;
-use flob_abi::memory::{PAGE_SHIFT, USER_END};
 use flob_kernel::{Frame, Page, SpaceKey};
 
 const ENTRIES: usize = 256;
-/// Bits of a user page's number.
-const PAGE_BITS: u32 = USER_END.ilog2() + 1 - PAGE_SHIFT;
 /// No page of any space.
 const NOTHING: u64 = u64::MAX;
 
 #[derive(Clone, Copy)]
 struct Entry {
-    /// Space and page in one number.
-    what: u64,
-    frame: Frame,
-    access: Protection,
+    page: u64,
+    space: SpaceKey,
+    /// The frame's number above what is allowed.
+    found: u32,
 }
 
-const EMPTY: Entry = Entry { what: NOTHING, frame: Frame(0), access: Protection::NONE };
+const EMPTY: Entry = Entry { page: NOTHING, space: SpaceKey(0), found: 0 };
+/// Bits of what is allowed.
+const ACCESS_BITS: u32 = 3;
 
 /// The cache.
 pub struct LookAside(Box<[Cell<Entry>; ENTRIES]>);
@@ -34,31 +33,35 @@ impl LookAside {
     }
 
     /// Where a page's entry is, if it has one.
-    #[inline]
-    fn place(&self, space: SpaceKey, page: Page) -> (u64, &Cell<Entry>) {
+    #[inline(always)]
+    fn place(&self, space: SpaceKey, page: Page) -> &Cell<Entry> {
         // Spaces that see the same memory at the same addresses must not meet in one entry.
-        let place = (page.0 as usize ^ (space.0 as usize).wrapping_mul(37)) % ENTRIES;
-        (u64::from(space.0) << PAGE_BITS | page.0, &self.0[place])
+        let place = (page.0).wrapping_add(u64::from(space.0) * 8) as usize % ENTRIES;
+        &self.0[place]
     }
 
     /// What a walk would find, if that is known.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, space: SpaceKey, page: Page) -> Option<(Frame, Protection)> {
-        let (what, place) = self.place(space, page);
+        let place = self.place(space, page);
         let entry = place.get();
-        if entry.what == what { Some((entry.frame, entry.access)) } else { None }
+        if entry.page != page.0 || entry.space != space {
+            return None;
+        }
+        Some((Frame(entry.found >> ACCESS_BITS), Protection::from_bits(entry.found)))
     }
 
     /// Remembers what a walk has found.
     pub fn enter(&self, space: SpaceKey, page: Page, frame: Frame, access: Protection) {
-        let (what, place) = self.place(space, page);
-        place.set(Entry { what, frame, access });
+        let found = frame.0 << ACCESS_BITS | access.0;
+        self.place(space, page).set(Entry { page: page.0, space, found });
     }
 
     /// Forgets a page.
     pub fn remove(&self, space: SpaceKey, page: Page) {
-        let (what, place) = self.place(space, page);
-        if place.get().what == what {
+        let place = self.place(space, page);
+        let entry = place.get();
+        if entry.page == page.0 && entry.space == space {
             place.set(EMPTY);
         }
     }

@@ -19,6 +19,8 @@ const LEVELS: u32 = 4;
 
 type Number = u16;
 const NONE: Number = 0;
+/// No space has as many before it.
+const NO_SPACE: SpaceKey = SpaceKey(u32::MAX);
 
 /// All page tables of all spaces.
 pub struct Tables {
@@ -36,7 +38,7 @@ pub struct Tables {
     owners: Vec<Option<SpaceKey>>,
     /// The root table in CR3: that of the active space.
     loaded: Number,
-    active: Option<SpaceKey>,
+    active: SpaceKey,
     /// Walks that were done before.
     lookaside: LookAside,
     /// The table that was entered into last: faults come close together.
@@ -93,7 +95,7 @@ impl Tables {
             roots: vec![NONE; frames * SPACES_PER_FRAME],
             owners: vec![None; count],
             loaded: NONE,
-            active: None,
+            active: NO_SPACE,
             lookaside: LookAside::new(),
             recent: NO_LEAF,
         };
@@ -102,10 +104,10 @@ impl Tables {
     }
 
     /// Makes this space's translations the ones in use.
-    #[inline]
+    #[inline(always)]
     pub fn activate(&mut self, space: SpaceKey) {
-        if self.active != Some(space) {
-            self.active = Some(space);
+        if self.active != space {
+            self.active = space;
             let root = self.root(space);
             if root != self.loaded {
                 self.load(root);
@@ -113,8 +115,13 @@ impl Tables {
         }
     }
 
+    /// The translation at hand, if it was looked for lately.
+    #[inline(always)]
+    pub fn recent_translation(&self, space: SpaceKey, page: Page) -> Option<(Frame, Protection)> {
+        self.lookaside.find(space, page)
+    }
+
     /// The translation at hand.
-    #[inline]
     pub fn translation(&self, space: SpaceKey, page: Page) -> Option<(Frame, Protection)> {
         self.lookaside.find(space, page).or_else(|| self.walk(space, page))
     }
@@ -258,7 +265,7 @@ impl Tables {
         new[usize::from(root) - 1].0[ENTRIES / 2..].copy_from_slice(&kernel[0].0[ENTRIES / 2..]);
         self.roots[place] = root;
         self.owners[usize::from(root)] = Some(space);
-        if self.active == Some(space) {
+        if self.active == space {
             self.load(root);
         }
         root
