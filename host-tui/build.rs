@@ -16,7 +16,7 @@ const KERNEL: &str = "flob-kernel";
 /// The kernel that counts, for `flob bench kernel`.
 const MEASURED: &str = "flob-kernel-measured";
 /// Package and binary.
-const BINARIES: [(&str, &str); 14] = [
+const BINARIES: [(&str, &str); 15] = [
     ("flob-kernel-x86_64", KERNEL),
     ("flob-kernel-x86_64", MEASURED),
     ("flob-program-platform", "platform"),
@@ -29,6 +29,7 @@ const BINARIES: [(&str, &str); 14] = [
     ("flob-program-garbage", "garbage"),
     ("flob-program-random", "random"),
     ("flob-program-crowd", "crowd"),
+    ("flob-program-courier", "courier"),
     ("flob-program-mortal", "mortal"),
     ("flob-program-bench", "bench"),
 ];

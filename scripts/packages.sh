@@ -10,4 +10,4 @@ guest_libs='-p flob-runtime -p flob-program-platform -p flob-checkpointer -p flo
 
 # What runs in the guest, in the profile `guest`.
 guest='-p flob-checkpointer -p flob-kernel-x86_64 -p flob-program-platform -p flob-debugger-nester -p flob-program-wordcount
-    -p flob-program-philosophers -p flob-program-shared -p flob-program-calls -p flob-program-scribble -p flob-program-garbage -p flob-program-random -p flob-program-crowd -p flob-program-mortal -p flob-program-bench'
+    -p flob-program-philosophers -p flob-program-shared -p flob-program-calls -p flob-program-scribble -p flob-program-garbage -p flob-program-random -p flob-program-crowd -p flob-program-courier -p flob-program-mortal -p flob-program-bench'

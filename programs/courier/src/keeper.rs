@@ -1,0 +1,106 @@
+//! The keeper of the pages: slow, and whoever wants to know when it has something in its hands is told.
+
+use core::time::Duration;
+
+use flob_program_shared::{Failure, leak};
+use flob_runtime::abi::{ExceptionMessage, ExceptionReply, Protection, exception::reply_action};
+use flob_runtime::flob::{FlobAt, PortSet};
+use flob_runtime::ipc::{Answer, Server};
+use flob_runtime::service::clock;
+use flob_runtime::sync::{Condition, Lock};
+use flob_runtime::{println, thread};
+use zerocopy::FromBytes;
+
+use crate::pages::Pages;
+use crate::{GATE, Options};
+
+/// What has happened so far.
+#[derive(Default)]
+struct Progress {
+    /// Requests taken and answers about to be given.
+    moments: u64,
+    /// How many of these the main thread has made use of.
+    used: u64,
+    over: bool,
+}
+
+/// What is known of the keeper.
+pub struct Keeper {
+    progress: Lock<Progress>,
+    changed: Condition,
+}
+
+impl Keeper {
+    /// Begins to serve faults at these pages.
+    pub fn start(set: FlobAt<PortSet>, pages: Pages, options: &Options) -> Result<&'static Self, Failure> {
+        let keeper: &'static Self =
+            leak(Self { progress: Lock::new(Progress::default()), changed: Condition::new() });
+        let pace = Duration::from_millis(options.pace);
+        // Half way: both buffers have come to their middles.
+        let hold = options.hold.then_some(options.pages);
+        GATE.at().create()?;
+        if hold.is_some() {
+            GATE.at().lock()?;
+        }
+        thread::spawn(move || keeper.serve(set, pages, pace, hold))?.detach();
+        Ok(keeper)
+    }
+
+    fn serve(&self, set: FlobAt<PortSet>, pages: Pages, pace: Duration, hold: Option<u64>) {
+        let Ok(mut server) = Server::new(set) else { return };
+        let (mut answer, mut requests, mut last) = (Answer::None, 0, (0, 0));
+        loop {
+            let (request, _) = server.next(answer);
+            let Ok((message, _)) = ExceptionMessage::read_from_prefix(request.bytes) else {
+                answer = Answer::None;
+                continue;
+            };
+            // Who is made anew asks again, and gets its answer: or nobody would come any further.
+            let known = core::mem::replace(&mut last, (message.number, message.address));
+            let is_new = known != last;
+            if is_new {
+                requests += 1;
+                self.tell();
+            }
+            if is_new && hold == Some(requests) {
+                println!("half way");
+                // Opened from outside.
+                let _ = GATE.at().lock();
+                let _ = GATE.at().unlock();
+            }
+            pages.fill(message.offset);
+            if !pace.is_zero() {
+                let _ = clock::sleep(pace);
+            }
+            if is_new {
+                self.tell();
+            }
+            answer = Answer::Exception(ExceptionReply {
+                number: message.number,
+                action: reply_action::LIFT,
+                access: Protection::from_bits(message.access).0,
+            });
+        }
+    }
+
+    /// Another moment.
+    fn tell(&self) {
+        self.progress.lock().moments += 1;
+        self.changed.broadcast();
+    }
+
+    /// The transfer has come to its end.
+    pub fn is_over(&self) {
+        self.progress.lock().over = true;
+        self.changed.broadcast();
+    }
+
+    /// Waits for a moment that was not used yet. False if the transfer is over.
+    pub fn next_moment(&self) -> bool {
+        let progress = self.progress.lock();
+        let is_new = |progress: &mut Progress| progress.over || progress.moments > progress.used;
+        let mut progress = self.changed.wait_until(progress, is_new);
+        progress.used = progress.moments;
+        !progress.over
+    }
+}

@@ -1,0 +1,106 @@
+//! A long transfer over page faults that a slow keeper serves, in one call; its two ends are destroyed and made anew in the middle of it,
+//! over and over: what was called "Mach's old problem", a thread whose long operation could be neither finished nor taken out.
+//!
+//! `courier [--pages N] [--pace MS] [--hold]`. Every page of both buffers is denied when it is first touched; the keeper fills it, or not, takes its time
+//! (`--pace`) and lifts the denial. Each time that it has taken a new request, and before it answers that, the main thread takes both ends out: state and links
+//! of each, then both are gone, then both are there again. The receiver must get each byte once, in order. With `--hold`
+//! the keeper stops half way at a mutex, `GATE`, until somebody from outside opens that.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod keeper;
+mod operation;
+mod pages;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use flob_program_shared::{Desk, Failure, expect};
+use flob_runtime::abi::Status;
+use flob_runtime::call::Transfer;
+use flob_runtime::flob::Mutex;
+use flob_runtime::{eprintln, named, println, program, thread};
+
+use keeper::Keeper;
+use operation::Patients;
+use pages::Pages;
+
+program!(main);
+
+/// Where the keeper stops half way, if it is told to: locked until somebody sets it free.
+static GATE: Mutex = Mutex::new();
+
+struct Options {
+    pages: u64,
+    pace: u64,
+    hold: bool,
+}
+
+fn parse(arguments: &[String]) -> Option<Options> {
+    let mut options = Options { pages: 32, pace: 0, hold: false };
+    let mut words = arguments.iter().map(String::as_str);
+    while let Some(word) = words.next() {
+        match word {
+            "--pages" => {
+                options.pages = words.next()?.parse().ok().filter(|pages| (1..=1024).contains(pages))?
+            }
+            "--pace" => options.pace = words.next()?.parse().ok()?,
+            "--hold" => options.hold = true,
+            _ => return None,
+        }
+    }
+    Some(options)
+}
+
+fn main(arguments: Vec<String>) -> i32 {
+    let Some(options) = parse(arguments.get(1..).unwrap_or_default()) else {
+        eprintln!("usage: courier [--pages 1..1024] [--pace MS] [--hold]");
+        return 2;
+    };
+    match carry(&options) {
+        Ok(operated) => {
+            println!(
+                "{} pages: every byte once, in order; both ends made anew {operated} times in the middle",
+                options.pages
+            );
+            0
+        }
+        Err(failure) => {
+            eprintln!("courier: {failure:?}");
+            1
+        }
+    }
+}
+
+/// The transfer; how often both ends were made anew in the middle of it.
+fn carry(options: &Options) -> Result<u64, Failure> {
+    let (desk, faults) = (Desk::new(1)?, Desk::new(2)?);
+    let pages = Pages::new(options.pages, faults.port)?;
+    let keeper = Keeper::start(faults.set, pages, options)?;
+    let receiver = thread::spawn(move || {
+        let outcome =
+            named::wait_receive(desk.set, Transfer { receive: pages.arriving(), ..Transfer::default() });
+        keeper.is_over();
+        outcome
+    })?;
+    let sender = thread::spawn(move || {
+        let sent =
+            named::client_connect_send(desk.port, Transfer { send: pages.leaving(), ..Transfer::default() });
+        named::client_disconnect(Transfer::default());
+        sent
+    })?;
+    let mut patients = Patients::new(sender.flob(), receiver.flob(), pages.bytes())?;
+    let mut operated = 0;
+    while keeper.next_moment() {
+        operated += u64::from(patients.operate()?);
+    }
+    let (sent, received) = (sender.join()?, receiver.join()?);
+    expect("status of the sender", sent.status as u64, 0)?;
+    expect("bytes not sent", sent.unsent as u64, 0)?;
+    expect("status of the receiver", received.status as u64, Status::ReceiveDisconnected as u64)?;
+    expect("bytes received", received.received as u64, pages.bytes())?;
+    pages.check()?;
+    Ok(operated)
+}

@@ -1,0 +1,83 @@
+//! The memory of both buffers: as it is, and once more where a region denies everything and its keeper is asked.
+
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use flob_program_shared::{Failure, expect, leak, mix, refer};
+use flob_runtime::abi::{PAGE_SIZE, Protection, RegionState};
+use flob_runtime::flob::{FlobAt, Links, Mapping, Reference, Region};
+use flob_runtime::start;
+
+const WORDS: u64 = PAGE_SIZE / 8;
+/// Where the denied pages are seen: first those that are sent, then those that arrive.
+const WINDOW: u64 = 0x6000_0000_0000;
+
+#[repr(C, align(4096))]
+struct Page([AtomicU64; WORDS as usize]);
+
+/// Both buffers.
+#[derive(Clone, Copy)]
+pub struct Pages {
+    memory: &'static [Page],
+    /// Pages of one buffer.
+    count: u64,
+}
+
+/// The word that belongs there.
+fn contents(index: u64) -> u64 {
+    mix(0x0c0_0c1e, index)
+}
+
+impl Pages {
+    /// So many pages for each buffer, all denied; a port of their keeper.
+    pub fn new(count: u64, keeper: FlobAt<Reference>) -> Result<Self, Failure> {
+        let memory: Vec<Page> =
+            (0..2 * count).map(|_| Page([const { AtomicU64::new(0) }; WORDS as usize])).collect();
+        let memory: &'static [Page] = Vec::leak(memory);
+        let (start, size) = (memory.as_ptr().expose_provenance() as u64, 2 * count * PAGE_SIZE);
+        let region = leak(Region::new()).at();
+        region.export(start::space(), start, size, Protection::NONE)?;
+        let state: RegionState = region.get_state(&Links::NONE)?;
+        region.set_state(&state, &Links::of(&[start::space(), keeper]))?;
+        let (from, to) = ((refer(region)?, 0), (start::space(), WINDOW));
+        leak(Mapping::new()).at().map(from, to, size, Protection::READ_WRITE)?;
+        Ok(Self { memory, count })
+    }
+
+    /// Bytes of one buffer.
+    pub fn bytes(self) -> u64 {
+        self.count * PAGE_SIZE
+    }
+
+    /// What is sent, where it is denied.
+    pub fn leaving(self) -> &'static [u8] {
+        let window = core::ptr::with_exposed_provenance(WINDOW as usize);
+        // SAFETY: mapped for good, and written by nobody where it is seen so; the keeper fills a page before it can be read.
+        unsafe { core::slice::from_raw_parts(window, self.bytes() as usize) }
+    }
+
+    /// Where it arrives, where that is denied. For one thread.
+    pub fn arriving(self) -> &'static mut [u8] {
+        let window = core::ptr::with_exposed_provenance_mut((WINDOW + self.bytes()) as usize);
+        // SAFETY: mapped for good; only the receiver asks for it, and `check` looks after its call.
+        unsafe { core::slice::from_raw_parts_mut(window, self.bytes() as usize) }
+    }
+
+    /// Fills the page that a fault at this offset wants, if it is one that is sent.
+    pub fn fill(self, offset: u64) {
+        let number = offset / PAGE_SIZE;
+        let page = self.memory.get(number as usize).filter(|_| number < self.count);
+        for (word, at) in (number * WORDS..).zip(page.iter().flat_map(|page| &page.0)) {
+            at.store(contents(word), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether all has arrived as it was sent.
+    pub fn check(self) -> Result<(), Failure> {
+        let arrived = self.memory.get(self.count as usize..).unwrap_or_default();
+        for (index, word) in (0..).zip(arrived.iter().flat_map(|page| &page.0)) {
+            expect("word that arrived", word.load(Ordering::Relaxed), contents(index))?;
+        }
+        Ok(())
+    }
+}
