@@ -31,6 +31,8 @@ pub struct MemoryView {
     pub is_code: bool,
     /// The instructions in what has come, if so.
     pub code: Vec<Instruction>,
+    /// Before this address there is no memory: nothing is read before it.
+    pub begins: Option<u64>,
     /// Why there are none.
     pub error: Option<String>,
     /// When they came.
@@ -50,6 +52,7 @@ impl Default for MemoryView {
             heat: BTreeMap::new(),
             is_code: false,
             code: Vec::new(),
+            begins: None,
             error: None,
             arrived: Duration::ZERO,
             asked: None,
@@ -93,7 +96,7 @@ impl MemoryView {
         if !self.is_code {
             return (self.top, rows.saturating_mul(ROW));
         }
-        let from = self.top.saturating_sub(LEAD);
+        let from = if self.begins == Some(self.top) { self.top } else { self.top.saturating_sub(LEAD) };
         (from, (self.top - from).saturating_add(rows.saturating_mul(LONGEST)).saturating_add(LEAD))
     }
 
@@ -180,6 +183,8 @@ impl MemoryView {
                 self.bytes = (address, bytes);
                 self.error = None;
             }
+            // What is wanted may be there, and only what lies before it not.
+            Err(_) if self.is_code && address < self.top => self.begins = Some(self.top),
             Err(error) => self.error = Some(error),
         }
     }

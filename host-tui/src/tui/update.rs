@@ -64,8 +64,12 @@ fn take(state: &mut State, message: Message) -> Vec<Ask> {
         Message::Points(points) => state.points.all = points,
         Message::Traced(result) => return traced(state, result),
         Message::Memory { memory, address, result } => {
+            let failed = result.is_err();
             state.memory.take(memory, address, result, state.now);
             looking::name_code(state);
+            if failed && state.memory.error.is_none() {
+                return looking::read_memory(state);
+            }
         }
         Message::Checkpoints(Ok(saved)) => events::checkpoints(state, saved),
         Message::Checkpoints(Err(error)) | Message::Opened(Err(error)) => state.tell(LogKind::Trouble, error),

@@ -89,6 +89,25 @@ fn one_moves_from_instruction_to_instruction_beyond_the_edges_of_the_screen() {
 }
 
 #[test]
+fn where_memory_begins_nothing_is_read_before_it() {
+    let mut desk = Desk::new(80, 24);
+    desk.keys("3S:goto 0x401000<Enter>D");
+    desk.done();
+    let (memory, address) = (desk.state.memory.memory, 0x40_0f00);
+    desk.tell(Message::Memory { memory, address, result: Err("there is no memory at this address".into()) });
+    let asked = desk.done();
+    assert!(
+        asked.iter().any(|ask| matches!(ask, Ask::Read { address: 0x40_1000, .. })),
+        "what is wanted itself is asked for: {asked:?}"
+    );
+    desk.tell(Message::Memory { memory, address: 0x40_1000, result: Ok(code(0x40_1000, 400)) });
+    assert!(!desk.screen().contains("no memory"), "{}", desk.screen());
+    assert_eq!(desk.state.memory.visible_code().first().map(|one| one.address), Some(0x40_1000));
+    let repeated = desk.done();
+    assert!(repeated.is_empty(), "it is asked for once: {repeated:?}");
+}
+
+#[test]
 fn registers_and_flobs_are_marked_in_the_memory_of_a_space() {
     let desk = desk(120, 40);
     let line = desk.screen().lines().find(|line| line.contains(&format!("{RIP:x} "))).map(str::to_owned);
