@@ -72,6 +72,12 @@ pub trait Guest: Send {
     /// The program's ELF on this machine.
     fn elf(&mut self) -> Option<PathBuf>;
 
+    /// Has the state kept for `flob undo`, before something is done to it.
+    fn remember(&mut self, what: &str) -> Result<(), Error> {
+        let _ = what;
+        Ok(())
+    }
+
     /// Saves a checkpoint: its id.
     fn save(&mut self, name: Option<String>) -> Result<String, Error> {
         let _ = name;
@@ -216,6 +222,10 @@ impl Guest for SessionGuest {
             HubReply::Trace(part) => Ok(part),
             other => Err(unexpected(&other)),
         }
+    }
+
+    fn remember(&mut self, what: &str) -> Result<(), Error> {
+        self.ask(HubRequest::Remember { what: what.to_owned() }).map(drop)
     }
 
     fn save(&mut self, name: Option<String>) -> Result<String, Error> {

@@ -76,6 +76,8 @@ pub struct Inferior<G> {
     pub(crate) whole: bool,
     /// A thread is stepped alone until then.
     pub(crate) alone_until: Option<Instant>,
+    /// `flob undo` comes back to before what the debugger has written since the last stop.
+    pub(crate) is_kept: bool,
     /// Changes that were made here and that the hub has not told of yet.
     pub(crate) own_changes: usize,
     pub(crate) plan: Plan,
@@ -115,6 +117,7 @@ impl<G: Guest> Inferior<G> {
             is_attached: true,
             whole: false,
             alone_until: None,
+            is_kept: false,
             own_changes: 0,
             plan: Plan::default(),
             untold: Vec::new(),
@@ -297,6 +300,7 @@ impl<G: Guest> Inferior<G> {
         if mask == 0 {
             return Ok(());
         }
+        self.keep_once();
         let state = Some(State::Thread(after).as_bytes().to_vec());
         self.guest.set(thread, before.hash, Change { mask, state, links: Vec::new() })?;
         self.own_changes += 1;
@@ -305,8 +309,25 @@ impl<G: Guest> Inferior<G> {
         Ok(())
     }
 
-    /// Writes those fields and links of a flob that differ.
-    pub fn set_flob(&mut self, old: &Flob, new: &Flob) -> Result<(), Error> {
+    /// Has the state kept for `flob undo`. That it cannot be kept is told, and no reason not to go on.
+    fn keep(&mut self, what: &str) {
+        if let Err(error) = self.guest.remember(what) {
+            self.console.push(format!("flob: this will not be undone by 'flob undo': {error}"));
+        }
+        self.is_kept = false;
+    }
+
+    /// The same before registers or memory are written: once a stop, because debuggers write much for one command.
+    fn keep_once(&mut self) {
+        if !self.is_kept {
+            self.keep("what gdb wrote");
+            self.is_kept = true;
+        }
+    }
+
+    /// Writes those fields and links of a flob that differ; `what` says so to people.
+    pub fn set_flob(&mut self, old: &Flob, new: &Flob, what: &str) -> Result<(), Error> {
+        self.keep(what);
         let hash = flob_image::fields::field(&old.state, "hash").map_or(0, |value| value.number());
         self.guest.set(old.place, hash, flob_session::edit::difference(old, new))?;
         self.own_changes += 1;
@@ -318,6 +339,7 @@ impl<G: Guest> Inferior<G> {
 
     /// Puts a checkpoint in the place of the environment: its id. The space is held again, the others go on.
     pub fn restore(&mut self, id: &str) -> Result<String, Error> {
+        self.keep(&format!("restore {id}"));
         let id = self.guest.restore(id)?;
         self.knowledge = Knowledge::Void;
         self.whole = false;
@@ -360,6 +382,7 @@ impl<G: Guest> Inferior<G> {
     pub fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Error> {
         // Behind it the same memory may be seen at other addresses too.
         self.pages.clear();
+        self.keep_once();
         self.guest.write(self.space, address, bytes)?;
         self.own_changes += 1;
         Ok(())

@@ -78,6 +78,7 @@ impl<G: Guest> Inferior<G> {
             Ok(Some(stop)) => self.immediate = Some(stop),
             Ok(None) => {
                 self.running = true;
+                self.is_kept = false;
                 if let Err(error) = self.let_go() {
                     self.refuse(&error);
                 }

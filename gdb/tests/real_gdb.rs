@@ -77,6 +77,23 @@ fn a_variable_is_written() {
 }
 
 #[test]
+fn before_gdb_writes_the_state_is_kept_for_undo_once_a_stop() {
+    let (guest, server) = start();
+    server.run(&[
+        "set var counter = 99",
+        "set var counter = 100",
+        "set var $rbx = 1",
+        "monitor set main rcx=2",
+        "set var counter = 101",
+        "stepi",
+        "set var counter = 102",
+        "print counter",
+    ]);
+    let kept = guest.with(|machine| machine.kept.clone());
+    assert_eq!(kept, ["what gdb wrote", "set main rcx=2", "what gdb wrote", "what gdb wrote"]);
+}
+
+#[test]
 fn a_breakpoint_by_line_is_hit_again_and_again() {
     let (_, server) = start();
     let text = server.run(&["break 6", "continue", "print $pc", "continue", "info breakpoints", "bt 1"]);

@@ -5,7 +5,7 @@
 //! packs/HASH.pack          pages, up to 1024 in a file, each stored once however many checkpoints have it
 //! input/HASH.chunk         standard input, in chunks
 //! programs/ID-HASH.elf     programs by build id, for symbols
-//! store.lock               held shared while saving, exclusive while freeing
+//! store.lock, locks/       who saves and who frees keep out of each other's way
 //! ```
 //!
 //! Packs, chunks and programs are named by the BLAKE3 hash of their contents, a manifest by its checkpoint's full id and
@@ -20,17 +20,19 @@ mod error;
 mod export;
 mod gc;
 mod list;
+mod location;
 mod lock;
 mod manifest;
 mod pack;
 mod program;
+mod sound;
 mod spool;
 mod whole_file;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use backend::{Backend, LocalBackend};
+use backend::{Backend, LocalBackend, S3Backend, S3Settings};
 
 pub use build::{Builder, Details, Input};
 pub use checkpoint::Checkpoint;
@@ -38,6 +40,7 @@ pub use error::StoreError;
 pub use export::{ExportOptions, Imported, Progress};
 pub use gc::Freed;
 pub use list::{Listed, Summary};
+pub use location::Location;
 pub use manifest::Origin;
 pub use spool::Spool;
 pub use whole_file::write_whole;
@@ -46,7 +49,7 @@ pub use whole_file::write_whole;
 #[derive(Clone)]
 pub struct Store {
     backend: Arc<dyn Backend>,
-    root: Option<PathBuf>,
+    sound: Arc<sound::Sound>,
 }
 
 impl Store {
@@ -55,34 +58,35 @@ impl Store {
     /// # Errors
     /// If it cannot be made.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let backend = LocalBackend::new(folder).map_err(|source| {
-            StoreError::io(format!("opening the checkpoint store {}", folder.display()), source)
-        })?;
-        Ok(Self { backend: Arc::new(backend), root: Some(folder.to_owned()) })
+        Self::open_at(&Location::Folder(folder.to_owned()))
     }
 
-    /// The store in [`Store::default_folder`].
+    /// The store at this place.
     ///
     /// # Errors
-    /// If there is no such folder and none can be made.
+    /// If a folder cannot be made, or a service not be reached.
+    pub fn open_at(location: &Location) -> Result<Self, StoreError> {
+        let failed = |source| StoreError::io(format!("opening the checkpoint store {location}"), source);
+        let backend: Arc<dyn Backend> = match location {
+            Location::Folder(folder) => Arc::new(LocalBackend::new(folder).map_err(failed)?),
+            Location::Bucket { bucket, prefix } => {
+                let settings = S3Settings::from_environment();
+                Arc::new(S3Backend::open(bucket, prefix, &settings).map_err(failed)?)
+            }
+        };
+        Ok(Self::with_backend(backend))
+    }
+
+    /// The store at [`Location::from_environment`].
+    ///
+    /// # Errors
+    /// If it says no place, or that cannot be opened.
     pub fn open_default() -> Result<Self, StoreError> {
-        let folder = Self::default_folder().ok_or_else(|| {
-            StoreError::Invalid("no place for checkpoints: set FLOB_STORE to a folder, or HOME".to_owned())
-        })?;
-        Self::open(&folder)
+        Self::open_at(&Location::from_environment()?)
     }
 
-    /// `$FLOB_STORE`, else `$XDG_DATA_HOME/flob`, else `~/.local/share/flob`.
-    pub fn default_folder() -> Option<PathBuf> {
-        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let data = || variable("XDG_DATA_HOME").filter(|path| path.is_absolute());
-        let home = || variable("HOME").map(|home| home.join(".local/share"));
-        variable("FLOB_STORE").or_else(|| data().or_else(home).map(|folder| folder.join("flob")))
-    }
-
-    /// A store on anything that keeps files. Without `root` (the folder for the lock) there is no locking between
-    /// processes, and [`Store::gc`] frees only what is old.
-    pub fn with_backend(backend: Arc<dyn Backend>, root: Option<PathBuf>) -> Self {
-        Self { backend, root }
+    /// A store on anything that keeps files.
+    pub fn with_backend(backend: Arc<dyn Backend>) -> Self {
+        Self { backend, sound: Arc::default() }
     }
 }

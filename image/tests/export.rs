@@ -8,8 +8,8 @@ mod random;
 use std::path::{Path, PathBuf};
 
 use common::environment;
+use flob_image::fields;
 use flob_image::store::{Checkpoint, Details, ExportOptions, Input, Origin, Store, StoreError};
-use flob_image::{Environment, fields};
 use random::{is_soak, positions, seed};
 use tempfile::TempDir;
 
@@ -117,30 +117,6 @@ fn import_of_what_is_there_says_so_and_mends_what_is_damaged() {
         assert_eq!(import(&store, &path).expect("imported"), (checkpoint.id(), false), "{kind}");
         assert!(store.load(&checkpoint.id()).expect("load").check().is_empty(), "{kind}");
     }
-}
-
-#[test]
-fn random_memory_takes_hardly_more_than_its_size() {
-    const PAGES: u64 = 4096;
-    let (folder, store) = store();
-    let mut numbers = fastrand::Rng::with_seed(1);
-    let mut builder = store.begin(None).expect("begin");
-    let mut page = vec![0; 4096];
-    for number in 0..PAGES {
-        numbers.fill(&mut page);
-        builder.add_page(number, &page).expect("a page");
-    }
-    let environment = Environment { size: PAGES * 4096, ..environment() };
-    let id = builder.finish(&environment, Details::default()).expect("finish");
-    let bytes = std::fs::metadata(export(&store.load(&id).expect("load"), &folder)).expect("a file").len();
-    let share = |bytes: u64| bytes as f64 / (PAGES * 4096) as f64;
-    println!("exported: {bytes} bytes, {:.5} of {PAGES} random pages", share(bytes));
-    assert!(share(bytes) <= 1.003);
-    let kept = |kind| std::fs::read_dir(folder.path().join(kind)).expect("a folder");
-    let kept = kept("packs").chain(kept("checkpoints"));
-    let kept: u64 = kept.map(|entry| entry.expect("an entry").metadata().expect("a file").len()).sum();
-    println!("in the store: {kept} bytes, {:.5}", share(kept));
-    assert!(share(kept) <= 1.02);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 pub mod debugged;
 mod guest;
 mod process;
+mod s3_server;
 mod screen;
 mod seed;
 mod texts;
@@ -12,6 +13,7 @@ mod world;
 pub use guest::{Guest, Watched};
 pub use process::{Finished, Running, send};
 pub use rustix::process::Signal;
+pub use s3_server::S3Server;
 pub use screen::Screen;
 pub use seed::{rounds, seed};
 pub use texts::{Counts, count, random_text};

@@ -5,11 +5,14 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::S3Server;
 use crate::process::{Finished, Running};
 
 /// Folders of one test; sessions started in it end with it.
 pub struct World {
     folder: TempDir,
+    /// Where its checkpoints are, if not in its folder.
+    store: Vec<(&'static str, String)>,
 }
 
 impl Default for World {
@@ -25,7 +28,14 @@ impl World {
         for name in ["run", "store", "config"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
-        Self { folder }
+        Self { folder, store: Vec::new() }
+    }
+
+    /// Empty folders, and the checkpoints on this server.
+    pub fn with_store_on(server: &S3Server) -> Self {
+        let mut world = Self::new();
+        world.store = server.variables().into_iter().chain([("FLOB_STORE", server.url())]).collect();
+        world
     }
 
     /// A path in this world.
@@ -42,7 +52,7 @@ impl World {
 
     /// The `flob` command in this world.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = Command::new(binary("flob"));
         self.environment(&mut command);
         command.args(arguments);
         command
@@ -54,8 +64,10 @@ impl World {
             .env("XDG_RUNTIME_DIR", self.path("run"))
             .env("FLOB_STORE", self.path("store"))
             .env("XDG_CONFIG_HOME", self.path("config"))
+            .env("XDG_CACHE_HOME", self.path("cache"))
             .env_remove("FLOB_SESSION")
-            .env_remove("EDITOR");
+            .env_remove("EDITOR")
+            .envs(self.store.iter().map(|(name, value)| (name, value)));
     }
 
     /// Runs `flob` to its end, without input.
@@ -98,10 +110,10 @@ impl Drop for World {
     }
 }
 
-/// The binary that was built beside the tests.
-fn binary() -> PathBuf {
+/// A binary that was built beside the tests.
+pub(crate) fn binary(name: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
-    let binary = tests.parent().unwrap().parent().unwrap().join("flob");
+    let binary = tests.parent().unwrap().parent().unwrap().join(name);
     assert!(binary.exists(), "{} is missing: run the tests by ./flob test", binary.display());
     binary
 }

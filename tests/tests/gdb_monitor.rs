@@ -3,7 +3,7 @@
 #![allow(missing_docs)]
 
 use flob_tests::{
-    World,
+    Screen, World,
     debugged::{assert_has, lazy_wordcount, wordcount},
 };
 
@@ -79,5 +79,36 @@ fn a_checkpoint_is_saved_compared_and_restored_from_gdb() {
         &text,
         &["registers.r", " restored; gdb shows", "the state was changed meanwhile", "SIGSTOP", "$1 = true"],
     );
+    session.ends_well();
+}
+
+#[test]
+fn what_gdb_and_the_interface_write_is_undone_in_turn() {
+    let world = World::new();
+    let session = lazy_wordcount(&world);
+    let priority = || world.json(&["show", "--json", "worker-0"])["state"]["priority"].clone();
+    let undone = |what: &str| {
+        let said = world.flob_ok(&["undo"]);
+        assert!(said.starts_with(&format!("undone: {what}")), "{said}");
+    };
+    world.wait_until("the workers are there", || world.flob(&["show", "worker-0"]).code == Some(0));
+    let before = priority();
+    session.debug(&["monitor set worker-0 priority=3", "detach"]);
+    assert_eq!(priority(), 3);
+    let script = world.file("script", b"pause\nset worker-0 priority=5\nresume\nquit\n");
+    let mut screen =
+        Screen::start(&world, &["attach", "--commands", script.to_str().expect("a path")], 80, 24);
+    screen.wait_until_left();
+    assert_eq!(screen.end(), 0);
+    assert_eq!(priority(), 5);
+    let text = session.debug(&["set var $r15 = 0x1234567", "detach"]);
+    assert!(!text.contains("not be undone"), "{text}");
+    undone("what gdb wrote");
+    assert_eq!(priority(), 5);
+    undone("set thread:wordcount/WORKER[0] priority=5");
+    assert_eq!(priority(), 3);
+    undone("set worker-0 priority=3");
+    assert_eq!(priority(), before);
+    world.flob_ok(&["resume"]);
     session.ends_well();
 }

@@ -45,7 +45,8 @@ pub fn restore<G: Guest>(inferior: &mut Inferior<G>, id: &str) -> Result<String,
         let text = "which one? monitor restore CHECKPOINT; monitor checkpoints lists them";
         return Err(Error::Usage(text.into()));
     }
-    let id = inferior.restore(id)?;
+    // What is not there is told before anything is done.
+    let id = inferior.restore(&Store::open_default()?.load(id)?.id())?;
     Ok(format!(
         "{id} restored; gdb shows older values until the program next goes on: that stops at once at the new state\n"
     ))

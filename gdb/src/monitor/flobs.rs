@@ -87,7 +87,7 @@ pub fn set<G: Guest>(inferior: &mut Inferior<G>, line: &str) -> Result<String, E
         let shown = |flob: &Flob| fields::get(flob, field).unwrap_or_default();
         let _ = writeln!(text, "{} {field}: {} -> {}", why.names.flob(old.place), shown(&old), shown(&new));
     }
-    inferior.set_flob(&old, &new)?;
+    inferior.set_flob(&old, &new, &format!("set {}", line.trim()))?;
     Ok(text)
 }
 

@@ -59,6 +59,8 @@ pub struct Machine {
     /// Where a thread's walk ends and begins again.
     pub loops: BTreeMap<Place, (u64, u64)>,
     pub exit: Option<i32>,
+    /// What `flob undo` can come back to the beginning of.
+    pub kept: Vec<String>,
     subscribers: Vec<Sender<HubEvent>>,
     on_run: Option<Sender<()>>,
 }
@@ -89,6 +91,7 @@ impl FakeGuest {
             elf,
             loops,
             exit: None,
+            kept: Vec::new(),
             subscribers: Vec::new(),
             on_run: None,
         })))
@@ -219,6 +222,11 @@ impl Guest for FakeGuest {
             machine.thread(place).registers = state.registers;
             machine.emit(HubEvent::Changed);
         });
+        Ok(())
+    }
+
+    fn remember(&mut self, what: &str) -> Result<(), Error> {
+        self.with(|machine| machine.kept.push(what.to_owned()));
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 pub mod print;
 pub mod source;
+mod store;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -22,8 +23,9 @@ Exit codes: the program's own passes unchanged; 128 + kind when an exception end
   126  input or output failed
   127  a defect of flob
 
-Environment: FLOB_SESSION (default of -s), FLOB_STORE (folder of the checkpoints), FLOB_QEMU (the emulator),
-EDITOR, XDG_RUNTIME_DIR, XDG_DATA_HOME, NO_COLOR.";
+Environment: FLOB_SESSION (default of -s), FLOB_STORE (where checkpoints are: a folder, or s3://BUCKET/PREFIX with
+AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL …), FLOB_QEMU (the emulator), EDITOR, XDG_RUNTIME_DIR,
+XDG_DATA_HOME, XDG_CACHE_HOME, NO_COLOR.";
 
 /// Run programs on the Flob kernel; see, stop, edit, save and restore everything about them.
 #[derive(Debug, Parser)]
@@ -32,6 +34,9 @@ struct Cli {
     /// The session that is meant, by name; needed only where several run.
     #[arg(short, long, global = true, value_name = "NAME")]
     session: Option<String>,
+    /// Where checkpoints are, instead of FLOB_STORE: a folder, or s3://BUCKET/PREFIX.
+    #[arg(long, global = true, value_name = "PLACE")]
+    store: Option<OsString>,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -123,7 +128,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let context = Context { session: cli.session };
-    match cli.verb.run(&context) {
+    let place = cli.store.map_or(Ok(()), |place| store::choose(&place));
+    match place.and_then(|()| cli.verb.run(&context)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("flob: {error}");

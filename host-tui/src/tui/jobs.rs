@@ -1,5 +1,7 @@
 //! What the workers do for each job.
 
+use std::sync::atomic::Ordering;
+
 use flob_session::{Error, HubReply, HubRequest, Owner};
 
 use super::{
@@ -45,7 +47,10 @@ fn perform(tools: &Tools, job: &Job) -> Result<Outcome, Error> {
             }
             saved
         }
-        Job::Restore { id, force } => request(tools, HubRequest::Restore { id: id.clone(), force: *force })?,
+        Job::Restore { id, force } => {
+            remember(tools, &format!("restore {id}"))?;
+            request(tools, HubRequest::Restore { id: id.clone(), force: *force })?
+        }
         Job::Remove(id) => return store(tools)?.remove(id).map(|()| Outcome::Done),
         Job::SaveEdited { parent, environment, pokes } => {
             return store(tools)?.save_edited(parent, environment, pokes).map(Outcome::Checkpoint);
@@ -61,9 +66,22 @@ fn perform(tools: &Tools, job: &Job) -> Result<Outcome, Error> {
     }
 }
 
+/// Has the state kept for `flob undo`. That it cannot be kept is told, and no reason not to go on; but to be given up is.
+fn remember(tools: &Tools, what: &str) -> Result<(), Error> {
+    match request(tools, HubRequest::Remember { what: what.to_owned() }) {
+        Err(error) if tools.cancel.load(Ordering::Relaxed) => Err(error),
+        Err(error) => {
+            let _ = tools.messages.send(Message::NotKept(error.to_string()));
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
 /// Sets flobs, then memory, and stops at the first that fails.
 fn apply(tools: &Tools, job: &Job) -> Result<Outcome, Error> {
-    let Job::Apply { changes, pokes } = job else { return Ok(Outcome::Done) };
+    let Job::Apply { what, changes, pokes } = job else { return Ok(Outcome::Done) };
+    remember(tools, what)?;
     let sets = changes.iter().map(|(place, hash, change)| HubRequest::Set {
         place: *place,
         hash: *hash,

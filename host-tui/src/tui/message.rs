@@ -46,6 +46,8 @@ pub enum Message {
         /// How long it took.
         took: Duration,
     },
+    /// Before an edit or a restore the state could not be kept.
+    NotKept(String),
     /// A look has failed.
     LookFailed(String),
     /// Memory has come.
@@ -165,6 +167,8 @@ pub enum Job {
     },
     /// Changes flobs and memory of the live session.
     Apply {
+        /// The same in words, for `flob undo`.
+        what: String,
         /// Flob, its hash, and what changes.
         changes: Vec<(Place, u64, Change)>,
         /// Memory.
@@ -204,6 +208,13 @@ pub enum Job {
 impl Job {
     /// Whether it may take so long that others should not wait for it.
     pub const fn is_long(&self) -> bool {
-        matches!(self, Self::Save { .. } | Self::Restore { .. } | Self::SaveEdited { .. } | Self::Remove(_))
+        matches!(
+            self,
+            Self::Apply { .. }
+                | Self::Save { .. }
+                | Self::Restore { .. }
+                | Self::SaveEdited { .. }
+                | Self::Remove(_)
+        )
     }
 }

@@ -262,6 +262,16 @@ pub fn still_held(holders: &[String]) -> String {
     format!("still held by {}: ':resume --force' lets go all the same", holders.join(", "))
 }
 
+/// The first of several commands.
+pub fn first_of(command: &str, count: usize) -> String {
+    if count > 1 { format!("{command} and {} more", count - 1) } else { command.to_owned() }
+}
+
+/// What is done now cannot be undone.
+pub fn not_kept(error: &str) -> String {
+    format!("this will not be undone by 'flob undo': {error}")
+}
+
 /// Some edits were applied, then one failed.
 pub fn partly(done: usize, of: usize, error: &str) -> String {
     format!("{done} of {of} edits were applied, then: {error}")

@@ -76,6 +76,7 @@ fn take(state: &mut State, message: Message) -> Vec<Ask> {
         Message::Opened(Ok((id, snapshot))) => return opened(state, id, snapshot),
         Message::Compared(title, Ok(lines)) => compared(state, title, lines),
         Message::Compared(_, Err(error)) => state.tell(LogKind::Trouble, error),
+        Message::NotKept(error) => state.tell(LogKind::Trouble, text::not_kept(&error)),
         Message::Progress { phase, done, total } => progress(state, phase, done, total),
         Message::Finished { job, result } => return finished(state, job, result),
     }

@@ -39,6 +39,8 @@ struct Figures {
     first: Save,
     /// A full save of a held program.
     full: Save,
+    /// Bytes of the file that the first is exported into.
+    exported: u64,
     /// Saves with so many hundredths of the pages written since the one before.
     changes: Vec<(u32, Save)>,
     /// Bytes a second.
@@ -64,8 +66,19 @@ pub fn run(sizes: &[u32], as_json: bool) -> Result<u8, Error> {
         print::json(&json!({ "sizes": sizes, "targets": targets }))?;
         return Ok(0);
     }
-    let heading =
-        ["PROGRAM", "WRITTEN", "SAVE", "OVER LINE", "IN STORE", "RATE", "STOP", "LINE", "SAVEVM", "RESTORE"];
+    let heading = [
+        "PROGRAM",
+        "WRITTEN",
+        "SAVE",
+        "OVER LINE",
+        "IN STORE",
+        "RATE",
+        "STOP",
+        "LINE",
+        "SAVEVM",
+        "RESTORE",
+        "EXPORTED",
+    ];
     print_table(&heading, figures.iter().flat_map(Figures::rows))?;
     print::line("")?;
     print_table(&["TARGET", "IS", "AT MOST", ""], targets.iter().map(targets::Target::cells))?;
@@ -92,6 +105,7 @@ fn measure(size: u32, memory: u32) -> Result<Figures, Error> {
     let drive = Drive::make(world.path())?;
     let session = Session::start(world.path(), setup(EVERY[0], false), Some(&drive))?;
     let first = session.save(true)?;
+    let exported = session.export(&first.id)?;
     changes.insert(0, (100 / EVERY[0], session.saves(false, || thread::sleep(ROUND))?));
     session.hold()?;
     let full = session.saves(true, || ())?;
@@ -100,7 +114,7 @@ fn measure(size: u32, memory: u32) -> Result<Figures, Error> {
     let line = line.bytes as f64 / Duration::from_nanos(line.nanoseconds).as_secs_f64();
     let savevm = drive.save()?;
     let restore = session.restore(&first.id)?;
-    Ok(Figures { size, flobs, stop, first, full, changes, line, savevm, restore })
+    Ok(Figures { size, flobs, stop, first, full, exported, changes, line, savevm, restore })
 }
 
 /// Instructions for which a save stops the program, the longer of a full and an incremental one; and its flobs.
@@ -132,17 +146,19 @@ impl Figures {
             format!("{:.0} MiB/s", self.line / MIB),
             format!("{:.0} ms", self.savevm * 1000.0),
             format!("{:.0} ms", self.restore * 1000.0),
+            String::new(),
         ]);
-        let first = row("full, first".into(), &self.first);
+        let mut first = row("full, first".into(), &self.first);
+        first.resize(10, String::new());
+        first.push(format!("{:.2} of {:.2} MiB", self.exported as f64 / MIB, self.first.memory as f64 / MIB));
         let changes = self.changes.iter().map(|(share, save)| row(format!("{share} %"), save));
         let mut rows: Vec<_> = [full, first].into_iter().chain(changes).collect();
-        rows.iter_mut().skip(1).for_each(|row| row.resize(10, String::new()));
+        rows.iter_mut().skip(1).for_each(|row| row.resize(11, String::new()));
         rows
     }
 
     fn to_json(&self) -> Json {
-        let save =
-            |save: &Save| json!({ "seconds": save.seconds, "bytes": save.bytes, "stored": save.stored });
+        let save = |save: &Save| json!({ "seconds": save.seconds, "bytes": save.bytes, "stored": save.stored, "memory": save.memory });
         let change =
             |(share, change): &(u32, Save)| json!({ "written_percent": share, "save": save(change) });
         json!({
@@ -153,6 +169,7 @@ impl Figures {
             "held": save(&self.full),
             "changes": self.changes.iter().map(change).collect::<Vec<_>>(),
             "line_bytes_per_second": self.line,
+            "exported_bytes": self.exported,
             "savevm_seconds": self.savevm,
             "restore_seconds": self.restore,
         })

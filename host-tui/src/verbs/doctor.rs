@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use clap::Args;
-use flob_image::store::Store;
+use flob_image::store::{Location, Store};
 use flob_session::{Error, boot::qemu, sessions};
 use serde_json::{Value as Json, json};
 
@@ -81,6 +81,6 @@ fn shown(path: Result<std::path::PathBuf, Error>) -> Result<String, String> {
 
 fn store() -> Result<String, String> {
     let list = Store::open_default().and_then(|store| store.list()).map_err(|error| error.to_string())?;
-    let folder = Store::default_folder().map_or(String::new(), |folder| folder.display().to_string());
+    let folder = Location::from_environment().map_or(String::new(), |place| place.to_string());
     Ok(format!("{folder}: {} checkpoints", list.len()))
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::SystemTime;
 
+use super::backend::Lock;
 use super::checkpoint::Checkpoint;
-use super::lock::Guard;
 use super::manifest::{Chunk, Hash, Head, Manifest, Origin, PackReference, PageEntry, hex, short};
 use super::pack::{OpenPack, PAGE};
 use super::{Spool, Store, StoreError};
@@ -60,7 +60,7 @@ struct Page {
 /// [`Store::gc`] frees.
 pub struct Builder {
     store: Store,
-    _lock: Guard,
+    lock: Box<dyn Lock>,
     parent: Option<String>,
     pages: BTreeMap<u64, Page>,
     packs: Vec<PackReference>,
@@ -86,7 +86,7 @@ impl Store {
         let others = self.pages_of_others(parent.as_deref())?;
         Ok(Builder {
             store: self.clone(),
-            _lock: lock,
+            lock,
             parent,
             pages: BTreeMap::new(),
             packs: Vec::new(),
@@ -186,7 +186,7 @@ impl Builder {
     /// Whether a pack of others can be relied upon: a checkpoint must not be born damaged.
     fn is_sound(&mut self, pack: &Hash) -> bool {
         let store = &self.store;
-        *self.sound.entry(*pack).or_insert_with(|| store.check_pack(pack).is_ok())
+        *self.sound.entry(*pack).or_insert_with(|| store.is_sound(pack))
     }
 
     fn index_of(&mut self, pack: PackReference) -> usize {
@@ -233,7 +233,7 @@ impl Builder {
         self.flush()?;
         let (input, input_ended) = self.write_input(&details.input)?;
         if let Some(elf) = details.program {
-            self.store.put_program(&environment.build_id, elf)?;
+            self.store.keep_program(&environment.build_id, elf)?;
         }
         let (packs, pages) = self.used();
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -248,23 +248,22 @@ impl Builder {
             input,
             input_ended,
         };
-        self.store.write_manifest(Manifest { head, packs, pages })
+        let manifest = Manifest { head, packs, pages };
+        self.store.write_manifest(&*self.lock, manifest, &environment.build_id)
     }
 
     /// Writes the checkpoint that has this head and id elsewhere; one with that id is replaced.
-    pub(super) fn finish_as(mut self, head: Head, id: &Hash) -> Result<(), StoreError> {
+    pub(super) fn finish_as(mut self, head: Head, build_id: &str, id: &Hash) -> Result<(), StoreError> {
         self.flush()?;
         let (packs, pages) = self.used();
-        let (bytes, found) = Manifest { head, packs, pages }.seal()?;
+        let manifest = Manifest { head, packs, pages };
+        let (bytes, found) = manifest.seal()?;
         if found != *id {
             return Err(StoreError::Invalid(
                 "its pages are not those of the checkpoint that it names".into(),
             ));
         }
-        let path = format!("checkpoints/{}.flob", hex(id));
-        let written = self.store.backend.put(&path, bytes, true);
-        let what = || format!("writing {}", self.store.backend.file(&path).display());
-        written.map(|_| ()).map_err(|source| StoreError::io(what(), source))
+        self.store.put_manifest(&*self.lock, &manifest, build_id, &hex(id), bytes)
     }
 
     fn validate(&self, environment: &Environment) -> Result<(), StoreError> {
@@ -309,7 +308,12 @@ impl Builder {
 
 impl Store {
     /// Writes a manifest under an id that no other has.
-    fn write_manifest(&self, mut manifest: Manifest) -> Result<String, StoreError> {
+    fn write_manifest(
+        &self,
+        lock: &dyn Lock,
+        mut manifest: Manifest,
+        build_id: &str,
+    ) -> Result<String, StoreError> {
         let taken: HashSet<String> = self.manifest_entries()?.iter().map(|(name, _)| short(name)).collect();
         loop {
             let (bytes, hash) = manifest.seal()?;
@@ -319,13 +323,28 @@ impl Store {
                 manifest.head.saved = manifest.head.saved.wrapping_add(1);
                 continue;
             }
-            let path = format!("checkpoints/{full}.flob");
-            let written = self.backend.put(&path, bytes, false);
-            written.map_err(|source| {
-                StoreError::io(format!("writing {}", self.backend.file(&path).display()), source)
-            })?;
+            self.put_manifest(lock, &manifest, build_id, &full, bytes)?;
             return Ok(short(&full));
         }
+    }
+
+    /// Writes a manifest: from the moment that it is there, there is the checkpoint.
+    fn put_manifest(
+        &self,
+        lock: &dyn Lock,
+        manifest: &Manifest,
+        build_id: &str,
+        full: &str,
+        bytes: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        let path = format!("checkpoints/{full}.flob");
+        let failed = |source| StoreError::io(format!("writing {}", self.backend.name(&path)), source);
+        let needed: Vec<String> = manifest.needed(build_id).collect();
+        lock.commit(&path, &needed).map_err(failed)?;
+        // One with this name has these contents, or is damaged.
+        self.backend.put(&path, bytes, true).map_err(failed)?;
+        lock.written();
+        Ok(())
     }
 
     /// Saves a checkpoint that differs from another only in its flobs (and the pages given here).

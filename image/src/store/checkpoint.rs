@@ -51,7 +51,7 @@ impl Store {
 
     pub(super) fn load_full(&self, full: &str) -> Result<Checkpoint, StoreError> {
         let path = format!("checkpoints/{full}.flob");
-        let file = self.backend.file(&path).display().to_string();
+        let file = self.backend.name(&path);
         let bytes =
             self.backend.get(&path).map_err(|source| StoreError::io(format!("reading {file}"), source))?;
         let bytes = bytes.ok_or_else(|| StoreError::NotFound(short(full)))?;
@@ -209,7 +209,7 @@ impl Checkpoint {
     }
 
     fn file(&self, path: &str) -> String {
-        self.store.backend.file(path).display().to_string()
+        self.store.backend.name(path)
     }
 
     fn damaged(&self, path: &str, what: impl Into<String>) -> StoreError {

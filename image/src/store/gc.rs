@@ -4,10 +4,9 @@ use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 use super::backend::Entry;
-use super::lock::Freeing;
-use super::{Store, StoreError, pack, spool};
+use super::{Store, StoreError};
 
-/// What nobody has a lock on is freed only when it is this old.
+/// A program is freed only when it is this old: it may be put long before the checkpoint that needs it.
 const OLD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What was freed.
@@ -27,9 +26,7 @@ impl Store {
     pub fn remove(&self, given: &str) -> Result<Freed, StoreError> {
         let path = format!("checkpoints/{}.flob", self.resolve_full(given)?);
         let removed = self.backend.delete(&path);
-        removed.map_err(|source| {
-            StoreError::io(format!("removing {}", self.backend.file(&path).display()), source)
-        })?;
+        removed.map_err(|source| StoreError::io(format!("removing {}", self.backend.name(&path)), source))?;
         // The checkpoint is gone; that another one is damaged, or another process is saving, is no reason to fail.
         match self.gc() {
             Err(StoreError::Damaged { .. } | StoreError::Newer { .. }) => Ok(Freed::default()),
@@ -42,25 +39,20 @@ impl Store {
     /// # Errors
     /// If a manifest is damaged: then nobody knows what it needs. Remove it first.
     pub fn gc(&self) -> Result<Freed, StoreError> {
-        let lock = self.lock_for_freeing()?;
-        if matches!(lock, Freeing::Busy) {
-            return Ok(Freed::default());
+        let Some(lock) = self.lock_for_freeing()? else { return Ok(Freed::default()) };
+        for folder in ["checkpoints", "packs", "input", "programs"] {
+            let swept = self.backend.sweep(folder);
+            swept.map_err(|source| StoreError::io(format!("cleaning up {folder}"), source))?;
         }
-        if matches!(lock, Freeing::Alone(_)) {
-            for folder in ["checkpoints", "packs", "input", "programs"] {
-                let swept = self.backend.sweep(folder);
-                swept.map_err(|source| StoreError::io(format!("cleaning up {folder}"), source))?;
-            }
-        }
-        let needed = self.needed()?;
+        // The lock before the manifests: what it speaks for has none yet, or has it by the time that they are read.
+        let mut needed: HashSet<String> = lock.spoken_for().iter().cloned().collect();
+        needed.extend(self.needed()?);
         let mut freed = Freed::default();
-        for (folder, always_wait) in [("packs", false), ("input", false), ("programs", true)] {
-            // A program may be put long before the checkpoint that needs it.
-            let wait = always_wait || matches!(lock, Freeing::Unknown);
+        for (folder, wait) in [("packs", false), ("input", false), ("programs", true)] {
             for entry in self.entries(folder)? {
                 if !needed.contains(&key(folder, &entry)) && (!wait || is_old(&entry)) {
                     let path = format!("{folder}/{}", entry.name);
-                    let deleted = self.backend.delete(&path);
+                    let deleted = lock.check().and_then(|()| self.backend.delete(&path));
                     deleted.map_err(|source| StoreError::io(format!("removing {path}"), source))?;
                     freed.files += 1;
                     freed.bytes += entry.size;
@@ -77,9 +69,7 @@ impl Store {
                 Err(StoreError::NotFound(_)) => continue,
                 other => other?,
             };
-            needed.extend(checkpoint.manifest.packs.iter().map(|pack| pack::path(&pack.name)));
-            needed.extend(checkpoint.manifest.head.input.iter().map(|chunk| spool::path(&chunk.name)));
-            needed.insert(format!("programs/{}", checkpoint.environment().build_id));
+            needed.extend(checkpoint.manifest.needed(&checkpoint.environment().build_id));
         }
         Ok(needed)
     }

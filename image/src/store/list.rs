@@ -74,7 +74,7 @@ pub struct Listed {
 
 impl Store {
     pub(super) fn entries(&self, folder: &str) -> Result<Vec<Entry>, StoreError> {
-        let what = || format!("reading {}", self.backend.file(folder).display());
+        let what = || format!("reading {}", self.backend.name(folder));
         self.backend.list(folder).map_err(|source| StoreError::io(what(), source))
     }
 

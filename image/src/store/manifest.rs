@@ -21,7 +21,7 @@ mod first;
 use postcard::{from_bytes, to_stdvec};
 use serde::{Deserialize, Serialize};
 
-use super::StoreError;
+use super::{StoreError, pack, program, spool};
 use crate::{Environment, encode};
 
 const MAGIC: [u8; 8] = *b"FLOBCKPT";
@@ -108,6 +108,13 @@ impl Head {
 }
 
 impl Manifest {
+    /// Everything that it needs: paths of packs and input, and its program by build id.
+    pub fn needed(&self, build_id: &str) -> impl Iterator<Item = String> {
+        let packs = self.packs.iter().map(|pack| pack::path(&pack.name));
+        let input = self.head.input.iter().map(|chunk| spool::path(&chunk.name));
+        packs.chain(input).chain([program::key(build_id)])
+    }
+
     /// The file's bytes and the checkpoint's full id.
     pub fn seal(&self) -> Result<(Vec<u8>, Hash), StoreError> {
         let list: Vec<(u64, Hash)> = self.pages.iter().map(|page| (page.number, page.hash)).collect();

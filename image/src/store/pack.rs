@@ -49,6 +49,7 @@ impl OpenPack {
         bytes.append(&mut self.pages);
         let name = *blake3::hash(&bytes).as_bytes();
         store.put_named(&path(&name), bytes)?;
+        store.note_sound(&name);
         Ok(PackReference { name, pages })
     }
 }
@@ -71,8 +72,7 @@ pub(super) fn range(slot: u32) -> Range<usize> {
 impl Store {
     /// Writes a file that is named by its contents. One that is there already is kept if it is sound, else mended.
     pub(super) fn put_named(&self, path: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
-        let failed =
-            |source| StoreError::io(format!("writing {}", self.backend.file(path).display()), source);
+        let failed = |source| StoreError::io(format!("writing {}", self.backend.name(path)), source);
         let kept = match self.backend.size(path).map_err(failed)? {
             Some(size) if size == bytes.len() as u64 => {
                 self.backend.get(path).is_ok_and(|there| there.is_some_and(|there| there == bytes))

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use super::manifest::hex;
+use super::whole_file::write_whole;
 use super::{Store, StoreError};
 
 impl Store {
@@ -12,10 +13,15 @@ impl Store {
     /// # Errors
     /// If it cannot be written, or the build id is none.
     pub fn put_program(&self, build_id: &str, elf: &[u8]) -> Result<(), StoreError> {
+        let _lock = self.lock_for_saving()?;
+        self.keep_program(build_id, elf)
+    }
+
+    /// The same, for who has a lock.
+    pub(super) fn keep_program(&self, build_id: &str, elf: &[u8]) -> Result<(), StoreError> {
         if build_id.is_empty() || !build_id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(StoreError::Invalid(format!("`{build_id}` is no build id")));
         }
-        let _lock = self.lock_for_saving()?;
         let hash = hex(blake3::hash(elf).as_bytes());
         self.put_named(&format!("programs/{build_id}-{hash}.elf"), elf.to_vec())
     }
@@ -28,30 +34,31 @@ impl Store {
         self.find_program(build_id).map(|found| found.map(|(_, elf)| elf))
     }
 
-    /// The file with the ELF of this build id, checked, if it is kept.
+    /// A file with the ELF of this build id, checked, if it is kept: the store's own, or a copy on this machine.
     ///
     /// # Errors
-    /// If it is kept, but damaged.
+    /// If it is kept, but damaged, or a copy cannot be made.
     pub fn program_file(&self, build_id: &str) -> Result<Option<PathBuf>, StoreError> {
-        self.find_program(build_id).map(|found| found.map(|(file, _)| file))
+        let Some((path, elf)) = self.find_program(build_id)? else { return Ok(None) };
+        self.backend.local_file(&path).map_or_else(|| copy(&path, &elf), Ok).map(Some)
     }
 
-    fn find_program(&self, build_id: &str) -> Result<Option<(PathBuf, Vec<u8>)>, StoreError> {
+    /// Path and contents.
+    fn find_program(&self, build_id: &str) -> Result<Option<(String, Vec<u8>)>, StoreError> {
         let mut damaged = None;
         for entry in self.entries("programs")? {
             let name = entry.name.strip_suffix(".elf").and_then(|name| name.split_once('-'));
             let Some((_, hash)) = name.filter(|(id, _)| *id == build_id) else { continue };
             let path = format!("programs/{}", entry.name);
-            let file = self.backend.file(&path);
+            let file = self.backend.name(&path);
             let bytes = self.backend.get(&path);
-            let bytes =
-                bytes.map_err(|source| StoreError::io(format!("reading {}", file.display()), source))?;
+            let bytes = bytes.map_err(|source| StoreError::io(format!("reading {file}"), source))?;
             match bytes {
-                Some(elf) if hex(blake3::hash(&elf).as_bytes()) == hash => return Ok(Some((file, elf))),
+                Some(elf) if hex(blake3::hash(&elf).as_bytes()) == hash => return Ok(Some((path, elf))),
                 None => {}
                 Some(_) => {
                     damaged = Some(StoreError::Damaged {
-                        file: file.display().to_string(),
+                        file,
                         what: "its checksum does not match".to_owned(),
                         advice: "remove it; only symbols are lost".to_owned(),
                     });
@@ -60,4 +67,23 @@ impl Store {
         }
         damaged.map_or(Ok(None), Err)
     }
+}
+
+/// By what a program is known to be needed.
+pub(super) fn key(build_id: &str) -> String {
+    format!("programs/{build_id}")
+}
+
+/// A copy of a program, for debuggers, in `$XDG_CACHE_HOME/flob` or `~/.cache/flob`. It may be removed at any time.
+fn copy(path: &str, elf: &[u8]) -> Result<PathBuf, StoreError> {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
+    let file = cache.unwrap_or_else(std::env::temp_dir).join("flob").join(path);
+    if std::fs::read(&file).is_ok_and(|there| there == elf) {
+        return Ok(file);
+    }
+    let failed = |source| StoreError::io(format!("writing {}", file.display()), source);
+    file.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(failed)?;
+    write_whole(&file, true, |out| std::io::Write::write_all(out, elf).map_err(failed))?;
+    Ok(file)
 }

@@ -24,7 +24,7 @@ impl Store {
     /// # Errors
     /// If no file can be made for it.
     pub fn spool(&self) -> Result<Spool, StoreError> {
-        let folder = self.root.clone().unwrap_or_else(std::env::temp_dir);
+        let folder = self.backend.scratch();
         let failed = |source| StoreError::io(format!("making a file in {}", folder.display()), source);
         Ok(Spool { file: tempfile::tempfile_in(&folder).map_err(failed)?, length: 0, ended: false })
     }

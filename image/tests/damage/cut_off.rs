@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use flob_image::store::backend::{Backend, Entry, LocalBackend};
+use flob_image::store::backend::{Backend, Entry, LocalBackend, Lock};
 
 use super::*;
 
@@ -37,6 +37,10 @@ impl Backend for Failing {
         self.inner.size(path)
     }
 
+    fn stamp(&self, path: &str) -> std::io::Result<Option<String>> {
+        self.inner.stamp(path)
+    }
+
     fn list(&self, folder: &str) -> std::io::Result<Vec<Entry>> {
         self.inner.list(folder)
     }
@@ -49,8 +53,24 @@ impl Backend for Failing {
         self.inner.sweep(folder)
     }
 
-    fn file(&self, path: &str) -> PathBuf {
-        self.inner.file(path)
+    fn name(&self, path: &str) -> String {
+        self.inner.name(path)
+    }
+
+    fn local_file(&self, path: &str) -> Option<PathBuf> {
+        self.inner.local_file(path)
+    }
+
+    fn scratch(&self) -> PathBuf {
+        self.inner.scratch()
+    }
+
+    fn lock_shared(&self) -> std::io::Result<Box<dyn Lock>> {
+        self.inner.lock_shared()
+    }
+
+    fn try_lock_alone(&self) -> std::io::Result<Option<Box<dyn Lock>>> {
+        self.inner.try_lock_alone()
     }
 }
 
@@ -67,7 +87,7 @@ fn save_cut_off_at_any_write_leaves_the_old_checkpoints_whole() {
                 left: AtomicUsize::new(writes),
                 torn,
             };
-            let result = save(&Store::with_backend(Arc::new(backend), Some(folder.path().into())), 10..11);
+            let result = save(&Store::with_backend(Arc::new(backend)), 10..11);
             let store = Store::open(folder.path()).expect("a store");
             let list = store.list().expect("a list");
             assert!(list.iter().all(|line| line.summary.is_ok()));

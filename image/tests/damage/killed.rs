@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use flob_image::store::ExportOptions;
-use flob_image::store::backend::{Backend, Entry, LocalBackend};
+use flob_image::store::backend::{Backend, Entry, LocalBackend, Lock};
 
 use super::*;
 
@@ -59,6 +59,10 @@ impl Backend for Deadly {
         self.inner.size(path)
     }
 
+    fn stamp(&self, path: &str) -> std::io::Result<Option<String>> {
+        self.inner.stamp(path)
+    }
+
     fn list(&self, folder: &str) -> std::io::Result<Vec<Entry>> {
         self.inner.list(folder)
     }
@@ -71,8 +75,24 @@ impl Backend for Deadly {
         self.around(|| (), || self.inner.sweep(folder))
     }
 
-    fn file(&self, path: &str) -> PathBuf {
-        self.inner.file(path)
+    fn name(&self, path: &str) -> String {
+        self.inner.name(path)
+    }
+
+    fn local_file(&self, path: &str) -> Option<PathBuf> {
+        self.inner.local_file(path)
+    }
+
+    fn scratch(&self) -> PathBuf {
+        self.inner.scratch()
+    }
+
+    fn lock_shared(&self) -> std::io::Result<Box<dyn Lock>> {
+        self.inner.lock_shared()
+    }
+
+    fn try_lock_alone(&self) -> std::io::Result<Option<Box<dyn Lock>>> {
+        self.inner.try_lock_alone()
     }
 }
 
@@ -141,7 +161,7 @@ fn child_that_is_killed() {
         left: AtomicUsize::new(at.parse().expect("a number")),
         how,
     };
-    let store = Store::with_backend(Arc::new(backend), Some(folder.clone()));
+    let store = Store::with_backend(Arc::new(backend));
     work(&store, &folder, &name).expect("the work is done");
 }
 

@@ -80,10 +80,17 @@ pub fn step(state: &mut State, arguments: &str) -> Vec<Ask> {
 
 /// Takes a long job up, unless one is under way.
 fn start(state: &mut State, title: &str, words: &[&str], job: Job) -> Vec<Ask> {
+    start_all(state, title, &[words.iter().map(|word| (*word).to_owned()).collect()], job)
+}
+
+/// The same of a job that several commands would do.
+pub fn start_all(state: &mut State, title: &str, commands: &[Vec<String>], job: Job) -> Vec<Ask> {
     if state.work.is_some() {
         return trouble(state, text::BUSY);
     }
-    log_command(state, words);
+    for words in commands {
+        log_command(state, &words.iter().map(String::as_str).collect::<Vec<_>>());
+    }
     state.work = Some(Work {
         title: title.to_owned(),
         phase: String::new(),

@@ -134,8 +134,10 @@ pub fn apply_now(state: &mut State) -> Vec<Ask> {
     }
     match edit::changes(&snapshot.environment, &state.pending) {
         Ok(changes) => {
-            log_edits(state);
-            vec![Ask::Do(Job::Apply { changes, pokes })]
+            let commands = edit_commands(state);
+            let first = commands.first().map(|words| words.join(" ")).unwrap_or_default();
+            let what = text::first_of(&first, commands.len());
+            control::start_all(state, "apply", &commands, Job::Apply { what, changes, pokes })
         }
         Err(error) => trouble(state, error),
     }
@@ -154,23 +156,22 @@ fn edit_words(state: &State, id: &str) -> Vec<String> {
     words
 }
 
-fn log_edits(state: &mut State) {
-    for edit in state.pending.clone() {
-        match edit {
-            Edit::Field { place, name, new, .. } => {
-                let flob = state.name(place);
-                log_command(state, &["set", &flob, &format!("{name}={new}")]);
-            }
-            Edit::Memory { poke, .. } => {
-                let space = match poke.memory {
-                    Memory::Space(space) => state.name(space),
-                    Memory::Environment => String::new(),
-                };
-                let bytes: String = poke.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                log_command(state, &["poke", &space, &format!("{:#x}", poke.address), &bytes]);
-            }
+/// Each pending edit as the command that does the same.
+fn edit_commands(state: &State) -> Vec<Vec<String>> {
+    let command = |edit: &Edit| match edit {
+        Edit::Field { place, name, new, .. } => {
+            vec!["set".into(), state.name(*place), format!("{name}={new}")]
         }
-    }
+        Edit::Memory { poke, .. } => {
+            let space = match poke.memory {
+                Memory::Space(space) => state.name(space),
+                Memory::Environment => String::new(),
+            };
+            let bytes: String = poke.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            vec!["poke".into(), space, format!("{:#x}", poke.address), bytes]
+        }
+    };
+    state.pending.iter().map(command).collect()
 }
 
 /// Takes the last pending edit back.

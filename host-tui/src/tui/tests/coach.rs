@@ -36,7 +36,11 @@ fn whoever_does_what_the_coach_says_gets_from_the_deadlock_to_the_end() {
     desk.keys("<End>e^ufalse<Enter>");
     assert!(coached(&desk).contains("Press a"), "{}", desk.screen());
     desk.keys("a<Enter>");
-    finish(&mut desk, Job::Apply { changes: Vec::new(), pokes: Vec::new() }, Outcome::Done);
+    finish(
+        &mut desk,
+        Job::Apply { what: String::new(), changes: Vec::new(), pokes: Vec::new() },
+        Outcome::Done,
+    );
     assert!(coached(&desk).contains("Press 6"), "{}", desk.screen());
     desk.keys("6");
     assert!(coached(&desk).contains("press 5"), "{}", desk.screen());

@@ -223,7 +223,7 @@ fn edits_stop_at_the_first_that_fails_and_say_how_many_were_made() {
     let bench = Bench::new();
     let change = flob_link::Change::default;
     let changes = vec![(fork(0), 0, change()), (0xdead, 0, change()), (fork(1), 0, change())];
-    bench.workers.ask(Ask::Do(Job::Apply { changes, pokes: Vec::new() }));
+    bench.workers.ask(Ask::Do(Job::Apply { what: "set it".into(), changes, pokes: Vec::new() }));
     assert_eq!(bench.finished(), Err("1 of 3 edits were applied, then: no flob there".into()));
     let sets = bench
         .asked
@@ -233,6 +233,32 @@ fn edits_stop_at_the_first_that_fails_and_say_how_many_were_made() {
         .filter(|request| matches!(request, HubRequest::Set { .. }))
         .count();
     assert_eq!(sets, 2);
+}
+
+#[test]
+fn before_edits_and_restores_the_state_is_kept_for_undo() {
+    let bench = Bench::new();
+    let (changes, pokes) = (vec![(fork(0), 0, flob_link::Change::default())], Vec::new());
+    bench.workers.ask(Ask::Do(Job::Apply { what: "set FORKS[0] locked=false".into(), changes, pokes }));
+    assert_eq!(bench.finished(), Ok(Outcome::Done));
+    bench.workers.ask(Ask::Do(Job::Restore { id: "5ca1ab1e".into(), force: false }));
+    // The restore itself never ends here.
+    let restores =
+        |asked: &[HubRequest]| asked.iter().any(|request| matches!(request, HubRequest::Restore { .. }));
+    while !restores(&bench.asked.lock().expect("the log")) {
+        thread::yield_now();
+    }
+    let asked = bench.asked.lock().expect("the log");
+    let told: Vec<String> = asked
+        .iter()
+        .filter_map(|request| match request {
+            HubRequest::Remember { what } => Some(format!("keep {what}")),
+            HubRequest::Set { .. } => Some("set".into()),
+            HubRequest::Restore { .. } => Some("restore".into()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, ["keep set FORKS[0] locked=false", "set", "keep restore 5ca1ab1e", "restore"]);
 }
 
 #[test]

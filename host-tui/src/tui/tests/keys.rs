@@ -110,7 +110,8 @@ fn pending_edits_are_applied_as_one_change_a_flob() {
     assert_eq!(desk.state.pending.len(), 2);
     assert_eq!(jobs(&mut desk), [], "nothing happens before it is applied");
     desk.keys("a<Enter>");
-    let [Job::Apply { changes, pokes }] = &jobs(&mut desk)[..] else { panic!("not applied") };
+    let [Job::Apply { what, changes, pokes }] = &jobs(&mut desk)[..] else { panic!("not applied") };
+    assert_eq!(what, "set mutex:philosophers/FORKS[2] locked=false and 1 more", "undo says what it undoes");
     let [(place, hash, change)] = &changes[..] else { panic!("one flob was edited") };
     assert_eq!((*place, *hash, change.mask), (fork(2), fork(2) ^ 0xabcd, group::PLAIN));
     assert_eq!(change.links, [Some(Link::Null)]);
@@ -119,7 +120,7 @@ fn pending_edits_are_applied_as_one_change_a_flob() {
     assert!(matches!(state, FlobState::Mutex(mutex) if mutex.locked == 0));
     assert!(pokes.is_empty());
     assert_eq!(desk.state.pending.len(), 2, "they stay until it has worked");
-    let job = Job::Apply { changes: changes.clone(), pokes: Vec::new() };
+    let job = Job::Apply { what: what.clone(), changes: changes.clone(), pokes: Vec::new() };
     desk.tell(Message::Finished { job, result: Ok(Outcome::Done) });
     assert!(desk.state.pending.is_empty());
     let logged = commands_logged(&desk);

@@ -8,6 +8,7 @@ use std::{
     time::Instant,
 };
 
+use flob_image::store::{ExportOptions, Store};
 use flob_link::Scope;
 use flob_session::{Client, Error, HubReply, HubRequest, LineFigures, Owner};
 
@@ -27,6 +28,8 @@ pub struct Save {
     pub bytes: u64,
     /// That the store has grown by.
     pub stored: u64,
+    /// Of memory that is not zero: the program's own pages and those that it has filled.
+    pub memory: u64,
 }
 
 impl Save {
@@ -116,7 +119,16 @@ impl Session {
             return Err(Error::Internal(format!("the hub gave another kind of answer: {reply:?}")));
         };
         let bytes = self.line(0)?.received - before;
-        Ok(Save { id, seconds, bytes, stored: bytes_in(&self.store).saturating_sub(stored) })
+        let stored = bytes_in(&self.store).saturating_sub(stored);
+        let memory = Store::open(&self.store)?.load(&id)?.summary().stored;
+        Ok(Save { id, seconds, bytes, stored, memory })
+    }
+
+    /// Bytes of the file that a checkpoint is exported into, without the program's ELF.
+    pub fn export(&self, id: &str) -> Result<u64, Error> {
+        let options = ExportOptions { without_program: true, ..ExportOptions::default() };
+        let file = self.store.with_extension("exported");
+        Ok(Store::open(&self.store)?.load(id)?.export(&file, options, &mut |_, _| ())?)
     }
 
     /// Seconds from the request to go back to a checkpoint until the program runs.

@@ -1,6 +1,6 @@
 //! What checkpoints are to reach, and by how much they do.
 
-use super::{Figures, MIB};
+use super::Figures;
 
 /// A target: what, how it was met, and by how much.
 pub struct Target {
@@ -38,7 +38,7 @@ pub fn targets(figures: &[Figures]) -> Vec<Target> {
     let mut targets = vec![Target::new("stop, largest program against smallest", spread, 1.1)];
     for figures in figures {
         let of = |what: &str| format!("{} MiB: {what}", figures.size);
-        let memory = f64::from(figures.size) * MIB;
+        let memory = figures.first.memory as f64;
         targets.push(Target::new(
             of("stop, instructions"),
             figures.stop as f64,
@@ -58,6 +58,11 @@ pub fn targets(figures: &[Figures]) -> Vec<Target> {
             of("bytes in the store, of memory"),
             figures.first.stored as f64 / memory,
             1.02,
+        ));
+        targets.push(Target::new(
+            of("bytes in an exported file, of memory"),
+            figures.exported as f64 / memory,
+            1.003,
         ));
     }
     targets

@@ -47,9 +47,9 @@ impl Store {
                 let name = *blake3::hash(bytes).as_bytes();
                 self.put_named(&spool::path(&name), bytes.to_vec())
             }
-            Part::Program(elf) => self.put_program(&build_id, elf),
+            Part::Program(elf) => self.keep_program(&build_id, elf),
         })?;
-        builder.finish_as(exported.head, &exported.id)?;
+        builder.finish_as(exported.head, &build_id, &exported.id)?;
         Ok(Imported { id, was_there: false })
     }
 }

@@ -1,0 +1,161 @@
+//! What a save reads of the checkpoint that it builds on.
+
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod common;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use common::environment;
+use flob_image::Environment;
+use flob_image::store::backend::{Backend, Entry, LocalBackend, Lock};
+use flob_image::store::{Details, Store};
+use tempfile::TempDir;
+
+/// Counts the packs that are read.
+struct Counting {
+    inner: LocalBackend,
+    packs: Arc<AtomicUsize>,
+}
+
+impl Backend for Counting {
+    fn put(&self, path: &str, bytes: Vec<u8>, replace: bool) -> std::io::Result<bool> {
+        self.inner.put(path, bytes, replace)
+    }
+
+    fn get(&self, path: &str) -> std::io::Result<Option<Vec<u8>>> {
+        self.packs.fetch_add(usize::from(path.starts_with("packs/")), Ordering::SeqCst);
+        self.inner.get(path)
+    }
+
+    fn size(&self, path: &str) -> std::io::Result<Option<u64>> {
+        self.inner.size(path)
+    }
+
+    fn stamp(&self, path: &str) -> std::io::Result<Option<String>> {
+        self.inner.stamp(path)
+    }
+
+    fn list(&self, folder: &str) -> std::io::Result<Vec<Entry>> {
+        self.inner.list(folder)
+    }
+
+    fn delete(&self, path: &str) -> std::io::Result<()> {
+        self.inner.delete(path)
+    }
+
+    fn sweep(&self, folder: &str) -> std::io::Result<()> {
+        self.inner.sweep(folder)
+    }
+
+    fn name(&self, path: &str) -> String {
+        self.inner.name(path)
+    }
+
+    fn local_file(&self, path: &str) -> Option<PathBuf> {
+        self.inner.local_file(path)
+    }
+
+    fn scratch(&self) -> PathBuf {
+        self.inner.scratch()
+    }
+
+    fn lock_shared(&self) -> std::io::Result<Box<dyn Lock>> {
+        self.inner.lock_shared()
+    }
+
+    fn try_lock_alone(&self) -> std::io::Result<Option<Box<dyn Lock>>> {
+        self.inner.try_lock_alone()
+    }
+}
+
+/// The store as another process sees it, and how many packs it has read.
+fn open(folder: &TempDir) -> (Store, Arc<AtomicUsize>) {
+    let packs = Arc::new(AtomicUsize::new(0));
+    let inner = LocalBackend::new(folder.path()).expect("a folder");
+    (Store::with_backend(Arc::new(Counting { inner, packs: packs.clone() })), packs)
+}
+
+fn page(number: u64, round: u64) -> [u8; 4096] {
+    let mut page = [7; 4096];
+    page[..8].copy_from_slice(&number.to_le_bytes());
+    page[8..16].copy_from_slice(&round.to_le_bytes());
+    page
+}
+
+/// Saves `count` pages; with a parent only the first is another.
+fn save(store: &Store, parent: Option<&str>, count: u64, round: u64) -> String {
+    let mut builder = store.begin(parent).expect("begin");
+    if let Some(parent) = parent {
+        builder.add_pages_of(&store.load(parent).expect("load")).expect("pages");
+    }
+    for number in 0..if parent.is_some() { 1 } else { count } {
+        builder.add_page(number, &page(number, round)).expect("a page");
+    }
+    let environment = Environment { size: count * 4096, ..environment() };
+    builder.finish(&environment, Details::default()).expect("saved")
+}
+
+#[test]
+fn a_base_that_this_process_has_written_or_checked_is_not_read_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (store, read) = open(&folder);
+    // Three packs.
+    let first = save(&store, None, 2500, 1);
+    let second = save(&store, Some(&first), 2500, 2);
+    assert_eq!(read.load(Ordering::SeqCst), 0, "they were just written");
+    let (other, read) = open(&folder);
+    let third = save(&other, Some(&second), 2500, 3);
+    assert_eq!(read.load(Ordering::SeqCst), 4, "another process reads each once");
+    let fourth = save(&other, Some(&third), 2500, 4);
+    assert_eq!(read.load(Ordering::SeqCst), 4);
+    for id in [first, second, third, fourth] {
+        assert!(store.load(&id).expect("load").check().is_empty());
+    }
+}
+
+#[test]
+fn a_pack_that_was_written_since_is_read_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (store, read) = open(&folder);
+    let first = save(&store, None, 10, 1);
+    let file = std::fs::read_dir(folder.path().join("packs")).expect("packs").next().expect("a pack");
+    let file = file.expect("a pack").path();
+    let whole = std::fs::read(&file).expect("read");
+    let mut damaged = whole.clone();
+    damaged[16 + 5 * 4096 + 99] ^= 1;
+    std::fs::write(&file, &damaged).expect("written");
+    let builds = || {
+        let mut builder = store.begin(Some(&first)).expect("begin");
+        builder.add_pages_of(&store.load(&first).expect("load")).is_ok()
+    };
+    assert!(!builds(), "one of its pages is damaged");
+    assert!(!builds(), "and still is");
+    std::fs::write(&file, &whole).expect("written");
+    assert!(builds());
+    let before = read.load(Ordering::SeqCst);
+    assert!(builds());
+    assert_eq!(read.load(Ordering::SeqCst), before, "mended, and known to be");
+}
+
+/// Figures for `docs/decisions.md`: `cargo test -p flob-image --all-features --test incremental -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures"]
+fn what_building_on_256_mib_takes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let count = 65_536;
+    let (store, _) = open(&folder);
+    let mut id = save(&store, None, count, 0);
+    for round in 1..=20 {
+        let (fresh, _) = open(&folder);
+        let begun = Instant::now();
+        let next = save(&store, Some(&id), count, round);
+        let known = begun.elapsed();
+        let begun = Instant::now();
+        save(&fresh, Some(&id), count, round + 1000);
+        println!("{round}: {known:?} by the process that wrote it, {:?} by another", begun.elapsed());
+        id = next;
+    }
+}
