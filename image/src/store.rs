@@ -24,6 +24,7 @@ mod location;
 mod lock;
 mod manifest;
 mod pack;
+mod places;
 mod program;
 mod sound;
 mod spool;
@@ -50,6 +51,7 @@ pub use whole_file::write_whole;
 pub struct Store {
     backend: Arc<dyn Backend>,
     sound: Arc<sound::Sound>,
+    places: Arc<places::Places>,
 }
 
 impl Store {
@@ -87,6 +89,6 @@ impl Store {
 
     /// A store on anything that keeps files.
     pub fn with_backend(backend: Arc<dyn Backend>) -> Self {
-        Self { backend, sound: Arc::default() }
+        Self { backend, sound: Arc::default(), places: Arc::default() }
     }
 }

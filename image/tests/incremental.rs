@@ -14,10 +14,11 @@ use flob_image::store::backend::{Backend, Entry, LocalBackend, Lock};
 use flob_image::store::{Details, Store};
 use tempfile::TempDir;
 
-/// Counts the packs that are read.
+/// Counts the files of a folder that are read.
 struct Counting {
     inner: LocalBackend,
-    packs: Arc<AtomicUsize>,
+    folder: &'static str,
+    count: Arc<AtomicUsize>,
 }
 
 impl Backend for Counting {
@@ -26,7 +27,7 @@ impl Backend for Counting {
     }
 
     fn get(&self, path: &str) -> std::io::Result<Option<Vec<u8>>> {
-        self.packs.fetch_add(usize::from(path.starts_with("packs/")), Ordering::SeqCst);
+        self.count.fetch_add(usize::from(path.starts_with(self.folder)), Ordering::SeqCst);
         self.inner.get(path)
     }
 
@@ -71,11 +72,15 @@ impl Backend for Counting {
     }
 }
 
-/// The store as another process sees it, and how many packs it has read.
-fn open(folder: &TempDir) -> (Store, Arc<AtomicUsize>) {
-    let packs = Arc::new(AtomicUsize::new(0));
-    let inner = LocalBackend::new(folder.path()).expect("a folder");
-    (Store::with_backend(Arc::new(Counting { inner, packs: packs.clone() })), packs)
+/// The store as another process sees it, and how many files of one of its folders it has read.
+fn open_counting(store: &TempDir, folder: &'static str) -> (Store, Arc<AtomicUsize>) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let inner = LocalBackend::new(store.path()).expect("a folder");
+    (Store::with_backend(Arc::new(Counting { inner, folder, count: count.clone() })), count)
+}
+
+fn open(store: &TempDir) -> (Store, Arc<AtomicUsize>) {
+    open_counting(store, "packs/")
 }
 
 fn page(number: u64, round: u64) -> [u8; 4096] {
@@ -114,6 +119,24 @@ fn a_base_that_this_process_has_written_or_checked_is_not_read_again() {
     for id in [first, second, third, fourth] {
         assert!(store.load(&id).expect("load").check().is_empty());
     }
+}
+
+#[test]
+fn of_all_other_checkpoints_a_save_reads_only_those_that_are_new() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (store, read) = open_counting(&folder, "checkpoints/");
+    let first = save(&store, None, 10, 1);
+    let (elsewhere, _) = open(&folder);
+    (2..8).for_each(|round| drop(save(&elsewhere, Some(&first), 10, round)));
+    // The parent is loaded for its pages too.
+    save(&store, Some(&first), 10, 8);
+    assert_eq!(read.swap(0, Ordering::SeqCst), 8);
+    save(&store, Some(&first), 10, 9);
+    assert_eq!(read.load(Ordering::SeqCst), 2, "the one that was just saved, and the parent");
+    // A page of another's is still found.
+    let mut builder = store.begin(Some(&first)).expect("begin");
+    let hash = blake3::hash(&page(0, 5));
+    assert!(builder.add_stored_page(3, hash.as_bytes()));
 }
 
 #[test]

@@ -10,9 +10,6 @@ use super::pack::{OpenPack, PAGE};
 use super::{Spool, Store, StoreError};
 use crate::{Environment, encode};
 
-/// How many of the newest checkpoints are searched for pages that need not be stored again, besides the parent.
-const SEARCHED: usize = 16;
-
 /// The standard input that belongs to a checkpoint.
 #[derive(Default)]
 pub enum Input<'a> {
@@ -40,14 +37,6 @@ pub struct Details<'a> {
     pub input: Input<'a>,
 }
 
-/// Where a page that is stored already can be found.
-#[derive(Clone, Copy)]
-struct Stored {
-    pack: Hash,
-    pages: u32,
-    slot: u32,
-}
-
 /// A page of the checkpoint that is being built.
 struct Page {
     hash: Hash,
@@ -69,8 +58,6 @@ pub struct Builder {
     open: OpenPack,
     /// Pages in `packs` and `open`.
     own: HashMap<Hash, (usize, u32)>,
-    /// Pages of other checkpoints.
-    others: HashMap<Hash, Stored>,
     /// Packs of others that were found sound or not.
     sound: HashMap<Hash, bool>,
 }
@@ -83,7 +70,7 @@ impl Store {
     pub fn begin(&self, parent: Option<&str>) -> Result<Builder, StoreError> {
         let lock = self.lock_for_saving()?;
         let parent = parent.map(|given| self.resolve_full(given)).transpose()?;
-        let others = self.pages_of_others(parent.as_deref())?;
+        self.learn_places(parent.as_deref())?;
         Ok(Builder {
             store: self.clone(),
             lock,
@@ -93,26 +80,8 @@ impl Store {
             pack_index: HashMap::new(),
             open: OpenPack::default(),
             own: HashMap::new(),
-            others,
             sound: HashMap::new(),
         })
-    }
-
-    fn pages_of_others(&self, parent: Option<&str>) -> Result<HashMap<Hash, Stored>, StoreError> {
-        let mut manifests = self.manifest_entries()?;
-        manifests
-            .sort_by_key(|(name, modified)| (Some(name.as_str()) != parent, std::cmp::Reverse(*modified)));
-        let mut pages = HashMap::new();
-        // A damaged one is of no use here, and no concern of this checkpoint.
-        for other in manifests.iter().take(SEARCHED + 1).filter_map(|(name, _)| self.load_full(name).ok()) {
-            for page in &other.manifest.pages {
-                if let Some(pack) = other.manifest.packs.get(page.pack as usize) {
-                    let stored = Stored { pack: pack.name, pages: pack.pages, slot: page.slot };
-                    pages.entry(page.hash).or_insert(stored);
-                }
-            }
-        }
-        Ok(pages)
     }
 }
 
@@ -175,7 +144,7 @@ impl Builder {
         if let Some(place) = self.own.get(hash) {
             return Some(*place);
         }
-        let stored = self.others.get(hash).copied()?;
+        let stored = self.store.place_of(hash)?;
         if !self.is_sound(&stored.pack) {
             return None;
         }
