@@ -28,7 +28,11 @@ impl<G: Guest> Inferior<G> {
             HubEvent::Guest(Event::Stopped { thread, space, reason, state }) if space == self.space => {
                 self.stopped(thread, reason, &state)
             }
-            HubEvent::Guest(_) | HubEvent::Link(_) | HubEvent::Saved(_) | HubEvent::Trace(_) => None,
+            HubEvent::Guest(_)
+            | HubEvent::Link(_)
+            | HubEvent::Saved(_)
+            | HubEvent::Trace(_)
+            | HubEvent::PagesLost(_) => None,
         }?;
         self.running.then_some(stop)
     }

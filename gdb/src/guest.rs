@@ -236,7 +236,7 @@ impl Guest for SessionGuest {
     }
 
     fn restore(&mut self, id: &str) -> Result<String, Error> {
-        match self.ask(HubRequest::Restore { id: id.to_owned(), force: false })? {
+        match self.ask(HubRequest::Restore { id: id.to_owned(), force: false, lazy: false })? {
             HubReply::Checkpoint(id) => Ok(id),
             other => Err(unexpected(&other)),
         }

@@ -42,6 +42,7 @@ pub use export::{ExportOptions, Imported, Progress};
 pub use gc::Freed;
 pub use list::{Listed, Summary};
 pub use location::Location;
+pub use lock::Kept;
 pub use manifest::Origin;
 pub use spool::Spool;
 pub use whole_file::write_whole;

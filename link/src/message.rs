@@ -16,13 +16,15 @@ use serde::{Deserialize, Serialize};
 use crate::trace::{Traced, Tracing};
 
 /// Version of the protocol; both sides must have the same.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 /// Most bytes of a message.
 pub const MAX_FRAME: usize = 8192;
 /// Bytes of a chunk of a long answer; the last may be shorter.
 pub const CHUNK: usize = 4096;
 /// Most pages of one [`Request::SavePages`] or [`Request::RestorePages`], whatever the line.
 pub const MAX_BULK_PAGES: u32 = (crate::frame::MAX_BULK / flob_abi::PAGE_SIZE as usize) as u32;
+/// Most pages of one [`Request::SupplyZero`].
+pub const MAX_ZERO_PAGES: u32 = 1024;
 /// Most pages of one [`Request::SaveHashes`].
 pub const MAX_HASHED_PAGES: u32 = 128;
 /// Most conditions of a breakpoint.
@@ -284,6 +286,8 @@ pub enum Request {
         record: u64,
         /// Bytes of its memory.
         size: u64,
+        /// Pages that are not sent before `RestoreCommit` are not zero but missing: they follow by `Supply`.
+        is_lazy: bool,
     },
     /// A piece of the record.
     RestoreRecord {
@@ -299,7 +303,7 @@ pub enum Request {
         #[allow(missing_docs)]
         packed: Vec<u8>,
     },
-    /// These pages of memory, as bulk; pages not sent are zero.
+    /// These pages of memory, as bulk; pages not sent are zero, or missing.
     RestorePages {
         #[allow(missing_docs)]
         runs: Vec<Run>,
@@ -344,6 +348,45 @@ pub enum Request {
         #[allow(missing_docs)]
         from: u64,
     },
+    /// Missing pages of the environment of this number ([`Mark::environment`]), as bulk. What is not missing any more stays as
+    /// it is: it may have been written since.
+    Supply {
+        #[allow(missing_docs)]
+        environment: u32,
+        #[allow(missing_docs)]
+        runs: Vec<Run>,
+        /// The bulk.
+        #[serde(skip)]
+        bulk: Vec<u8>,
+    },
+    /// The same, packed ([`crate::pack`]); for a line that may lose bytes.
+    SupplyPacked {
+        #[allow(missing_docs)]
+        environment: u32,
+        #[allow(missing_docs)]
+        runs: Vec<Run>,
+        #[allow(missing_docs)]
+        packed: Vec<u8>,
+    },
+    /// The same, of pages that are all zero: at most [`MAX_ZERO_PAGES`].
+    SupplyZero {
+        #[allow(missing_docs)]
+        environment: u32,
+        #[allow(missing_docs)]
+        runs: Vec<Run>,
+    },
+    /// As `SaveBegin`, but of memory alone: nothing is stopped, and no record is made. Answered by `Reply::Round`.
+    RoundBegin {
+        /// As in `SaveBegin`.
+        since: Option<Mark>,
+    },
+    /// The record of the restore that is on has so many bytes, all of which follow.
+    RestoreRecordSize {
+        #[allow(missing_docs)]
+        record: u64,
+    },
+    /// How long the guest has worked for the last restore until the program could run, in its own time.
+    RestoreTime,
 }
 
 /// The answers.
@@ -392,6 +435,8 @@ pub enum Reply {
         used: Vec<Run>,
         /// All zero now. Only with `only_changes`.
         zero: Vec<Run>,
+        /// To be saved, and still missing here: as they are in the checkpoint that was restored. Not with `only_changes`.
+        missing: Vec<Run>,
         /// Where to go on.
         next: u64,
     },
@@ -399,7 +444,7 @@ pub enum Reply {
     Restored(Mark),
     /// To `SavePages`, on a line that may lose bytes.
     Packed(Vec<u8>),
-    /// To `StopTime`.
+    /// To `StopTime` and `RestoreTime`.
     Nanoseconds(u64),
     /// To `SavePages` and `Blank`: bulk.
     Pages(#[serde(skip)] Vec<u8>),
@@ -414,6 +459,11 @@ pub enum Reply {
         /// Number of the record that the next one gets.
         next: u64,
     },
+    /// To `RoundBegin`: this moment.
+    Round(Mark),
+    /// To `Read`, `Write` and `SetBreakpoint`: these pages are needed for it and still missing. To be asked again when they have
+    /// been supplied.
+    Missing(Vec<Run>),
 }
 
 /// State of affairs in the guest.
@@ -523,6 +573,13 @@ pub enum Event {
     Traced {
         #[allow(missing_docs)]
         next: u64,
+    },
+    /// The program waits for a missing page.
+    PageWanted {
+        /// [`Mark::environment`].
+        environment: u32,
+        #[allow(missing_docs)]
+        page: u64,
     },
 }
 

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use flob_image::{Environment, Place};
-use flob_link::{Change, Event, Failure, Memory, Progress, Scope, Traced, Tracing, WaitKind, Watch};
+use flob_link::{Change, Event, Failure, Memory, Progress, Run, Scope, Traced, Tracing, WaitKind, Watch};
 use serde::{Deserialize, Serialize};
 
 use crate::{Condition, Point, PointChange, Spot};
@@ -147,7 +147,49 @@ pub enum HubRequest {
         id: String,
         #[allow(missing_docs)]
         force: bool,
+        /// Its memory follows when it is needed, and by and by.
+        lazy: bool,
     },
+    /// Moves the program into the guest of another session while it runs; progress is reported; this session ends then.
+    Migrate {
+        /// The other's name.
+        to: String,
+    },
+    /// From another hub: its program is about to come into this guest. The end of the connection before `MoveCommit` gives it up.
+    MoveBegin {
+        /// Bytes of its memory.
+        size: u64,
+    },
+    /// Some of its pages; what came before counts no longer.
+    MovePages {
+        #[allow(missing_docs)]
+        runs: Vec<Run>,
+        #[allow(missing_docs)]
+        bulk: Vec<u8>,
+    },
+    /// More of its input, from the beginning on.
+    MoveInput {
+        #[allow(missing_docs)]
+        bytes: Vec<u8>,
+    },
+    /// Its flobs.
+    MoveRecord {
+        /// Postcard of `flob_image::Environment`.
+        record: Vec<u8>,
+        /// The program's file.
+        elf: Option<Vec<u8>>,
+    },
+    /// Everything has come: it takes the place of what is here.
+    MoveCommit {
+        /// The checkpoint that it goes back to.
+        checkpoint: Option<String>,
+        /// Nobody held it.
+        run: bool,
+        /// All of its input has come.
+        input_ended: bool,
+    },
+    /// Waits until the memory of a checkpoint that was restored lazily is there; progress is reported.
+    AwaitPages,
     /// Saves a checkpoint that `Undo` comes back to; answered with its id. Asked for before an edit or a restore.
     Remember {
         /// What is about to be done, for people.
@@ -248,6 +290,8 @@ pub enum HubReply {
     },
     /// To `MeasureLine`.
     Line(LineFigures),
+    /// To `Migrate`.
+    Migrated(Migrated),
     /// To `Save`, `Restore`, `Remember` and `Undo`: id of the checkpoint.
     Checkpoint(String),
     /// To `Trace`.
@@ -269,6 +313,23 @@ pub struct TracePart {
     pub tracing: Tracing,
 }
 
+/// What a migration came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Migrated {
+    /// The session that the program is in now.
+    pub to: String,
+    /// Rounds, the last one included.
+    pub rounds: u32,
+    /// Pages that travelled, one that went twice counted twice.
+    pub pages: u64,
+    #[expect(missing_docs, reason = "the name says it")]
+    pub flobs: u64,
+    /// How long the program stood still, in nanoseconds of the host.
+    pub stop_nanoseconds: u64,
+    /// Somebody had held it: it is held there too.
+    pub held: bool,
+}
+
 /// What the line to the guest carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineFigures {
@@ -280,6 +341,17 @@ pub struct LineFigures {
     pub received: u64,
     /// For how long the last save kept the program from running, in nanoseconds of the guest.
     pub stop_time: u64,
+    /// How long the guest has worked for the last restore until the program could run, in nanoseconds of the guest.
+    pub restore_time: u64,
+}
+
+/// How far the memory of a checkpoint is that was restored lazily.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetching {
+    /// Pages that have arrived.
+    pub done: u64,
+    /// Pages of the checkpoint; those that are zero do not count.
+    pub total: u64,
 }
 
 /// A session, for lists.
@@ -307,6 +379,14 @@ pub struct SessionInfo {
     pub link: LinkState,
     /// Bytes that have come from the guest so far.
     pub received: u64,
+    /// Bytes that have gone to the guest so far.
+    pub sent: u64,
+    /// Bytes that went over the line, either way, for the last restore until the program could run.
+    pub restore_bytes: u64,
+    /// What is still missing of a checkpoint that was restored lazily.
+    pub fetching: Option<Fetching>,
+    /// Why a page of it cannot be had, if so: the program is held.
+    pub lost: Option<String>,
     /// Who holds anything now.
     pub holders: Vec<Owner>,
     /// Of the guest.
@@ -343,6 +423,8 @@ pub enum HubEvent {
     Saved(String),
     /// All that the trace holds when the session comes to its end: nobody can ask for it any more.
     Trace(TracePart),
+    /// A page of the checkpoint that was restored lazily cannot be had: the program is held. A sentence that says why.
+    PagesLost(String),
 }
 
 /// Owners, for people: `the user, gdb-1`.

@@ -91,7 +91,8 @@ impl Subject {
                 }
             }
         }
-        let finished = self.world.start(&self.run(checkpoint.as_deref(), &[]), self.input()).finish();
+        let options = Self::options(checkpoint.as_deref(), random);
+        let finished = self.world.start(&self.run(checkpoint.as_deref(), &options), self.input()).finish();
         assert_eq!(finished.code, Some(0), "{:?}: {finished}", self.arguments);
         self.compare(&(said + &finished.stdout), most);
         most
@@ -119,6 +120,11 @@ impl Subject {
         [&["run", "--headless"], options, &what].concat()
     }
 
+    /// Every other restore is a lazy one.
+    fn options(from: Option<&str>, random: &mut fastrand::Rng) -> Vec<&'static str> {
+        from.filter(|_| random.bool()).map_or_else(Vec::new, |_| vec!["--lazy"])
+    }
+
     /// Runs on until it has printed so many more bytes, saves and cuts the power. What it had printed by then, and the
     /// checkpoint; without one it came to its end first.
     fn run_on(
@@ -128,7 +134,8 @@ impl Subject {
         random: &mut fastrand::Rng,
     ) -> (String, Option<String>) {
         let before = from.map_or(0, |checkpoint| printed(&self.world, checkpoint));
-        let hub = self.world.start(&self.run(from, &["--paused"]), self.input());
+        let options = [&["--paused"], &*Self::options(from, random)].concat();
+        let hub = self.world.start(&self.run(from, &options), self.input());
         let guest = self.world.guest_of(hub);
         guest.flob_ok(&["resume"]);
         let saved = match self.moments {

@@ -11,6 +11,7 @@ use flob_link::{
     condition::{World, run},
 };
 
+use super::lazy;
 use super::state::State;
 use super::threads::Seen;
 
@@ -46,7 +47,8 @@ impl World for Here<'_> {
             else {
                 return false;
             };
-            if !self.state.environment.memory().read(place, piece) {
+            let is_missing = !lazy::missing_of(self.state, &[(place, piece.len() as u64)]).is_empty();
+            if is_missing || !self.state.environment.memory().read(place, piece) {
                 return false;
             }
             self.state.breakpoints.hide(place, piece);

@@ -1,26 +1,19 @@
 //! A save whose child runs on: its pages are denied to be written at the region, and one that is about to be written is
 //! copied first, into the spare environment at the same place. So what is read for the save is the memory as it was at the
 //! moment of the save, however long that takes. A page that is as it was at an earlier save is not even copied, if only
-//! changes since then are wanted.
-//!
-//! The denial is lifted page by page: a lift is a translation and may be forgotten; then the page faults again, is found
-//! copied already, and the denial is lifted again.
+//! changes since then are wanted. How the denial is lifted: [`super::denial`].
 
 use alloc::{vec, vec::Vec};
 use core::ops::Range;
 
-use flob_abi::{
-    ExceptionCode, ExceptionMessage, PAGE_SIZE, Protection, RegionState, Status, call::Dirty,
-    exception::reply_action,
-};
+use flob_abi::{PAGE_SIZE, Status, call::Dirty};
 use flob_debugger_nester::pages::PageSet;
 use flob_image::Place;
 use flob_link::{Failure, FailureKind};
-use flob_runtime::flob::Links;
 
-use super::exceptions::REGION;
 use super::failure::{Outcome, failure};
 use super::state::{Nester, State};
+use super::{denial, lazy};
 
 /// This part of the memory may be copied because it was written lately.
 const LATELY_WRITTEN_PART: u64 = 32;
@@ -40,30 +33,16 @@ pub struct Copying {
 pub fn begin(nester: &Nester, state: &mut State, since: Option<u64>) -> Result<(), Status> {
     let pages = state.environment.memory().size() / PAGE_SIZE;
     let copying = Copying { since, settled: PageSet::new(pages), copied: PageSet::new(pages) };
-    protect(nester, state, Protection::READ_EXECUTE)?;
     state.copying = Some(copying);
-    Ok(())
+    denial::update(nester, state)
 }
 
 /// The child may write all it likes; the copies are dropped.
 pub fn end(nester: &Nester, state: &mut State) -> Result<(), Status> {
-    let Some(copying) = state.copying.take() else { return Ok(()) };
-    let zeroes = [0; PAGE_SIZE as usize];
-    for page in copying.copied.iter() {
-        let cleared = state.spare.memory().write(page * PAGE_SIZE, &zeroes);
-        debug_assert!(cleared, "the spare environment is as large");
+    if state.copying.take().is_none() {
+        return Ok(());
     }
-    protect(nester, state, Protection::ALL)
-}
-
-/// Without a denial the region has no keeper: what it lacks is the child's own business.
-fn protect(nester: &Nester, state: &State, protection: Protection) -> Result<(), Status> {
-    let region = state.environment.region();
-    let mut now: RegionState = region.get_state(&Links::NONE)?;
-    now.protection = protection.0;
-    let keeper = nester.faults.reference(REGION).filter(|_| protection != Protection::ALL);
-    let null = flob_runtime::flob::OwnedReference::new()?;
-    region.set_state(&now, &Links::NONE.with(1, keeper.unwrap_or(null.at())))
+    denial::update(nester, state)
 }
 
 /// Where a page is as it is to be saved.
@@ -106,6 +85,16 @@ pub fn next_changed(state: &State, pages: Range<u64>) -> Result<Option<Range<u64
     let Some(since) = state.copying.as_ref().and_then(|copying| copying.since) else {
         return Ok((!pages.is_empty()).then_some(pages));
     };
+    let Some((written, epoch)) = lazy::written_since(state, since) else {
+        return next_written(state, pages, since);
+    };
+    let noted = written.next(pages.start).filter(|page| pages.contains(page)).map(|page| page..page + 1);
+    let known = epoch.map_or(Ok(None), |epoch| next_written(state, pages, epoch))?;
+    Ok(noted.into_iter().chain(known).min_by_key(|found| found.start))
+}
+
+/// The first pages in a row among these of which the kernel knows that they were written since an epoch.
+fn next_written(state: &State, pages: Range<u64>, since: u64) -> Result<Option<Range<u64>>, Status> {
     let (mut offset, mut left) = (pages.start * PAGE_SIZE, pages.count() as u64 * PAGE_SIZE);
     while left > 0 {
         let mut found = [Dirty::default()];
@@ -159,6 +148,7 @@ fn copy(state: &mut State, page: u64) {
     if state.environment.memory().read(place, &mut bytes) {
         // Breakpoints may come and go before it is saved.
         state.breakpoints.hide(place, &mut bytes);
+        state.spare_is_clear = false;
         let copied = state.spare.memory().write(place, &bytes);
         debug_assert!(copied, "the spare environment is as large");
         if let Some(copying) = &mut state.copying {
@@ -166,15 +156,4 @@ fn copy(state: &mut State, page: u64) {
             copying.copied.insert(page);
         }
     }
-}
-
-/// The region denied an access: what its keeper answers, an action and the access that is granted.
-pub fn denied(state: &mut State, message: &ExceptionMessage) -> (u32, u32) {
-    let access = Protection::from_bits(message.access);
-    let is_write = message.code == ExceptionCode::PageFault as u32 && access.allows(Protection::WRITE);
-    if !is_write || state.copying.is_none() {
-        return (reply_action::RETRY, 0);
-    }
-    settle(state, message.offset / PAGE_SIZE);
-    (reply_action::LIFT, access.or(Protection::READ_WRITE).0)
 }

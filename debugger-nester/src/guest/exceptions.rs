@@ -1,4 +1,4 @@
-//! Keeper and debug port of the child, and the keeper of its memory. A debug exception is taken over: the thread is stopped, the exception cleared,
+//! Keeper and debug port of the child. A debug exception is taken over: the thread is stopped, the exception cleared,
 //! the host told. An exception that the program did not handle itself stops everything.
 
 use flob_abi::{
@@ -15,7 +15,6 @@ use zerocopy::FromBytes;
 
 use super::catch;
 use super::conditions;
-use super::copying;
 use super::search;
 use super::state::{Nester, State};
 use super::step::{self, Obstacle, Purpose};
@@ -27,10 +26,8 @@ use super::watch::{self, Meaning};
 pub const KEEPER: &str = "keeper";
 /// Asked about debug exceptions.
 pub const DEBUG: &str = "debug";
-/// Asked about memory that may not be written now.
-pub const REGION: &str = "region";
-/// All, by alias.
-pub const NAMES: &[&str] = &[KEEPER, DEBUG, REGION];
+/// Both, by alias.
+pub const NAMES: &[&str] = &[KEEPER, DEBUG];
 
 /// What becomes of an exception.
 pub enum Verdict {
@@ -59,10 +56,6 @@ fn handle(nester: &Nester, request: &Request<'_>) -> Answer<'static> {
     let over =
         Answer::Exception(ExceptionReply { number: message.number, action: reply_action::RETRY, access: 0 });
     let mut state = nester.lock();
-    if nester.faults.name(request.incoming.alias) == Some(REGION) {
-        let (action, access) = copying::denied(&mut state, &message);
-        return Answer::Exception(ExceptionReply { number: message.number, action, access });
-    }
     match search::step_came(nester, &mut state, &message, thread.at()) {
         Some(Verdict::Over) => return over,
         Some(Verdict::Taken) => return Answer::None,

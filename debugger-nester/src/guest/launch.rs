@@ -16,7 +16,7 @@ use flob_runtime::{
 
 use super::state::{Clock, Nester, Own, Shared, State};
 use super::torture::{self, Size, Torture};
-use super::{answerer, exceptions, link, record, services, step::Stepping, watcher};
+use super::{answerer, denial, exceptions, link, record, services, step::Stepping, watcher};
 
 /// Most memory that stays for the nester itself: records, queues, buffers.
 const OWN_MEMORY: usize = 24 << 20;
@@ -64,13 +64,14 @@ pub fn run(arguments: Vec<String>) -> Result<(), String> {
     let clerk = Clerk::new().map_err(kernel)?;
     let desk = Desk::new(services::NAMES).map_err(kernel)?;
     let faults = Desk::new(exceptions::NAMES).map_err(kernel)?;
+    let denials = Desk::new(&[denial::REGION]).map_err(kernel)?;
     let ceiling = inherited(&Links::NONE).map_err(kernel)?.ceiling;
     let size = options.torture.as_ref().map(Torture::size);
     // Nobody else of ours runs while a thread is not what it was.
     let ceiling = if size == Some(Size::Small) { ceiling.saturating_sub(1) } else { ceiling };
     let mut state = state(ceiling).map_err(kernel)?;
     state.torture = options.torture.take();
-    let nester = Arc::new(Nester::new(desk, faults, clerk.inbox(), state));
+    let nester = Arc::new(Nester::new([desk, faults, denials], clerk.inbox(), state));
     if !options.restore {
         load(&nester, &options)?;
     }
@@ -100,6 +101,8 @@ fn state(ceiling: u32) -> Result<State, Status> {
     Ok(State {
         environment: environment()?,
         spare: environment()?,
+        spare_is_clear: true,
+        is_clear: true,
         program: String::new(),
         arguments: Vec::new(),
         build_id: String::new(),
@@ -139,6 +142,8 @@ fn state(ceiling: u32) -> Result<State, Status> {
         stop_time: 0,
         search: None,
         restore: None,
+        restore_ticks: 0,
+        lazy: None,
         torture: None,
         events: Events::default(),
         replies: Answers::default(),
@@ -170,6 +175,7 @@ fn load(nester: &Nester, options: &Options) -> Result<(), String> {
         space: SpaceState { ceiling: state.own.ceiling.saturating_sub(2), ..SpaceState::default() },
         arguments: &options.program,
     };
+    state.is_clear = false;
     let elf = state.environment.load(&mut file, &setup);
     let elf = elf.map_err(|error| format!("'{name}' cannot be started: {error}"))?;
     state.build_id = elf.build_id(&mut file).map_err(|error| format!("'{name}' cannot be read: {error}"))?;
@@ -200,6 +206,10 @@ fn start_threads(nester: &Shared, clerk: Clerk) -> Result<(), Status> {
     spawn(nester, None, move || answerer::complete(&one))?;
     let one = shared();
     spawn(nester, Some(MAX_PRIORITY), move || exceptions::serve(&one))?;
+    for _ in 0..denial::KEEPERS {
+        let one = shared();
+        spawn(nester, Some(MAX_PRIORITY), move || denial::serve(&one))?;
+    }
     let one = shared();
     let watcher = spawn(nester, Some(LOWEST), move || watcher::watch(&one))?;
     watcher.stop()?;

@@ -6,10 +6,10 @@ use flob_debugger_nester::breakpoints::{Conditions, INT3, Wanted};
 use flob_image::Place;
 use flob_link::{CHUNK, FailureKind, MAX_CONDITIONS, Memory, Reply, condition::check};
 
-use super::copying;
 use super::failure::{Outcome, failure, refused};
 use super::state::{Nester, State};
 use super::threads::translator;
+use super::{copying, lazy};
 
 fn nothing_there() -> flob_link::Failure {
     failure(FailureKind::NotFound, "there is no memory at this address")
@@ -36,13 +36,23 @@ fn pieces(
     }
 }
 
+/// The answer to what needs missing pages, if some of these pieces lie on such.
+fn missing(state: &State, pieces: &[(Place, u64)]) -> Option<Reply> {
+    let missing = lazy::missing_of(state, pieces);
+    (!missing.is_empty()).then_some(Reply::Missing(missing))
+}
+
 /// `Read`: the bytes up to the first that is missing, breakpoints hidden.
 pub fn read(nester: &Nester, state: &State, memory: Memory, address: u64, count: u32) -> Outcome<Reply> {
     if count as usize > CHUNK {
         return Err(failure(FailureKind::Invalid, "too many bytes at once"));
     }
     let mut bytes = Vec::new();
-    for (place, size) in pieces(nester, state, memory, address, count.into())? {
+    let pieces = pieces(nester, state, memory, address, count.into())?;
+    if let Some(missing) = missing(state, &pieces) {
+        return Ok(missing);
+    }
+    for (place, size) in pieces {
         let mut piece = vec![0; usize::try_from(size).unwrap_or(0)];
         if !state.environment.memory().read(place, &mut piece) {
             break;
@@ -68,11 +78,16 @@ pub fn write(
     if pieces.iter().map(|(_, size)| size).sum::<u64>() < bytes.len() as u64 {
         return Err(nothing_there());
     }
+    if let Some(missing) = missing(state, &pieces) {
+        return Ok(missing);
+    }
+    state.is_clear = false;
     let mut rest = bytes;
     for (place, size) in pieces {
         let (piece, behind) =
             rest.split_at_checked(usize::try_from(size).unwrap_or(0)).unwrap_or((rest, &[]));
         copying::about_to_change(state, place, size);
+        lazy::about_to_write(state, place, size);
         let mut piece = piece.to_vec();
         state.breakpoints.keep(place, &mut piece);
         if !state.environment.memory().write(place, &piece) {
@@ -96,6 +111,9 @@ pub fn set_breakpoint(
     }
     let place =
         translator(nester, state).map_err(refused)?.place(space, address).ok_or_else(nothing_there)?;
+    if let Some(missing) = missing(state, &[(place, 1)]) {
+        return Ok(missing);
+    }
     let mut byte = [0];
     if !state.environment.memory().read(place, &mut byte) {
         return Err(nothing_there());

@@ -7,6 +7,7 @@
 //! | answerer | own ceiling | delivers the answers to parked requests |
 //! | timers | own ceiling | sleep until a parked sleep is over |
 //! | exceptions | own ceiling | keeper and debug port of the child |
+//! | denials | own ceiling | keepers of the child's memory, see [`denial`] |
 //! | warden | own ceiling | hears from the watcher that the child is idle |
 //! | receiver, sender | one lower | the link |
 //! | the child | two lower | |
@@ -20,9 +21,11 @@ mod answerer;
 mod catch;
 mod conditions;
 mod copying;
+mod denial;
 mod exceptions;
 mod failure;
 mod launch;
+mod lazy;
 mod link;
 mod memory;
 mod record;

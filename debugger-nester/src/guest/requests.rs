@@ -6,7 +6,9 @@ use flob_link::{FailureKind, FromGuest, Progress, Reply, Request, ToGuest, VERSI
 use super::failure::{Outcome, failure, refused};
 use super::state::{Bulk, Nester, Outgoing, State};
 use super::step::{self, Purpose};
-use super::{catch, memory, record, restore, save, sending, services, set, survey, threads, trace, watch};
+use super::{
+    catch, lazy, memory, record, restore, save, sending, services, set, survey, threads, trace, watch,
+};
 
 /// Most replies that wait to be sent; the host repeats what it misses.
 const MAX_OUTBOX: usize = 64;
@@ -70,17 +72,27 @@ fn answer(nester: &Nester, state: &mut State, request: Request, bulk: &[u8]) -> 
         Request::SetTrace(tracing) => trace::set(nester, state, tracing),
         Request::Trace { from } => Ok(trace::read(state, from)),
         Request::SaveBegin { when, since } => save::begin(nester, state, when, since),
+        Request::RoundBegin { since } => save::begin_round(nester, state, since),
         Request::SaveSurvey { from } => survey::survey(state, from),
         Request::SavePages { runs } => sending::pages(state, &runs),
         Request::SaveHashes { runs } => sending::hashes(state, &runs),
         Request::Blank { pages } => sending::blank(state, pages),
         Request::StopTime => Ok(Reply::Nanoseconds(state.stop_time)),
+        Request::RestoreTime => Ok(Reply::Nanoseconds(save::nanoseconds(state.began, state.restore_ticks))),
         Request::SaveEnd => save::end(nester, state),
-        Request::RestoreBegin { record, size } => restore::begin(nester, state, record, size),
+        Request::RestoreBegin { record, size, is_lazy } => {
+            restore::begin(nester, state, (record, size), is_lazy)
+        }
+        Request::RestoreRecordSize { record } => restore::resize_record(state, record),
         Request::RestoreRecord { offset, bytes } => restore::take_record(state, offset, &bytes),
         Request::RestorePacked { runs, packed } => restore::packed(state, &runs, &packed),
         Request::RestorePages { runs, .. } => restore::pages(state, &runs, bulk),
         Request::RestoreCommit { force } => restore::commit(nester, state, force),
+        Request::Supply { environment, runs, .. } => lazy::supply(nester, state, (environment, &runs), bulk),
+        Request::SupplyPacked { environment, runs, packed } => {
+            lazy::supply_packed(nester, state, (environment, &runs), &packed)
+        }
+        Request::SupplyZero { environment, runs } => lazy::supply_zero(nester, state, environment, &runs),
         Request::RestoreAbandon => restore::abandon(state),
         Request::Input { position, bytes } => input(nester, state, position, &bytes),
         Request::Shutdown => {

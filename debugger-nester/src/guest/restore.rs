@@ -9,7 +9,10 @@ use alloc::{
 
 use flob_abi::{FlobKind, PAGE_SIZE, state::group};
 use flob_checkpointer::{RebuildError, Record, Unknown, World, rebuild};
-use flob_debugger_nester::streams::{Input, Output};
+use flob_debugger_nester::{
+    pages::PageSet,
+    streams::{Input, Output},
+};
 use flob_image::{Border, Environment as Image, Place, Stream};
 use flob_link::{Event, FailureKind, Mark, Reply, Run, pack::unpack};
 use flob_runtime::{
@@ -20,8 +23,11 @@ use flob_runtime::{
 
 use super::copying;
 use super::failure::{Outcome, failure, refused};
+use super::lazy::Lazy;
 use super::state::{Clock, Nester, ParkedCall, ReadyAnswer, State};
-use super::{answerer, catch, exceptions, memory, record, sending, services, step, trace, watch};
+use super::{
+    answerer, catch, denial, exceptions, lazy, memory, record, sending, services, step, trace, watch,
+};
 
 /// Most bytes of a record.
 const MAX_RECORD: u64 = 12 << 20;
@@ -30,6 +36,10 @@ const MAX_RECORD: u64 = 12 << 20;
 pub struct Restore {
     record: Vec<u8>,
     size: u64,
+    /// Of a lazy one: pages that have not come.
+    missing: Option<PageSet>,
+    /// What has not come is zero already.
+    is_clear: bool,
 }
 
 fn not_on() -> flob_link::Failure {
@@ -37,7 +47,13 @@ fn not_on() -> flob_link::Failure {
 }
 
 /// `RestoreBegin`.
-pub fn begin(nester: &Nester, state: &mut State, record: u64, size: u64) -> Outcome<Reply> {
+pub fn begin(
+    nester: &Nester,
+    state: &mut State,
+    (record, size): (u64, u64),
+    is_lazy: bool,
+) -> Outcome<Reply> {
+    let from = clock::ticks();
     abandon(state)?;
     // A save of a host that is gone has its copies there.
     copying::end(nester, state).map_err(refused)?;
@@ -46,13 +62,34 @@ pub fn begin(nester: &Nester, state: &mut State, record: u64, size: u64) -> Outc
         let text = format!("the image has {size} bytes of memory, this guest has room for {room}");
         return Err(failure(FailureKind::Memory, text));
     }
+    let record = room_for(record)?;
+    let pages = size / PAGE_SIZE;
+    if !state.spare_is_clear {
+        // What never comes is zero; of a lazy one that is only what lies behind its memory.
+        state.spare.memory().clear_from(if is_lazy { pages } else { 0 });
+        state.spare_is_clear = !is_lazy;
+    }
+    let missing = is_lazy.then(|| PageSet::full(pages));
+    state.restore = Some(Restore { record, size, missing, is_clear: state.spare_is_clear });
+    state.restore_ticks = clock::ticks().wrapping_sub(from);
+    Ok(Reply::Done)
+}
+
+/// Room for a record of so many bytes.
+fn room_for(record: u64) -> Outcome<Vec<u8>> {
     let mut bytes = Vec::new();
     let count = usize::try_from(record.min(MAX_RECORD + 1)).unwrap_or(0);
     if record > MAX_RECORD || bytes.try_reserve_exact(count).is_err() {
         return Err(failure(FailureKind::Memory, "the record of the image is too large for this guest"));
     }
     bytes.resize(count, 0);
-    state.restore = Some(Restore { record: bytes, size });
+    Ok(bytes)
+}
+
+/// `RestoreRecordSize`.
+pub fn resize_record(state: &mut State, record: u64) -> Outcome<Reply> {
+    let restore = state.restore.as_mut().ok_or_else(not_on)?;
+    restore.record = room_for(record)?;
     Ok(Reply::Done)
 }
 
@@ -70,8 +107,14 @@ pub fn take_record(state: &mut State, offset: u64, bytes: &[u8]) -> Outcome<Repl
 
 /// `RestorePages`.
 pub fn pages(state: &mut State, runs: &[Run], bulk: &[u8]) -> Outcome<Reply> {
-    let restore = state.restore.as_ref().ok_or_else(not_on)?;
+    let restore = state.restore.as_mut().ok_or_else(not_on)?;
     sending::check_runs(runs, state.capacity.to_guest, restore.size)?;
+    state.spare_is_clear = false;
+    if let Some(missing) = &mut restore.missing {
+        for page in sending::numbers(runs) {
+            missing.remove(page);
+        }
+    }
     let mut rest = bulk;
     for run in runs {
         let count = run.count as usize * PAGE_SIZE as usize;
@@ -101,16 +144,20 @@ pub fn packed(state: &mut State, runs: &[Run], packed: &[u8]) -> Outcome<Reply> 
 /// `RestoreAbandon`.
 pub fn abandon(state: &mut State) -> Outcome<Reply> {
     if state.restore.take().is_some() {
-        state.spare.clear().map_err(refused)?;
+        state.spare.remove_flobs().map_err(refused)?;
     }
     Ok(Reply::Done)
 }
 
 /// `RestoreCommit`.
 pub fn commit(nester: &Nester, state: &mut State, force: bool) -> Outcome<Reply> {
+    let from = clock::ticks();
     let restore = state.restore.as_mut().ok_or_else(not_on)?;
     let bytes = core::mem::take(&mut restore.record);
+    let (missing, is_clear) = (restore.missing.take(), restore.is_clear);
     let mark = state.mark().map_err(refused)?;
+    let pages = state.spare.memory().size() / PAGE_SIZE;
+    let after = missing.map(|missing| Lazy::new(missing, is_clear, pages, mark.epoch));
     let image = Record::read(&bytes);
     let built = match &image {
         Ok(image) => build(nester, state, image, force).map_err(|error| error.to_string()),
@@ -118,7 +165,8 @@ pub fn commit(nester: &Nester, state: &mut State, force: bool) -> Outcome<Reply>
     };
     match (built, image) {
         (Ok(threads), Ok(image)) => {
-            replace(nester, state, &image, threads).map_err(refused)?;
+            replace(nester, state, (&image, after), threads).map_err(refused)?;
+            state.restore_ticks = state.restore_ticks.wrapping_add(clock::ticks().wrapping_sub(from));
             state.tell(nester, Event::Restored);
             // A program that had ended when it was saved has ended here too.
             if let Some(code) = state.exit {
@@ -166,7 +214,7 @@ pub fn world<'a>(
 fn replace(
     nester: &Nester,
     state: &mut State,
-    image: &Record<'_>,
+    (image, after): (&Record<'_>, Option<Lazy>),
     threads: Vec<Place>,
 ) -> Result<(), flob_runtime::abi::Status> {
     let image = &image.environment;
@@ -178,9 +226,16 @@ fn replace(
     state.parked.clear();
     state.ready.clear();
     let old = core::mem::replace(&mut state.environment, Arc::clone(&state.spare));
-    old.clear()?;
+    old.remove_flobs()?;
+    denial::end(nester, &old)?;
     state.spare = old;
+    state.spare_is_clear = core::mem::take(&mut state.is_clear);
     state.replaced = state.replaced.wrapping_add(1);
+    state.lazy = after;
+    denial::update(nester, state)?;
+    lazy::become_whole(nester, state)?;
+    // Who waits for pages of the old one waits no longer.
+    nester.arrived.broadcast();
     record::find_bearings(nester, state)?;
     state.held = threads.into_iter().collect();
     state.program = image.program.clone();

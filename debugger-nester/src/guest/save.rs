@@ -64,8 +64,21 @@ pub fn begin(
     Ok(Reply::Saving { answer, size, mark, only_changes: since.is_some() })
 }
 
+/// `RoundBegin`: as the child runs below this program, no other moment lies between its memory's and the mark.
+pub fn begin_round(nester: &Nester, state: &mut State, since: Option<Mark>) -> Outcome<Reply> {
+    if state.restore.is_some() || state.save.is_some() || state.search.is_some() {
+        return Err(failure(FailureKind::State, "another save or a restore is on"));
+    }
+    if since.is_some_and(|since| !state.knows(&since)) {
+        return Err(failure(FailureKind::State, "this moment was of another environment"));
+    }
+    copying::end(nester, state).map_err(refused)?;
+    copying::begin(nester, state, since.map(|since| since.epoch)).map_err(refused)?;
+    Ok(Reply::Round(state.mark().map_err(refused)?))
+}
+
 /// So many ticks in nanoseconds, by what both have come to since the beginning.
-fn nanoseconds((began, began_ticks): (u64, u64), ticks: u64) -> u64 {
+pub fn nanoseconds((began, began_ticks): (u64, u64), ticks: u64) -> u64 {
     let time = clock::now().unwrap_or(0).saturating_sub(began);
     let in_time = clock::ticks().wrapping_sub(began_ticks).max(1);
     u64::try_from(u128::from(ticks) * u128::from(time) / u128::from(in_time)).unwrap_or(u64::MAX)

@@ -8,11 +8,13 @@ use flob_runtime::nester::ChildMemory;
 
 use super::copying::{self, Source};
 use super::failure::{Outcome, failure};
+use super::lazy;
 use super::state::State;
 
 /// The memory in which a page is as it is to be saved, if it is in any.
 pub fn memory_of(state: &State, page: u64) -> Option<&ChildMemory> {
     match copying::source(state, page) {
+        Source::Present if lazy::is_missing(state, page) => None,
         Source::Present => Some(state.environment.memory()),
         Source::Copy => Some(state.spare.memory()),
         Source::Earlier => None,
@@ -23,6 +25,9 @@ pub fn memory_of(state: &State, page: u64) -> Option<&ChildMemory> {
 pub fn pages(state: &State, runs: &[Run]) -> Outcome<Reply> {
     copying::check_on(state)?;
     check_runs(runs, state.capacity.to_host, state.environment.memory().size())?;
+    if numbers(runs).any(|page| lazy::is_missing(state, page)) {
+        return Err(not_wanted());
+    }
     if state.capacity.is_lossless {
         return Ok(Reply::Pages(Vec::new()));
     }
@@ -103,7 +108,8 @@ pub fn has_changed(state: &State, runs: &[Run], sent: &Sendable) -> bool {
     copies != sent.copies
 }
 
-fn numbers(runs: &[Run]) -> impl Iterator<Item = u64> {
+/// The numbers of all pages of these runs.
+pub fn numbers(runs: &[Run]) -> impl Iterator<Item = u64> {
     runs.iter().flat_map(|run| (run.first..).take(run.count as usize))
 }
 

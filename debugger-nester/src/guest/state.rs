@@ -28,8 +28,8 @@ use flob_runtime::{
 };
 
 use super::{
-    catch::Catching, copying::Copying, record::Known, restore::Restore, save::Save, search::Search,
-    step::Stepping, torture::Torture, watch::Watching, watcher::Watch,
+    catch::Catching, copying::Copying, lazy::Lazy, record::Known, restore::Restore, save::Save,
+    search::Search, step::Stepping, torture::Torture, watch::Watching, watcher::Watch,
 };
 
 /// What the threads of the nester share.
@@ -38,6 +38,8 @@ pub struct Nester {
     pub desk: Desk,
     /// Keeper and debug port.
     pub faults: Desk,
+    /// The keeper of the child's memory.
+    pub denials: Desk,
     state: Lock<State>,
     /// There are answers to deliver.
     pub deliver: Condition,
@@ -49,6 +51,8 @@ pub struct Nester {
     pub idle: Condition,
     /// There are requests to complete.
     pub halves: Condition,
+    /// Missing pages have come, or nobody waits for them any more.
+    pub arrived: Condition,
     /// The request that the services thread has received and not handled: its bytes and one more than its alias, or 0.
     in_hand: AtomicU64,
     /// What it receives into.
@@ -60,16 +64,18 @@ pub type Shared = Arc<Nester>;
 
 impl Nester {
     /// Everything, before the first thread is started.
-    pub fn new(desk: Desk, faults: Desk, inbox: Peek, state: State) -> Self {
+    pub fn new([desk, faults, denials]: [Desk; 3], inbox: Peek, state: State) -> Self {
         Self {
             desk,
             faults,
+            denials,
             state: Lock::new(state),
             deliver: Condition::new(),
             outgoing: Condition::new(),
             sleepers: Condition::new(),
             idle: Condition::new(),
             halves: Condition::new(),
+            arrived: Condition::new(),
             in_hand: AtomicU64::new(0),
             inbox,
         }
@@ -99,7 +105,7 @@ impl Nester {
     /// What references handed out to the child mean.
     pub fn tags(&self, environment: &Environment) -> Vec<(&'static str, FlobAt<Reference>)> {
         let memory = (MEMORY_TAG, environment.reference());
-        self.desk.tags().chain(self.faults.tags()).chain([memory]).collect()
+        self.desk.tags().chain(self.faults.tags()).chain(self.denials.tags()).chain([memory]).collect()
     }
 }
 
@@ -165,8 +171,12 @@ pub struct Clock {
 /// Everything else.
 pub struct State {
     pub environment: Arc<Environment>,
-    /// Empty: for a restore.
+    /// Without flobs: for a restore, and for what a save copies.
     pub spare: Arc<Environment>,
+    /// Its memory is all zero.
+    pub spare_is_clear: bool,
+    /// So is that of the environment: nothing was ever in it.
+    pub is_clear: bool,
     pub program: String,
     pub arguments: Vec<String>,
     pub build_id: String,
@@ -215,6 +225,10 @@ pub struct State {
     /// The search for the moment that a save waits for.
     pub search: Option<Search>,
     pub restore: Option<Restore>,
+    /// Ticks that the last restore took, until the child could run.
+    pub restore_ticks: u64,
+    /// What came of the last restore's being lazy.
+    pub lazy: Option<Lazy>,
     pub torture: Option<Torture>,
 
     pub events: Events,

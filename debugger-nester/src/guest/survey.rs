@@ -7,7 +7,7 @@ use flob_link::{Reply, Run};
 
 use super::failure::{Outcome, refused};
 use super::state::State;
-use super::{copying, sending};
+use super::{copying, lazy, sending};
 
 /// Pages that are read in one survey: meanwhile nothing else is answered.
 const MOST_READ: u32 = 2048;
@@ -32,8 +32,8 @@ pub fn survey(state: &State, from: u64) -> Outcome<Reply> {
             next = page + 1;
         }
     }
-    let Found { used, zero, .. } = found;
-    Ok(Reply::Survey { used, zero, next })
+    let Found { used, zero, missing, .. } = found;
+    Ok(Reply::Survey { used, zero, missing, next })
 }
 
 #[derive(Default)]
@@ -42,15 +42,23 @@ struct Found {
     is_whole: bool,
     used: Vec<Run>,
     zero: Vec<Run>,
+    missing: Vec<Run>,
     read: u32,
 }
 
 impl Found {
     fn has_room(&self) -> bool {
-        self.read < MOST_READ && self.used.len() + self.zero.len() < MOST_RUNS
+        self.read < MOST_READ && self.used.len() + self.zero.len() + self.missing.len() < MOST_RUNS
     }
 
     fn look_at(&mut self, state: &State, page: u64) {
+        if lazy::is_missing(state, page) {
+            // Where only changes are wanted: there is none in a page that has not come.
+            if self.is_whole {
+                append(&mut self.missing, page);
+            }
+            return;
+        }
         // It was written only after the moment of the save.
         let Some(memory) = sending::memory_of(state, page) else { return };
         self.read += 1;
@@ -63,7 +71,7 @@ impl Found {
 }
 
 /// Adds a page; one that follows the last makes that run longer.
-fn append(runs: &mut Vec<Run>, page: u64) {
+pub fn append(runs: &mut Vec<Run>, page: u64) {
     match runs.last_mut() {
         Some(run) if run.first + u64::from(run.count) == page => run.count += 1,
         _ => runs.push(Run { first: page, count: 1 }),

@@ -4,7 +4,7 @@
 use flob_link::Event;
 
 use super::state::{Nester, State};
-use super::step;
+use super::{lazy, step};
 
 /// What is known of the child's standing still.
 #[derive(Default)]
@@ -68,6 +68,12 @@ pub fn guard(nester: &Nester) {
 fn stands_still(state: &State) -> bool {
     let is_whole = state.held.is_empty() && state.exit.is_none() && !step::is_on(state);
     let is_alone = state.save.is_none() && state.search.is_none() && state.restore.is_none();
+    let is_supplied = !lazy::is_awaited(state);
     let is_unanswered = state.parked.is_empty() && state.ready.is_empty() && state.halves.is_empty();
-    is_whole && is_alone && is_unanswered && state.delivering.is_none() && state.torture.is_none()
+    is_whole
+        && is_alone
+        && is_supplied
+        && is_unanswered
+        && state.delivering.is_none()
+        && state.torture.is_none()
 }

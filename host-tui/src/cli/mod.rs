@@ -102,6 +102,8 @@ verbs! {
     Lldb: verbs::lldb::Lldb;
     /// Save, list, show, edit, restore and remove checkpoints
     Checkpoint: verbs::checkpoint::Checkpoint;
+    /// Move a program into another session's guest while it runs
+    Migrate: verbs::migrate::Migrate;
     /// End a session: its guest and its hub
     Stop: verbs::stop::Stop;
     /// Measure what things cost, in real runs

@@ -31,6 +31,7 @@ pub fn hub_event(state: &mut State, event: HubEvent) -> Vec<Ask> {
             state.link = link;
         }
         HubEvent::Changed => {}
+        HubEvent::PagesLost(text) => state.tell(LogKind::Trouble, text),
         HubEvent::Trace(part) => {
             let snapshot = state.live.clone();
             state.calls.take(part, snapshot.as_deref());
@@ -73,7 +74,9 @@ fn guest_event(state: &mut State, event: Event) -> Vec<Ask> {
             state.ended = None;
         }
         Event::Traced { .. } => return tracing::fetch(state),
-        Event::SaveReady | Event::StandsStill | Event::InputWanted { .. } => return Vec::new(),
+        Event::SaveReady | Event::StandsStill | Event::InputWanted { .. } | Event::PageWanted { .. } => {
+            return Vec::new();
+        }
     }
     vec![Ask::Look]
 }

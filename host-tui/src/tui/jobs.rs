@@ -49,7 +49,7 @@ fn perform(tools: &Tools, job: &Job) -> Result<Outcome, Error> {
         }
         Job::Restore { id, force } => {
             remember(tools, &format!("restore {id}"))?;
-            request(tools, HubRequest::Restore { id: id.clone(), force: *force })?
+            request(tools, HubRequest::Restore { id: id.clone(), force: *force, lazy: false })?
         }
         Job::Remove(id) => return store(tools)?.remove(id).map(|()| Outcome::Done),
         Job::SaveEdited { parent, environment, pokes } => {

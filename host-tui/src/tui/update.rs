@@ -53,6 +53,9 @@ fn take(state: &mut State, message: Message) -> Vec<Ask> {
                 (None, Some(Ended::Exited(_))) => state.ended = None,
                 _ => {}
             }
+            if let Some(lost) = info.lost.clone().filter(|_| state.info.is_none()) {
+                state.tell(LogKind::Trouble, lost);
+            }
             state.info = Some(info);
         }
         Message::Looked { snapshot, took } => return looked(state, snapshot, took),

@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cli::print;
 use savevm::Drive;
-use session::{Save, Session, Setup};
+use session::{Migration, Restore, Save, Session, Setup};
 
 /// Full messages by which the line is measured.
 const MESSAGES: u32 = 256;
@@ -35,6 +35,8 @@ struct Figures {
     flobs: usize,
     /// Instructions for which the program stood still.
     stop: u64,
+    /// Instructions of the guest before the first of a program that is restored lazily.
+    first_instruction: u64,
     /// The first save, of a program that writes.
     first: Save,
     /// A full save of a held program.
@@ -47,8 +49,12 @@ struct Figures {
     line: f64,
     /// Seconds.
     savevm: f64,
-    /// Seconds from the request to restore until the program runs.
-    restore: f64,
+    /// From the request to restore until the program runs.
+    restore: Restore,
+    /// The same, lazily.
+    lazy: Restore,
+    /// Into another guest, of a program that writes.
+    migration: Migration,
 }
 
 /// Measures and prints.
@@ -78,6 +84,8 @@ pub fn run(sizes: &[u32], as_json: bool) -> Result<u8, Error> {
         "SAVEVM",
         "RESTORE",
         "EXPORTED",
+        "LAZILY",
+        "MIGRATION",
     ];
     print_table(&heading, figures.iter().flat_map(Figures::rows))?;
     print::line("")?;
@@ -93,7 +101,7 @@ fn print_table(heading: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Res
 fn measure(size: u32, memory: u32) -> Result<Figures, Error> {
     let folder = || tempfile::tempdir().map_err(|error| Error::io("making a folder", error));
     let setup = |every, is_counted| Setup { size, every, memory, is_counted };
-    let (stop, flobs) = stop(folder()?.path(), setup(EVERY[0], true))?;
+    let Counted { stop, first_instruction, flobs } = counted(folder()?.path(), setup(EVERY[0], true))?;
     let mut changes = Vec::new();
     for every in EVERY.into_iter().skip(1) {
         let world = folder()?;
@@ -113,19 +121,53 @@ fn measure(size: u32, memory: u32) -> Result<Figures, Error> {
     let line = session.line(MESSAGES)?;
     let line = line.bytes as f64 / Duration::from_nanos(line.nanoseconds).as_secs_f64();
     let savevm = drive.save()?;
-    let restore = session.restore(&first.id)?;
-    Ok(Figures { size, flobs, stop, first, full, exported, changes, line, savevm, restore })
+    let restore = session.restore(&first.id, false)?;
+    let lazy = session.restore(&first.id, true)?;
+    drop(session);
+    let migration = migration(folder()?.path(), setup(EVERY[0], false))?;
+    Ok(Figures {
+        size,
+        flobs,
+        stop,
+        first_instruction,
+        first,
+        full,
+        exported,
+        changes,
+        line,
+        savevm,
+        restore,
+        lazy,
+        migration,
+    })
 }
 
-/// Instructions for which a save stops the program, the longer of a full and an incremental one; and its flobs.
-fn stop(world: &Path, setup: Setup) -> Result<(u64, usize), Error> {
+/// Into a guest in which a small program runs.
+fn migration(world: &Path, setup: Setup) -> Result<Migration, Error> {
+    let source = Session::start(world, setup, None)?;
+    let _target = Session::start_as("target", world, Setup { size: 1, ..setup }, None)?;
+    source.migrate("target")
+}
+
+/// What is counted in instructions.
+struct Counted {
+    /// For which a save stops the program, the longer of a full and an incremental one.
+    stop: u64,
+    /// Before the first of a program that is restored lazily.
+    first_instruction: u64,
+    flobs: usize,
+}
+
+fn counted(world: &Path, setup: Setup) -> Result<Counted, Error> {
     let session = Session::start(world, setup, None)?;
-    let mut stop = 0;
+    let (mut stop, mut id) = (0, String::new());
     for full in [true, false] {
-        session.save(full)?;
+        id = session.save(full)?.id;
         stop = stop.max(session.line(0)?.stop_time);
     }
-    Ok((stop, session.client.look(false)?.flobs.len()))
+    let flobs = session.client.look(false)?.flobs.len();
+    let first_instruction = session.restore(&id, true)?.work;
+    Ok(Counted { stop, first_instruction, flobs })
 }
 
 impl Figures {
@@ -145,15 +187,29 @@ impl Figures {
             format!("{} instr. ({} flobs)", self.stop, self.flobs),
             format!("{:.0} MiB/s", self.line / MIB),
             format!("{:.0} ms", self.savevm * 1000.0),
-            format!("{:.0} ms", self.restore * 1000.0),
+            format!("{:.0} ms", self.restore.seconds * 1000.0),
             String::new(),
+            format!(
+                "{:.0} ms, {} bytes, {} instr.; whole {:.0} ms",
+                self.lazy.seconds * 1000.0,
+                self.lazy.bytes,
+                self.first_instruction,
+                self.lazy.whole * 1000.0
+            ),
+            format!(
+                "{:.0} ms, stop {:.0} ms, {} rounds, {} pages",
+                self.migration.seconds * 1000.0,
+                self.migration.stop * 1000.0,
+                self.migration.rounds,
+                self.migration.pages
+            ),
         ]);
         let mut first = row("full, first".into(), &self.first);
         first.resize(10, String::new());
         first.push(format!("{:.2} of {:.2} MiB", self.exported as f64 / MIB, self.first.memory as f64 / MIB));
         let changes = self.changes.iter().map(|(share, save)| row(format!("{share} %"), save));
         let mut rows: Vec<_> = [full, first].into_iter().chain(changes).collect();
-        rows.iter_mut().skip(1).for_each(|row| row.resize(11, String::new()));
+        rows.iter_mut().skip(1).for_each(|row| row.resize(13, String::new()));
         rows
     }
 
@@ -171,7 +227,19 @@ impl Figures {
             "line_bytes_per_second": self.line,
             "exported_bytes": self.exported,
             "savevm_seconds": self.savevm,
-            "restore_seconds": self.restore,
+            "restore_seconds": self.restore.seconds,
+            "lazy": {
+                "seconds": self.lazy.seconds,
+                "whole_seconds": self.lazy.whole,
+                "bytes": self.lazy.bytes,
+                "instructions": self.first_instruction,
+            },
+            "migration": {
+                "seconds": self.migration.seconds,
+                "stop_seconds": self.migration.stop,
+                "rounds": self.migration.rounds,
+                "pages": self.migration.pages,
+            },
         })
     }
 }

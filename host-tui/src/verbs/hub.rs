@@ -76,10 +76,11 @@ impl HubProcess {
 fn live(session: &Session) -> u8 {
     loop {
         match session.wait() {
-            Ending::Exited(_) => {}
+            // It is held, and may be mended.
+            Ending::Exited(_) | Ending::PagesLost(_) => {}
             Ending::StandsStill => black_box::keep_the_stuck(session),
             Ending::Died { .. } => black_box::keep_the_dead(session),
-            Ending::Shutdown => return 0,
+            Ending::Shutdown | Ending::Moved(_) => return 0,
             Ending::Failed(error) => return error.exit_code(),
         }
     }

@@ -24,6 +24,7 @@ pub mod hold;
 pub mod hub;
 pub mod lldb;
 pub mod memory;
+pub mod migrate;
 pub mod ps;
 pub mod run;
 pub mod sessions;

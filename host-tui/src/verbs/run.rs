@@ -38,6 +38,9 @@ pub struct Run {
     /// Restore even what is odd; unknown links to the outside become null
     #[arg(long, requires = "restore")]
     pub force: bool,
+    /// Run before the checkpoint's memory is there: it comes when it is needed, and by and by
+    #[arg(long, requires = "restore")]
+    pub lazy: bool,
     /// Main memory of the guest in MiB
     #[arg(long, value_name = "MB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(128..=3072))]
     pub memory: u32,
@@ -141,7 +144,11 @@ impl Run {
             match session.wait() {
                 Ending::Exited(code) => return Ok(exit_code(code)),
                 Ending::Shutdown => return Ok(0),
-                Ending::Failed(error) => return Err(error),
+                Ending::Failed(error) | Ending::PagesLost(error) => return Err(error),
+                Ending::Moved(to) => {
+                    eprintln!("flob: the program goes on in session '{to}'");
+                    return Ok(0);
+                }
                 Ending::StandsStill => black_box::keep_the_stuck(&session),
                 Ending::Died { code, sentence } => {
                     eprintln!("flob: {sentence}");
@@ -198,6 +205,7 @@ impl Run {
             paused: self.paused,
             restore: self.restore.clone(),
             force: self.force,
+            lazy: self.lazy,
             store,
             standard,
             gdb_socket: Some(servers.socket().to_owned()),
@@ -250,9 +258,12 @@ impl Run {
         option("--seed", Some(self.disturb.seed.to_string()));
         option("--amnesia", self.disturb.amnesia.map(|every| every.to_string()));
         option("--torture", self.disturb.torture.map(|torture| torture.name().to_owned()));
-        for (name, wanted) in
-            [("--paused", self.paused), ("--force", self.force), ("--counted", self.counted)]
-        {
+        for (name, wanted) in [
+            ("--paused", self.paused),
+            ("--force", self.force),
+            ("--lazy", self.lazy),
+            ("--counted", self.counted),
+        ] {
             if wanted {
                 arguments.push(name.into());
             }

@@ -51,6 +51,9 @@ fn row(info: &SessionInfo) -> Vec<String> {
 fn state(info: &SessionInfo) -> String {
     match (info.link, info.progress.exit) {
         (LinkState::Up, Some(code)) => format!("exited {code}"),
+        (LinkState::Up, None) if info.fetching.is_some() && info.holders.is_empty() => {
+            "running, fetching".into()
+        }
         (LinkState::Up, None) if info.holders.is_empty() => "running".into(),
         (LinkState::Up, None) => "held".into(),
         (LinkState::Connecting, _) => "starting".into(),
@@ -75,5 +78,9 @@ fn to_json(info: &SessionInfo) -> Json {
         "exit": info.progress.exit,
         "checkpoint": info.checkpoint,
         "received": info.received,
+        "sent": info.sent,
+        "restore_bytes": info.restore_bytes,
+        "lost": info.lost,
+        "fetching": info.fetching.map(|pages| json!({ "done": pages.done, "total": pages.total })),
     })
 }

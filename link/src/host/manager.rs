@@ -266,7 +266,7 @@ impl Manager {
 
     fn send(&mut self, mut request: Request, asker: Asker, is_bulk: bool) {
         let bulk = match &mut request {
-            Request::RestorePages { bulk, .. } => std::mem::take(bulk),
+            Request::RestorePages { bulk, .. } | Request::Supply { bulk, .. } => std::mem::take(bulk),
             _ => Vec::new(),
         };
         let message = ToGuest { epoch: self.epoch, number: self.exchanges.next_number(), request };

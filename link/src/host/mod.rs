@@ -129,6 +129,7 @@ pub type Answer = (u64, Result<Reply, LinkError>);
 pub struct Link {
     inward: Sender<Inward>,
     received: Arc<AtomicU64>,
+    sent: Arc<AtomicU64>,
 }
 
 impl Link {
@@ -141,17 +142,22 @@ impl Link {
     ) -> std::io::Result<(Self, Receiver<Notice>)> {
         let (inward, inbox) = mpsc::channel();
         let (notices, receiver) = mpsc::channel();
-        let outward = pump::write_from(writer)?;
-        let received = Arc::new(AtomicU64::new(0));
+        let (received, sent) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let outward = pump::write_from(writer, Arc::clone(&sent))?;
         pump::read_into(reader, inward.clone(), Arc::clone(&received))?;
         let manager = Manager::new(inbox, outward, notices, timing, log);
         std::thread::Builder::new().name("link".into()).spawn(move || manager.run())?;
-        Ok((Self { inward, received }, receiver))
+        Ok((Self { inward, received, sent }, receiver))
     }
 
     /// Bytes that have come over the line so far.
     pub fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that have gone over the line so far.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// Asks; the answer goes to `answers` with this tag.

@@ -45,14 +45,18 @@ pub fn read_into(
     thread::Builder::new().name("link reader".into()).spawn(read).map(drop)
 }
 
-/// Writes each frame that is sent. An error ends it: the reader will see the end of the stream, too.
-pub fn write_from(mut writer: impl Write + Send + 'static) -> io::Result<SyncSender<Vec<u8>>> {
+/// Writes each frame that is sent, and counts. An error ends it: the reader will see the end of the stream, too.
+pub fn write_from(
+    mut writer: impl Write + Send + 'static,
+    sent: Arc<AtomicU64>,
+) -> io::Result<SyncSender<Vec<u8>>> {
     let (sender, frames) = mpsc::sync_channel::<Vec<u8>>(WAITING_FRAMES);
     let write = move || {
         for frame in frames {
             if writer.write_all(&frame).and_then(|()| writer.flush()).is_err() {
                 return;
             }
+            sent.fetch_add(frame.len() as u64, Ordering::Relaxed);
         }
     };
     thread::Builder::new().name("link writer".into()).spawn(write)?;

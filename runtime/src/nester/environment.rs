@@ -149,10 +149,17 @@ impl Environment {
 
     /// Stops all its threads, destroys all its flobs and zeroes its memory.
     pub fn clear(&self) -> Result<(), Status> {
+        self.remove_flobs()?;
+        self.memory.clear_from(0);
+        Ok(())
+    }
+
+    /// Stops all its threads and destroys all its flobs.
+    pub fn remove_flobs(&self) -> Result<(), Status> {
         loop {
             let flobs = self.flobs()?;
             if flobs.is_empty() {
-                break;
+                return Ok(());
             }
             for thread in flobs.iter().filter(|flob| flob.kind == FlobKind::Thread) {
                 self.flob::<Thread>(thread.place).stop()?;
@@ -161,8 +168,6 @@ impl Environment {
                 any::destroy(flob.kind, self.memory.address(flob.place))?;
             }
         }
-        self.memory.clear();
-        Ok(())
     }
 
     /// Loads a program and makes its space and its first thread, which is stopped: [`Environment::start`] lets it go.

@@ -109,13 +109,16 @@ impl ChildMemory {
         Peek { start: self.start, size: self.size }
     }
 
-    /// Makes every page zero again.
-    pub fn clear(&self) {
-        for page in 0..self.size() / PAGE_SIZE {
-            if !self.is_page_zero(page) {
-                let cleared = self.write(page * PAGE_SIZE, &[0; PAGE_SIZE as usize]);
-                debug_assert!(cleared, "the page lies within");
-            }
+    /// Makes every page from this one on zero again.
+    pub fn clear_from(&self, page: u64) {
+        (page..self.size() / PAGE_SIZE).for_each(|page| self.clear_page(page));
+    }
+
+    /// Makes a page zero, if it lies within and is not.
+    pub fn clear_page(&self, page: u64) {
+        if !self.is_page_zero(page) {
+            let cleared = self.write(page * PAGE_SIZE, &[0; PAGE_SIZE as usize]);
+            debug_assert!(cleared, "the page lies within");
         }
     }
 }

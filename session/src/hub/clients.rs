@@ -13,7 +13,7 @@ use std::{
     thread,
 };
 
-use super::{Hub, lock};
+use super::{Ending, Hub, lock};
 use crate::{FromHub, HubReply, HubRequest, ToHub, wire};
 
 /// Lets clients in until the process ends.
@@ -43,7 +43,8 @@ fn serve(stream: UnixStream, number: u64, hub: Arc<Hub>) {
     let (outward, messages) = mpsc::channel();
     let (in_order, requests) = mpsc::channel();
     let connection = Arc::new(Connection { number, outward, long: Mutex::default() });
-    let write = move || write_all(writing, &messages);
+    let same = Arc::clone(&hub);
+    let write = move || write_all(writing, &messages, &same);
     let answer = {
         let (hub, connection) = (Arc::clone(&hub), Arc::clone(&connection));
         move || answer_all(&hub, &connection, &requests)
@@ -58,20 +59,31 @@ fn serve(stream: UnixStream, number: u64, hub: Arc<Hub>) {
     }
     hub.wake_long_work();
     lock(&hub.fanout).leave(number);
+    hub.receive_no_more(number);
     hub.clean_up_after(number);
 }
 
-fn write_all(mut stream: UnixStream, messages: &Receiver<FromHub>) {
+fn write_all(mut stream: UnixStream, messages: &Receiver<FromHub>, hub: &Hub) {
     for message in messages {
-        if wire::write(&mut stream, &message).is_err() {
+        let written = wire::write(&mut stream, &message);
+        end_if_moved(&message, hub);
+        if written.is_err() {
             return;
         }
     }
 }
 
+/// A session whose program has moved away ends once that was told.
+fn end_if_moved(message: &FromHub, hub: &Hub) {
+    if let FromHub::Reply { result: Ok(HubReply::Migrated(moved)), .. } = message {
+        hub.end(Ending::Moved(moved.to.clone()));
+    }
+}
+
 fn answer_all(hub: &Hub, connection: &Connection, requests: &Receiver<ToHub>) {
     for ToHub { number, request } in requests {
-        connection.answer(number, hub.answer(request, connection));
+        // A client that has gone needs no answer.
+        drop(connection.answer(number, hub.answer(request, connection)));
     }
 }
 
@@ -83,10 +95,12 @@ fn read_all(mut stream: UnixStream, hub: &Arc<Hub>, connection: &Arc<Connection>
                     cancelled.store(true, Ordering::Relaxed);
                     hub.wake_long_work();
                 }
-                connection.answer(message.number, Ok(HubReply::Done));
+                drop(connection.answer(message.number, Ok(HubReply::Done)));
             }
             HubRequest::Save { .. }
             | HubRequest::Restore { .. }
+            | HubRequest::AwaitPages
+            | HubRequest::Migrate { .. }
             | HubRequest::Remember { .. }
             | HubRequest::Undo => start_long(hub, connection, message),
             _ => {
@@ -114,7 +128,9 @@ fn start_long(hub: &Arc<Hub>, connection: &Arc<Connection>, message: ToHub) {
         };
         let result = hub.answer_long(request, &cancelled, &progress);
         lock(&theirs.long).remove(&number);
-        theirs.answer(number, result);
+        if let Some(untold) = theirs.answer(number, result) {
+            end_if_moved(&untold, &hub);
+        }
     };
     if thread::Builder::new().name("save or restore".into()).spawn(work).is_err() {
         lock(&connection.long).remove(&number);
@@ -122,8 +138,8 @@ fn start_long(hub: &Arc<Hub>, connection: &Arc<Connection>, message: ToHub) {
 }
 
 impl Connection {
-    /// A client that has gone needs no answer.
-    fn answer(&self, number: u32, result: Result<HubReply, flob_link::Failure>) {
-        let _ = self.outward.send(FromHub::Reply { number, result });
+    /// Answers, or gives back what nobody is there to hear.
+    fn answer(&self, number: u32, result: Result<HubReply, flob_link::Failure>) -> Option<FromHub> {
+        self.outward.send(FromHub::Reply { number, result }).err().map(|unsent| unsent.0)
     }
 }

@@ -11,7 +11,11 @@ use std::{
 use flob_image::store::Store;
 use flob_link::Progress;
 
-use super::{input::Input, now, restore::Prepared};
+use super::{
+    input::Input,
+    now,
+    restore::{Manner, Prepared},
+};
 use crate::{
     Claim, Error, LinkState, SessionInfo,
     boot::{
@@ -50,6 +54,8 @@ pub struct Config {
     pub restore: Option<String>,
     /// Unknown external links of the checkpoint become null.
     pub force: bool,
+    /// The program runs before the checkpoint's memory is there.
+    pub lazy: bool,
     /// The checkpoint store.
     pub store: Store,
     /// What to do with the standard streams.
@@ -74,6 +80,10 @@ impl Config {
         if self.paused { Beginning::Paused } else { Beginning::Run }
     }
 
+    pub(super) const fn manner(&self) -> Manner {
+        Manner { force: self.force, lazy: self.lazy }
+    }
+
     /// The program's ELF.
     pub(super) fn program_elf(&self) -> Option<Vec<u8>> {
         let programs = &self.software.programs;
@@ -93,6 +103,10 @@ impl Config {
             started: now(),
             link: LinkState::Connecting,
             received: 0,
+            sent: 0,
+            restore_bytes: 0,
+            fetching: None,
+            lost: None,
             holders: Vec::new(),
             progress: Progress::default(),
             checkpoint: self.restore.clone(),

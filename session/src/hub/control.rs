@@ -30,6 +30,7 @@ impl Hub {
 
     /// Lets go what the owner (with `force`: whoever) holds in the scope.
     pub(super) fn release(&self, owner: &Owner, scope: Scope, force: bool) -> Result<Held, Failure> {
+        self.mend_supply()?;
         let mut books = lock(&self.books);
         let held = self.release_with(&mut books, (!force).then_some(owner), scope);
         drop(books);

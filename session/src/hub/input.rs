@@ -128,6 +128,11 @@ impl Input {
         drop(self.changed.wait_while(self.lock(), waiting));
     }
 
+    /// Whether all of it has come.
+    pub fn has_ended(&self) -> bool {
+        self.lock().spool.has_ended()
+    }
+
     /// Lets somebody look at the spool.
     pub fn with_spool<T>(&self, look: impl FnOnce(&Spool) -> T) -> T {
         look(&self.lock().spool)

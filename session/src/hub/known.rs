@@ -30,7 +30,7 @@ impl Hub {
             return Ok(Known { unknown: pages.to_vec(), ..Known::default() });
         }
         let mut hashes = Vec::new();
-        let batches = runs::batches(pages, MAX_HASHED_PAGES);
+        let batches = runs::named(pages, MAX_HASHED_PAGES);
         let requests = batches.iter().map(|runs| Request::SaveHashes { runs: runs.clone() });
         let total = pages.len() as u64;
         progress("hashes", 0, total);

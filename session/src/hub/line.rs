@@ -19,10 +19,14 @@ impl Hub {
             Ok::<(), Failure>(())
         })?;
         let nanoseconds = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        match self.link.request(Request::StopTime)? {
-            Reply::Nanoseconds(stop_time) => {
-                Ok(LineFigures { bytes, nanoseconds, received: self.link.received(), stop_time })
-            }
+        let stop_time = self.time(Request::StopTime)?;
+        let restore_time = self.time(Request::RestoreTime)?;
+        Ok(LineFigures { bytes, nanoseconds, received: self.link.received(), stop_time, restore_time })
+    }
+
+    fn time(&self, request: Request) -> Result<u64, Failure> {
+        match self.link.request(request)? {
+            Reply::Nanoseconds(time) => Ok(time),
             other => Err(LinkError::Unexpected(format!("{other:?}")).into()),
         }
     }

@@ -2,7 +2,11 @@
 
 use flob_abi::PAGE_SIZE;
 use flob_image::{Environment, Place};
-use flob_link::{Change, Failure, FailureKind, Memory, Reply, Request, host::LinkError, pack::unpack};
+use flob_link::{
+    Change, Failure, FailureKind, Memory, Reply, Request,
+    host::{LinkError, into_bytes},
+    pack::unpack,
+};
 
 use super::{Hub, holds::members, lock};
 
@@ -45,7 +49,7 @@ impl Hub {
             let piece = if held {
                 self.read_known(generation, memory, start, count)
             } else {
-                self.link.bytes(Request::Read { memory, address: start, count: count as u32 })
+                self.ask(Request::Read { memory, address: start, count: count as u32 }).and_then(into_bytes)
             };
             match piece {
                 Ok(piece) => {
@@ -56,7 +60,11 @@ impl Hub {
                     }
                 }
                 // The memory ends here: what came before is the answer.
-                Err(LinkError::Refused(_)) if !bytes.is_empty() => break,
+                Err(LinkError::Refused(failure))
+                    if failure.kind == FailureKind::NotFound && !bytes.is_empty() =>
+                {
+                    break;
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -76,8 +84,11 @@ impl Hub {
         let whole = match known {
             Some(whole) => whole,
             None => {
-                let whole =
-                    self.link.bytes(Request::Read { memory, address: page, count: PAGE_SIZE as u32 })?;
+                let whole = into_bytes(self.ask(Request::Read {
+                    memory,
+                    address: page,
+                    count: PAGE_SIZE as u32,
+                })?)?;
                 lock(&self.cache).keep_piece(generation, memory, page, &whole);
                 whole
             }
@@ -93,7 +104,7 @@ impl Hub {
         let written = pieces(address, bytes.len() as u64).try_for_each(|(start, count)| {
             let from = (start - address) as usize;
             let piece = bytes.get(from..from + count as usize).unwrap_or_default().to_vec();
-            done(self.link.request(Request::Write { memory, address: start, bytes: piece })?)
+            done(self.ask(Request::Write { memory, address: start, bytes: piece })?)
         });
         self.changed();
         written

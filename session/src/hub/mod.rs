@@ -15,13 +15,16 @@ mod known;
 mod line;
 mod long_work;
 mod memory;
+mod migrate;
 mod notices;
 mod output;
 mod points;
+mod receive;
 mod requests;
 mod restore;
 mod runs;
 mod save;
+mod supply;
 mod traces;
 mod undo;
 
@@ -31,7 +34,7 @@ use std::{
     os::unix::net::UnixListener,
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::AtomicBool,
         mpsc::{self, Receiver, Sender},
     },
@@ -62,7 +65,9 @@ use input::Input;
 use long_work::LongWork;
 use output::Output;
 use points::Points;
+use receive::Receiving;
 use save::Moment;
+use supply::Supply;
 use traces::Traces;
 
 /// A guest that has not said hello after this long is not coming up.
@@ -82,6 +87,10 @@ pub enum Ending {
     },
     /// Nothing of the program can run, and it waits for nothing outside: a deadlock, or threads that sleep for good.
     StandsStill,
+    /// A page of the checkpoint that was restored lazily cannot be had: the program is held.
+    PagesLost(Error),
+    /// The program has moved into the session of this name.
+    Moved(String),
     /// A client asked for the end.
     Shutdown,
     /// The guest is gone or does not fit.
@@ -101,6 +110,8 @@ pub struct Session {
 
 /// What all threads of the hub share.
 pub(crate) struct Hub {
+    /// For threads of its own.
+    me: Weak<Self>,
     link: Link,
     info: Mutex<SessionInfo>,
     books: Mutex<Books>,
@@ -119,6 +130,10 @@ pub(crate) struct Hub {
     store: Store,
     /// What the next save need not fetch again.
     base: Mutex<Option<Base>>,
+    /// What is still missing of a checkpoint that was restored lazily.
+    supply: Mutex<Option<Arc<Supply>>>,
+    /// A program of another session that is on its way into this one.
+    receiving: Mutex<Option<Receiving>>,
     /// Checkpoints taken before edits and restores, the latest last.
     undo: Mutex<Vec<String>>,
     /// The program's ELF, to be kept with its checkpoints, and where it is.
@@ -160,11 +175,9 @@ impl Session {
         folder: PathBuf,
         listener: UnixListener,
     ) -> Result<Self, Error> {
-        let restored = config
-            .restore
-            .as_deref()
-            .map(|id| restore::prepare(&config.store, id, config.force))
-            .transpose()?;
+        let manner = config.manner();
+        let restored =
+            config.restore.as_deref().map(|id| restore::prepare(&config.store, id, manner)).transpose()?;
         let beginning = if restored.is_some() { arguments::Beginning::Restore } else { config.beginning() };
         let stack =
             arguments::Stack { above: &config.above, program: &config.program, arguments: &config.arguments };
@@ -185,7 +198,8 @@ impl Session {
         let (link, notices) =
             Link::start(line.try_clone().map_err(io)?, line, Timing::default(), log).map_err(io)?;
         let (ending, endings) = mpsc::channel();
-        let hub = Arc::new(Hub {
+        let hub = Arc::new_cyclic(|me| Hub {
+            me: Weak::clone(me),
             link,
             info: Mutex::new(config.info(guest.process())),
             books: Mutex::default(),
@@ -199,6 +213,8 @@ impl Session {
             moments: Mutex::new(None),
             capacity: Mutex::default(),
             base: Mutex::default(),
+            supply: Mutex::default(),
+            receiving: Mutex::default(),
             undo: Mutex::default(),
             program: config.program_elf(),
             elf: config.elf.clone(),
@@ -209,7 +225,7 @@ impl Session {
         let mut session = Self { guest, hub, endings, socket, folder, _claim: config.claim };
         session.come_up(notices)?;
         if let Some(checkpoint) = restored {
-            session.hub.begin_with(&checkpoint, config.paused, config.force)?;
+            session.hub.begin_with(&checkpoint, config.paused, manner)?;
         } else if config.paused {
             session.hub.hold(&Owner::User, Scope::Environment, None).map_err(Error::from)?;
         }
@@ -303,6 +319,8 @@ impl Hub {
         let mut info = lock(&self.info).clone();
         info.holders = lock(&self.books).holds.all_holders();
         info.received = self.link.received();
+        info.sent = self.link.sent();
+        (info.fetching, info.lost) = self.fetching();
         info
     }
 

@@ -36,7 +36,7 @@ impl Hub {
 
     fn happened(&self, mut event: Event) {
         match &mut event {
-            Event::Output { stream, bytes, .. } => self.output.write(*stream, bytes),
+            Event::Output { stream, position, bytes } => self.output.write(*stream, *position, bytes),
             Event::Stopped { thread, space, reason, state } => {
                 if !self.stopped(Member { thread: *thread, space: Some(*space) }, *reason, state) {
                     return;
@@ -58,9 +58,13 @@ impl Hub {
             }
             // What runs now has not ended, whatever was there before.
             Event::Restored => lock(&self.info).progress.exit = None,
+            Event::PageWanted { environment, page } => self.page_wanted(*environment, *page),
             Event::StandsStill | Event::Traced { .. } => {}
         }
         let ending = self.ending_of(&event);
+        if matches!(event, Event::PageWanted { .. }) {
+            return;
+        }
         if !matches!(event, Event::Output { .. } | Event::InputWanted { .. } | Event::Traced { .. }) {
             lock(&self.cache).clear();
         }
@@ -82,7 +86,7 @@ impl Hub {
     }
 
     /// An owner that has gone needs no notice.
-    fn end(&self, ending: Ending) {
+    pub(super) fn end(&self, ending: Ending) {
         let _ = self.endings.send(ending);
     }
 

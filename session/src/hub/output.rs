@@ -4,17 +4,28 @@
 use std::{
     io::{self, Write},
     sync::{
-        Mutex,
+        Condvar, Mutex,
         mpsc::{self, Sender},
     },
     thread::{self, JoinHandle},
+    time::Duration,
 };
+
+use flob_image::Stream;
 
 use super::lock;
 
+/// A guest that was asked to send what there is, and does not, is not waited for any longer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Where output goes.
 #[derive(Debug)]
-pub struct Output(Mutex<Option<Writer>>);
+pub struct Output {
+    writer: Mutex<Option<Writer>>,
+    /// Positions of both streams that have come.
+    reached: Mutex<[u64; 2]>,
+    more: Condvar,
+}
 
 /// Pieces to the thread that writes them, and the thread.
 type Writer = (Sender<(u8, Vec<u8>)>, JoinHandle<()>);
@@ -33,25 +44,49 @@ impl Output {
             let thread = thread::Builder::new().name("output".into()).spawn(write).ok()?;
             Some((sender, thread))
         };
-        Self(Mutex::new(if wanted { start() } else { None }))
+        let writer = Mutex::new(if wanted { start() } else { None });
+        Self { writer, reached: Mutex::default(), more: Condvar::new() }
     }
 
-    /// Writes bytes of a stream: 1 or 2.
-    pub fn write(&self, stream: u8, bytes: &[u8]) {
-        if let Some((sender, _)) = &*lock(&self.0) {
+    /// Writes bytes that are at this position of a stream: 1 or 2.
+    pub fn write(&self, stream: u8, position: u64, bytes: &[u8]) {
+        if let Some((sender, _)) = &*lock(&self.writer) {
             let _ = sender.send((stream, bytes.to_vec()));
         }
+        if let Some(reached) = lock(&self.reached).get_mut(usize::from(stream).wrapping_sub(1)) {
+            *reached = position.saturating_add(bytes.len() as u64);
+        }
+        self.more.notify_all();
+    }
+
+    /// The streams go on from here.
+    pub fn begin_at(&self, streams: &[Stream]) {
+        *lock(&self.reached) = positions(streams);
+    }
+
+    /// Waits until everything up to here has come.
+    pub fn wait_for(&self, streams: &[Stream]) {
+        let wanted = positions(streams);
+        let lacks =
+            |reached: &mut [u64; 2]| reached.iter().zip(wanted).any(|(reached, wanted)| *reached < wanted);
+        drop(self.more.wait_timeout_while(lock(&self.reached), PATIENCE, lacks));
     }
 
     /// Waits until everything is written. Nothing is written afterwards.
     pub fn drain(&self) {
-        let taken = lock(&self.0).take();
+        let taken = lock(&self.writer).take();
         if let Some((sender, thread)) = taken {
             drop(sender);
             // It does not panic.
             let _ = thread.join();
         }
     }
+}
+
+/// Of both streams.
+fn positions(streams: &[Stream]) -> [u64; 2] {
+    ["stdout", "stderr"]
+        .map(|name| streams.iter().find(|stream| stream.name == name).map_or(0, |stream| stream.position))
 }
 
 fn put(stream: u8, bytes: &[u8]) -> io::Result<()> {

@@ -145,7 +145,7 @@ impl Hub {
             Some(conditions) => Request::SetBreakpoint { space, address, conditions },
             None => Request::ClearBreakpoint { space, address },
         };
-        memory::done(self.link.request(request)?)
+        memory::done(self.ask(request)?)
     }
 
     /// Adds a breakpoint, watchpoint or caught calls of this owner: its number.

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use flob_link::{Failure, FailureKind};
 
-use super::{Hub, clients::Connection, lock, save::Order};
+use super::{Hub, clients::Connection, lock, restore::Manner, save::Order};
 use crate::{HubReply, HubRequest};
 
 /// Tells how far a long request is: phase, done, total.
@@ -52,12 +52,21 @@ impl Hub {
             HubRequest::ClearWatch { owner, watch } => nothing(self.clear_watch(&owner, watch)),
             HubRequest::Type { bytes } => nothing(self.type_bytes(&bytes)),
             HubRequest::MeasureLine { messages } => self.measure_line(messages).map(HubReply::Line),
+            HubRequest::MoveBegin { size } => nothing(self.move_begin(size, connection)),
+            HubRequest::MovePages { runs, bulk } => nothing(self.move_pages(&runs, &bulk, connection)),
+            HubRequest::MoveInput { bytes } => nothing(self.move_input_here(&bytes, connection)),
+            HubRequest::MoveRecord { record, elf } => nothing(self.move_record(record, elf, connection)),
+            HubRequest::MoveCommit { checkpoint, run, input_ended } => {
+                nothing(self.move_commit(checkpoint, (run, input_ended), connection))
+            }
             HubRequest::Shutdown => {
                 self.shut_down();
                 Ok(HubReply::Done)
             }
             HubRequest::Save { .. }
             | HubRequest::Restore { .. }
+            | HubRequest::AwaitPages
+            | HubRequest::Migrate { .. }
             | HubRequest::Remember { .. }
             | HubRequest::Undo
             | HubRequest::Cancel { .. } => {
@@ -78,9 +87,11 @@ impl Hub {
                 let order = Order { name, when, is_full };
                 self.save(order, cancelled, progress).map(HubReply::Checkpoint)
             }
-            HubRequest::Restore { id, force } => {
-                self.restore(&id, force, cancelled, progress).map(HubReply::Checkpoint)
+            HubRequest::Restore { id, force, lazy } => {
+                self.restore(&id, Manner { force, lazy }, cancelled, progress).map(HubReply::Checkpoint)
             }
+            HubRequest::Migrate { to } => self.migrate(&to, cancelled, progress).map(HubReply::Migrated),
+            HubRequest::AwaitPages => nothing(self.await_pages(cancelled, progress)),
             HubRequest::Remember { what } => {
                 self.remember(&what, cancelled, progress).map(HubReply::Checkpoint)
             }

@@ -9,7 +9,7 @@ use flob_image::{
     store::{Checkpoint, Spool, Store},
     verify::{self, Severity},
 };
-use flob_link::{CHUNK, Capacity, Failure, Reply, Request, Run, Scope, host::LinkError, pack::pack};
+use flob_link::{CHUNK, Capacity, Failure, Mark, Reply, Request, Run, Scope, host::LinkError, pack::pack};
 
 use super::{Hub, base::Base, lock, memory, requests::ProgressTo, runs, save::stop_if};
 use crate::{Error, Owner};
@@ -22,10 +22,21 @@ pub(super) struct Prepared {
     record: Vec<u8>,
 }
 
-/// Loads a checkpoint and checks every byte of it. What cannot be restored as it stands is refused unless `force`.
-pub(super) fn prepare(store: &Store, given: &str, force: bool) -> Result<Prepared, Error> {
+/// How a checkpoint is restored.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    /// What is odd is no reason not to; unknown external links become null.
+    pub force: bool,
+    /// The program runs before its memory is there.
+    pub lazy: bool,
+}
+
+/// Loads a checkpoint and checks every byte of it, but not those of its memory if that is to follow lazily: then each page is
+/// checked on its way. What cannot be restored as it stands is refused unless `force`.
+pub(super) fn prepare(store: &Store, given: &str, Manner { force, lazy }: Manner) -> Result<Prepared, Error> {
     let checkpoint = store.load(given)?;
-    if let Some(damage) = checkpoint.check().into_iter().next() {
+    let damage = if lazy { None } else { checkpoint.check().into_iter().next() };
+    if let Some(damage) = damage {
         return Err(damage.into());
     }
     let findings = verify::verify(checkpoint.environment());
@@ -75,16 +86,16 @@ impl Hub {
     pub(super) fn restore(
         &self,
         given: &str,
-        force: bool,
+        manner: Manner,
         cancelled: &AtomicBool,
         progress: ProgressTo<'_>,
     ) -> Result<String, Failure> {
         let _alone = self.long_work.begin(cancelled, progress)?;
         progress("checking", 0, 0);
-        let prepared = prepare(&self.store, given, force)?;
+        let prepared = prepare(&self.store, given, manner)?;
         stop_if(cancelled)?;
         let spool = prepared.spool()?;
-        self.send_checkpoint(&prepared, force, cancelled, progress)?;
+        self.send_checkpoint(&prepared, manner, cancelled, progress)?;
         // The stream that the checkpoint was taken of: ours, unless we have less of it.
         let (position, hash) = prepared.consumed();
         let ours = self.input.with_spool(|spool| spool.hash(position)).map_err(Error::from)?;
@@ -94,8 +105,8 @@ impl Hub {
     }
 
     /// Restores into a guest that has nothing else; then the program runs unless it shall be paused.
-    pub(super) fn begin_with(&self, prepared: &Prepared, paused: bool, force: bool) -> Result<(), Error> {
-        self.send_checkpoint(prepared, force, &AtomicBool::new(false), &|_, _, _| ())?;
+    pub(super) fn begin_with(&self, prepared: &Prepared, paused: bool, manner: Manner) -> Result<(), Error> {
+        self.send_checkpoint(prepared, manner, &AtomicBool::new(false), &|_, _, _| ())?;
         self.input.replaced(None);
         self.replaced_by(prepared);
         // Of a program that had ended there is nothing to let go.
@@ -121,37 +132,62 @@ impl Hub {
     fn send_checkpoint(
         &self,
         prepared: &Prepared,
-        force: bool,
+        Manner { force, lazy: is_lazy }: Manner,
         cancelled: &AtomicBool,
         progress: ProgressTo<'_>,
     ) -> Result<(), Failure> {
         let record = prepared.record.len() as u64;
         let size = prepared.checkpoint.environment().size;
-        memory::done(self.link.request(Request::RestoreBegin { record, size })?)?;
-        let sent = self.send_contents(prepared, cancelled, progress).and_then(|()| {
+        let before = self.over_the_line();
+        memory::done(self.link.request(Request::RestoreBegin { record, size, is_lazy })?)?;
+        let pages = if is_lazy { Vec::new() } else { prepared.pages() };
+        let sent = self.send_contents(prepared, &pages, cancelled, progress).and_then(|()| {
             progress("building", 0, 0);
-            self.commit(&prepared.id, force)
+            self.commit(force)
         });
-        if sent.is_err() {
-            // A guest that is gone has given up by itself.
-            let _ = self.link.request(Request::RestoreAbandon);
-        }
-        sent
-    }
-
-    fn commit(&self, id: &str, force: bool) -> Result<(), Failure> {
-        match self.link.request(Request::RestoreCommit { force })? {
-            Reply::Restored(mark) => {
-                *lock(&self.base) = Some(Base { checkpoint: id.into(), mark });
+        match sent {
+            Ok(mark) => {
+                *lock(&self.base) = Some(Base { checkpoint: prepared.id.clone(), mark });
+                self.output.begin_at(&prepared.checkpoint.environment().streams);
+                lock(&self.info).restore_bytes = self.over_the_line() - before;
+                if is_lazy {
+                    self.begin_supply(prepared.checkpoint.clone(), mark.environment)?;
+                } else {
+                    self.end_supply();
+                }
                 Ok(())
             }
+            Err(failure) => {
+                // A guest that is gone has given up by itself.
+                let _ = self.link.request(Request::RestoreAbandon);
+                Err(failure)
+            }
+        }
+    }
+
+    fn over_the_line(&self) -> u64 {
+        self.link.received() + self.link.sent()
+    }
+
+    pub(super) fn commit(&self, force: bool) -> Result<Mark, Failure> {
+        match self.link.request(Request::RestoreCommit { force })? {
+            Reply::Restored(mark) => Ok(mark),
             other => Err(LinkError::Unexpected(format!("{other:?}")).into()),
         }
+    }
+
+    /// Sends the record of an environment that is being restored.
+    pub(super) fn send_record(&self, record: &[u8]) -> Result<(), Failure> {
+        let pieces = record.chunks(CHUNK).zip((0_u64..).step_by(CHUNK));
+        let pieces =
+            pieces.map(|(bytes, offset)| (offset, Request::RestoreRecord { offset, bytes: bytes.into() }));
+        self.link.pipeline(pieces, |_, reply| memory::done(reply))
     }
 
     fn send_contents(
         &self,
         prepared: &Prepared,
+        pages: &[u64],
         cancelled: &AtomicBool,
         progress: ProgressTo<'_>,
     ) -> Result<(), Failure> {
@@ -159,15 +195,11 @@ impl Hub {
             stop_if(cancelled)?;
             memory::done(reply)
         };
-        let pieces = prepared.record.chunks(CHUNK).zip((0_u64..).step_by(CHUNK));
-        let pieces =
-            pieces.map(|(bytes, offset)| (offset, Request::RestoreRecord { offset, bytes: bytes.into() }));
-        self.link.pipeline(pieces, accepted)?;
+        self.send_record(&prepared.record)?;
 
-        let pages = prepared.pages();
         let total = pages.len() as u64;
         let Capacity { is_lossless, to_guest, .. } = self.capacity();
-        let batches = runs::batches(&pages, to_guest);
+        let batches = runs::batches(pages, to_guest);
         let mut damage = None;
         let mut read = |runs: Vec<Run>| {
             let count = runs::numbers(&runs).count();

@@ -9,6 +9,11 @@ pub(super) fn batches(pages: &[u64], most: u32) -> Vec<Vec<Run>> {
     pages.chunks(most).map(runs).collect()
 }
 
+/// The same of messages that only name pages.
+pub(super) fn named(pages: &[u64], most: u32) -> Vec<Vec<Run>> {
+    pages.chunks(most.max(1) as usize).map(runs).collect()
+}
+
 fn runs(pages: &[u64]) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for page in pages {

@@ -12,7 +12,7 @@ use flob_image::{
     Environment,
     store::{Builder, Details, Input as StoredInput, Origin},
 };
-use flob_link::{Failure, FailureKind, Mark, Reply, Request, WaitKind, host::LinkError};
+use flob_link::{Failure, FailureKind, Mark, Reply, Request, Run, WaitKind, host::LinkError};
 
 use super::{Hub, base::Base, lock, memory, requests::ProgressTo, runs};
 use crate::{Error, HubEvent, symbols};
@@ -48,9 +48,11 @@ struct Saving {
 
 /// Numbers of pages, ascending.
 #[derive(Default)]
-struct Found {
-    used: Vec<u64>,
-    zero: Vec<u64>,
+pub(super) struct Found {
+    pub used: Vec<u64>,
+    pub zero: Vec<u64>,
+    /// Not in the guest yet, but in the checkpoint that was restored.
+    pub missing: Vec<u64>,
 }
 
 impl Hub {
@@ -88,6 +90,7 @@ impl Hub {
     pub(super) fn wake_long_work(&self) {
         self.long_work.look_again();
         self.tell_save(Moment::LookAgain);
+        self.wake_those_who_await_pages();
     }
 
     /// Fetches the environment and its pages.
@@ -99,6 +102,8 @@ impl Hub {
         cancelled: &AtomicBool,
         progress: ProgressTo<'_>,
     ) -> Result<(Environment, Mark), Failure> {
+        // Before the guest says what is missing: by then it may have arrived.
+        let supply = lock(&self.supply).clone();
         let saving = self.begin_save(when, since, cancelled, progress)?;
         if since.is_some() && !saving.only_changes {
             *builder = self.begin_whole()?;
@@ -107,6 +112,13 @@ impl Hub {
         let found = self.survey(environment.size.div_ceil(PAGE_SIZE), cancelled)?;
         for page in found.zero {
             add(builder, page, &[0; PAGE_SIZE as usize])?;
+        }
+        if let Some(supply) = supply {
+            let checkpoint = supply.checkpoint();
+            for page in found.missing {
+                stop_if(cancelled)?;
+                add(builder, page, checkpoint.page(page).map_err(Error::from)?.as_slice())?;
+            }
         }
         let known = self.known_pages(&found.used, builder, cancelled, progress)?;
         self.fetch_pages(&known.unknown, builder, cancelled, progress)?;
@@ -124,19 +136,29 @@ impl Hub {
         let total = pages.len() as u64;
         let mut done = 0;
         progress("pages", 0, total);
-        let batches = runs::batches(pages, self.capacity().to_host);
-        let requests = batches.iter().map(|runs| Request::SavePages { runs: runs.clone() });
-        self.link.pipeline((0..).zip(requests), |index, reply| {
+        self.fetch_runs(pages, |runs, bytes| {
             stop_if(cancelled)?;
-            let runs = usize::try_from(index).ok().and_then(|index| batches.get(index));
-            let runs = runs.map_or(&[][..], Vec::as_slice);
-            let bytes = memory::pages(reply, runs::numbers(runs).count())?;
             for (page, bytes) in runs::split(runs, &bytes)? {
                 add(builder, page, bytes)?;
                 done += 1;
             }
             progress("pages", done, total);
             Ok(())
+        })
+    }
+
+    /// Fetches pages of a save that is on, as many at once as the line carries.
+    pub(super) fn fetch_runs(
+        &self,
+        pages: &[u64],
+        mut take: impl FnMut(&[Run], Vec<u8>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let batches = runs::batches(pages, self.capacity().to_host);
+        let requests = batches.iter().map(|runs| Request::SavePages { runs: runs.clone() });
+        self.link.pipeline((0..).zip(requests), |index, reply| {
+            let runs = usize::try_from(index).ok().and_then(|index| batches.get(index));
+            let runs = runs.map_or(&[][..], Vec::as_slice);
+            take(runs, memory::pages(reply, runs::numbers(runs).count())?)
         })
     }
 
@@ -188,15 +210,16 @@ impl Hub {
     }
 
     /// What is to be saved of so many pages.
-    fn survey(&self, count: u64, cancelled: &AtomicBool) -> Result<Found, Failure> {
+    pub(super) fn survey(&self, count: u64, cancelled: &AtomicBool) -> Result<Found, Failure> {
         let mut found = Found::default();
         let mut from = 0;
         while from < count {
             stop_if(cancelled)?;
             match self.link.request(Request::SaveSurvey { from })? {
-                Reply::Survey { used, zero, next } if next > from => {
+                Reply::Survey { used, zero, missing, next } if next > from => {
                     found.used.extend(runs::numbers(&used));
                     found.zero.extend(runs::numbers(&zero));
+                    found.missing.extend(runs::numbers(&missing));
                     from = next;
                 }
                 other => return Err(LinkError::Unexpected(format!("{other:?}")).into()),

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use flob_link::{Failure, FailureKind};
 
-use super::{Hub, lock, requests::ProgressTo, save::Order};
+use super::{Hub, lock, requests::ProgressTo, restore::Manner, save::Order};
 
 /// How many steps are remembered; older ones stay checkpoints, but nothing more.
 const MOST: usize = 64;
@@ -36,7 +36,7 @@ impl Hub {
         };
         let id = lock(&self.undo).last().cloned().ok_or_else(nothing)?;
         // It was like that, so it may be like that again.
-        let restored = self.restore(&id, true, cancelled, progress);
+        let restored = self.restore(&id, Manner { force: true, lazy: false }, cancelled, progress);
         let is_gone = restored.is_err() && self.store.resolve(&id).is_err();
         if restored.is_ok() || is_gone {
             lock(&self.undo).retain(|step| *step != id);

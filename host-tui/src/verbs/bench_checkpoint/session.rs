@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use flob_image::store::{ExportOptions, Store};
@@ -39,6 +39,32 @@ impl Save {
     }
 }
 
+/// A restore.
+#[derive(Clone, Copy, Debug)]
+pub struct Restore {
+    /// Until the program ran.
+    pub seconds: f64,
+    /// Until all of its memory was there.
+    pub whole: f64,
+    /// Over the line, either way, before the program ran.
+    pub bytes: u64,
+    /// What the guest did for it before the program ran: nanoseconds of its time, so instructions if those are counted.
+    pub work: u64,
+}
+
+/// A migration.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    /// From the request to its end.
+    pub seconds: f64,
+    /// For which the program stood still.
+    pub stop: f64,
+    /// Rounds, the last one included.
+    pub rounds: u32,
+    /// Pages that travelled.
+    pub pages: u64,
+}
+
 /// What runs, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
@@ -63,11 +89,16 @@ pub struct Session {
 impl Session {
     /// Starts `scribble` in this folder and waits until its memory is filled.
     pub fn start(world: &Path, setup: Setup, drive: Option<&Drive>) -> Result<Self, Error> {
+        Self::start_as("bench", world, setup, drive)
+    }
+
+    /// The same under another name.
+    pub fn start_as(name: &str, world: &Path, setup: Setup, drive: Option<&Drive>) -> Result<Self, Error> {
         let io = |error| Error::io("starting a session", error);
         let store = world.join("store");
         let Setup { size, every, memory, is_counted } = setup;
         let mut command = Command::new(std::env::current_exe().map_err(io)?);
-        command.args(["-s", "bench", "run", "--headless", "--memory", &memory.to_string()]);
+        command.args(["-s", name, "run", "--headless", "--memory", &memory.to_string()]);
         command.args(is_counted.then_some("--counted"));
         command.args(["scribble", &size.to_string(), "--every", &every.to_string()]);
         command.env("XDG_RUNTIME_DIR", world).env("FLOB_STORE", &store);
@@ -78,7 +109,7 @@ impl Session {
         let said = hub.stdout.take().map(BufReader::new).and_then(|output| output.lines().next());
         let client = match said {
             Some(Ok(line)) if line == "ready" => {
-                Client::connect_path(&world.join("flob").join("bench.session"))
+                Client::connect_path(&world.join("flob").join(format!("{name}.session")))
             }
             other => Err(Error::Guest(format!("scribble did not get ready: {other:?}"))),
         };
@@ -131,16 +162,33 @@ impl Session {
         Ok(Store::open(&self.store)?.load(id)?.export(&file, options, &mut |_, _| ())?)
     }
 
-    /// Seconds from the request to go back to a checkpoint until the program runs.
-    pub fn restore(&self, id: &str) -> Result<f64, Error> {
+    /// From the request to go back to a checkpoint until the program runs.
+    pub fn restore(&self, id: &str, lazy: bool) -> Result<Restore, Error> {
         let begin = Instant::now();
-        self.client.request(HubRequest::Restore { id: id.into(), force: false })?;
+        self.client.request(HubRequest::Restore { id: id.into(), force: false, lazy })?;
         self.client.request(HubRequest::Release {
             owner: Owner::User,
             scope: Scope::Environment,
             force: false,
         })?;
-        Ok(begin.elapsed().as_secs_f64())
+        let seconds = begin.elapsed().as_secs_f64();
+        let (bytes, work) = (self.client.info()?.restore_bytes, self.line(0)?.restore_time);
+        self.client.request(HubRequest::AwaitPages)?;
+        Ok(Restore { seconds, whole: begin.elapsed().as_secs_f64(), bytes, work })
+    }
+
+    /// Moves the program into another session while it runs; this one ends.
+    pub fn migrate(&self, to: &str) -> Result<Migration, Error> {
+        let begin = Instant::now();
+        match self.client.request(HubRequest::Migrate { to: to.into() })? {
+            HubReply::Migrated(moved) => Ok(Migration {
+                seconds: begin.elapsed().as_secs_f64(),
+                stop: Duration::from_nanos(moved.stop_nanoseconds).as_secs_f64(),
+                rounds: moved.rounds,
+                pages: moved.pages,
+            }),
+            other => Err(Error::Internal(format!("the hub gave another kind of answer: {other:?}"))),
+        }
     }
 
     /// What so many full messages of the line show.

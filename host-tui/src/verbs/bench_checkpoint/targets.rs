@@ -31,11 +31,28 @@ impl Target {
     }
 }
 
+/// The largest of all against the smallest.
+fn spread_of(figures: &[Figures], what: impl Fn(&Figures) -> u64) -> f64 {
+    let all = || figures.iter().map(|one| what(one) as f64);
+    all().fold(0.0, f64::max) / all().fold(f64::INFINITY, f64::min)
+}
+
 /// All of them, of these figures.
 pub fn targets(figures: &[Figures]) -> Vec<Target> {
-    let stops = || figures.iter().map(|figures| figures.stop as f64);
-    let spread = stops().fold(0.0, f64::max) / stops().fold(f64::INFINITY, f64::min);
-    let mut targets = vec![Target::new("stop, largest program against smallest", spread, 1.1)];
+    let spread = spread_of(figures, |one| one.stop);
+    let mut targets = vec![
+        Target::new("stop, largest program against smallest", spread, 1.1),
+        Target::new(
+            "first instruction lazily, largest against smallest",
+            spread_of(figures, |one| one.first_instruction),
+            1.1,
+        ),
+        Target::new(
+            "bytes before it, largest against smallest",
+            spread_of(figures, |one| one.lazy.bytes),
+            1.1,
+        ),
+    ];
     for figures in figures {
         let of = |what: &str| format!("{} MiB: {what}", figures.size);
         let memory = figures.first.memory as f64;

@@ -5,6 +5,7 @@ pub mod diff;
 mod direct;
 mod edit;
 mod export;
+mod fetch;
 mod gc;
 mod import;
 mod list;
@@ -43,6 +44,8 @@ enum Verb {
     Edit(edit::Edit),
     /// Put a checkpoint in the place of the session's environment, paused
     Restore(restore::Restore),
+    /// Wait until all memory of a checkpoint that was restored with --lazy is there
+    Fetch(fetch::Fetch),
     /// Write a checkpoint into one file, to keep elsewhere or give away; or --core: a space of it for plain gdb
     Export(export::Export),
     /// Take a checkpoint from a file that export made
@@ -64,6 +67,7 @@ impl Checkpoint {
             Verb::Verify(verb) => verb.run(),
             Verb::Edit(verb) => verb.run(context),
             Verb::Restore(verb) => verb.run(context),
+            Verb::Fetch(verb) => verb.run(context),
             Verb::Export(verb) => verb.run(context),
             Verb::Import(verb) => verb.run(),
             Verb::Rm(verb) => verb.run(),

@@ -20,6 +20,9 @@ pub struct Restore {
     /// Let it run at once
     #[arg(long)]
     resume: bool,
+    /// Bring its memory when it is needed, and by and by; each page is checked only then
+    #[arg(long)]
+    lazy: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -32,7 +35,8 @@ impl Restore {
         // What is not there is told before anything is done.
         let given = Store::open_default()?.load(&self.id)?.id();
         undo::remember(&client, &format!("restore {given}"));
-        let id = super::wait::wait(client.start(HubRequest::Restore { id: self.id, force: self.force })?)?;
+        let restore = HubRequest::Restore { id: self.id, force: self.force, lazy: self.lazy };
+        let id = super::wait::wait(client.start(restore)?)?;
         if self.resume {
             client.request(HubRequest::Release {
                 owner: Owner::User,
@@ -41,8 +45,13 @@ impl Restore {
             })?;
         }
         if self.json {
-            print::json(&json!({ "id": id, "held": !self.resume }))?;
-        } else if self.resume {
+            print::json(&json!({ "id": id, "held": !self.resume, "lazy": self.lazy }))?;
+            return Ok(0);
+        }
+        if self.lazy {
+            eprintln!("flob: its memory follows: 'flob checkpoint fetch' waits for all of it");
+        }
+        if self.resume {
             print::line(&format!("{id} restored and running"))?;
         } else {
             print::line(&format!("{id} restored; it is held: 'flob resume' lets it go"))?;

@@ -11,6 +11,14 @@ use signal_hook::{consts::SIGINT, iterator::Signals};
 
 /// Waits; the checkpoint's id.
 pub fn wait(pending: Pending) -> Result<String, Error> {
+    match reply(pending)? {
+        HubReply::Checkpoint(id) => Ok(id),
+        other => Err(Error::Internal(format!("the hub answered with {other:?}"))),
+    }
+}
+
+/// Waits; whatever the answer is.
+pub fn reply(pending: Pending) -> Result<HubReply, Error> {
     let interrupts = cancel_on_interrupt(&pending)?;
     let mut meter = io::stderr().is_terminal().then(Meter::default);
     let reply = pending.wait_with(|phase, done, total| {
@@ -22,10 +30,7 @@ pub fn wait(pending: Pending) -> Result<String, Error> {
     if meter.is_some() {
         eprint!("\r\x1b[K");
     }
-    match reply? {
-        HubReply::Checkpoint(id) => Ok(id),
-        other => Err(Error::Internal(format!("the hub answered with {other:?}"))),
-    }
+    reply
 }
 
 /// How far work of this process is, on a line of standard error that is gone afterwards; nothing if that is no terminal.

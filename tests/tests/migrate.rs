@@ -1,0 +1,224 @@
+//! Programs that move from one guest into another while they run: they come to the same end, whatever they do, and whatever
+//! goes wrong on the way, and are never in two places, nor in none.
+#![allow(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::{path::Path, time::Duration};
+
+use flob_tests::{Finished, Guest, Running, Signal, World, count, random_text, rounds, seed, send};
+use serde_json::Value;
+
+/// What stands in the target's guest before: held, so that it says nothing until somebody lets it go.
+const BEFORE: [&str; 5] = ["--paused", "philosophers", "3", "--meals", "2"];
+/// What it says in the end.
+const ITS_END: &str = "all 3 philosophers have had 2 meals\n";
+
+/// A session that programs can move into.
+fn target<'world>(world: &'world World, options: &[&str]) -> Guest<'world> {
+    world.guest(&[options, &BEFORE[..]].concat(), None)
+}
+
+/// What was there before is there still, and goes on.
+#[track_caller]
+fn goes_on_with_its_own(target: Guest<'_>) {
+    target.flob_ok(&["resume"]);
+    let finished = target.finish();
+    assert_eq!(finished.code, Some(0), "{finished}");
+    assert!(finished.stdout.ends_with(ITS_END), "{finished}");
+}
+
+fn migrate(world: &World, from: &Guest<'_>, to: &Guest<'_>) -> Value {
+    world.json(&["migrate", "--json", &from.name, &to.name])
+}
+
+/// The program has gone: its session ends well. What it had said there.
+#[track_caller]
+fn left(source: Guest<'_>) -> String {
+    let finished = source.finish();
+    assert_eq!(finished.code, Some(0), "{finished}");
+    assert!(finished.stderr.contains("the program goes on in session"), "{finished}");
+    finished.stdout
+}
+
+fn sorted(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines
+}
+
+/// Moves a program from guest to guest some times, at random moments; all that it says, and how it ends.
+fn wander(
+    world: &World,
+    arguments: &[&str],
+    input: Option<&Path>,
+    most: usize,
+    random: &mut fastrand::Rng,
+) -> (String, Finished) {
+    let mut source = world.guest(arguments, input);
+    let mut said = String::new();
+    for _ in 0..most {
+        let memory = ["192", "256", "320"][random.usize(..3)];
+        let next = target(world, &["--memory", memory]);
+        std::thread::sleep(Duration::from_millis(random.u64(0..300)));
+        let moved = world.flob(&["migrate", "--json", &source.name, &next.name]);
+        if moved.code != Some(0) {
+            // It has come to its end before.
+            goes_on_with_its_own(next);
+            break;
+        }
+        said += &left(source);
+        source = next;
+    }
+    let finished = source.finish();
+    (said + &finished.stdout, finished)
+}
+
+#[test]
+fn wordcount_counts_the_same_wherever_it_goes() {
+    let mut random = fastrand::Rng::with_seed(seed());
+    for _ in 0..rounds(1) {
+        let (world, text) = (World::new(), random_text(&mut random, 400_000));
+        let file = world.file("input", &text);
+        let arguments = ["--memory", "192", "wordcount", "--pace", "100"];
+        let (said, finished) = wander(&world, &arguments, Some(&file), 3, &mut random);
+        assert_eq!((finished.code, said), (Some(0), count(&text).report()), "{finished}");
+    }
+}
+
+#[test]
+fn philosophers_have_each_meal_once_wherever_they_go() {
+    const MEALS: usize = 60;
+    let mut random = fastrand::Rng::with_seed(seed());
+    let meal = |philosopher| (1..=MEALS).map(move |meal| format!("philosopher {philosopher}: meal {meal}"));
+    let mut lines: Vec<String> = (0..4).flat_map(meal).collect();
+    lines.push(format!("all 4 philosophers have had {MEALS} meals"));
+    lines.sort_unstable();
+    for _ in 0..rounds(1) {
+        let meals = MEALS.to_string();
+        let arguments = ["--memory", "192", "philosophers", "4", "--pace", "20", "--meals", &meals];
+        let (said, finished) = wander(&World::new(), &arguments, None, 3, &mut random);
+        assert_eq!(finished.code, Some(0), "{finished}");
+        assert_eq!(sorted(&said), lines);
+    }
+}
+
+#[test]
+fn random_programs_come_to_the_same_sum_wherever_they_go() {
+    let mut random = fastrand::Rng::with_seed(seed());
+    for _ in 0..rounds(2) {
+        let (world, program) = (World::new(), random.u64(..).to_string());
+        let arguments = ["random", &program, "--rounds", "12", "--depth", "1"];
+        let undisturbed = world.flob_ok(&[&["run", "--headless"], &arguments[..]].concat());
+        let arguments = [&["--memory", "192"], &arguments[..]].concat();
+        let (said, finished) = wander(&world, &arguments, None, 2, &mut random);
+        assert_eq!(finished.code, Some(0), "{finished}");
+        assert_eq!(sorted(&said), sorted(&undisturbed), "seed {program}");
+    }
+}
+
+/// A program that writes all the time, and looks at every byte in the end.
+fn scribble<'world>(world: &'world World, mib: &str, every: &str) -> (Guest<'world>, String) {
+    let number = |text: &str| text.parse::<u32>().unwrap();
+    let rounds = (1_200_000 * number(every) / number(mib)).to_string();
+    let guest = world.guest(&["scribble", mib, "--every", every, "--rounds", &rounds], None);
+    guest.hub.wait_for("ready\n");
+    (guest, format!("{rounds} rounds over {} pages\n", number(mib) * 256))
+}
+
+#[test]
+fn memory_that_is_written_all_the_time_arrives_as_it_is() {
+    for every in ["1", "20"] {
+        let world = World::new();
+        let (source, end) = scribble(&world, "16", every);
+        let target = target(&world, &["--memory", "320"]);
+        let moved = migrate(&world, &source, &target);
+        println!("{moved}");
+        assert!(
+            moved["rounds"].as_u64().unwrap() >= 2 && moved["pages"].as_u64().unwrap() >= 16 * 256,
+            "{moved}"
+        );
+        assert_eq!(left(source), "ready\n");
+        let finished = target.finish();
+        assert_eq!((finished.code, finished.stdout), (Some(0), end), "{}", finished.stderr);
+    }
+}
+
+#[test]
+fn a_guest_that_is_too_small_is_named_and_nothing_has_happened() {
+    let world = World::new();
+    let (source, end) = scribble(&world, "4", "1");
+    let target = target(&world, &["--memory", "128"]);
+    let refused = world.flob(&["migrate", &source.name, &target.name]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(125), ""), "{refused}");
+    assert!(refused.stderr.contains("this guest has room for"), "{refused}");
+    assert_eq!(source.finish().stdout, format!("ready\n{end}"));
+    goes_on_with_its_own(target);
+}
+
+#[test]
+fn who_was_held_is_held_there_and_it_can_be_undone() {
+    let world = World::new();
+    let (source, end) = scribble(&world, "2", "1");
+    source.flob_ok(&["pause"]);
+    let target = target(&world, &[]);
+    let moved = migrate(&world, &source, &target);
+    assert_eq!(moved["held"], true, "{moved}");
+    left(source);
+    let saved = target.save(&[]);
+    target.flob_ok(&["undo"]);
+    assert_eq!(world.json(&["sessions", "--json"])[0]["program"], "philosophers");
+    goes_on_with_its_own(target);
+    let finished = world.flob(&["run", "--headless", "--restore", &saved]);
+    assert_eq!((finished.code, finished.stdout), (Some(0), end), "{}", finished.stderr);
+}
+
+/// Starts a migration and waits until its source is in this round.
+fn begun<'world>(world: &'world World, source: &Guest<'_>, target: &Guest<'_>, round: usize) -> Running {
+    let log = world.path(&format!("run/flob/{}.logs/link.log", source.name));
+    let running = world.start(&["migrate", &source.name, &target.name], None);
+    world.wait_until("it is on its way", || {
+        std::fs::read_to_string(&log).unwrap().matches("RoundBegin").count() >= round
+    });
+    running
+}
+
+#[test]
+fn interrupted_it_has_not_happened() {
+    for round in [1, 2] {
+        let world = World::new();
+        let (source, end) = scribble(&world, "32", "1");
+        let target = target(&world, &[]);
+        let running = begun(&world, &source, &target, round);
+        send(Signal::INT, running.id());
+        let finished = running.finish();
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(125), ""), "{finished}");
+        assert!(finished.stderr.contains("cancelled"), "{finished}");
+        assert_eq!(world.json(&["sessions", "--json"]).as_array().unwrap().len(), 2);
+        assert_eq!(source.finish().stdout, format!("ready\n{end}"));
+        goes_on_with_its_own(target);
+    }
+}
+
+#[test]
+fn when_the_target_is_killed_the_program_runs_on_where_it_was() {
+    let world = World::new();
+    let (source, end) = scribble(&world, "32", "1");
+    let target = target(&world, &[]);
+    let running = begun(&world, &source, &target, 1);
+    target.power_cut();
+    let finished = running.finish();
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(124), ""), "{finished}");
+    assert!(finished.stderr.contains("the program runs on here"), "{finished}");
+    assert_eq!(source.finish().stdout, format!("ready\n{end}"));
+}
+
+#[test]
+fn when_the_source_is_killed_the_target_goes_on_with_its_own() {
+    let world = World::new();
+    let (source, _) = scribble(&world, "32", "1");
+    let target = target(&world, &[]);
+    let running = begun(&world, &source, &target, 1);
+    source.power_cut();
+    assert_eq!(running.finish().code, Some(124));
+    goes_on_with_its_own(target);
+}
