@@ -20,7 +20,7 @@ impl Store {
 }
 
 /// As long as this lives nothing of the store is freed.
-pub struct Kept(#[expect(dead_code, reason = "held until dropped")] Lock);
+pub struct Kept(#[expect(dead_code, reason = "held until dropped")] Box<dyn Lock>);
 
 impl Checkpoint {
     /// Keeps what it needs from being freed, whether it is removed or not.
