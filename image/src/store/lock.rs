@@ -20,7 +20,7 @@ impl Store {
 }
 
 /// As long as this lives nothing of the store is freed.
-pub struct Kept(#[expect(dead_code, reason = "held until dropped")] Box<dyn Lock>);
+pub struct Kept(#[expect(dead_code, reason = "held until dropped")] std::sync::Mutex<Box<dyn Lock>>);
 
 impl Checkpoint {
     /// Keeps what it needs from being freed, whether it is removed or not.
@@ -28,6 +28,6 @@ impl Checkpoint {
     /// # Errors
     /// If the store cannot be locked.
     pub fn keep(&self) -> Result<Kept, StoreError> {
-        self.store.lock_for_saving().map(Kept)
+        self.store.lock_for_saving().map(|lock| Kept(std::sync::Mutex::new(lock)))
     }
 }
