@@ -118,10 +118,11 @@ fn random_programs_come_to_the_same_sum_wherever_they_go() {
     }
 }
 
-/// A program that writes all the time, and looks at every byte in the end.
+/// A program that writes all the time, longer than a migration takes, and looks at every byte in the end. Targets are started
+/// before it.
 fn scribble<'world>(world: &'world World, mib: &str, every: &str) -> (Guest<'world>, String) {
     let number = |text: &str| text.parse::<u32>().unwrap();
-    let rounds = (100_000 * number(every) / number(mib)).to_string();
+    let rounds = (400_000 * number(every) / number(mib)).to_string();
     let guest = world.guest(&["scribble", mib, "--every", every, "--rounds", &rounds], None);
     guest.hub.wait_for("ready\n");
     (guest, format!("{rounds} rounds over {} pages\n", number(mib) * 256))
@@ -131,8 +132,8 @@ fn scribble<'world>(world: &'world World, mib: &str, every: &str) -> (Guest<'wor
 fn memory_that_is_written_all_the_time_arrives_as_it_is() {
     for every in ["1", "20"] {
         let world = World::new();
-        let (source, end) = scribble(&world, "16", every);
         let target = target(&world, &["--memory", "320"]);
+        let (source, end) = scribble(&world, "16", every);
         let moved = migrate(&world, &source, &target);
         println!("{moved}");
         assert!(
@@ -148,8 +149,8 @@ fn memory_that_is_written_all_the_time_arrives_as_it_is() {
 #[test]
 fn a_guest_that_is_too_small_is_named_and_nothing_has_happened() {
     let world = World::new();
-    let (source, end) = scribble(&world, "4", "1");
     let target = target(&world, &["--memory", "128"]);
+    let (source, end) = scribble(&world, "4", "1");
     let refused = world.flob(&["migrate", &source.name, &target.name]);
     assert_eq!((refused.code, refused.stdout.as_str()), (Some(125), ""), "{refused}");
     assert!(refused.stderr.contains("this guest has room for"), "{refused}");
@@ -175,7 +176,7 @@ fn who_was_held_is_held_there_and_it_can_be_undone() {
 }
 
 /// Starts a migration and waits until its source is in this round.
-fn begun<'world>(world: &'world World, source: &Guest<'_>, target: &Guest<'_>, round: usize) -> Running {
+fn begun(world: &World, source: &Guest<'_>, target: &Guest<'_>, round: usize) -> Running {
     let log = world.path(&format!("run/flob/{}.logs/link.log", source.name));
     let running = world.start(&["migrate", &source.name, &target.name], None);
     world.wait_until("it is on its way", || {
@@ -188,8 +189,8 @@ fn begun<'world>(world: &'world World, source: &Guest<'_>, target: &Guest<'_>, r
 fn interrupted_it_has_not_happened() {
     for round in [1, 2] {
         let world = World::new();
-        let (source, end) = scribble(&world, "16", "1");
         let target = target(&world, &[]);
+        let (source, end) = scribble(&world, "16", "1");
         let running = begun(&world, &source, &target, round);
         send(Signal::INT, running.id());
         let finished = running.finish();
@@ -204,8 +205,8 @@ fn interrupted_it_has_not_happened() {
 #[test]
 fn when_the_target_is_killed_the_program_runs_on_where_it_was() {
     let world = World::new();
-    let (source, end) = scribble(&world, "16", "1");
     let target = target(&world, &[]);
+    let (source, end) = scribble(&world, "16", "1");
     let running = begun(&world, &source, &target, 1);
     target.power_cut();
     let finished = running.finish();
@@ -217,8 +218,8 @@ fn when_the_target_is_killed_the_program_runs_on_where_it_was() {
 #[test]
 fn when_the_source_is_killed_the_target_goes_on_with_its_own() {
     let world = World::new();
-    let (source, _) = scribble(&world, "16", "1");
     let target = target(&world, &[]);
+    let (source, _) = scribble(&world, "16", "1");
     let running = begun(&world, &source, &target, 1);
     source.power_cut();
     assert_eq!(running.finish().code, Some(124));

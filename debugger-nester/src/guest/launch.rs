@@ -19,7 +19,7 @@ use super::torture::{self, Size, Torture};
 use super::{answerer, denial, exceptions, link, record, services, step::Stepping, watcher};
 
 /// Most memory that stays for the nester itself: records, queues, buffers.
-const OWN_MEMORY: usize = 24 << 20;
+const OWN_MEMORY: usize = 22 << 20;
 /// Environments have a multiple of this, so that an image fits into guests whose other parts differ a little in size.
 const SIZE_STEP: u64 = 4 << 20;
 /// Threads that sleep on behalf of the child.

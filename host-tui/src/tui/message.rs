@@ -38,7 +38,7 @@ pub enum Message {
     /// Whether commands must name the session: others run beside it.
     Several(bool),
     /// What session this is now.
-    Info(SessionInfo),
+    Info(Box<SessionInfo>),
     /// A look has come.
     Looked {
         /// What was seen; the same `Arc` as before if nothing has changed.

@@ -56,7 +56,7 @@ fn take(state: &mut State, message: Message) -> Vec<Ask> {
             if let Some(lost) = info.lost.clone().filter(|_| state.info.is_none()) {
                 state.tell(LogKind::Trouble, lost);
             }
-            state.info = Some(info);
+            state.info = Some(*info);
         }
         Message::Looked { snapshot, took } => return looked(state, snapshot, took),
         Message::LookFailed(error) => {

@@ -160,7 +160,7 @@ fn look(tools: &Tools, client: &Client, asks: &Receiver<()>) {
         let seen = client.look(vectors).and_then(|environment| Ok((environment, client.info()?)));
         let is_gone = tools.messages.send(match seen {
             Ok((environment, info)) => {
-                let _ = tools.messages.send(Message::Info(info));
+                let _ = tools.messages.send(Message::Info(Box::new(info)));
                 let snapshot = match last.take() {
                     Some(last) if *last.environment == environment => last,
                     before => {

@@ -40,7 +40,7 @@ impl Fake {
     ) -> Option<Result<HubReply, Failure>> {
         let owners = if self.held { vec![Owner::User] } else { Vec::new() };
         Some(Ok(match request {
-            HubRequest::Info => HubReply::Info(Box::new(info(&owners))),
+            HubRequest::Info => HubReply::Info(info(&owners)),
             HubRequest::Look { .. } => HubReply::Environment(self.environment.clone()),
             HubRequest::Read { address, count, .. } => {
                 HubReply::Bytes((0..u64::from(*count)).map(|offset| (address + offset) as u8).collect())

@@ -192,8 +192,8 @@ pub fn snapshot(environment: Environment, before: Option<&Arc<Snapshot>>) -> Arc
     Arc::new(Snapshot::new(environment, before, insight(), &mut Dark))
 }
 
-pub fn info(holders: &[Owner]) -> SessionInfo {
-    SessionInfo {
+pub fn info(holders: &[Owner]) -> Box<SessionInfo> {
+    Box::new(SessionInfo {
         name: "philosophers".into(),
         program: "philosophers".into(),
         arguments: vec!["philosophers".into(), "--deadlock".into()],
@@ -213,7 +213,7 @@ pub fn info(holders: &[Owner]) -> SessionInfo {
         progress: Progress::default(),
         checkpoint: None,
         restored: false,
-    }
+    })
 }
 
 pub fn saved() -> Vec<Saved> {
