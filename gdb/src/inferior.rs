@@ -11,7 +11,7 @@ use std::{
 use flob_abi::{Registers, ThreadState, flob::thread_link};
 use flob_image::{Environment, Flob, Link, Place, State};
 use flob_link::{Change, Scope, Watch};
-use flob_session::{Error, names::Names, symbols::Symbols, trace::Trace, why::Why};
+use flob_session::{Error, names::Names, place::Map, symbols::Symbols, trace::Trace};
 use gdbstub::{
     common::{Signal, Tid},
     target::ext::breakpoints::WatchKind,
@@ -188,13 +188,13 @@ impl<G: Guest> Inferior<G> {
     }
 
     /// The same with its names, and what is to be known of its threads.
-    pub fn why(&mut self, vectors: bool) -> Result<Why<'_>, Error> {
+    pub fn why(&mut self, vectors: bool) -> Result<Map<'_>, Error> {
         if !self.known.as_ref().is_some_and(|known| known.has_vectors || !vectors) {
             self.look(vectors)?;
         }
         match (&self.known, &self.symbols) {
             (Some(Known { environment, names, .. }), Some(symbols)) => {
-                Ok(Why { environment, names, symbols })
+                Ok(Map { environment, names, symbols })
             }
             _ => Err(Error::Internal("an environment got lost".into())),
         }

@@ -2,10 +2,10 @@
 
 use flob_abi::{FlobKind, flob::thread_link, ipc};
 use flob_image::{Environment, Flob, Link, Place};
-use flob_session::why::{Waiting, Why};
+use flob_session::{place::Map, why::Waiting};
 
 /// What this thread does or waits for, in a few words.
-pub fn activity(why: &Why<'_>, thread: Place) -> String {
+pub fn activity(why: &Map<'_>, thread: Place) -> String {
     let Some(state) = why.state(thread) else { return "gone".into() };
     if let Waiting::Exception(code) = why.waiting(thread) {
         return format!("{} at {:#x}", code.text(), state.registers.rip);
@@ -15,7 +15,7 @@ pub fn activity(why: &Why<'_>, thread: Place) -> String {
 
 /// A thread that waits for nothing of its own may be in the middle of a call to another: then its registers name what is
 /// left of the call, and its link the other.
-fn conversation(why: &Why<'_>, thread: Place, call: u64) -> String {
+fn conversation(why: &Map<'_>, thread: Place, call: u64) -> String {
     let peer = if call & ipc::SERVER == 0 { thread_link::CLIENT_PEER } else { thread_link::SERVER_PEER };
     match why.environment.flob(thread).and_then(|flob| flob.links.get(peer)) {
         Some(Link::Flob(peer)) if ipc::is_valid(call) => format!("talks with {}", why.names.short(*peer)),

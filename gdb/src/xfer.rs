@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use flob_abi::FlobKind;
-use flob_session::why::Why;
+use flob_session::place::Map;
 
 use crate::{
     arch,
@@ -89,7 +89,7 @@ fn os_kinds() -> String {
 
 fn spaces<G: Guest>(inferior: &mut Inferior<G>) -> Option<String> {
     let own = inferior.space;
-    let Why { environment, names, .. } = inferior.why(false).ok()?;
+    let Map { environment, names, .. } = inferior.why(false).ok()?;
     let spaces = environment.flobs.iter().filter(|flob| flob.state.kind() == FlobKind::Space);
     let rows = spaces.map(|space| {
         let own =

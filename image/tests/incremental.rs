@@ -2,16 +2,18 @@
 
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;
+#[path = "common/over.rs"]
+mod over;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use common::environment;
 use flob_image::Environment;
-use flob_image::store::backend::{Backend, Entry, LocalBackend, Lock};
+use flob_image::store::backend::{Backend, LocalBackend};
 use flob_image::store::{Details, Store};
+use over::{Over, Through};
 use tempfile::TempDir;
 
 /// Counts the files of a folder that are read.
@@ -21,54 +23,14 @@ struct Counting {
     count: Arc<AtomicUsize>,
 }
 
-impl Backend for Counting {
-    fn put(&self, path: &str, bytes: Vec<u8>, replace: bool) -> std::io::Result<bool> {
-        self.inner.put(path, bytes, replace)
+impl Over for Counting {
+    fn inner(&self) -> &LocalBackend {
+        &self.inner
     }
 
     fn get(&self, path: &str) -> std::io::Result<Option<Vec<u8>>> {
         self.count.fetch_add(usize::from(path.starts_with(self.folder)), Ordering::SeqCst);
         self.inner.get(path)
-    }
-
-    fn size(&self, path: &str) -> std::io::Result<Option<u64>> {
-        self.inner.size(path)
-    }
-
-    fn stamp(&self, path: &str) -> std::io::Result<Option<String>> {
-        self.inner.stamp(path)
-    }
-
-    fn list(&self, folder: &str) -> std::io::Result<Vec<Entry>> {
-        self.inner.list(folder)
-    }
-
-    fn delete(&self, path: &str) -> std::io::Result<()> {
-        self.inner.delete(path)
-    }
-
-    fn sweep(&self, folder: &str) -> std::io::Result<()> {
-        self.inner.sweep(folder)
-    }
-
-    fn name(&self, path: &str) -> String {
-        self.inner.name(path)
-    }
-
-    fn local_file(&self, path: &str) -> Option<PathBuf> {
-        self.inner.local_file(path)
-    }
-
-    fn scratch(&self) -> PathBuf {
-        self.inner.scratch()
-    }
-
-    fn lock_shared(&self) -> std::io::Result<Box<dyn Lock>> {
-        self.inner.lock_shared()
-    }
-
-    fn try_lock_alone(&self) -> std::io::Result<Option<Box<dyn Lock>>> {
-        self.inner.try_lock_alone()
     }
 }
 
@@ -76,7 +38,7 @@ impl Backend for Counting {
 fn open_counting(store: &TempDir, folder: &'static str) -> (Store, Arc<AtomicUsize>) {
     let count = Arc::new(AtomicUsize::new(0));
     let inner = LocalBackend::new(store.path()).expect("a folder");
-    (Store::with_backend(Arc::new(Counting { inner, folder, count: count.clone() })), count)
+    (Store::with_backend(Arc::new(Through(Counting { inner, folder, count: count.clone() }))), count)
 }
 
 fn open(store: &TempDir) -> (Store, Arc<AtomicUsize>) {

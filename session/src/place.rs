@@ -11,7 +11,7 @@ use crate::{
     symbols::{Plain, Symbols},
 };
 
-/// A program, with what its places and names are called.
+/// A program, with what its flobs and its places are called: what sentences about it need, and words for places in it.
 #[derive(Clone, Copy)]
 pub struct Map<'a> {
     /// What there is.

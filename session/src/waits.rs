@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use flob_abi::{FlobKind, flob::thread_link};
 use flob_image::{Flob, Link, Place};
 
-use crate::why::Why;
+use crate::place::Map;
 
-impl Why<'_> {
+impl Map<'_> {
     /// The threads that are part of a circle, or wait for one.
     pub fn stuck(&self) -> BTreeSet<Place> {
         self.threads().filter_map(|thread| self.deadlock(thread.place)).flatten().collect()

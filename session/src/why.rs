@@ -1,13 +1,13 @@
 //! What a thread does or waits for, in one sentence, down to the deadlock it stands in.
 
 use flob_abi::{Call, ExceptionCode, FlobKind, ThreadState, flob::thread_link, thread_flag};
-use flob_image::{Environment, Link, Place, State};
+use flob_image::{Link, Place, State};
 use flob_link::Memory;
 
 use crate::{
     Source,
-    names::Names,
-    symbols::{Caller, Location, Symbols},
+    place::Map,
+    symbols::{Caller, Location},
 };
 
 /// Functions that are looked at to find one of the program's own.
@@ -30,18 +30,7 @@ pub enum Waiting {
     Outside,
 }
 
-/// Everything that sentences need.
-#[derive(Clone, Copy)]
-pub struct Why<'a> {
-    /// The environment.
-    pub environment: &'a Environment,
-    /// Its names.
-    pub names: &'a Names,
-    /// Its program's symbols.
-    pub symbols: &'a Symbols,
-}
-
-impl Why<'_> {
+impl Map<'_> {
     /// The state of a thread.
     pub fn state(&self, thread: Place) -> Option<&ThreadState> {
         match &self.environment.flob(thread)?.state {
@@ -241,11 +230,11 @@ impl Stack<'_> {
 #[cfg(test)]
 mod tests {
     use flob_abi::{MutexState, SpaceState};
-    use flob_image::Flob;
+    use flob_image::{Environment, Flob};
     use flob_link::Change;
 
     use super::*;
-    use crate::Error;
+    use crate::{Error, names::Names, symbols::Symbols};
 
     struct NoMemory;
 
@@ -295,7 +284,7 @@ mod tests {
         };
         let symbols = Symbols::none();
         let names = Names::new(&environment, &symbols);
-        let why = Why { environment: &environment, names: &names, symbols: &symbols };
+        let why = Map { environment: &environment, names: &names, symbols: &symbols };
         assert_eq!(why.deadlock(0x2000), None);
         assert!(!why.sentence(0x1000, &mut NoMemory).contains("held"));
     }
@@ -317,7 +306,7 @@ mod tests {
         };
         let symbols = Symbols::none();
         let names = Names::new(&environment, &symbols);
-        let why = Why { environment: &environment, names: &names, symbols: &symbols };
+        let why = Map { environment: &environment, names: &names, symbols: &symbols };
         assert_eq!(why.deadlock(0x3000), Some(vec![0x1000, 0x2000]));
         let sentence = why.sentence(0x1000, &mut NoMemory);
         assert_eq!(

@@ -37,7 +37,7 @@ pub struct Lazy {
 impl Lazy {
     /// Of an environment whose pages in `missing` have not come.
     pub fn new(missing: PageSet, is_clear: bool, pages: u64, begun: u64) -> Self {
-        let left = missing.iter().count() as u64;
+        let left = missing.count();
         let (awaited, written) = (Vec::new(), PageSet::new(pages));
         Self { missing, left, is_clear, awaited, begun, written, whole_since: None }
     }

@@ -10,15 +10,15 @@ use flob_image::{
 use flob_session::{
     Error, edit,
     names::{Names, id},
+    place::Map,
     translate::Translation,
-    why::Why,
 };
 
 use crate::{guest::Guest, inferior::Inferior, names};
 
 /// All flobs, or those of a kind.
 pub fn flobs<G: Guest>(inferior: &mut Inferior<G>, kind: &str) -> Result<String, Error> {
-    let Why { environment, names, .. } = inferior.why(false)?;
+    let Map { environment, names, .. } = inferior.why(false)?;
     let wanted = |flob: &&Flob| kind.is_empty() || flob.state.kind().name() == kind;
     let mut text = String::new();
     for flob in environment.flobs.iter().filter(wanted) {
@@ -98,7 +98,7 @@ pub fn wait_graph<G: Guest>(inferior: &mut Inferior<G>, _: &str) -> Result<Strin
 }
 
 /// The flob at an address of the debugger's space.
-fn at_address<'a>(why: &Why<'a>, space: Place, address: &str) -> Result<&'a Flob, Error> {
+fn at_address<'a>(why: &Map<'a>, space: Place, address: &str) -> Result<&'a Flob, Error> {
     let number = u64::from_str_radix(address.trim_start_matches("0x"), 16).ok();
     let place = number.and_then(|number| Translation::new(why.environment).place(space, number));
     let flob = place.and_then(|place| why.environment.flob(place));
@@ -115,7 +115,7 @@ pub fn threads<G: Guest>(inferior: &mut Inferior<G>, _: &str) -> Result<String, 
 }
 
 /// By its name, or by its place in hexadecimal.
-fn find<'a>(why: &Why<'a>, name: &str) -> Result<&'a Flob, Error> {
+fn find<'a>(why: &Map<'a>, name: &str) -> Result<&'a Flob, Error> {
     let by_place = Place::from_str_radix(name.strip_prefix("0x").unwrap_or(name), 16).ok();
     if let Some(flob) = by_place.and_then(|place| why.environment.flob(place)) {
         return Ok(flob);

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use flob_link::Tracing;
-use flob_session::{Error, trace::Describer, why::Why};
+use flob_session::{Error, place::Map, trace::Describer};
 
 use super::catch::number;
 use crate::{guest::Guest, inferior::Inferior};
@@ -62,7 +62,7 @@ fn tell<G: Guest>(inferior: &mut Inferior<G>, count: usize) -> Result<String, Er
     Ok(told)
 }
 
-fn lines(why: &Result<Why<'_>, Error>, trace: &flob_session::trace::Trace, count: usize) -> String {
+fn lines(why: &Result<Map<'_>, Error>, trace: &flob_session::trace::Trace, count: usize) -> String {
     let short = |place| why.as_ref().map_or_else(|_| format!("{place:#x}"), |why| why.names.short(place));
     let describer = Describer::new(why.as_ref().ok().map(|why| why.environment), &short);
     let calls = trace.calls();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use flob_image::{Environment, store::Store};
-use flob_session::{Client, Error, Source, Stored, names::Names, symbols::Symbols, why::Why};
+use flob_session::{Client, Error, Source, Stored, names::Names, place::Map, symbols::Symbols};
 
 use super::Context;
 
@@ -62,8 +62,8 @@ impl View {
     }
 
     /// For sentences about threads, and the source that they need.
-    pub fn why(&mut self) -> (Why<'_>, &mut dyn Source) {
-        let why = Why { environment: &self.environment, names: &self.names, symbols: &self.symbols };
+    pub fn why(&mut self) -> (Map<'_>, &mut dyn Source) {
+        let why = Map { environment: &self.environment, names: &self.names, symbols: &self.symbols };
         (why, &mut *self.source)
     }
 }

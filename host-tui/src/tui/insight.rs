@@ -16,7 +16,6 @@ use flob_session::{
     place::{self, Map},
     symbols::Symbols,
     translate::Translation,
-    why::Why,
 };
 
 /// What is known of an environment.
@@ -93,7 +92,7 @@ impl Insight for Symbolic {
         let symbols = &*symbols;
         let mut stacks = self.stacks.lock().unwrap_or_else(PoisonError::into_inner);
         let names = Names::new(environment, symbols);
-        let why = Why { environment, names: &names, symbols };
+        let why = Map { environment, names: &names, symbols };
         let mut known = std::mem::take(&mut *stacks);
         let mut threads = Vec::new();
         for flob in &environment.flobs {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use flob_image::store::ExportOptions;
-use flob_image::store::backend::{Backend, Entry, LocalBackend, Lock};
+use flob_image::store::backend::{Backend, LocalBackend};
 
+use super::over::{Over, Through};
 use super::*;
 
 /// What the child finds in its environment: the work, the store, the write at which it ends, and how.
@@ -40,31 +41,15 @@ impl Deadly {
     }
 }
 
-impl Backend for Deadly {
+impl Over for Deadly {
+    fn inner(&self) -> &LocalBackend {
+        &self.inner
+    }
+
     fn put(&self, path: &str, bytes: Vec<u8>, replace: bool) -> std::io::Result<bool> {
-        let half = bytes[..bytes.len() / 2].to_vec();
-        let torn = || {
-            let file = self.folder.join(format!("{path}#1"));
-            std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
-            std::fs::write(file, half).expect("written");
-        };
+        let copy = bytes.clone();
+        let torn = || tear(&self.folder, path, &copy).expect("written");
         self.around(torn, || self.inner.put(path, bytes, replace))
-    }
-
-    fn get(&self, path: &str) -> std::io::Result<Option<Vec<u8>>> {
-        self.inner.get(path)
-    }
-
-    fn size(&self, path: &str) -> std::io::Result<Option<u64>> {
-        self.inner.size(path)
-    }
-
-    fn stamp(&self, path: &str) -> std::io::Result<Option<String>> {
-        self.inner.stamp(path)
-    }
-
-    fn list(&self, folder: &str) -> std::io::Result<Vec<Entry>> {
-        self.inner.list(folder)
     }
 
     fn delete(&self, path: &str) -> std::io::Result<()> {
@@ -73,26 +58,6 @@ impl Backend for Deadly {
 
     fn sweep(&self, folder: &str) -> std::io::Result<()> {
         self.around(|| (), || self.inner.sweep(folder))
-    }
-
-    fn name(&self, path: &str) -> String {
-        self.inner.name(path)
-    }
-
-    fn local_file(&self, path: &str) -> Option<PathBuf> {
-        self.inner.local_file(path)
-    }
-
-    fn scratch(&self) -> PathBuf {
-        self.inner.scratch()
-    }
-
-    fn lock_shared(&self) -> std::io::Result<Box<dyn Lock>> {
-        self.inner.lock_shared()
-    }
-
-    fn try_lock_alone(&self) -> std::io::Result<Option<Box<dyn Lock>>> {
-        self.inner.try_lock_alone()
     }
 }
 
@@ -161,7 +126,7 @@ fn child_that_is_killed() {
         left: AtomicUsize::new(at.parse().expect("a number")),
         how,
     };
-    let store = Store::with_backend(Arc::new(backend));
+    let store = Store::with_backend(Arc::new(Through(backend)));
     work(&store, &folder, &name).expect("the work is done");
 }
 

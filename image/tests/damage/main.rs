@@ -11,6 +11,8 @@ mod cut_off;
 mod flips;
 mod full;
 mod killed;
+#[path = "../common/over.rs"]
+mod over;
 #[path = "../common/random.rs"]
 mod random;
 
@@ -22,6 +24,13 @@ use flob_image::Environment;
 use flob_image::store::{Details, Input, Store, StoreError};
 use random::{is_soak, positions, seed};
 use tempfile::TempDir;
+
+/// The staged beginning of a file, as a crash in the middle of writing it leaves it behind.
+fn tear(folder: &Path, path: &str, bytes: &[u8]) -> std::io::Result<()> {
+    let file = folder.join(format!("{path}#1"));
+    std::fs::create_dir_all(file.parent().expect("a folder"))?;
+    std::fs::write(file, &bytes[..bytes.len() / 2])
+}
 
 /// A store with a sound checkpoint and one that is to be damaged; each has a pack of its own.
 struct Case {

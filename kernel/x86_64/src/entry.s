@@ -4,6 +4,19 @@
 
 .section .text.entry, "ax", @progbits
 
+# Loads the registers that functions may change, and leaves. rax points to the Context; rcx and r11 hold rip and the flags.
+.macro leave_by_sysret
+    mov rdx, [rax + {rdx}]
+    mov rsi, [rax + {rsi}]
+    mov rdi, [rax + {rdi}]
+    mov r8, [rax + {r8}]
+    mov r9, [rax + {r9}]
+    mov r10, [rax + {r10}]
+    mov rsp, [rax + {rsp}]
+    mov rax, [rax + {rax}]
+    sysretq
+.endm
+
 # `syscall`: rcx = address behind the instruction, r11 = flags, rsp still the user's.
 .globl syscall_entry
 .p2align 4
@@ -53,15 +66,7 @@ syscall_entry:
     fxrstor64 [rax]
     mov rcx, [rax + {rip}]
     mov r11, [rax + {rflags}]
-    mov rdx, [rax + {rdx}]
-    mov rsi, [rax + {rsi}]
-    mov rdi, [rax + {rdi}]
-    mov r8, [rax + {r8}]
-    mov r9, [rax + {r9}]
-    mov r10, [rax + {r10}]
-    mov rsp, [rax + {rsp}]
-    mov rax, [rax + {rax}]
-    sysretq
+    leave_by_sysret
     .cfi_endproc
 
 # Leaves to the thread whose Context rax points to; rsp is the top of the kernel's stack.
@@ -82,20 +87,12 @@ leave_to_user:
     test r11d, 0x10100
     jnz leave_by_iret
     mov rbx, [rax + {rbx}]
-    mov rdx, [rax + {rdx}]
-    mov rsi, [rax + {rsi}]
-    mov rdi, [rax + {rdi}]
     mov rbp, [rax + {rbp}]
-    mov r8, [rax + {r8}]
-    mov r9, [rax + {r9}]
-    mov r10, [rax + {r10}]
     mov r12, [rax + {r12}]
     mov r13, [rax + {r13}]
     mov r14, [rax + {r14}]
     mov r15, [rax + {r15}]
-    mov rsp, [rax + {rsp}]
-    mov rax, [rax + {rax}]
-    sysretq
+    leave_by_sysret
 
 leave_by_iret:
     push {user_data}

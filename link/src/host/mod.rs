@@ -53,6 +53,14 @@ pub enum LinkError {
     TooLong,
 }
 
+impl LinkError {
+    /// Of an answer of another kind than the request asks for.
+    #[must_use]
+    pub fn unexpected(reply: &Reply) -> Self {
+        Self::Unexpected(format!("{reply:?}"))
+    }
+}
+
 /// What the link tells its owner.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Notice {
@@ -212,7 +220,7 @@ impl Link {
     pub fn long(&self, request: Request) -> Result<Vec<u8>, LinkError> {
         match self.request(request)? {
             Reply::Long { answer, size } => self.fetch(answer, size),
-            other => Err(LinkError::Unexpected(format!("{other:?}"))),
+            other => Err(LinkError::unexpected(&other)),
         }
     }
 
@@ -248,6 +256,6 @@ impl Link {
 pub fn into_bytes(reply: Reply) -> Result<Vec<u8>, LinkError> {
     match reply {
         Reply::Bytes(bytes) => Ok(bytes),
-        other => Err(LinkError::Unexpected(format!("{other:?}"))),
+        other => Err(LinkError::unexpected(&other)),
     }
 }

@@ -240,7 +240,7 @@ impl Hub {
         match self.link.request(request)? {
             Reply::Threads(count) => Ok(count),
             Reply::Done => Ok(0),
-            other => Err(flob_link::host::LinkError::Unexpected(format!("{other:?}")).into()),
+            other => Err(flob_link::host::LinkError::unexpected(&other).into()),
         }
     }
 

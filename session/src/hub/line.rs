@@ -27,7 +27,7 @@ impl Hub {
     fn time(&self, request: Request) -> Result<u64, Failure> {
         match self.link.request(request)? {
             Reply::Nanoseconds(time) => Ok(time),
-            other => Err(LinkError::Unexpected(format!("{other:?}")).into()),
+            other => Err(LinkError::unexpected(&other).into()),
         }
     }
 }

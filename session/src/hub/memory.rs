@@ -130,7 +130,7 @@ pub(super) fn parse_environment(record: &[u8]) -> Result<Environment, Failure> {
 pub(super) fn done(reply: Reply) -> Result<(), Failure> {
     match reply {
         Reply::Done => Ok(()),
-        other => Err(LinkError::Unexpected(format!("{other:?}")).into()),
+        other => Err(LinkError::unexpected(&other).into()),
     }
 }
 
@@ -142,7 +142,7 @@ pub(super) fn pages(reply: Reply, count: usize) -> Result<Vec<u8>, Failure> {
             kind: FailureKind::Guest,
             text: "the guest gave pages that do not unpack".into(),
         }),
-        other => Err(LinkError::Unexpected(format!("{other:?}")).into()),
+        other => Err(LinkError::unexpected(&other).into()),
     }
 }
 

@@ -135,7 +135,7 @@ impl Hub {
     ) -> Result<Environment, Failure> {
         let (answer, size, mark) = match self.link.request(Request::SaveBegin { when: None, since })? {
             Reply::Saving { answer, size, mark, only_changes: true } => (answer, size, mark),
-            other => return Err(LinkError::Unexpected(format!("{other:?}")).into()),
+            other => return Err(LinkError::unexpected(&other).into()),
         };
         let record = self.link.fetch(answer, size)?;
         let environment = memory::parse_environment(&record)?;
@@ -156,7 +156,7 @@ impl Hub {
     fn begin_round(&self, since: Option<Mark>, pages: u64, cancelled: &AtomicBool) -> Result<Round, Failure> {
         match self.link.request(Request::RoundBegin { since })? {
             Reply::Round(mark) => self.round_at(mark, pages, cancelled),
-            other => Err(LinkError::Unexpected(format!("{other:?}")).into()),
+            other => Err(LinkError::unexpected(&other).into()),
         }
     }
 

@@ -2,7 +2,6 @@
 //! what.
 
 mod base;
-mod breakpoints;
 mod cache;
 mod catches;
 mod clients;
@@ -27,6 +26,7 @@ mod save;
 mod supply;
 mod traces;
 mod undo;
+mod watches;
 
 use std::{
     collections::HashSet,
@@ -56,7 +56,6 @@ use crate::{
     sessions, symbols,
 };
 use base::Base;
-use breakpoints::Watches;
 use cache::Cache;
 use catches::Catches;
 use fanout::Fanout;
@@ -69,6 +68,7 @@ use receive::Receiving;
 use save::Moment;
 use supply::Supply;
 use traces::Traces;
+use watches::Watches;
 
 /// A guest that has not said hello after this long is not coming up.
 const BOOT_PATIENCE: Duration = Duration::from_secs(60);

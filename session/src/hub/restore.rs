@@ -172,7 +172,7 @@ impl Hub {
     pub(super) fn commit(&self, force: bool) -> Result<Mark, Failure> {
         match self.link.request(Request::RestoreCommit { force })? {
             Reply::Restored(mark) => Ok(mark),
-            other => Err(LinkError::Unexpected(format!("{other:?}")).into()),
+            other => Err(LinkError::unexpected(&other).into()),
         }
     }
 

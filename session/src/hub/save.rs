@@ -205,7 +205,7 @@ impl Hub {
             Reply::Saving { answer, size, mark, only_changes } => {
                 Ok(Saving { record: self.link.fetch(answer, size)?, mark, only_changes })
             }
-            other => Err(LinkError::Unexpected(format!("{other:?}")).into()),
+            other => Err(LinkError::unexpected(&other).into()),
         }
     }
 
@@ -222,7 +222,7 @@ impl Hub {
                     found.missing.extend(runs::numbers(&missing));
                     from = next;
                 }
-                other => return Err(LinkError::Unexpected(format!("{other:?}")).into()),
+                other => return Err(LinkError::unexpected(&other).into()),
             }
         }
         Ok(found)

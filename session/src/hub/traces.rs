@@ -78,7 +78,7 @@ impl Hub {
             Reply::Trace { records, next } => {
                 Ok(TracePart { records, next, tracing: lock(&self.books).traces.all() })
             }
-            other => Err(LinkError::Unexpected(format!("{other:?}")).into()),
+            other => Err(LinkError::unexpected(&other).into()),
         }
     }
 }
