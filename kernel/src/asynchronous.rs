@@ -42,11 +42,9 @@ impl<M: Machine> Kernel<M> {
             .into_iter()
             .find(|code| deferred(code) && self.handler(thread, *code).is_some());
         let Some(code) = next.filter(|_| self.space_of(thread).is_some()) else { return };
-        let woken = self.woken_for(thread);
         self.leave_sleep(thread);
         self.thread_mut(thread).exception.deferred &= !code.bit();
         self.raise(thread, code, 0, 0, Protection::NONE);
-        self.pass_on(woken);
     }
 
     /// A sleeper on a condition variable that goes elsewhere would miss its signal there: it counts as signalled.

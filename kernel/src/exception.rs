@@ -81,11 +81,11 @@ impl<M: Machine> Kernel<M> {
         access: Protection,
     ) {
         self.reconsider = true;
-        if !matches!(self.thread(thread).queue, Queue::None) {
-            self.leave_queue(thread);
+        let record = self.thread(thread);
+        if record.waiting_for.is_some() || !matches!(record.queue, Queue::None) {
+            self.break_off(thread);
         }
         let record = self.thread_mut(thread);
-        record.waiting_for = None;
         record.exception.number = record.exception.number.wrapping_add(1);
         record.exception.code = code as u32;
         record.exception.detail = detail;
@@ -94,6 +94,15 @@ impl<M: Machine> Kernel<M> {
         record.exception.offset = 0;
         record.lift = None;
         record.idempotent_server = None;
+    }
+
+    /// A thread waits no more; what it was woken for is for somebody else.
+    #[inline(never)]
+    fn break_off(&mut self, thread: ThreadId) {
+        let woken = self.woken_for(thread);
+        self.leave_queue(thread);
+        self.thread_mut(thread).waiting_for = None;
+        self.pass_on(woken);
     }
 
     /// A single-stepped call has completed.

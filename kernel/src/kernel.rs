@@ -166,8 +166,7 @@ impl<M: Machine> Kernel<M> {
             return None;
         }
         debug_assert!(before.is_none_or(|before| before == thread), "a change of who runs was not noticed");
-        // It waits no more.
-        record.waiting_for = None;
+        record.wait_no_more();
         if record.imported {
             record.imported = false;
             self.import_base = None;

@@ -116,6 +116,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn await_request(&mut self, server: ThreadId) -> bool {
         let Some(record) = self.threads.get_mut(server.0) else { return false };
         let set = record.context.registers.rdi;
+        record.waiting_for = None;
         let (client, asker) = (record.server_peer.take(), record.idempotent_client.take());
         let served = client.and_then(|client| self.hang_up(server, client, Side::Client));
         if let Some(asker) = asker {

@@ -306,8 +306,8 @@ impl<M: Machine> Kernel<M> {
         self.make_ready(thread);
     }
 
-    /// A server that waits at a port set looks again. Until it runs, its waiting-for link still names the set: whoever
-    /// keeps it from running passes the wake-up on by that.
+    /// A server that waits at a port set looks again. Until it does, its waiting-for link still names the set: whoever
+    /// keeps it from that passes the wake-up on by that.
     pub(crate) fn wake_to_look(&mut self, server: ThreadId) {
         self.leave_queue(server);
         self.thread_mut(server).context.registers.rflags |= RESUME_FLAG;
@@ -317,7 +317,7 @@ impl<M: Machine> Kernel<M> {
     /// The port set for which a server was woken and has not looked yet.
     pub(crate) fn woken_for(&self, server: ThreadId) -> Option<FlobId> {
         let record = self.thread(server);
-        record.waiting_for.filter(|_| matches!(record.queue, Queue::Ready(_)))
+        record.waiting_for.filter(|_| matches!(record.queue, Queue::Ready(_) | Queue::None))
     }
 
     /// If requests are left at this port set, another of its servers looks.
@@ -454,6 +454,14 @@ impl<M: Machine> Kernel<M> {
 }
 
 impl Thread {
+    /// It has the processor. One that was woken to look at its port set has not done that yet.
+    #[inline(always)]
+    pub fn wait_no_more(&mut self) {
+        if self.waiting_for.is_some() && next_step(self.context.registers.rax) != Some(ipc::WAIT) {
+            self.waiting_for = None;
+        }
+    }
+
     /// It is in no queue, and waits for the thread at the other end of a connection from now on.
     #[inline(always)]
     pub fn wait_for_peer(&mut self, peer: ThreadId, rank: u64) {

@@ -26,6 +26,14 @@ fn they_do_not_notice_that_threads_are_taken_out_and_put_back() {
     check(&["--torture", "small"], &[], EXERCISES);
 }
 
+/// While an end is parked, one thread names another that does not name it back.
+#[test]
+fn parked_ends_do_not_notice_that_threads_are_taken_out_and_put_back() {
+    const TIMES: usize = 100;
+    let only = ["--only", "parked client end", "--times", &TIMES.to_string()];
+    check(&["--torture", "small"], &only, TIMES);
+}
+
 /// Memory that is mapped anew counts as written.
 #[test]
 fn they_do_not_notice_that_everything_is_destroyed_and_made_anew() {

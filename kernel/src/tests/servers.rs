@@ -1,13 +1,36 @@
 //! Who gets a request: no wake-up is lost, whatever happens to the server that was woken.
 
-use flob_abi::{Call, FlobKind, ThreadState, group, thread_flag};
+use crate::Event;
+use flob_abi::{Call, FlobKind, Protection, ThreadState, group, thread_flag};
 
 use super::program::*;
 use super::sim::Sim;
 
+/// How far a server has come that was woken to look for a request.
+#[derive(Clone, Copy, Debug)]
+enum Woken {
+    /// It can run.
+    Ready,
+    /// It has been given the processor, and has lost it again before it executed anything.
+    Chosen,
+}
+
 /// Two servers wait at a set, a client at a port of no set; giving the port its set wakes the first server. Then
-/// `disturb` happens to that one before it runs.
-fn disturb_woken_server(disturb: impl FnOnce(&mut Sim, u64)) {
+/// `disturb` happens to that one before it looks, however far it has come.
+fn disturb_woken_server(disturb: impl Fn(&mut Sim, u64)) {
+    for woken in [Woken::Ready, Woken::Chosen] {
+        let (mut sim, first) = with_woken_server();
+        if matches!(woken, Woken::Chosen) {
+            choose(&mut sim, first);
+            sim.ring();
+        }
+        disturb(&mut sim, first);
+        sim.run_out();
+        assert_eq!(sim.said(0), [21], "the other server has taken the request; the first was {woken:?}");
+    }
+}
+
+fn with_woken_server() -> (Sim, u64) {
     let mut sim = Sim::new();
     let (set, port) = sim.make_port(1);
     let null = sim.null();
@@ -19,9 +42,14 @@ fn disturb_woken_server(disturb: impl FnOnce(&mut Sim, u64)) {
     sim.run_out();
     let to_set = sim.reference(set, FlobKind::PortSet);
     assert_eq!(sim.set_links(FlobKind::Port, port, &[to_set]), flob_abi::Status::Success);
-    disturb(&mut sim, first);
-    sim.run_out();
-    assert_eq!(sim.said(0), [21], "the other server has taken the request");
+    (sim, first)
+}
+
+/// The server gets the processor.
+fn choose(sim: &mut Sim, server: u64) {
+    sim.let_others_run();
+    let chosen = sim.kernel.thread_at(server);
+    assert_eq!(sim.current(), Some(chosen), "the first server was woken");
 }
 
 #[test]
@@ -68,6 +96,30 @@ fn a_request_goes_to_another_server_when_the_woken_one_is_interrupted() {
         sim.set_state(server, &state, group::HANDLERS | group::CONTROL, &[]);
         sim.ok(Call::ThreadInterrupt, &[server]);
     });
+}
+
+#[test]
+fn a_request_goes_to_another_server_when_the_code_of_the_woken_one_is_not_there() {
+    let (mut sim, first) = with_woken_server();
+    choose(&mut sim, first);
+    // Nobody provides it.
+    let address = 0x7000_0000_0000;
+    sim.kernel.event(Event::Fault { address, access: Protection::EXECUTE });
+    sim.ring();
+    sim.run_out();
+    assert_eq!(sim.said(0), [21]);
+}
+
+#[test]
+fn a_server_that_has_looked_waits_for_its_set_no_more() {
+    let (mut sim, first) = with_woken_server();
+    choose(&mut sim, first);
+    sim.kernel.event(Event::Call);
+    let server = sim.kernel.thread_at(first);
+    assert_eq!(sim.kernel.woken_for(server), None);
+    sim.ring();
+    sim.run_out();
+    assert_eq!(sim.said(0), [11]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The calls that the samples do not need, on the real machine: each exercise does something and looks whether it came
-//! about. `calls [--without NAME]` says a line for each and exits with the number of those that failed.
+//! about. `calls [--only NAME] [--without NAME] [--times N]` says a line for each and exits with the number of those that
+//! failed.
 #![no_std]
 #![no_main]
 
@@ -38,22 +39,48 @@ const EXERCISES: [Exercise; 11] = [
     ("foreign instructions", foreign::reflected),
 ];
 
-fn main(arguments: Vec<String>) -> i32 {
-    let without = match arguments.get(1..).unwrap_or_default() {
-        [] => None,
-        [option, name] if option == "--without" => Some(name.as_str()),
-        _ => {
-            eprintln!("usage: calls [--without NAME]");
-            return 2;
+/// What is asked for on the command line.
+struct Choice {
+    only: Option<String>,
+    without: Option<String>,
+    times: u32,
+}
+
+impl Choice {
+    fn parse(arguments: Vec<String>) -> Option<Self> {
+        let mut choice = Self { only: None, without: None, times: 1 };
+        let mut words = arguments.into_iter().skip(1);
+        while let Some(option) = words.next() {
+            let value = words.next()?;
+            match option.as_str() {
+                "--only" => choice.only = Some(value),
+                "--without" => choice.without = Some(value),
+                "--times" => choice.times = value.parse().ok()?,
+                _ => return None,
+            }
         }
+        Some(choice)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == name) && self.without.as_deref() != Some(name)
+    }
+}
+
+fn main(arguments: Vec<String>) -> i32 {
+    let Some(choice) = Choice::parse(arguments) else {
+        eprintln!("usage: calls [--only NAME] [--without NAME] [--times N]");
+        return 2;
     };
     let mut failed = 0;
-    for (name, exercise) in EXERCISES.into_iter().filter(|(name, _)| without != Some(*name)) {
-        match exercise() {
-            Ok(()) => println!("{name}: ok"),
-            Err(failure) => {
-                println!("{name}: {failure:?}");
-                failed += 1;
+    for _ in 0..choice.times {
+        for (name, exercise) in EXERCISES.into_iter().filter(|(name, _)| choice.has(name)) {
+            match exercise() {
+                Ok(()) => println!("{name}: ok"),
+                Err(failure) => {
+                    println!("{name}: {failure:?}");
+                    failed += 1;
+                }
             }
         }
     }

@@ -169,12 +169,24 @@ fn whole(nester: &Nester, state: &State, torture: &mut Torture) -> Result<(), St
     for taken in &all {
         scramble(environment, torture, taken, &outward(environment, taken))?;
     }
+    for taken in &all {
+        part(environment, taken)?;
+    }
     torture.random.shuffle(&mut all);
     for taken in &all {
         put_back(environment, torture, taken);
     }
     all.sort_by_key(|taken| taken.state.rank);
     all.iter().try_for_each(|taken| let_go(environment, taken))
+}
+
+/// Ends the connections that garbage has made. Somebody may name a thread that does not name it back, whose end is parked:
+/// with garbage for its link the two would be connected, and setting it back would end that.
+fn part(environment: &Environment, taken: &Taken) -> Result<(), Status> {
+    let (null, kept) = (OwnedReference::new()?, outward(environment, taken));
+    let inward = PEERS.into_iter().filter(|index| !kept.contains(index));
+    let none = inward.fold(Links::NONE, |links, index| links.with(index, null.at()));
+    environment.flob::<Thread>(taken.place).set_groups(&ThreadState::default(), &none, 0)
 }
 
 /// The peer links that lead out of the environment.
