@@ -87,7 +87,7 @@ pub fn rebuild(
     world: &World<'_>,
 ) -> Result<Vec<Place>, RebuildError> {
     let (mut running, mut highest) = (Vec::new(), 0);
-    check(image, environment.memory().size())?;
+    check(image, environment.size())?;
     image.each(|flob| {
         running.extend(rank_of_running(flob));
         highest = highest.max(ceiling(flob));
@@ -107,7 +107,7 @@ pub fn rebuild_in_order(
     world: &World<'_>,
     (to_create, to_set): (&[&Flob], &[&Flob]),
 ) -> Result<Vec<Place>, RebuildError> {
-    check(image, environment.memory().size())?;
+    check(image, environment.size())?;
     to_create.iter().try_for_each(|flob| create(environment, flob))?;
     let highest = image.flobs.iter().map(ceiling).max().unwrap_or(0);
     let builder = Builder::new(environment, image, world, highest)?;

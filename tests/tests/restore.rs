@@ -134,6 +134,31 @@ fn a_restored_run_can_be_saved_and_killed_and_restored_again() {
 }
 
 #[test]
+fn an_image_is_as_large_as_the_guest_it_first_came_from_wherever_it_has_been() {
+    let mut random = fastrand::Rng::with_seed(seed());
+    let task = Task::new(&mut random, LONG);
+    let size = |checkpoint: &str| {
+        let shown = task.world.json(&["checkpoint", "show", "--json", checkpoint]);
+        number(&shown["environment"]["size"])
+    };
+    let first = task.world.guest(&["--memory", "192", "wordcount", "--pace", "20"], Some(&task.file));
+    let mut checkpoint = first.save(&[]);
+    first.power_cut();
+    let at_first = size(&checkpoint);
+    for (memory, way) in [("320", None), ("192", Some("--lazy")), ("448", Some("--lazy")), ("256", None)] {
+        let arguments = ["--memory", memory, "--restore", &checkpoint];
+        let guest = task.world.guest(&[&arguments[..], way.as_slice()].concat(), None);
+        checkpoint = guest.save(&[]);
+        guest.power_cut();
+        assert_eq!(size(&checkpoint), at_first, "in {memory} MiB");
+    }
+    let arguments = ["run", "--headless", "--memory", "192", "--restore", &checkpoint];
+    let printed = usize::try_from(position(&task.world, &checkpoint, "stdout")).unwrap();
+    let finished = task.world.flob(&arguments);
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), &task.report[printed..]), "{finished}");
+}
+
+#[test]
 fn an_input_that_does_not_begin_with_what_the_program_was_given_is_refused() {
     let mut random = fastrand::Rng::with_seed(seed());
     let task = Task::new(&mut random, BYTES);

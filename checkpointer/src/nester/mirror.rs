@@ -28,7 +28,7 @@ impl Mirror {
     pub fn update(&mut self, environment: &Environment) -> Result<u64, Status> {
         let epoch = call::epoch_begin()?;
         let mut found = vec![Dirty::default(); ROUND];
-        let (mut offset, mut left, mut runs) = (0, environment.memory().size(), Vec::new());
+        let (mut offset, mut left, mut runs) = (0, environment.size(), Vec::new());
         while left > 0 {
             let round = environment.region().dirty(offset, left, &mut found, self.since)?;
             let progress = round.count > 0 || round.size < left;

@@ -106,7 +106,7 @@ fn record(nester: &Nester, state: &State, stopped: &[Place]) -> Result<(usize, V
         program: state.program.clone(),
         arguments: state.arguments.clone(),
         build_id: state.build_id.clone(),
-        size: environment.memory().size(),
+        size: environment.size(),
         ..Image::default()
     };
     let count = listed.len();

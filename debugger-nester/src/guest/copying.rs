@@ -31,7 +31,7 @@ pub struct Copying {
 /// From now on the environment's memory as it is now can be read by [`source`], whatever the child writes: all of it, or
 /// what was written since an epoch.
 pub fn begin(nester: &Nester, state: &mut State, since: Option<u64>) -> Result<(), Status> {
-    let pages = state.environment.memory().size() / PAGE_SIZE;
+    let pages = state.environment.size() / PAGE_SIZE;
     let copying = Copying { since, settled: PageSet::new(pages), copied: PageSet::new(pages) };
     state.copying = Some(copying);
     denial::update(nester, state)
@@ -126,7 +126,7 @@ pub fn about_to_change(state: &mut State, place: Place, bytes: u64) {
 /// while it is on its way, and all that goes with it would have to go again.
 pub fn about_to_be_sent(state: &mut State, pages: impl Iterator<Item = u64>) {
     let Some(Copying { since: Some(_), copied, .. }) = &state.copying else { return };
-    let most = state.environment.memory().size() / PAGE_SIZE / LATELY_WRITTEN_PART;
+    let most = state.environment.size() / PAGE_SIZE / LATELY_WRITTEN_PART;
     let room = usize::try_from(most.saturating_sub(copied.count())).unwrap_or(0);
     for page in pages.take(room) {
         if source(state, page) == Source::Present {

@@ -154,7 +154,7 @@ fn check(state: &State, environment: u32, runs: &[Run], most: u32) -> Outcome<()
     if environment != state.replaced {
         return Err(failure(FailureKind::State, "another environment is here now"));
     }
-    sending::check_runs(runs, most, state.environment.memory().size())
+    sending::check_runs(runs, most, state.environment.size())
 }
 
 /// Whether a page that comes is one that was missing. It is there from now on, so it must be filled at once.

@@ -25,7 +25,7 @@ fn pieces(
 ) -> Outcome<Vec<(Place, u64)>> {
     match memory {
         Memory::Environment => {
-            let size = state.environment.memory().size();
+            let size = state.environment.size();
             let count = count.min(size.saturating_sub(address));
             Ok(if count > 0 { vec![(address, count)] } else { Vec::new() })
         }

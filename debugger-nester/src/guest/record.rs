@@ -173,7 +173,7 @@ fn without_flobs(state: &State) -> Environment {
         program: state.program.clone(),
         arguments: state.arguments.clone(),
         build_id: state.build_id.clone(),
-        size: state.environment.memory().size(),
+        size: state.environment.size(),
         flobs: Vec::new(),
         streams: vec![
             stream("stdin", consumed, hash),

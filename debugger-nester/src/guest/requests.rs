@@ -105,7 +105,7 @@ fn answer(nester: &Nester, state: &mut State, request: Request, bulk: &[u8]) -> 
 fn hello(state: &State) -> Reply {
     Reply::Hello {
         version: VERSION,
-        size: state.environment.memory().size(),
+        size: state.environment.size(),
         program: state.program.clone(),
         boot: state.boot,
         capacity: state.capacity,

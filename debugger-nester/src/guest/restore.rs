@@ -63,6 +63,7 @@ pub fn begin(
         return Err(failure(FailureKind::Memory, text));
     }
     let record = room_for(record)?;
+    state.spare.resize(size).map_err(refused)?;
     let pages = size / PAGE_SIZE;
     if !state.spare_is_clear {
         // What never comes is zero; of a lazy one that is only what lies behind its memory.
@@ -155,16 +156,16 @@ pub fn commit(nester: &Nester, state: &mut State, force: bool) -> Outcome<Reply>
     let restore = state.restore.as_mut().ok_or_else(not_on)?;
     let bytes = core::mem::take(&mut restore.record);
     let (missing, is_clear) = (restore.missing.take(), restore.is_clear);
+    let size = restore.size;
     let mark = state.mark().map_err(refused)?;
-    let pages = state.spare.memory().size() / PAGE_SIZE;
-    let after = missing.map(|missing| Lazy::new(missing, is_clear, pages, mark.epoch));
-    let image = Record::read(&bytes);
+    let after = missing.map(|missing| Lazy::new(missing, is_clear, size / PAGE_SIZE, mark.epoch));
+    let image = Record::read(&bytes).ok().filter(|image| image.environment.size == size);
     let built = match &image {
-        Ok(image) => build(nester, state, image, force).map_err(|error| error.to_string()),
-        Err(_) => Err(String::from("the record of the image is damaged")),
+        Some(image) => build(nester, state, image, force).map_err(|error| error.to_string()),
+        None => Err(String::from("the record of the image is damaged")),
     };
     match (built, image) {
-        (Ok(threads), Ok(image)) => {
+        (Ok(threads), Some(image)) => {
             replace(nester, state, (&image, after), threads).map_err(refused)?;
             state.restore_ticks = state.restore_ticks.wrapping_add(clock::ticks().wrapping_sub(from));
             state.tell(nester, Event::Restored);
@@ -180,7 +181,7 @@ pub fn commit(nester: &Nester, state: &mut State, force: bool) -> Outcome<Reply>
             abandon(state)?;
             Err(failure(FailureKind::Invalid, text))
         }
-        (Ok(_), Err(_)) => Err(not_on()),
+        (Ok(_), None) => Err(not_on()),
     }
 }
 

@@ -24,7 +24,7 @@ pub fn memory_of(state: &State, page: u64) -> Option<&ChildMemory> {
 /// `SavePages`: where they go as they are, they are read when the answer is sent.
 pub fn pages(state: &State, runs: &[Run]) -> Outcome<Reply> {
     copying::check_on(state)?;
-    check_runs(runs, state.capacity.to_host, state.environment.memory().size())?;
+    check_runs(runs, state.capacity.to_host, state.environment.size())?;
     if numbers(runs).any(|page| lazy::is_missing(state, page)) {
         return Err(not_wanted());
     }
@@ -41,7 +41,7 @@ pub fn pages(state: &State, runs: &[Run]) -> Outcome<Reply> {
 /// `SaveHashes`.
 pub fn hashes(state: &State, runs: &[Run]) -> Outcome<Reply> {
     copying::check_on(state)?;
-    check_runs(runs, MAX_HASHED_PAGES, state.environment.memory().size())?;
+    check_runs(runs, MAX_HASHED_PAGES, state.environment.size())?;
     let mut hashes = Vec::new();
     for page in numbers(runs) {
         let bytes = page_to_save(state, page).ok_or_else(not_wanted)?;

@@ -17,7 +17,7 @@ const MOST_RUNS: usize = 1000;
 /// `SaveSurvey`.
 pub fn survey(state: &State, from: u64) -> Outcome<Reply> {
     copying::check_on(state)?;
-    let end = state.environment.memory().size() / PAGE_SIZE;
+    let end = state.environment.size() / PAGE_SIZE;
     let mut found = Found { is_whole: !copying::only_changes(state), ..Found::default() };
     let mut next = from.min(end);
     while next < end && found.has_room() {

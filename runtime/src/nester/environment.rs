@@ -11,10 +11,13 @@
 //! ```
 
 use alloc::{boxed::Box, string::String, vec, vec::Vec};
-use core::fmt;
+use core::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use flob_abi::{
-    FlobKind, PAGE_SIZE, Protection, SpaceState, Status,
+    FlobKind, PAGE_SIZE, Protection, RegionState, SpaceState, Status,
     flob::GRANULE,
     start::{HEAP_BASE, PROGRAM_BASE, STACK_TOP, START_MAGIC, START_PAGE, StartInfo, start_reference},
 };
@@ -103,6 +106,8 @@ pub struct Setup<'a> {
 /// A range of memory with a region over it, to be filled by [`Environment::load`] or by a restore.
 pub struct Environment {
     memory: ChildMemory,
+    /// Bytes of it that the region shows.
+    size: AtomicU64,
     region: Box<Region>,
     reference: OwnedReference,
 }
@@ -114,12 +119,33 @@ impl Environment {
         region.at().export(start::space(), memory.address(0), memory.size(), Protection::ALL)?;
         let reference = OwnedReference::new()?;
         region.at().reference(reference.at())?;
-        Ok(Self { memory, region, reference })
+        let size = AtomicU64::new(memory.size());
+        Ok(Self { memory, size, region, reference })
     }
 
-    /// Its memory.
+    /// The memory that it has room in.
     pub const fn memory(&self) -> &ChildMemory {
         &self.memory
+    }
+
+    /// Bytes of that memory that belong to it: all of it, or as many as it had where it comes from.
+    pub fn size(&self) -> u64 {
+        self.size.load(Ordering::Relaxed)
+    }
+
+    /// Gives it another size: what comes from elsewhere stays as large as it was there, wherever it goes. All of it counts as
+    /// written then. It must have no flobs.
+    pub fn resize(&self, size: u64) -> Result<(), Status> {
+        if size > self.memory.size() {
+            return Err(Status::NoMemory);
+        }
+        if size == self.size() {
+            return Ok(());
+        }
+        let state = RegionState { size, ..self.region().get_state(&Links::NONE)? };
+        self.region().set_state(&state, &Links::NONE)?;
+        self.size.store(size, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The region over it.
@@ -139,12 +165,12 @@ impl Environment {
 
     /// All its flobs, ascending by place.
     pub fn flobs(&self) -> Result<Vec<Listed>, Status> {
-        list::flobs(self.region(), self.memory.size())
+        list::flobs(self.region(), self.size())
     }
 
     /// The kind of the flob at this place, if one begins there.
     pub fn kind_at(&self, place: u64) -> Option<FlobKind> {
-        if place < self.memory.size() { list::kind_at(self.region(), place) } else { None }
+        if place < self.size() { list::kind_at(self.region(), place) } else { None }
     }
 
     /// Stops all its threads, destroys all its flobs and zeroes its memory.
@@ -174,7 +200,7 @@ impl Environment {
     /// The environment must be empty; after an error it has to be [`cleared`](Environment::clear) before the next try.
     pub fn load(&self, file: &mut impl ProgramFile, setup: &Setup<'_>) -> Result<Elf, StartError> {
         let elf = Elf::read(file)?;
-        let layout = Layout::of(&elf, setup.arguments, self.memory.size())?;
+        let layout = Layout::of(&elf, setup.arguments, self.size())?;
         self.make_flobs(&layout, setup)?;
         for segment in &elf.segments {
             self.load_segment(file, segment, &layout)?;
