@@ -291,3 +291,33 @@ fn a_script_of_commands_is_done_on_a_session_and_leaves_it_as_it_says() {
         sessions[0]["exit"] == 0
     });
 }
+
+#[test]
+fn the_config_file_gives_keys_and_a_bad_one_is_told_before_anything_is_started() {
+    let world = World::new();
+    std::fs::create_dir_all(world.path("config/flob")).unwrap();
+    let config = world.path("config/flob/config.toml");
+    std::fs::write(&config, "[keys]\npause = 'F5'\nsave = 'x'\n").unwrap();
+    let mut screen = Screen::start(&world, ENDLESS, 80, 24);
+    assert_eq!(screen.end(), 122, "{}", screen.text());
+    let told = screen.wait_for("there is no command 'save'");
+    assert!(told.contains("config.toml, line 3"), "{told}");
+    assert_eq!(world.json(&["sessions", "--json"]).as_array().map(Vec::len), Some(0));
+    assert!(world.flob(&["doctor"]).stdout.contains("line 3: there is no command 'save'"));
+
+    std::fs::write(&config, "[screen]\nunicode = false\n[keys]\npause = 'F5'\n").unwrap();
+    let mut screen = Screen::start(&world, ENDLESS, 80, 24);
+    screen.wait_for("philosopher-1");
+    let text = screen.wait_for("F5 pause");
+    assert!(text.is_ascii(), "{text}");
+    screen.keys("\x1b[15~");
+    screen.wait_for("# held");
+    // The palette: a few letters, Enter.
+    screen.keys("\x10resu");
+    screen.wait_for("let the threads go");
+    screen.keys(ENTER);
+    screen.wait_for("> running");
+    stop(screen);
+    let doctor = world.flob_ok(&["doctor"]);
+    assert!(doctor.contains("flob/config.toml") && !doctor.contains("TROUBLE"), "{doctor}");
+}

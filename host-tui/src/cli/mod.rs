@@ -25,7 +25,8 @@ Exit codes: the program's own passes unchanged; 128 + kind when an exception end
 
 Environment: FLOB_SESSION (default of -s), FLOB_STORE (where checkpoints are: a folder, or s3://BUCKET/PREFIX with
 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL …), FLOB_QEMU (the emulator), EDITOR, XDG_RUNTIME_DIR,
-XDG_DATA_HOME, XDG_CACHE_HOME, NO_COLOR.";
+XDG_DATA_HOME, XDG_CACHE_HOME, NO_COLOR. The terminal interface's keys and looks: flob/config.toml in XDG_CONFIG_HOME
+(~/.config); 'flob doctor' says where that is and whether it is right.";
 
 /// Run programs on the Flob kernel; see, stop, edit, save and restore everything about them.
 #[derive(Debug, Parser)]

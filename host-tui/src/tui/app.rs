@@ -15,6 +15,7 @@ use flob_session::Error;
 
 use super::{
     coach::Coach,
+    config::Config,
     editor,
     input::Input,
     insight::Insight,
@@ -24,7 +25,6 @@ use super::{
     store::Store,
     terminal::{self, Screen},
     text,
-    theme::Theme,
     update::update,
     worker::{Connect, Tools, Workers},
 };
@@ -48,8 +48,8 @@ pub struct Options {
     pub insight: Arc<dyn Insight>,
     /// The program reads what is typed.
     pub typed_input: bool,
-    /// How it looks.
-    pub theme: Theme,
+    /// What the config file says.
+    pub config: Config,
     /// Somebody says what to press next.
     pub coach: bool,
     /// Commands to be done one after the other.
@@ -99,9 +99,10 @@ pub fn run(options: Options) -> Result<Summary, Error> {
         cancel: Arc::new(AtomicBool::new(false)),
     };
     terminal::restore_on_panic(messages.clone());
-    let mut screen = Screen::take()?;
+    let mut screen = Screen::take(!options.config.without_mouse)?;
     let input = Input::start(&messages)?;
-    let mut state = State::new(screen.size(), options.theme, session.is_some(), options.typed_input);
+    let mut state = State::new(screen.size(), options.config.theme(), session.is_some(), options.typed_input);
+    state.keymap = Arc::new(options.config.keymap);
     state.session = session;
     state.script = options.script;
     state.coach = options.coach.then(Coach::default);

@@ -1,6 +1,6 @@
 //! The Calls tab's state: the trace in words, what of it is shown, and what is traced.
 
-use std::collections::VecDeque;
+use std::{cmp::Ordering, collections::VecDeque};
 
 use flob_image::Place;
 use flob_link::{Tracing, trace::Asked};
@@ -9,7 +9,11 @@ use flob_session::{
     trace::{Call, Change, Described, Describer, Trace},
 };
 
-use super::{list::List, snapshot::Snapshot};
+use super::{
+    list::List,
+    sieve::{Sieve, natural},
+    snapshot::Snapshot,
+};
 
 /// Most rows that are kept.
 const KEPT: usize = 10_000;
@@ -36,12 +40,12 @@ pub struct Row {
 pub struct Calls {
     trace: Trace,
     rows: VecDeque<Row>,
-    /// Numbers of the rows that are shown, ascending.
+    /// Numbers of the rows that are shown: ascending unless they are sorted.
     shown: VecDeque<u64>,
     /// Selection among them.
     pub list: List,
-    /// Only what contains this is shown.
-    pub filter: String,
+    /// What is shown of them, and in which order.
+    pub sieve: Sieve,
     /// What comes is kept, but what is shown stays as it is.
     pub is_frozen: bool,
     /// What is traced.
@@ -103,7 +107,9 @@ impl Calls {
                 Change::Restored(at) => self.end_all(at),
             }
         }
-        if follows {
+        if self.sieve.column.is_some() && !self.is_frozen {
+            self.choose();
+        } else if follows {
             self.list.selected = self.count().saturating_sub(1);
         }
         came && self.trace.next() < part.next
@@ -119,7 +125,7 @@ impl Calls {
             self.shown.pop_front();
             self.list.selected = self.list.selected.saturating_sub(1);
         }
-        if !self.is_frozen && fits(&row, &self.filter) {
+        if !self.is_frozen && fits(&row, &self.sieve) {
             self.shown.push_back(number);
         }
         self.rows.push_back(row);
@@ -129,7 +135,7 @@ impl Calls {
     fn end(&mut self, number: u64, describer: &Describer<'_>) {
         let Some(call) = self.trace.call(number) else { return };
         let new = row(call, describer);
-        let fits = !self.is_frozen && fits(&new, &self.filter);
+        let fits = !self.is_frozen && self.sieve.column.is_none() && fits(&new, &self.sieve);
         if let Some(index) = self.index(number)
             && let Some(row) = self.rows.get_mut(index)
         {
@@ -149,12 +155,6 @@ impl Calls {
         }
     }
 
-    /// Another filter.
-    pub fn set_filter(&mut self, filter: &str) {
-        self.filter = filter.trim().to_lowercase();
-        self.choose();
-    }
-
     /// Stops what is shown, or lets it go on.
     pub fn freeze(&mut self) {
         self.is_frozen = !self.is_frozen;
@@ -164,10 +164,18 @@ impl Calls {
     }
 
     /// Chooses anew what is shown; the selected row stays selected if it can.
-    fn choose(&mut self) {
+    pub fn choose(&mut self) {
         let selected = self.selected().map(|row| row.number);
-        let all = self.rows.iter().filter(|row| fits(row, &self.filter));
-        self.shown = all.map(|row| row.number).collect();
+        let mut all: Vec<&Row> = self.rows.iter().filter(|row| fits(row, &self.sieve)).collect();
+        if let Some(column) = self.sieve.column {
+            all.sort_by(|one, other| self.sieve.directed(compare(column, one, other)));
+        }
+        self.shown = all.iter().map(|row| row.number).collect();
+        if self.sieve.column.is_some() {
+            let index = self.shown.iter().position(|shown| Some(*shown) == selected);
+            self.list.selected = index.unwrap_or(0);
+            return;
+        }
         let after = selected.map(|number| self.shown.partition_point(|shown| *shown < number));
         let last = self.count().saturating_sub(1);
         self.list.selected = after.unwrap_or(last).min(last);
@@ -185,6 +193,17 @@ fn row(call: &Call, describer: &Describer<'_>) -> Row {
     }
 }
 
-fn fits(row: &Row, filter: &str) -> bool {
-    filter.is_empty() || row.described.contains(filter)
+fn fits(row: &Row, sieve: &Sieve) -> bool {
+    sieve.filter.is_empty() || row.described.contains(&sieve.filter)
+}
+
+fn compare(column: usize, one: &Row, other: &Row) -> Ordering {
+    // What is under way has taken longest of all.
+    let took = |row: &Row| row.ended.map_or(u64::MAX, |ended| ended.saturating_sub(row.at));
+    match column {
+        0 => one.at.cmp(&other.at),
+        1 => natural(&one.described.thread, &other.described.thread),
+        2 => natural(&one.described.asked(), &other.described.asked()),
+        _ => took(one).cmp(&took(other)),
+    }
 }

@@ -12,11 +12,11 @@ struct Step {
 const STEPS: [Step; 9] = [
     Step { text: "Four philosophers sit down and reach for their forks …", is_done: State::is_deadlocked },
     Step {
-        text: "Each holds a fork and waits for the next: a deadlock. Press 4 to see it drawn.",
+        text: "Each holds a fork and waits for the next: a deadlock. Press {graph} to see it drawn.",
         is_done: |state| state.tab == Tab::Graph,
     },
     Step {
-        text: "Press c: all is saved, memory and kernel state, just as it stands.",
+        text: "Press {checkpoint save}: all is saved, memory and kernel state, just as it stands.",
         is_done: |state| was_done(state, "checkpoint save") && state.work.is_none(),
     },
     Step {
@@ -27,23 +27,23 @@ const STEPS: [Step; 9] = [
         },
     },
     Step {
-        text: "All of it can be changed. Set it free: End, e, Ctrl-U, type false, Enter.",
+        text: "All of it can be changed. Set it free: {last}, {edit}, Ctrl-U, type false, Enter.",
         is_done: |state| !state.pending.is_empty(),
     },
     Step {
-        text: "It was checked while you typed. Press a, then Enter: the kernel takes it.",
+        text: "It was checked while you typed. Press {apply}, then Enter: the kernel takes it.",
         is_done: |state| state.pending.is_empty() && was_done(state, "set"),
     },
     Step {
-        text: "The fork is free, and the meals go on. Press 6 to read what they say.",
+        text: "The fork is free, and the meals go on. Press {console} to read what they say.",
         is_done: |state| state.tab == Tab::Console,
     },
     Step {
-        text: "Back in time: press 5, choose a checkpoint, press R, then Enter.",
+        text: "Back in time: press {checkpoint list}, choose a checkpoint, press {checkpoint restore}, then Enter.",
         is_done: |state| was_done(state, "checkpoint restore") && state.work.is_none(),
     },
     Step {
-        text: "There it stands again, held. r lets it go, ? lists all keys. That was the demo.",
+        text: "There it stands again, held. {resume} lets it go, {help} lists all keys. That was the demo.",
         is_done: |_| false,
     },
 ];
@@ -78,9 +78,11 @@ fn was_done(state: &State, verb: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::keymap::Keymap;
 
     #[test]
     fn every_line_fits_the_smallest_terminal() {
-        assert!(STEPS.iter().all(|step| step.text.chars().count() <= 80));
+        let keymap = Keymap::default();
+        assert!(STEPS.iter().all(|step| keymap.fill(step.text).chars().count() <= 80));
     }
 }

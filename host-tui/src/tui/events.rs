@@ -7,7 +7,7 @@ use flob_link::Event;
 use flob_session::{HubEvent, LinkState};
 
 use super::{
-    commands::tracing,
+    commands::{sorting, tracing},
     message::Ask,
     state::{Ended, LogKind, State},
     store::Saved,
@@ -119,8 +119,6 @@ pub fn checkpoints(state: &mut State, mut saved: Vec<Saved>) {
         push(&mut stack, depth + 1, Some(one.id.clone()));
         state.saved.push((depth, one));
     }
-    let index = state.saved.iter().position(|(_, saved)| Some(&saved.id) == selected.as_ref());
-    if let Some(index) = index {
-        state.checkpoints.selected = index;
-    }
+    sorting::checkpoints(state);
+    sorting::select_checkpoint(state, selected.as_deref());
 }

@@ -3,9 +3,10 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::{
-    commands::{self, control, editing, looking},
+    commands::{self, control, editing, looking, sorting},
     line::Line,
     message::{Ask, Job},
+    palette,
     state::{Leave, LogKind, Mode, Question, Reading, State},
 };
 
@@ -22,6 +23,7 @@ pub fn press(state: &mut State, key: KeyEvent) -> Vec<Ask> {
         mode if is_escape(key) && !matches!(mode, Mode::Confirm(_)) => Vec::new(),
         Mode::Search(line) => typing(state, line, key, Mode::Search, looking::search),
         Mode::Command(line) => command(state, line, key),
+        Mode::Palette(palette) => palette::press(state, palette, key),
         Mode::Filter(line) => filter(state, line, key),
         Mode::Typing(line) => input(state, line, key),
         Mode::Edit(mut editor) => {
@@ -57,6 +59,11 @@ pub fn paste(state: &mut State, text: &str) {
             line.paste(text)
         }
         Mode::Edit(editor) => editor.line.paste(text),
+        Mode::Palette(palette) => {
+            let mut palette = std::mem::take(palette);
+            palette::paste(state, &mut palette, text);
+            state.mode = Mode::Palette(palette);
+        }
         _ => {}
     }
 }
@@ -85,10 +92,10 @@ fn typing(
     Vec::new()
 }
 
-/// What the trace must contain; nothing for all of it.
+/// What rows must contain; nothing for all of them.
 fn filter(state: &mut State, mut line: Line, key: KeyEvent) -> Vec<Ask> {
     if key.code == KeyCode::Enter {
-        state.calls.set_filter(line.text());
+        sorting::set_filter(state, line.text());
     } else {
         line.take(key);
         state.mode = Mode::Filter(line);

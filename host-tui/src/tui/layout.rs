@@ -99,8 +99,7 @@ pub fn head_lines(state: &State) -> usize {
 pub fn foot_lines(state: &State) -> usize {
     match state.tab {
         Tab::Threads => {
-            let selected = state.shown().and_then(|snapshot| snapshot.threads.get(state.threads.selected));
-            selected.map_or(0, |facts| rows::wrap(&facts.why, inner_width(state)).len()).min(8)
+            state.selected_thread().map_or(0, |facts| rows::wrap(&facts.why, inner_width(state)).len()).min(8)
         }
         Tab::Memory => 2,
         Tab::Calls => calls::full(&state.calls, inner_width(state)).len(),

@@ -1,6 +1,6 @@
 //! What keys mean at the moment.
 
-use super::{edit::Editor, line::Line};
+use super::{edit::Editor, line::Line, palette::Palette};
 
 /// What keys mean now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,7 +11,9 @@ pub enum Mode {
     Search(Line),
     /// A command is being typed.
     Command(Line),
-    /// What the trace must contain to be shown is being typed.
+    /// A command is looked for.
+    Palette(Palette),
+    /// What rows must contain to be shown is being typed.
     Filter(Line),
     /// Input for the program is being typed.
     Typing(Line),

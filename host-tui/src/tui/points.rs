@@ -3,7 +3,7 @@
 use flob_image::Place;
 use flob_session::{Point, Spot};
 
-use super::list::List;
+use super::sieve::Sifted;
 
 /// The tab.
 #[derive(Clone, Debug, Default)]
@@ -11,13 +11,13 @@ pub struct Points {
     /// All, in the order of their numbers, each with what its place is called.
     pub all: Vec<(Point, String)>,
     /// Selection among them.
-    pub list: List,
+    pub list: Sifted,
 }
 
 impl Points {
     /// The selected one.
     pub fn selected(&self) -> Option<&Point> {
-        self.all.get(self.list.selected).map(|(point, _)| point)
+        self.all.get(self.list.chosen()?).map(|(point, _)| point)
     }
 
     /// The memory that the selected one is at.

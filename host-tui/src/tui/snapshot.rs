@@ -10,6 +10,7 @@ use flob_session::{Source, names, translate::Translation};
 use super::{
     graph,
     insight::{Explained, Insight},
+    sieve::natural,
     tree::{self, Row},
     waits::{self, Deadlock, Facts},
 };
@@ -50,6 +51,8 @@ pub struct Snapshot {
     pub graph: Vec<graph::Row>,
     /// Threads that wait for each other.
     pub deadlocks: Vec<Deadlock>,
+    /// Where each flob's short name stands among all of them.
+    ranks: Vec<u32>,
     incoming: Vec<Incoming>,
     translation: Translation,
     insight: Option<Arc<dyn Insight>>,
@@ -67,6 +70,7 @@ impl Snapshot {
         let rows = tree::build(&environment, &homes);
         let mut snapshot = Self {
             names,
+            ranks: ranks(&shorts),
             shorts,
             changed: changes(&environment, before.as_deref()),
             row_of: tree::rows_of(&rows, environment.flobs.len()),
@@ -125,6 +129,11 @@ impl Snapshot {
     pub fn short(&self, place: Place) -> String {
         let name = self.index_of(place).and_then(|index| self.shorts.get(index));
         name.cloned().unwrap_or_else(|| format!("{place:#x}"))
+    }
+
+    /// Where a flob's name, by its index, stands among all.
+    pub fn rank(&self, index: usize) -> u32 {
+        self.ranks.get(index).copied().unwrap_or_default()
     }
 
     /// A link, in few letters.
@@ -245,6 +254,20 @@ impl Snapshot {
         }
         found
     }
+}
+
+/// Found out here, by the worker, so that sorting by name is quick.
+fn ranks(names: &[String]) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..names.len() as u32).collect();
+    let name = |index: u32| names.get(index as usize).map(String::as_str).unwrap_or_default();
+    order.sort_by(|one, other| natural(name(*one), name(*other)));
+    let mut ranks = vec![0; names.len()];
+    for (rank, index) in (0..).zip(order) {
+        if let Some(slot) = ranks.get_mut(index as usize) {
+            *slot = rank;
+        }
+    }
+    ranks
 }
 
 fn incoming(environment: &Environment) -> Vec<Incoming> {

@@ -10,10 +10,12 @@ use super::{
     coach::Coach,
     console::Console,
     edit::Edit,
+    keymap::Keymap,
     list::List,
     memory::MemoryView,
     points::Points,
     script::Script,
+    sieve::{Sieve, Sifted},
     snapshot::Snapshot,
     store::Saved,
     theme::Theme,
@@ -103,13 +105,15 @@ pub struct State {
     pub size: (u16, u16),
     /// How it looks.
     pub theme: Theme,
+    /// What keys mean.
+    pub keymap: Arc<Keymap>,
     /// Time since the start of the screen.
     pub now: Duration,
     /// The chosen tab.
     pub tab: Tab,
     /// Which pane has the keys.
     pub focus: Focus,
-    /// What keys mean.
+    /// What keys do at the moment.
     pub mode: Mode,
     /// There is a session (else only a checkpoint).
     pub has_session: bool,
@@ -133,14 +137,16 @@ pub struct State {
     pub took: Duration,
     /// A checkpoint being browsed, by its id, instead of the live environment.
     pub opened: Option<(String, Arc<Snapshot>)>,
-    /// Rows of the tree that are not folded away.
+    /// Rows of the tree that are shown.
     pub visible: Vec<u32>,
+    /// How they are chosen, beside what is folded.
+    pub tree_sieve: Sieve,
     /// What is folded.
     pub folded: HashSet<FoldKey>,
     /// Selection in the tree.
     pub tree: List,
     /// Selection among the threads.
-    pub threads: List,
+    pub threads: Sifted,
     /// Selection in the graph.
     pub graph: List,
     /// The flob looked at.
@@ -158,13 +164,15 @@ pub struct State {
     /// The checkpoints, in the order of their tree, with their depth in it.
     pub saved: Vec<(usize, Saved)>,
     /// Selection among them.
-    pub checkpoints: List,
+    pub checkpoints: Sifted,
     /// The id of the one that others are compared with.
     pub marked: Option<String>,
     /// The log, and how far it is scrolled back.
     pub log: Vec<Logged>,
     #[expect(missing_docs, reason = "see `log`")]
     pub log_back: usize,
+    /// What of it is shown.
+    pub log_sieve: Sieve,
     /// What was searched last.
     pub search: String,
     /// Edits that wait to be applied.
@@ -187,6 +195,7 @@ impl State {
         Self {
             size,
             theme,
+            keymap: Arc::default(),
             now: Duration::ZERO,
             tab: Tab::Flobs,
             focus: Focus::List,
@@ -203,9 +212,10 @@ impl State {
             took: Duration::ZERO,
             opened: None,
             visible: Vec::new(),
+            tree_sieve: Sieve::default(),
             folded: HashSet::new(),
             tree: List::default(),
-            threads: List::default(),
+            threads: Sifted::default(),
             graph: List::default(),
             detail: Detail::default(),
             memory: MemoryView::default(),
@@ -214,10 +224,11 @@ impl State {
             console: Console::default(),
             typed_input,
             saved: Vec::new(),
-            checkpoints: List::default(),
+            checkpoints: Sifted::default(),
             marked: None,
             log: Vec::new(),
             log_back: 0,
+            log_sieve: Sieve::default(),
             search: String::new(),
             pending: Vec::new(),
             work: None,
@@ -289,8 +300,18 @@ impl State {
         self.shown().map_or_else(|| format!("{place:#x}"), |snapshot| snapshot.name(place))
     }
 
+    /// The lines of the log that are shown.
+    pub fn shown_log(&self) -> impl DoubleEndedIterator<Item = &Logged> {
+        self.log.iter().filter(|line| self.log_sieve.lets([line.text.as_str()]))
+    }
+
+    /// The thread selected in the list.
+    pub fn selected_thread(&self) -> Option<&Facts> {
+        self.shown()?.threads.get(self.threads.chosen()?)
+    }
+
     /// The checkpoint selected in the list.
     pub fn selected_checkpoint(&self) -> Option<&Saved> {
-        self.saved.get(self.checkpoints.selected).map(|(_, saved)| saved)
+        self.saved.get(self.checkpoints.chosen()?).map(|(_, saved)| saved)
     }
 }

@@ -25,6 +25,8 @@ use super::{message::Message, state::State, view};
 /// The terminal, taken over until this is dropped.
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<BufWriter<File>>>,
+    /// Whether the mouse comes to us.
+    mouse: bool,
 }
 
 /// Opens the terminal for reading and writing.
@@ -38,13 +40,13 @@ fn failed(source: io::Error) -> Error {
 }
 
 impl Screen {
-    /// Takes the terminal over.
-    pub fn take() -> Result<Self, Error> {
+    /// Takes the terminal over, and the mouse if wanted.
+    pub fn take(mouse: bool) -> Result<Self, Error> {
         let tty = open()?;
-        enter(&tty).map_err(failed)?;
+        enter(&tty, mouse).map_err(failed)?;
         let backend = CrosstermBackend::new(BufWriter::with_capacity(64 * 1024, tty));
         match Terminal::new(backend) {
-            Ok(terminal) => Ok(Self { terminal }),
+            Ok(terminal) => Ok(Self { terminal, mouse }),
             Err(error) => {
                 restore();
                 Err(failed(error))
@@ -71,7 +73,7 @@ impl Screen {
     pub fn lend<T>(&mut self, work: impl FnOnce() -> T) -> Result<T, Error> {
         restore();
         let result = work();
-        enter(&open()?).map_err(failed)?;
+        enter(&open()?, self.mouse).map_err(failed)?;
         self.clear()?;
         Ok(result)
     }
@@ -86,10 +88,11 @@ impl Drop for Screen {
 /// Whether there is anything to put back.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-fn enter(mut tty: &File) -> io::Result<()> {
+fn enter(mut tty: &File, mouse: bool) -> io::Result<()> {
     TAKEN.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
-    execute!(tty, EnterAlternateScreen, EnableBracketedPaste, EnableMouseCapture)
+    execute!(tty, EnterAlternateScreen, EnableBracketedPaste)?;
+    if mouse { execute!(tty, EnableMouseCapture) } else { Ok(()) }
 }
 
 /// Puts the terminal back as it was. Whatever fails here, there is nobody left to tell.

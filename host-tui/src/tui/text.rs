@@ -1,4 +1,5 @@
-//! Every text of the TUI that is not in the table of commands.
+//! Every text of the TUI that is not in the table of commands. `{command}` in it is the key that the command has: see
+//! [`super::keymap::Keymap::fill`].
 
 use std::time::Duration;
 
@@ -19,28 +20,28 @@ mod constants {
     pub const NO_FLOB: &str = "no flob is selected";
     pub const NO_OUTPUT: &str = "no output yet";
     pub const EQUAL: &str = "they are equal in everything";
-    pub const NOTHING_TO_COMPARE: &str = "with which one? mark another one with Space first";
-    pub const NO_CHECKPOINTS: &str = "no checkpoints yet: c saves one";
+    pub const NOTHING_TO_COMPARE: &str = "with which one? mark another one with {mark} first";
+    pub const NO_CHECKPOINTS: &str = "no checkpoints yet: {checkpoint save} saves one";
     pub const NO_CHECKPOINT: &str = "no checkpoint is selected";
     pub const NO_THREAD: &str = "select a thread first";
     pub const NO_SESSION: &str = "there is no running session here: this is a checkpoint";
-    pub const NO_EDITS: &str = "no edits are pending: e edits the selected field";
+    pub const NO_EDITS: &str = "no edits are pending: {edit} edits the selected field";
     pub const NOT_EDITABLE: &str = "this cannot be edited: select a field or a link in the detail pane";
     pub const NOT_FOUND: &str = "not found";
     pub const NO_LINK: &str = "no link leads on from here";
     pub const NO_WORK: &str = "nothing to cancel";
-    pub const BUSY: &str = "one long job at a time: x cancels the one under way";
-    pub const PENDING_FIRST: &str = "edits are pending: apply them (a) or drop them (U) first";
+    pub const BUSY: &str = "one long job at a time: {cancel} cancels the one under way";
+    pub const PENDING_FIRST: &str = "edits are pending: apply them ({apply}) or drop them ({drop all}) first";
     pub const HUB_GONE: &str = "the session has ended";
     pub const GUEST_DEAD: &str = "the guest has ended; what was seen last stays";
     pub const LINK_LOST: &str = "reconnecting";
     pub const LINK_UP: &str = "connected to the guest";
-    pub const RESTORED: &str = "restored; everything is held: r lets it run";
+    pub const RESTORED: &str = "restored; everything is held: {resume} lets it run";
     pub const CANCELLING: &str = "giving up";
     pub const NO_BYTES: &str = "there is no memory here";
     pub const SET_USAGE: &str = "usage: set FLOB FIELD=VALUE";
     pub const POKE_USAGE: &str = "usage: poke ADDRESS BYTES";
-    pub const INPUT_HINT: &str = "i types input for the program";
+    pub const INPUT_HINT: &str = "{input} types input for the program";
     pub const NO_INPUT: &str = "the program reads its input from elsewhere";
     pub const HELP_TITLE: &str = "help (Esc closes, arrows scroll)";
     pub const TOO_SMALL: &str = "the terminal is too small";
@@ -69,7 +70,10 @@ mod constants {
     pub const STARTING: &str = "the guest is starting";
     pub const EDIT_KEYS: &str = "Enter take the value  Esc leave it as it is";
     pub const INPUT_KEYS: &str = "Enter send the line  ^D end of input  Esc stop typing";
-    pub const SEARCH_KEYS: &str = "Enter find (then n, N)  Esc leave";
+    pub const SEARCH_KEYS: &str = "Enter find (then {next}, {previous})  Esc leave";
+    pub const PALETTE_TITLE: &str = "commands: type a part of what you want";
+    pub const PALETTE_PROMPT: &str = "> ";
+    pub const PALETTE_KEYS: &str = "Enter do it  Up Down choose  Esc leave";
     pub const COMMAND_KEYS: &str = "Enter do it  Tab complete  Esc leave";
     pub const HELP_KEYS: &str = "Up up  Down down  PgUp PgDn page  Esc close";
     pub const QUESTION_KEYS: &str = "Enter yes  Esc no";
@@ -86,7 +90,7 @@ mod constants {
     pub const WAITS_FOR_SERVER: &str = "waits for a server";
     pub const WAITS_FOR_ANSWER: &str = "waits for an answer";
     pub const EDITED: &str = " (edited)";
-    pub const ENVIRONMENT_MEMORY: &str = "Memory of the environment (S: of a space)";
+    pub const ENVIRONMENT_MEMORY: &str = "Memory of the environment ({space}: of a space)";
     pub const SEARCH_PROMPT: &str = "/";
     pub const COMMAND_PROMPT: &str = ":";
     pub const INPUT_PROMPT: &str = "input> ";
@@ -99,7 +103,7 @@ mod constants {
     pub const UNEXPECTED: &str = "the hub gave another kind of answer";
     pub const UNCHANGED: &str = "nothing was changed";
     pub const CODE_HEAD: [&str; 3] = ["address", "bytes", "instruction"];
-    pub const NO_BREAKPOINTS: &str = "there are no breakpoints: b sets one";
+    pub const NO_BREAKPOINTS: &str = "there are no breakpoints: {break} sets one";
     pub const NO_BREAKPOINT: &str = "no breakpoint is selected";
     pub const POINTS_HEAD: [&str; 7] = ["no", "kind", "where", "of", "hits", "state", "if"];
     pub const ENABLED: &str = "enabled";
@@ -109,9 +113,12 @@ mod constants {
     pub const FILTER_KEYS: &str = "Enter show only what contains this (nothing: all)  Esc leave";
     pub const TRACE_USAGE: &str = "usage: trace [services|calls|off]";
     pub const NOTHING_TRACED: &str =
-        "nothing is traced: t traces what the program asks of its parent; once more, kernel calls too";
+        "nothing is traced: {trace} traces what the program asks of its parent; once more, kernel calls too";
     pub const NOTHING_TRACED_YET: &str = "the program has asked for nothing yet";
-    pub const NOTHING_FITS: &str = "nothing contains that: f changes the filter";
+    pub const NOTHING_FITS: &str = "nothing contains that: {filter} changes the filter";
+    pub const CALLS_COLUMNS: [&str; 4] = ["time", "thread", "call", "took"];
+    pub const FLOB_COLUMNS: [&str; 2] = ["name", "changed"];
+    pub const NO_LIST: &str = "there is no list here to filter";
     pub const CALLS_HEAD: [&str; 3] = ["time", "  thread", "call"];
     pub const UNDER_WAY: &str = "under way";
     pub const CALL_UNDONE: &str = "undone: a checkpoint was restored";
@@ -157,9 +164,6 @@ pub fn calls_title(calls: &Calls) -> String {
         (false, false) => add("kernel calls"),
         (true, false) => add("services and kernel calls"),
     }
-    if !calls.filter.is_empty() {
-        add(&format!("only '{}'", calls.filter));
-    }
     if calls.is_frozen {
         add("frozen");
     }
@@ -167,6 +171,24 @@ pub fn calls_title(calls: &Calls) -> String {
         add(&format!("{} lost", calls.lost()));
     }
     title
+}
+
+/// How a list is sorted.
+pub fn sorted_by(column: &str, direction: &str) -> String {
+    format!("by {column} {direction}")
+}
+
+/// How a list is filtered.
+pub fn only(filter: &str) -> String {
+    format!("only '{filter}'")
+}
+
+/// A list cannot be sorted so.
+pub fn no_such_column(name: &str, columns: &[&str]) -> String {
+    if columns.is_empty() {
+        return "there is no list here to sort".into();
+    }
+    format!("no column '{name}': sort [{}|off] [down]", columns.join("|").replace(' ', ""))
 }
 
 /// Where a breakpoint is, and on what condition.
@@ -289,7 +311,7 @@ pub fn restore_question(id: &str) -> String {
 
 /// A checkpoint that this screen has not asked for: the black box's, or another client's.
 pub fn saved_elsewhere(id: &str) -> String {
-    format!("checkpoint {id} was saved: 5 lists it")
+    format!("checkpoint {id} was saved: {{checkpoint list}} lists it")
 }
 
 /// Asks whether to remove.
@@ -299,12 +321,12 @@ pub fn remove_question(id: &str) -> String {
 
 /// No command has this name.
 pub fn no_such_command(text: &str) -> String {
-    format!("there is no command '{text}'; ? lists them")
+    format!("there is no command '{text}'; {{help}} lists them")
 }
 
 /// A command that makes no sense now.
 pub fn not_now(name: &str) -> String {
-    format!("'{name}' is not possible here; ? tells where")
+    format!("'{name}' is not possible here; {{help}} tells where")
 }
 
 /// No symbol or address.
@@ -316,14 +338,14 @@ pub fn no_such_address(text: &str) -> String {
 pub fn pending(count: usize) -> String {
     match count {
         0 => "no edits are pending".into(),
-        1 => "1 edit is pending: a applies, u takes it back".into(),
-        count => format!("{count} edits are pending: a applies, u takes the last back"),
+        1 => "1 edit is pending: {apply} applies, {drop} takes it back".into(),
+        count => format!("{count} edits are pending: {{apply}} applies, {{drop}} takes the last back"),
     }
 }
 
 /// A checkpoint is browsed.
 pub fn opened(id: &str) -> String {
-    format!("checkpoint {id}: edits are saved as a new checkpoint; Backspace goes back to the session")
+    format!("checkpoint {id}: edits are saved as a new checkpoint; {{back}} goes back to the session")
 }
 
 /// A thread was stopped.
@@ -352,12 +374,12 @@ pub fn saved(id: &str) -> String {
 
 /// An edited checkpoint was saved.
 pub fn saved_edited(id: &str) -> String {
-    format!("saved the edited checkpoint as {id}: R restores it")
+    format!("saved the edited checkpoint as {id}: {{checkpoint restore}} restores it")
 }
 
 /// Title of the memory of a space.
 pub fn space_memory(name: &str) -> String {
-    format!("Memory of {name} (S: next space)")
+    format!("Memory of {name} ({{space}}: next space)")
 }
 
 /// What the first line says of an opened checkpoint.
@@ -421,7 +443,7 @@ pub fn waits_held(target: &str, holder: &str) -> String {
 
 /// A pane that is scrolled back.
 pub fn scrolled(title: &str, lines: usize) -> String {
-    format!("{title} ({lines} lines back; End follows)")
+    format!("{title} ({lines} lines back; {{last}} follows)")
 }
 
 /// The number at an address.

@@ -29,6 +29,8 @@ pub struct Signs {
     pub from: &'static str,
     pub changed: &'static str,
     pub marked: &'static str,
+    pub ascending: &'static str,
+    pub descending: &'static str,
     pub full: &'static str,
     pub empty: &'static str,
 }
@@ -45,6 +47,8 @@ const UNICODE: Signs = Signs {
     from: "←",
     changed: "*",
     marked: "=",
+    ascending: "▴",
+    descending: "▾",
     full: "█",
     empty: "░",
 };
@@ -61,6 +65,8 @@ const ASCII: Signs = Signs {
     from: "<-",
     changed: "*",
     marked: "=",
+    ascending: "^",
+    descending: "v",
     full: "#",
     empty: ".",
 };

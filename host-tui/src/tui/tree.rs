@@ -1,6 +1,6 @@
 //! The tree of an environment: spaces, under each what lies in it, by kind. Built once a snapshot.
 
-use std::collections::HashSet;
+use std::{cmp::Ordering, collections::HashSet};
 
 use flob_abi::FlobKind;
 use flob_image::{Environment, Place};
@@ -121,6 +121,34 @@ pub fn fold_key(environment: &Environment, rows: &[Row], row: u32) -> Option<Fol
         Node::Group { space, kind, .. } => Some((space.and_then(place), Some(kind))),
         Node::Flob(index) if found.end > row + 1 => Some((place(index), None)),
         Node::Flob(_) => None,
+    }
+}
+
+/// The rows of the flobs that fit, by their index in the list of flobs, with all rows above them, folded or not.
+pub fn matching(rows: &[Row], fits: impl Fn(usize) -> bool) -> Vec<u32> {
+    let (mut visible, mut above): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
+    for (number, row) in rows.iter().enumerate() {
+        above.truncate(usize::from(row.depth));
+        above.push(number as u32);
+        if matches!(row.node, Node::Flob(flob) if fits(flob as usize)) {
+            let shown = visible.last().copied();
+            visible.extend(above.iter().filter(|row| shown.is_none_or(|shown| **row > shown)));
+        }
+    }
+    visible
+}
+
+/// Sorts flobs that stand below each other, but nothing that has rows below it; the order is one of indices in the list of flobs.
+pub fn sort_leaves(rows: &[Row], visible: &mut [u32], order: impl Fn(usize, usize) -> Ordering) {
+    let flob = |row: u32| match rows.get(row as usize) {
+        Some(Row { node: Node::Flob(flob), end, .. }) if *end <= row + 1 => Some(*flob as usize),
+        _ => None,
+    };
+    for run in visible.chunk_by_mut(|one, other| flob(*one).is_some() && flob(*other).is_some()) {
+        run.sort_by(|one, other| match (flob(*one), flob(*other)) {
+            (Some(one), Some(other)) => order(one, other),
+            _ => Ordering::Equal,
+        });
     }
 }
 

@@ -6,7 +6,7 @@ use flob_link::Scope;
 use flob_session::{Owner, TracePart};
 
 use super::{
-    commands::{looking, navigate, tracing},
+    commands::{looking, navigate, sorting, tracing},
     events, keys,
     message::{Ask, Job, Message, Outcome},
     mouse, script,
@@ -64,7 +64,10 @@ fn take(state: &mut State, message: Message) -> Vec<Ask> {
                 state.notice = Some((LogKind::Trouble, error));
             }
         }
-        Message::Points(points) => state.points.all = points,
+        Message::Points(points) => {
+            state.points.all = points;
+            sorting::points(state);
+        }
         Message::Traced(result) => return traced(state, result),
         Message::Memory { memory, address, result } => {
             let failed = result.is_err();
@@ -119,11 +122,6 @@ fn traced(state: &mut State, result: Result<TracePart, String>) -> Vec<Ask> {
 /// After the flobs have changed, the same thread and row stay selected.
 fn reselect(state: &mut State, selected: Option<flob_image::Place>) {
     navigate::refold(state, selected);
-    let threads = state.shown().map(|snapshot| snapshot.threads.iter());
-    let index = threads.and_then(|mut threads| threads.position(|facts| Some(facts.place) == selected));
-    if let (Tab::Threads, Some(index)) = (state.tab, index) {
-        state.threads.selected = index;
-    }
     let graph = state.shown().map(|snapshot| snapshot.graph.iter());
     let index =
         graph.and_then(|mut rows| rows.position(|row| row.place().is_some() && row.place() == selected));

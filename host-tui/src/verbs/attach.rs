@@ -33,14 +33,16 @@ type Session = (String, tui::Connect);
 impl Attach {
     /// Opens it.
     pub fn run(self, context: &Context) -> Result<u8, Error> {
+        let config = tui::Config::load()?;
         let script = self.commands.as_deref().map(script).transpose()?;
         if let Some(id) = self.at {
-            return show(None, Some(id), Manner { script, ..Manner::default() });
+            return show(None, Some(id), Manner { script, ..Manner::default() }, config);
         }
         let path = sessions::find(self.name.as_deref().or(context.session.as_deref()))?;
         let client = Client::connect_path(&path)?;
         let name = client.info()?.name;
-        show(Some((name, Box::new(move || Ok(client)))), None, Manner { typed: true, coach: false, script })
+        let manner = Manner { typed: true, coach: false, script };
+        show(Some((name, Box::new(move || Ok(client)))), None, manner, config)
     }
 }
 
@@ -78,15 +80,22 @@ pub fn open(
         );
         return Ok(0);
     }
+    // What is wrong with it is told before anything is started.
+    let config = tui::Config::load()?;
     let called = name.clone();
     let connect = move || {
         start()?;
         Client::connect(Some(&called))
     };
-    show(Some((name, Box::new(connect))), None, manner)
+    show(Some((name, Box::new(connect))), None, manner, config)
 }
 
-fn show(session: Option<Session>, checkpoint: Option<String>, manner: Manner) -> Result<u8, Error> {
+fn show(
+    session: Option<Session>,
+    checkpoint: Option<String>,
+    manner: Manner,
+    config: tui::Config,
+) -> Result<u8, Error> {
     let store = Store::open_default()?;
     if let Some(id) = &checkpoint {
         store.load(id)?;
@@ -102,7 +111,7 @@ fn show(session: Option<Session>, checkpoint: Option<String>, manner: Manner) ->
         store: Some(Arc::new(library)),
         insight,
         typed_input: manner.typed,
-        theme: tui::Theme::from_environment(),
+        config,
         coach: manner.coach,
         script: manner.script,
     })?;

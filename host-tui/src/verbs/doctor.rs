@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use clap::Args;
+use flob::tui;
 use flob_image::store::{Location, Store};
 use flob_session::{Error, boot::qemu, sessions};
 use serde_json::{Value as Json, json};
@@ -25,13 +26,14 @@ struct Finding {
 }
 
 impl Doctor {
-    /// Looks; fails if something that is needed is missing.
+    /// Looks; fails if something that is needed is missing or wrong.
     pub fn run(self, _context: &Context) -> Result<u8, Error> {
         let findings = [
             Finding { what: "QEMU", needed: true, found: emulator() },
             Finding { what: "gdb", needed: false, found: version("gdb") },
             Finding { what: "sessions", needed: true, found: shown(sessions::directory()) },
             Finding { what: "checkpoints", needed: true, found: store() },
+            Finding { what: "config", needed: true, found: config() },
         ];
         if self.json {
             print::json(&Json::Array(findings.iter().map(Finding::to_json).collect()))?;
@@ -39,7 +41,11 @@ impl Doctor {
             print::table(&findings.iter().map(Finding::to_cells).collect::<Vec<_>>())?;
         }
         let missing = findings.iter().any(|finding| finding.needed && finding.found.is_err());
-        if missing { Err(Error::Environment("something that is needed is missing".into())) } else { Ok(0) }
+        if missing {
+            Err(Error::Environment("something that is needed is missing or wrong".into()))
+        } else {
+            Ok(0)
+        }
     }
 }
 
@@ -47,7 +53,7 @@ impl Finding {
     fn to_cells(&self) -> Vec<String> {
         let (mark, text) = match &self.found {
             Ok(text) => ("ok", text),
-            Err(text) if self.needed => ("MISSING", text),
+            Err(text) if self.needed => ("TROUBLE", text),
             Err(text) => ("optional", text),
         };
         vec![self.what.into(), mark.into(), text.clone()]
@@ -77,6 +83,13 @@ fn version(program: &str) -> Result<String, String> {
 
 fn shown(path: Result<std::path::PathBuf, Error>) -> Result<String, String> {
     path.map(|path| path.display().to_string()).map_err(|error| error.to_string())
+}
+
+fn config() -> Result<String, String> {
+    let path = tui::config::path().ok_or("no XDG_CONFIG_HOME and no HOME to look for it")?;
+    tui::Config::read(&path).map_err(|error| error.to_string())?;
+    let there = if path.exists() { "" } else { " (not there: all is as it comes)" };
+    Ok(format!("{}{there}", path.display()))
 }
 
 fn store() -> Result<String, String> {

@@ -9,6 +9,7 @@ use super::super::{
     line::Line,
     memory::MemoryView,
     message::Ask,
+    palette::Palette,
     state::{LogKind, Mode, State, Tab},
     text,
 };
@@ -224,6 +225,12 @@ fn first_address(snapshot: &super::super::snapshot::Snapshot, space: Place) -> u
 /// The help.
 pub fn help(state: &mut State, _: &str) -> Vec<Ask> {
     state.mode = Mode::Help(0);
+    Vec::new()
+}
+
+/// The palette.
+pub fn palette(state: &mut State, _: &str) -> Vec<Ask> {
+    state.mode = Mode::Palette(Palette::new(state));
     Vec::new()
 }
 

@@ -11,13 +11,15 @@ macro_rules! verbs {
 pub mod breaking;
 pub mod control;
 pub mod editing;
+mod key;
 pub mod looking;
 pub mod navigate;
 pub mod scroll;
+pub mod sorting;
 mod table;
 pub mod tracing;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::KeyEvent;
 
 use super::{
     message::Ask,
@@ -25,6 +27,7 @@ use super::{
     text,
 };
 
+pub use key::Key;
 pub use table::COMMANDS;
 
 /// Where the help lists a command.
@@ -54,47 +57,6 @@ impl Group {
     }
 }
 
-/// A key with its modifiers; shift is part of the character.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Key(pub KeyCode, pub KeyModifiers);
-
-impl Key {
-    /// A character without modifiers.
-    pub const fn char(letter: char) -> Self {
-        Self(KeyCode::Char(letter), KeyModifiers::NONE)
-    }
-
-    /// A key without modifiers.
-    pub const fn plain(code: KeyCode) -> Self {
-        Self(code, KeyModifiers::NONE)
-    }
-
-    /// A character with Control.
-    pub const fn control(letter: char) -> Self {
-        Self(KeyCode::Char(letter), KeyModifiers::CONTROL)
-    }
-
-    /// Whether it was pressed.
-    pub fn is(self, event: KeyEvent) -> bool {
-        let relevant = KeyModifiers::CONTROL | KeyModifiers::ALT;
-        self.0 == event.code && self.1 == event.modifiers & relevant
-    }
-
-    /// Its name in the key line and in the help.
-    pub fn label(self) -> String {
-        let name = match self.0 {
-            KeyCode::Char(' ') => "Space".into(),
-            KeyCode::Char(letter) => letter.to_string(),
-            KeyCode::PageUp => "PgUp".into(),
-            KeyCode::PageDown => "PgDn".into(),
-            KeyCode::Backspace => "Bksp".into(),
-            KeyCode::BackTab => "S-Tab".into(),
-            other => format!("{other:?}"),
-        };
-        if self.1.contains(KeyModifiers::CONTROL) { format!("^{}", name.to_uppercase()) } else { name }
-    }
-}
-
 /// What a command does: it changes the state and says what else is to be done. The text is what follows its name on the
 /// command line; empty from a key.
 pub type Run = fn(&mut State, &str) -> Vec<Ask>;
@@ -106,7 +68,7 @@ pub struct Command {
     pub name: &'static str,
     /// What follows the name; empty if nothing can.
     pub arguments: &'static str,
-    /// Its keys.
+    /// Its keys, unless the config file gives it others: see [`super::keymap`].
     pub keys: &'static [Key],
     /// One line.
     pub help: &'static str,
@@ -120,12 +82,18 @@ pub struct Command {
     pub run: Run,
 }
 
+impl Command {
+    /// Whether it can do nothing without something behind its name.
+    pub fn needs_arguments(&self) -> bool {
+        !self.arguments.is_empty() && !self.arguments.starts_with('[') && self.keys.is_empty()
+    }
+}
+
 /// Does what a key means.
 pub fn press(state: &mut State, event: KeyEvent) -> Vec<Ask> {
-    let bound = |command: &&Command| command.keys.iter().any(|key| key.is(event));
-    let mut candidates = COMMANDS.iter().filter(bound).peekable();
-    let Some(first) = candidates.peek().copied() else { return Vec::new() };
-    match candidates.find(|command| (command.enabled)(state)) {
+    let bound: Vec<&Command> = state.keymap.bound(event).collect();
+    let Some(first) = bound.first() else { return Vec::new() };
+    match bound.iter().find(|command| (command.enabled)(state)) {
         Some(command) => (command.run)(state, ""),
         None if first.group == Group::Move => Vec::new(),
         None => trouble(state, text::not_now(first.name)),

@@ -35,7 +35,7 @@ pub fn settle(state: &mut State) {
 pub fn selected_flob(state: &State) -> Option<Place> {
     let snapshot = state.shown()?;
     match state.tab {
-        Tab::Threads => snapshot.threads.get(state.threads.selected).map(|facts| facts.place),
+        Tab::Threads => snapshot.threads.get(state.threads.chosen()?).map(|facts| facts.place),
         Tab::Graph => snapshot.graph.get(state.graph.selected)?.place(),
         _ => match snapshot.rows.get(*state.visible.get(state.tree.selected)? as usize)?.node {
             Node::Flob(index) => snapshot.environment.flobs.get(index as usize).map(|flob| flob.place),
@@ -62,14 +62,19 @@ pub fn selectable_rows(state: &State) -> Vec<bool> {
     detail_rows(state).iter().map(detail::Row::is_selectable).collect()
 }
 
-/// The row of the tree that shows what was selected before comes back after the tree has changed.
+/// Tree and threads are chosen anew; the rows that show what was selected before stay selected.
 pub fn refold(state: &mut State, selected: Option<Place>) {
     let Some(snapshot) = state.shown().cloned() else { return };
-    state.visible = tree::unfolded(&snapshot.environment, &snapshot.rows, &state.folded);
+    super::sorting::tree(state, &snapshot);
+    super::sorting::threads(state, &snapshot);
     let row =
         selected.and_then(|place| snapshot.index_of(place)).and_then(|index| snapshot.row_of.get(index));
-    if let Some(index) = row.and_then(|row| state.visible.binary_search(row).ok()) {
+    if let Some(index) = row.and_then(|row| state.visible.iter().position(|visible| visible == row)) {
         state.tree.selected = index;
+    }
+    let index = snapshot.threads.iter().position(|facts| Some(facts.place) == selected);
+    if let Some(index) = index {
+        state.threads.select(index);
     }
 }
 
@@ -82,10 +87,17 @@ pub fn select(state: &mut State, place: Place) {
         for key in [(None, None), (home, None), (home, kind)] {
             state.folded.remove(&key);
         }
+        // A filter that hides what is asked for is in the way.
+        let names = [snapshot.name(place), snapshot.short(place)];
+        for sieve in [&mut state.tree_sieve, &mut state.threads.sieve] {
+            if !sieve.lets(names.iter().map(String::as_str)) {
+                sieve.set_filter("");
+            }
+        }
     }
     refold(state, Some(place));
     if let Some(index) = snapshot.threads.iter().position(|facts| facts.place == place) {
-        state.threads.selected = index;
+        state.threads.select(index);
     }
     if let Some(index) = snapshot.graph.iter().position(|row| row.place() == Some(place)) {
         state.graph.selected = index;

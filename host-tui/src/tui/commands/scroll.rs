@@ -15,16 +15,16 @@ pub fn list(state: &mut State) -> Option<(&mut List, usize)> {
     let snapshot = snapshot.as_deref();
     match state.tab {
         Tab::Flobs => Some((&mut state.tree, state.visible.len())),
-        Tab::Threads => Some((&mut state.threads, snapshot.map_or(0, |snapshot| snapshot.threads.len()))),
+        Tab::Threads => Some((&mut state.threads.list, state.threads.rows.len())),
         Tab::Graph => Some((&mut state.graph, snapshot.map_or(0, |snapshot| snapshot.graph.len()))),
-        Tab::Checkpoints => Some((&mut state.checkpoints, state.saved.len())),
+        Tab::Checkpoints => Some((&mut state.checkpoints.list, state.checkpoints.rows.len())),
         Tab::Calls => {
             let count = state.calls.count();
             Some((&mut state.calls.list, count))
         }
         Tab::Breakpoints => {
-            let count = state.points.all.len();
-            Some((&mut state.points.list, count))
+            let count = state.points.list.rows.len();
+            Some((&mut state.points.list.list, count))
         }
         Tab::Memory | Tab::Console | Tab::Log => None,
     }
@@ -49,7 +49,7 @@ fn go(state: &mut State, movement: Move) -> Vec<Ask> {
             state.console.scroll(lines, height);
         }
         Tab::Log => {
-            let most = state.log.len().saturating_sub(height);
+            let most = state.shown_log().count().saturating_sub(height);
             state.log_back =
                 state.log_back.saturating_add_signed(lines(movement, height).saturating_neg()).min(most);
         }

@@ -3,7 +3,9 @@
 use crossterm::event::KeyCode;
 
 use super::super::state::{Focus, State, Tab};
-use super::{Command, Group, Key, Run, breaking, control, editing, looking, navigate, scroll, tracing};
+use super::{
+    Command, Group, Key, Run, breaking, control, editing, looking, navigate, scroll, sorting, tracing,
+};
 
 type Enabled = fn(&State) -> bool;
 
@@ -233,18 +235,6 @@ pub const COMMANDS: &[Command] = &[
             tracing::trace,
         ),
     ),
-    with(
-        "[TEXT]",
-        command(
-            "filter",
-            &[Key::char('f')],
-            "show only calls that contain a text",
-            "filter",
-            Look,
-            in_calls,
-            tracing::filter,
-        ),
-    ),
     command(
         "freeze",
         &[Key::char(' ')],
@@ -404,6 +394,39 @@ pub const COMMANDS: &[Command] = &[
     command("search", &[Key::char('/')], "search by name", "find", Look, always, looking::search),
     command("next", &[Key::char('n')], "next match", "", Look, searched, looking::next),
     command("previous", &[Key::char('N')], "previous match", "", Look, searched, looking::previous),
+    with(
+        "[TEXT]",
+        command(
+            "filter",
+            &[Key::char('f')],
+            "show only rows that contain a text",
+            "filter",
+            Look,
+            sorting::can_filter,
+            sorting::filter,
+        ),
+    ),
+    with(
+        "[COLUMN|off] [down]",
+        command(
+            "sort",
+            &[Key::char('o')],
+            "sort by the next column, or by this one",
+            "sort",
+            Look,
+            sorting::can_sort,
+            sorting::sort,
+        ),
+    ),
+    command(
+        "reverse",
+        &[Key::char('O')],
+        "sort the other way round",
+        "",
+        Look,
+        sorting::is_sorted,
+        sorting::reverse,
+    ),
     command(
         "help",
         &[Key::char('?'), Key::plain(KeyCode::F(1))],
@@ -421,6 +444,15 @@ pub const COMMANDS: &[Command] = &[
         Look,
         always,
         looking::command,
+    ),
+    command(
+        "palette",
+        &[Key::control('p')],
+        "find a command by a part of its name or help",
+        "all",
+        Look,
+        always,
+        looking::palette,
     ),
     command("look", &[Key::control('r')], "look again now", "", Look, always, looking::look_again),
     command("redraw", &[Key::control('l')], "draw the screen anew", "", Look, always, looking::redraw),

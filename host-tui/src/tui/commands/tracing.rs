@@ -4,9 +4,8 @@ use flob_abi::{Call, ipc};
 use flob_link::Tracing;
 
 use super::super::{
-    line::Line,
     message::{Ask, Job},
-    state::{Mode, State, Tab},
+    state::{State, Tab},
     text,
 };
 use super::{log_command, navigate, trouble};
@@ -42,16 +41,6 @@ pub fn trace(state: &mut State, arguments: &str) -> Vec<Ask> {
 
 fn all_calls() -> Vec<u64> {
     Call::ALL.iter().map(|call| *call as u64).chain([ipc::IPC]).collect()
-}
-
-/// Shows only what contains a text.
-pub fn filter(state: &mut State, arguments: &str) -> Vec<Ask> {
-    if arguments.is_empty() {
-        state.mode = Mode::Filter(Line::new(state.calls.filter.clone()));
-    } else {
-        state.calls.set_filter(arguments);
-    }
-    Vec::new()
 }
 
 /// Stops what is shown, or lets it go on.

@@ -187,3 +187,19 @@ fn what_was_lost_is_counted_in_the_title() {
     desk.tell(part(vec![service(20, 0, "clock", told("now", &[]))]));
     assert!(desk.screen().contains("13 lost"), "{}", desk.screen());
 }
+
+#[test]
+fn calls_are_sorted_by_how_long_they_took_also_those_that_come_later() {
+    let mut desk = desk(120, 40);
+    desk.keys(":sort took down<Enter>");
+    let numbers = |desk: &Desk| -> Vec<u64> {
+        (0..desk.state.calls.count()).filter_map(|row| Some(desk.state.calls.row(row)?.number)).collect()
+    };
+    assert_eq!(numbers(&desk), [4, 5, 6, 0, 2], "what is under way first, then in the order it came");
+    let success = Outcome::Returned { status: 0, registers: vec![0; 12] };
+    desk.tell(part(vec![ended(7, 4, success), kernel(8, 1, Call::MutexLock as u64, 0x40_0200)]));
+    assert_eq!(numbers(&desk), [5, 6, 8, 4, 0, 2]);
+    assert!(desk.screen().contains("by took ▾"), "{}", desk.screen());
+    desk.keys(":sort thread<Enter>O");
+    assert_eq!(numbers(&desk), [6, 5, 4, 2, 8, 0]);
+}

@@ -8,6 +8,8 @@ mod keys;
 mod library;
 mod mouse;
 mod points;
+mod rebound;
 mod screens;
 mod script;
+mod sorting;
 mod world;

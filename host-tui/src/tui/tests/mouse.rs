@@ -54,7 +54,7 @@ fn a_click_on_a_row_selects_it_and_one_more_opens_it() {
 fn clicks_beside_the_rows_and_while_something_is_asked_do_nothing() {
     let mut desk = Desk::new(80, 24);
     desk.keys("2");
-    let before = desk.state.threads;
+    let before = desk.state.threads.clone();
     for at in [(0, 0), (79, 23), (5, 22), (5, 15), (200, 200)] {
         mouse(&mut desk, MouseEventKind::Down(MouseButton::Left), at);
     }

@@ -121,6 +121,13 @@ fn the_help_lists_the_whole_table() {
 }
 
 #[test]
+fn the_palette_shows_what_fits_with_its_keys() {
+    both("palette", |desk| {
+        desk.keys("^pcheck");
+    });
+}
+
+#[test]
 fn a_lost_link_says_reconnecting_and_how_old_everything_is() {
     both("lost", |desk| {
         desk.tell(Message::Hub(HubEvent::Link(LinkState::Lost)));
@@ -251,6 +258,7 @@ fn every_size_can_be_drawn() {
             "7",
             "8",
             "8f<Enter>",
+            "^psave<Esc>",
             "9",
             "?<Esc>",
             "q<Esc>",

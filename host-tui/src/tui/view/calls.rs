@@ -5,7 +5,7 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style, text::Line};
 use super::super::{
     calls::{Calls, Row},
     layout,
-    state::{Focus, State},
+    state::{Focus, State, Tab},
     text,
 };
 use super::rows::{self, fit, span};
@@ -16,9 +16,12 @@ const TIME: usize = 11;
 /// Draws the pane.
 pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
     let (calls, focused) = (&state.calls, state.focus == Focus::List);
-    let inner = rows::pane(buffer, area, Line::from(text::calls_title(calls)), focused, state);
+    let inner =
+        rows::pane(buffer, area, rows::sifted(state, Tab::Calls, text::calls_title(calls)), focused, state);
     if calls.count() == 0 {
-        for (y, line) in (inner.y..inner.bottom()).zip(rows::wrap(nothing(state), usize::from(inner.width))) {
+        for (y, line) in (inner.y..inner.bottom())
+            .zip(rows::wrap(&state.keymap.fill(nothing(state)), usize::from(inner.width)))
+        {
             buffer.set_stringn(inner.x, y, line, usize::from(inner.width), state.theme.dim());
         }
         return;
@@ -26,9 +29,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
     let (head, foot) = (layout::head_lines(state), layout::foot_lines(state));
     let height = usize::from(inner.height).saturating_sub(head + foot);
     let widths = widths(inner.width);
-    let heading: Vec<String> =
-        text::CALLS_HEAD.iter().zip(widths).map(|(text, width)| fit(text, width)).collect();
-    buffer.set_stringn(inner.x, inner.y, heading.join(" "), usize::from(inner.width), state.theme.dim());
+    buffer.set_line(inner.x, inner.y, &rows::heading(state, &text::CALLS_HEAD, &widths), inner.width);
     let list = rows::lines_of(inner, head, height);
     rows::draw(buffer, list, calls.list.window(calls.count(), height), |index| {
         let line = calls.row(index).map(|row| line(state, row, widths)).unwrap_or_default();
@@ -45,7 +46,7 @@ fn nothing(state: &State) -> &str {
     match &calls.error {
         Some(error) => error,
         None if !state.has_session => text::NO_SESSION,
-        None if !calls.filter.is_empty() => text::NOTHING_FITS,
+        None if !calls.sieve.filter.is_empty() => text::NOTHING_FITS,
         None if calls.tracing.is_on() => text::NOTHING_TRACED_YET,
         None => text::NOTHING_TRACED,
     }

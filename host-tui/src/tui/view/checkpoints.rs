@@ -13,33 +13,29 @@ use super::rows::{self, fit, span};
 /// Draws the pane.
 pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
     let focused = state.focus == Focus::List;
-    let inner = rows::pane(buffer, area, Line::from(text::tab(Tab::Checkpoints)), focused, state);
+    let inner = rows::pane(buffer, area, rows::title(state, Tab::Checkpoints), focused, state);
     if state.saved.is_empty() {
         buffer.set_stringn(
             inner.x,
             inner.y,
-            text::NO_CHECKPOINTS,
+            state.keymap.fill(text::NO_CHECKPOINTS),
             usize::from(inner.width),
             state.theme.dim(),
         );
         return;
     }
     let columns = columns(inner.width);
-    buffer.set_line(
-        inner.x,
-        inner.y,
-        &cells(columns, text::CHECKPOINT_HEAD.map(str::to_owned), state.theme.dim()),
-        inner.width,
-    );
+    buffer.set_line(inner.x, inner.y, &rows::heading(state, &text::CHECKPOINT_HEAD, &columns), inner.width);
     let list = rows::lines_of(inner, layout::head_lines(state), usize::from(inner.height));
-    let window = state.checkpoints.window(state.saved.len(), usize::from(list.height));
+    let window = state.checkpoints.list.window(state.checkpoints.rows.len(), usize::from(list.height));
     rows::draw(buffer, list, window, |index| {
         let line = state
-            .saved
-            .get(index)
+            .checkpoints
+            .row(index)
+            .and_then(|row| state.saved.get(row))
             .map(|(depth, saved)| row(state, *depth, saved, columns))
             .unwrap_or_default();
-        line.style(rows::row_style(state, index == state.checkpoints.selected, focused))
+        line.style(rows::row_style(state, index == state.checkpoints.list.selected, focused))
     });
 }
 
@@ -61,7 +57,11 @@ fn row(state: &State, depth: usize, saved: &Saved, columns: [usize; 5]) -> Line<
     let marked = state.marked.as_ref() == Some(&saved.id);
     let here = if marked { state.theme.signs().marked } else { here };
     let edited = if saved.edited { text::EDITED } else { "" };
-    let id = format!("{here} {}{}{edited}", "  ".repeat(depth), saved.id);
+    let id = format!(
+        "{here} {}{}{edited}",
+        "  ".repeat(if state.checkpoints.sieve.column.is_none() { depth } else { 0 }),
+        saved.id
+    );
     let texts = [
         id,
         saved.name.clone().unwrap_or_default(),

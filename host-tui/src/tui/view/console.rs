@@ -19,7 +19,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
     let full = state.tab == Tab::Console;
     let back = if full { state.console.back } else { 0 };
     let title = if back > 0 {
-        text::scrolled(text::tab(Tab::Console), back)
+        state.keymap.fill(&text::scrolled(text::tab(Tab::Console), back))
     } else {
         text::tab(Tab::Console).to_owned()
     };
@@ -40,20 +40,20 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
     });
     if foot > 0 && !matches!(state.mode, Mode::Typing(_)) {
         let line = rows::lines_of(inner, height, 1);
-        buffer.set_stringn(line.x, line.y, text::INPUT_HINT, usize::from(line.width), state.theme.dim());
+        let hint = state.keymap.fill(text::INPUT_HINT);
+        buffer.set_stringn(line.x, line.y, hint, usize::from(line.width), state.theme.dim());
     }
 }
 
 /// Draws the log.
 pub fn draw_log(buffer: &mut Buffer, area: Rect, state: &State) {
     let full = state.tab == Tab::Log;
-    let inner = rows::pane(buffer, area, Line::from(text::tab(Tab::Log)), full, state);
+    let inner = rows::pane(buffer, area, rows::title(state, Tab::Log), full, state);
     let height = usize::from(inner.height);
     let back = if full { state.log_back } else { 0 };
-    let end = state.log.len().saturating_sub(back);
     // Each entry may take several lines; the last ones that fit are made.
     let mut lines: Vec<Line<'static>> = Vec::new();
-    for entry in state.log.get(..end).unwrap_or_default().iter().rev() {
+    for entry in state.shown_log().rev().skip(back) {
         lines.extend(log_lines(state, entry, usize::from(inner.width)).into_iter().rev());
         if lines.len() >= height {
             break;
@@ -75,7 +75,8 @@ fn log_lines(state: &State, line: &Logged, width: usize) -> Vec<Line<'static>> {
         LogKind::Trouble => ("! ", state.theme.trouble()),
     };
     let time = format!("{:>3}:{:02} ", seconds / 60, seconds % 60);
-    let texts = rows::wrap(&line.text, width.saturating_sub(LOG_INDENT).max(10));
+    let told = state.keymap.fill(&line.text);
+    let texts = rows::wrap(&told, width.saturating_sub(LOG_INDENT).max(10));
     let heads = std::iter::once((time, sign)).chain(std::iter::repeat((" ".repeat(7), "  ")));
     let whole = heads.zip(texts).map(|((time, sign), text)| {
         Line::from(vec![span(time, state.theme.dim()), Span::styled(format!("{sign}{text}"), style)])

@@ -21,7 +21,7 @@ use super::rows::{self, span};
 /// Draws the pane.
 pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
     let focused = state.focus == Focus::List;
-    let inner = rows::pane(buffer, area, Line::from(text::tab(Tab::Flobs)), focused, state);
+    let inner = rows::pane(buffer, area, rows::title(state, Tab::Flobs), focused, state);
     let Some(snapshot) = rows::shown(buffer, inner, state) else { return };
     let head = layout::head_lines(state);
     rows::draw_deadlock(buffer, inner, state);

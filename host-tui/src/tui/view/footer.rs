@@ -8,7 +8,7 @@ use ratatui::{
 };
 
 use super::super::{
-    commands::{COMMANDS, navigate},
+    commands::{Command, Key, navigate},
     edit::{Editor, Target},
     layout::has_detail,
     line,
@@ -52,7 +52,8 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) -> Option<Position> 
     }
 }
 
-fn typed(buffer: &mut Buffer, area: Rect, prompt: &str, line: &line::Line) -> Option<Position> {
+/// Draws a prompt and what is typed behind it; where the cursor is.
+pub fn typed(buffer: &mut Buffer, area: Rect, prompt: &str, line: &line::Line) -> Option<Position> {
     let before = Span::raw(format!("{prompt}{}", line.before())).width();
     // A long line is shown from where its cursor is visible on.
     let hidden = before.saturating_sub(usize::from(area.width).saturating_sub(2));
@@ -81,12 +82,15 @@ fn edited(buffer: &mut Buffer, area: Rect, state: &State, editor: &Editor) -> Op
 }
 
 fn told_line(state: &State) -> Line<'static> {
+    let fill = |text: &str| state.keymap.fill(text);
     match &state.notice {
         Some((LogKind::Command, text)) => Line::from(span(format!("$ {text}"), state.theme.title())),
-        Some((LogKind::Note, text)) => Line::from(text.clone()),
-        Some((LogKind::Trouble, text)) => Line::from(span(format!("! {text}"), state.theme.trouble())),
+        Some((LogKind::Note, text)) => Line::from(fill(text)),
+        Some((LogKind::Trouble, text)) => {
+            Line::from(span(format!("! {}", fill(text)), state.theme.trouble()))
+        }
         None if !state.pending.is_empty() => {
-            Line::from(span(text::pending(state.pending.len()), state.theme.pending()))
+            Line::from(span(fill(&text::pending(state.pending.len())), state.theme.pending()))
         }
         None => Line::from(span(doc(state).unwrap_or_default(), state.theme.dim())),
     }
@@ -126,6 +130,7 @@ fn keys(state: &State, width: u16) -> Line<'static> {
         Mode::Normal => return key_line(state, width),
         Mode::Search(_) => text::SEARCH_KEYS,
         Mode::Command(_) => text::COMMAND_KEYS,
+        Mode::Palette(_) => text::PALETTE_KEYS,
         Mode::Typing(_) => text::INPUT_KEYS,
         Mode::Filter(_) => text::FILTER_KEYS,
         Mode::Edit(_) => text::EDIT_KEYS,
@@ -134,11 +139,12 @@ fn keys(state: &State, width: u16) -> Line<'static> {
         Mode::Confirm(Question::Apply) => text::APPLY_LINE,
         Mode::Confirm(_) => text::QUESTION_KEYS,
     };
+    let text = state.keymap.fill(text);
     let mut line = Line::default();
     for (index, key) in text.split("  ").enumerate() {
         let (name, rest) = key.split_once(' ').unwrap_or((key, ""));
         line.push_span(Span::raw(if index == 0 { "" } else { "  " }));
-        line.push_span(span(name, state.theme.key()));
+        line.push_span(span(name.to_owned(), state.theme.key()));
         line.push_span(Span::raw(format!(" {rest}")));
     }
     line
@@ -147,11 +153,14 @@ fn keys(state: &State, width: u16) -> Line<'static> {
 /// As many of the commands that make sense now as fit, from the same table as the help.
 fn key_line(state: &State, width: u16) -> Line<'static> {
     let mut line = Line::default();
-    let shown = COMMANDS.iter().filter(|command| !command.short.is_empty() && (command.enabled)(state));
-    let last: Vec<&str> = vec!["help", "quit"];
-    let (first, last): (Vec<_>, Vec<_>) = shown.partition(|command| !last.contains(&command.name));
-    let cell = |command: &&super::super::commands::Command| {
-        let key = command.keys.first().map(|key| key.label()).unwrap_or_default();
+    let is_shown = |(command, keys): &(&Command, &[Key])| {
+        !command.short.is_empty() && !keys.is_empty() && (command.enabled)(state)
+    };
+    let shown = state.keymap.commands().filter(is_shown);
+    let (first, last): (Vec<_>, Vec<_>) =
+        shown.partition(|(command, _)| !["help", "quit"].contains(&command.name));
+    let cell = |(command, keys): &(&Command, &[Key])| {
+        let key = keys.first().map(|key| key.label()).unwrap_or_default();
         [span(key, state.theme.key()), Span::raw(format!(" {}  ", command.short))]
     };
     let reserved: usize = last.iter().flat_map(cell).map(|cell| cell.width()).sum();

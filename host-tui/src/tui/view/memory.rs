@@ -29,6 +29,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
         Memory::Environment => text::ENVIRONMENT_MEMORY.to_owned(),
         Memory::Space(space) => text::space_memory(&state.name(space)),
     };
+    let title = state.keymap.fill(&title);
     let inner = rows::pane(buffer, area, Line::from(title), state.focus == Focus::List, state);
     let (head, foot) = (layout::head_lines(state), layout::foot_lines(state));
     let height = usize::from(inner.height).saturating_sub(head + foot);

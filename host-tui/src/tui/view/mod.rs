@@ -10,6 +10,7 @@ pub mod footer;
 pub mod graph;
 pub mod help;
 pub mod memory;
+pub mod palette;
 pub mod points;
 pub mod popup;
 pub mod reading;
@@ -58,12 +59,19 @@ pub fn paint(buffer: &mut Buffer, state: &State) -> Option<Position> {
     if let Some(coach) = state.coach {
         let style = state.theme.title().add_modifier(Modifier::REVERSED);
         let width = usize::from(areas.coach.width);
-        buffer.set_stringn(areas.coach.x, areas.coach.y, rows::fit(coach.text(), width), width, style);
+        buffer.set_stringn(
+            areas.coach.x,
+            areas.coach.y,
+            rows::fit(&state.keymap.fill(coach.text()), width),
+            width,
+            style,
+        );
     }
     let cursor = footer::draw(buffer, areas.footer, state);
     match &state.mode {
         Mode::Help(scroll) => help::draw(buffer, *scroll, state),
         Mode::Reading(text) => reading::draw(buffer, text, state),
+        Mode::Palette(palette) => return palette::draw(buffer, palette, state),
         Mode::Confirm(question) => popup::draw(buffer, question, state),
         _ => return cursor,
     }

@@ -13,21 +13,22 @@ use super::rows::{self, fit, span};
 /// Draws the pane.
 pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
     let (points, focused) = (&state.points, state.focus == Focus::List);
-    let inner = rows::pane(buffer, area, Line::from(text::tab(Tab::Breakpoints)), focused, state);
+    let inner = rows::pane(buffer, area, rows::title(state, Tab::Breakpoints), focused, state);
     if points.all.is_empty() {
         let nothing = if state.has_session { text::NO_BREAKPOINTS } else { text::NO_SESSION };
+        let nothing = state.keymap.fill(nothing);
         buffer.set_stringn(inner.x, inner.y, nothing, usize::from(inner.width), state.theme.dim());
         return;
     }
     let (head, foot) = (layout::head_lines(state), layout::foot_lines(state));
     let height = usize::from(inner.height).saturating_sub(head + foot);
     let widths = widths(inner.width);
-    let heading = cells(widths, text::POINTS_HEAD.map(str::to_owned));
-    buffer.set_stringn(inner.x, inner.y, heading, usize::from(inner.width), state.theme.dim());
+    buffer.set_line(inner.x, inner.y, &rows::heading(state, &text::POINTS_HEAD, &widths), inner.width);
     let list = rows::lines_of(inner, head, height);
-    rows::draw(buffer, list, points.list.window(points.all.len(), height), |index| {
-        let line = points.all.get(index).map(|(point, place)| row(state, point, place, widths));
-        line.unwrap_or_default().style(rows::row_style(state, index == points.list.selected, focused))
+    rows::draw(buffer, list, points.list.list.window(points.list.rows.len(), height), |index| {
+        let point = points.list.row(index).and_then(|row| points.all.get(row));
+        let line = point.map(|(point, place)| row(state, point, place, widths));
+        line.unwrap_or_default().style(rows::row_style(state, index == points.list.list.selected, focused))
     });
     let below = rows::lines_of(inner, head + height, foot);
     for (y, line) in (below.y..below.bottom()).zip(full(state, usize::from(below.width))) {
@@ -71,7 +72,8 @@ fn condition(point: &Point) -> &str {
 
 /// The selected one: where, and on what condition.
 pub fn full(state: &State, width: usize) -> Vec<String> {
-    let Some((point, place)) = state.points.all.get(state.points.list.selected) else { return Vec::new() };
+    let chosen = state.points.list.chosen().and_then(|row| state.points.all.get(row));
+    let Some((point, place)) = chosen else { return Vec::new() };
     let mut lines = rows::wrap(&text::point(place, state.points.address(), condition(point)), width);
     lines.truncate(3);
     lines

@@ -10,7 +10,13 @@ use ratatui::{
     widgets::{Block, Borders, Widget},
 };
 
-use super::super::{snapshot::Snapshot, state::State, text};
+use super::super::{
+    commands::sorting,
+    sieve::Sieve,
+    snapshot::Snapshot,
+    state::{State, Tab},
+    text,
+};
 
 #[cfg(test)]
 thread_local! {
@@ -26,6 +32,37 @@ pub fn pane(buffer: &mut Buffer, area: Rect, title: Line<'_>, focused: bool, sta
     let inner = block.inner(area);
     block.render(area, buffer);
     inner
+}
+
+/// The title of a tab's list: how it is sorted and filtered.
+pub fn title(state: &State, tab: Tab) -> Line<'static> {
+    sifted(state, tab, text::tab(tab).to_owned())
+}
+
+/// The same behind a title.
+pub fn sifted(state: &State, tab: Tab, title: String) -> Line<'static> {
+    let Some((sieve, columns)) = sorting::sieve(state, tab) else { return Line::from(title) };
+    let column = sieve.column.and_then(|column| columns.get(column));
+    let sorted = column.map(|column| text::sorted_by(column.trim(), direction(state, sieve)));
+    let only = (!sieve.filter.is_empty()).then(|| text::only(&sieve.filter));
+    Line::from([Some(title), sorted, only].into_iter().flatten().collect::<Vec<_>>().join(", "))
+}
+
+fn direction(state: &State, sieve: &Sieve) -> &'static str {
+    let signs = state.theme.signs();
+    if sieve.descending { signs.descending } else { signs.ascending }
+}
+
+/// The titles of columns; the one that rows are sorted by has a sign.
+pub fn heading(state: &State, titles: &[&str], widths: &[usize]) -> Line<'static> {
+    let sieve = sorting::sieve(state, state.tab).map(|(sieve, _)| sieve);
+    let cell = |(number, (title, width)): (usize, (&&str, &usize))| {
+        let sieve = sieve.filter(|sieve| sieve.column == Some(number));
+        let sign = sieve.map_or_else(String::new, |sieve| format!(" {}", direction(state, sieve)));
+        fit(&format!("{title}{sign}"), *width)
+    };
+    let cells: Vec<String> = titles.iter().zip(widths).enumerate().map(cell).collect();
+    Line::from(span(cells.join(" "), state.theme.dim()))
 }
 
 /// What is shown; if nothing has come yet, says so.

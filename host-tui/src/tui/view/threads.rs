@@ -19,21 +19,25 @@ use super::rows::{self, fit, span};
 /// Draws the pane.
 pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
     let focused = state.focus == Focus::List;
-    let inner = rows::pane(buffer, area, Line::from(text::tab(Tab::Threads)), focused, state);
+    let inner = rows::pane(buffer, area, rows::title(state, Tab::Threads), focused, state);
     let Some(snapshot) = rows::shown(buffer, inner, state) else { return };
     let (head, foot) = (layout::head_lines(state), layout::foot_lines(state));
     let height = usize::from(inner.height).saturating_sub(head + foot);
     rows::draw_deadlock(buffer, inner, state);
     let columns = columns(inner.width);
     let title = rows::lines_of(inner, head.saturating_sub(1), 1);
-    buffer.set_line(title.x, title.y, &cells(columns, text::THREAD_HEAD, state.theme.dim()), title.width);
+    buffer.set_line(title.x, title.y, &rows::heading(state, &text::THREAD_HEAD, &columns), title.width);
     let list = rows::lines_of(inner, head, height);
-    rows::draw(buffer, list, state.threads.window(snapshot.threads.len(), height), |index| {
-        let line =
-            snapshot.threads.get(index).map(|facts| row(state, snapshot, facts, columns)).unwrap_or_default();
-        line.style(rows::row_style(state, index == state.threads.selected, focused))
+    rows::draw(buffer, list, state.threads.list.window(state.threads.rows.len(), height), |index| {
+        let line = state
+            .threads
+            .row(index)
+            .and_then(|row| snapshot.threads.get(row))
+            .map(|facts| row(state, snapshot, facts, columns))
+            .unwrap_or_default();
+        line.style(rows::row_style(state, index == state.threads.list.selected, focused))
     });
-    if let Some(facts) = snapshot.threads.get(state.threads.selected) {
+    if let Some(facts) = state.selected_thread() {
         let area = rows::lines_of(inner, head + height, foot);
         let style = if facts.deadlock.is_some() { state.theme.trouble() } else { Style::new() };
         for (y, line) in (area.y..area.bottom()).zip(rows::wrap(&facts.why, usize::from(area.width))) {
@@ -50,11 +54,6 @@ fn columns(width: u16) -> [usize; 4] {
     let name = rest * 25 / 100;
     let position = rest * 40 / 100;
     [state, name, position, rest.saturating_sub(name + position)]
-}
-
-fn cells(widths: [usize; 4], texts: [&str; 4], style: Style) -> Line<'static> {
-    let cells: Vec<String> = texts.iter().zip(widths).map(|(text, width)| fit(text, width)).collect();
-    Line::from(span(cells.join(" "), style))
 }
 
 /// The sign of a thread's state.
