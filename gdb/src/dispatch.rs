@@ -4,6 +4,7 @@ use flob_abi::Protection;
 use flob_image::{Link, State};
 
 use crate::{
+    extended,
     files::Files,
     grammar::{self, ThreadName, Verdict},
     guest::Guest,
@@ -28,6 +29,8 @@ pub enum Route {
     Trust,
     /// The debugger goes, with this answer if any.
     Detach(Option<&'static [u8]>),
+    /// There is no answer.
+    Silence,
 }
 
 /// What packets are answered from.
@@ -36,29 +39,51 @@ pub struct Desk<'a, G> {
     pub inferior: &'a mut Inferior<G>,
     /// What may be read.
     pub files: &'a mut Files,
-    /// The debugger knows threads as `pPROCESS.THREAD`.
-    pub processes: &'a mut bool,
-    /// The thread it has chosen by `Hc` or `Hg`.
-    pub chosen: &'a mut Option<u64>,
+    /// What was agreed upon.
+    pub terms: &'a mut Terms,
+}
+
+/// What debugger and server have agreed upon so far.
+#[derive(Debug, Default)]
+pub struct Terms {
+    /// Threads are called `pPROCESS.THREAD`.
+    pub processes: bool,
+    /// The thread that was chosen by `Hc` or `Hg`.
+    pub chosen: Option<u64>,
+    /// Extended mode: the connection outlives what is debugged by it.
+    pub is_extended: bool,
+    /// The debugger has begun the program itself, so it may end it.
+    pub has_begun: bool,
+}
+
+impl<G: Guest> Desk<'_, G> {
+    /// The number of the process, where threads are called by it.
+    pub fn process(&self) -> Option<u64> {
+        self.terms.processes.then_some(self.inferior.process)
+    }
 }
 
 /// Answer to what makes no sense.
-const MALFORMED: &[u8] = b"E16";
+pub const MALFORMED: &[u8] = b"E16";
 /// Answer to what cannot be done while the program runs.
 const BUSY: &[u8] = b"E10";
+/// Answer to what needs a process where there is none.
+pub const NO_PROCESS: &[u8] = b"E03";
 
 type Handler<G> = fn(&mut Desk<'_, G>, &[u8]) -> Route;
 
 /// Longer names stand before shorter ones that they begin with.
-fn table<G: Guest>() -> [(&'static [u8], Handler<G>); 22] {
+fn table<G: Guest>() -> [(&'static [u8], Handler<G>); 26] {
     [
         (b"qSupported:", |desk, rest| {
-            *desk.processes = rest.split(|byte| *byte == b';').any(|feature| feature == b"multiprocess+");
+            desk.terms.processes =
+                rest.split(|byte| *byte == b';').any(|feature| feature == b"multiprocess+");
             Route::StubAnd(xfer::OFFERED)
         }),
         (b"QStartNoAckMode", |_, _| Route::Trust),
         (b"qXfer:", |desk, rest| {
-            Route::Answer(xfer::answer(desk.inferior, desk.files, *desk.processes, rest))
+            let process = desk.process();
+            Route::Answer(xfer::answer(desk.inferior, desk.files, process, rest))
         }),
         (b"vFile:", |desk, rest| Route::Answer(desk.files.answer(rest))),
         (b"qThreadExtraInfo,", extra_info),
@@ -67,12 +92,16 @@ fn table<G: Guest>() -> [(&'static [u8], Handler<G>); 22] {
         (b"qWatchpointSupportInfo", |_, _| Route::Answer(b"num:4;".to_vec())),
         (b"qHostInfo", |_, _| Route::Answer(host_info())),
         (b"qProcessInfo", |_, _| Route::Answer([b"pid:1;".to_vec(), host_info()].concat())),
-        (b"qAttached", |_, _| Route::Answer(b"1".to_vec())),
+        (b"qAttached", |desk, _| Route::Answer(if desk.terms.has_begun { b"0" } else { b"1" }.to_vec())),
         (b"qC", |desk, rest| if rest.is_empty() { current_thread(desk) } else { Route::Answer(Vec::new()) }),
         (b"?", |desk, _| Route::Answer(last_stop(desk))),
-        (b"vKill", |_, _| Route::Detach(Some(b"OK"))),
-        (b"k", |_, _| Route::Detach(None)),
-        (b"D", |_, _| Route::Detach(Some(b"OK"))),
+        (b"!", extended::enter),
+        (b"vAttach;", extended::attach),
+        (b"vRun;", extended::run),
+        (b"vKill", extended::kill_process),
+        (b"k", extended::kill),
+        (b"R", extended::restart),
+        (b"D", extended::detach),
         (b"H", choose_thread),
         (b"c", |desk, _| old_resume(desk, false)),
         (b"C", |desk, _| old_resume(desk, false)),
@@ -90,6 +119,9 @@ pub fn route<G: Guest>(desk: &mut Desk<'_, G>, packet: &[u8]) -> Route {
     if desk.inferior.running && !matches!(route, Route::Detach(_)) {
         return Route::Answer(BUSY.to_vec());
     }
+    if !desk.inferior.is_attached() && matches!(route, Route::Stub | Route::Instead(_)) {
+        return extended::without_process(packet);
+    }
     let passed = if let Route::Instead(other) = &route { other } else { packet };
     match (&route, grammar::check(passed)) {
         (Route::Stub | Route::StubAnd(_) | Route::Instead(_), Verdict::Malformed) => {
@@ -102,7 +134,7 @@ pub fn route<G: Guest>(desk: &mut Desk<'_, G>, packet: &[u8]) -> Route {
 
 fn choose_thread<G: Guest>(desk: &mut Desk<'_, G>, rest: &[u8]) -> Route {
     if let Some(ThreadName::One(number)) = rest.get(1..).and_then(grammar::thread_name) {
-        *desk.chosen = Some(number);
+        desk.terms.chosen = Some(number);
     }
     Route::Stub
 }
@@ -113,13 +145,17 @@ fn old_resume<G: Guest>(desk: &mut Desk<'_, G>, step: bool) -> Route {
         return Route::Instead(b"vCont;c".to_vec());
     }
     let last = desk.inferior.last.thread.and_then(|thread| desk.inferior.number(thread));
-    match desk.chosen.or(last.map(|number| number.get() as u64)) {
+    match desk.terms.chosen.or(last.map(|number| number.get() as u64)) {
         Some(number) => Route::Instead(format!("vCont;s:{number:x};c").into_bytes()),
         None => Route::Answer(MALFORMED.to_vec()),
     }
 }
 
-fn last_stop<G: Guest>(desk: &mut Desk<'_, G>) -> Vec<u8> {
+/// Why the program stands: `W00` if there is none.
+pub fn last_stop<G: Guest>(desk: &mut Desk<'_, G>) -> Vec<u8> {
+    if !desk.inferior.is_attached() {
+        return b"W00".to_vec();
+    }
     let last = desk.inferior.last;
     let signal = match last.kind {
         StopKind::Exited(code) => return format!("W{:02x}", exit_byte(code)).into_bytes(),
@@ -129,7 +165,7 @@ fn last_stop<G: Guest>(desk: &mut Desk<'_, G>) -> Vec<u8> {
         StopKind::Signal(signal) => signal,
     };
     match last.thread.and_then(|thread| desk.inferior.number(thread)) {
-        Some(number) => format!("T{:02x}thread:{};", signal.0, thread_id(number.get(), *desk.processes)),
+        Some(number) => format!("T{:02x}thread:{};", signal.0, thread_id(number.get(), desk.process())),
         None => format!("S{:02x}", signal.0),
     }
     .into_bytes()
@@ -137,7 +173,7 @@ fn last_stop<G: Guest>(desk: &mut Desk<'_, G>) -> Vec<u8> {
 
 fn current_thread<G: Guest>(desk: &mut Desk<'_, G>) -> Route {
     let number = desk.inferior.last.thread.and_then(|thread| desk.inferior.number(thread));
-    let answer = number.map(|number| format!("QC{}", thread_id(number.get(), *desk.processes)));
+    let answer = number.map(|number| format!("QC{}", thread_id(number.get(), desk.process())));
     Route::Answer(answer.unwrap_or_default().into_bytes())
 }
 
@@ -166,7 +202,7 @@ fn thread_stop<G: Guest>(desk: &mut Desk<'_, G>, rest: &[u8]) -> Route {
     let mut answer = if last.thread == Some(thread) {
         String::from_utf8_lossy(&last_stop(desk)).into_owned()
     } else {
-        format!("T00thread:{};", thread_id(number.get(), *desk.processes))
+        format!("T00thread:{};", thread_id(number.get(), desk.process()))
     };
     if let (StopKind::Watch(_, address), true) = (last.kind, last.thread == Some(thread)) {
         answer += &format!("watch:{address:x};");

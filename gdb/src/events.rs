@@ -17,6 +17,13 @@ use crate::{
 impl<G: Guest> Inferior<G> {
     /// Takes an event; answers the stop that the debugger is to be told now, if it waits for one.
     pub fn on_event(&mut self, event: HubEvent) -> Option<Stop> {
+        if matches!(event, HubEvent::Guest(Event::Restored)) && self.own_restarts > 0 {
+            self.own_restarts -= 1;
+            return None;
+        }
+        if !self.is_attached() {
+            return None;
+        }
         let stop = match event {
             HubEvent::Changed => {
                 self.changed();
@@ -67,7 +74,9 @@ impl<G: Guest> Inferior<G> {
             self.stop_world();
             return None;
         }
-        self.console.push("flob: a checkpoint was restored: stopped at its state".into());
+        self.console.push(
+            "flob: a checkpoint was restored, or the program begun anew: stopped at the new state".into(),
+        );
         Some(Stop::signal(self.some_thread(), Signal::SIGSTOP))
     }
 

@@ -90,6 +90,12 @@ pub trait Guest: Send {
         Err(no_checkpoints())
     }
 
+    /// Begins the program anew, with other arguments if any are given. Afterwards the user holds everything.
+    fn restart(&mut self, arguments: Option<Vec<String>>) -> Result<(), Error> {
+        let _ = arguments;
+        Err(Error::Refused("this guest has only one life".into()))
+    }
+
     /// Lets go what the user holds.
     fn release_user(&mut self) -> Result<(), Error> {
         Err(no_checkpoints())
@@ -240,6 +246,10 @@ impl Guest for SessionGuest {
             HubReply::Checkpoint(id) => Ok(id),
             other => Err(unexpected(&other)),
         }
+    }
+
+    fn restart(&mut self, arguments: Option<Vec<String>>) -> Result<(), Error> {
+        self.ask(HubRequest::Restart { arguments }).map(drop)
     }
 
     fn release_user(&mut self) -> Result<(), Error> {

@@ -49,6 +49,8 @@ struct Known {
 pub struct Inferior<G> {
     pub(crate) guest: G,
     pub(crate) space: Place,
+    /// Its number as a process.
+    pub(crate) process: u64,
     /// Threads by number: the first has number 1. A place keeps its number for the life of the connection.
     numbers: Vec<Place>,
     known: Option<Known>,
@@ -80,6 +82,8 @@ pub struct Inferior<G> {
     pub(crate) is_kept: bool,
     /// Changes that were made here and that the hub has not told of yet.
     pub(crate) own_changes: usize,
+    /// The same of restarts.
+    pub(crate) own_restarts: usize,
     pub(crate) plan: Plan,
     /// Threads that hit a breakpoint or touched what is watched when the debugger had been told of another stop already, and
     /// where they stand.
@@ -96,11 +100,11 @@ pub struct Inferior<G> {
 
 impl<G: Guest> Inferior<G> {
     /// Attaches: holds the space and looks at it.
-    pub fn attach(mut guest: G, space: Place) -> Result<Self, Error> {
-        let exit = guest.exit()?;
+    pub fn attach(guest: G, space: Place) -> Result<Self, Error> {
         let mut inferior = Self {
             guest,
             space,
+            process: 1,
             numbers: Vec::new(),
             known: None,
             symbols: None,
@@ -114,22 +118,51 @@ impl<G: Guest> Inferior<G> {
             idle_watches: BTreeMap::new(),
             catches: BTreeSet::new(),
             trace: Trace::default(),
-            is_attached: true,
+            is_attached: false,
             whole: false,
             alone_until: None,
             is_kept: false,
             own_changes: 0,
+            own_restarts: 0,
             plan: Plan::default(),
             untold: Vec::new(),
             immediate: None,
             last: Stop::signal(None, Signal::SIGTRAP),
-            exit,
+            exit: None,
             running: false,
             console: Vec::new(),
         };
-        inferior.stop_world();
-        inferior.last = inferior.first_stop()?;
+        inferior.attach_to(space)?;
         Ok(inferior)
+    }
+
+    /// Turns to this space: the one before is let go, and what was known of it forgotten.
+    pub fn attach_to(&mut self, space: Place) -> Result<(), Error> {
+        self.detach();
+        self.exit = self.guest.exit()?;
+        self.space = space;
+        self.knowledge = Knowledge::Good;
+        self.is_attached = true;
+        self.stop_world();
+        let looked = self.first_stop();
+        self.last = looked.inspect_err(|_| self.detach())?;
+        Ok(())
+    }
+
+    /// Whether there is a space under the debugger now.
+    pub fn is_attached(&self) -> bool {
+        self.is_attached
+    }
+
+    /// Begins the program anew; whatever the debugger was attached to is gone.
+    pub fn restart(&mut self, arguments: Option<Vec<String>>, what: &str) -> Result<(), Error> {
+        self.keep(what);
+        self.detach();
+        self.guest.restart(arguments)?;
+        self.own_restarts += 1;
+        // It may be another build than what was restored before.
+        self.symbols = None;
+        Ok(())
     }
 
     /// Lets everything go that this debugger held or planted. Errors do not matter any more: the hub takes all of it
@@ -153,11 +186,21 @@ impl<G: Guest> Inferior<G> {
         }
         let _ = self.guest.release(Scope::Space(self.space));
         self.whole = false;
+        self.forget();
+        self.numbers.clear();
+        self.seen.clear();
+        self.untold.clear();
+        self.plan = Plan::default();
+        self.immediate = None;
+        self.last = Stop::signal(None, Signal::SIGTRAP);
+        self.running = false;
+        self.alone_until = None;
     }
 
     fn first_stop(&mut self) -> Result<Stop, Error> {
         // A debugger asks for all registers of all threads first.
-        self.why(true)?;
+        let space = self.space;
+        self.process = flob_session::names::process(self.environment(true)?, space);
         // What has ended can still be looked at, as long as there is anything left of it.
         let threads = self.threads()?;
         if let (Some(code), []) = (self.exit, threads.as_slice()) {
@@ -236,6 +279,9 @@ impl<G: Guest> Inferior<G> {
 
     /// The threads of the space, ascending by place.
     pub fn threads(&mut self) -> Result<Vec<Place>, Error> {
+        if !self.is_attached {
+            return Ok(Vec::new());
+        }
         let space = self.space;
         Ok(names::threads_of(self.environment(false)?, space).map(|thread| thread.place).collect())
     }

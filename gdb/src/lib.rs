@@ -1,6 +1,6 @@
 //! The gdb server over a session.
 //!
-//! One connection is one space: a process with all its threads. What comes in is put in order by [`filter`], sorted by
+//! One connection is one space: a process with all its threads. In extended mode ([`extended`]) it may turn to another. What comes in is put in order by [`filter`], sorted by
 //! [`dispatch`] into what is answered here and what gdbstub answers, and checked by [`grammar`], because gdbstub ends at
 //! packets it does not expect. [`inferior`] is the space as the debugger believes it to be; [`resume`] and [`events`]
 //! are how it goes on and stops. [`guest`] is what all of it needs of a session.
@@ -12,6 +12,7 @@
 pub mod arch;
 pub mod dispatch;
 pub mod events;
+mod extended;
 pub mod files;
 pub mod filter;
 pub mod grammar;
@@ -32,7 +33,6 @@ pub mod xfer;
 
 use std::{io::Write, sync::mpsc::Receiver};
 
-use flob_abi::FlobKind;
 use flob_image::{Environment, Place};
 use flob_session::{Client, Error, HubEvent};
 
@@ -81,13 +81,12 @@ fn attach<G: Guest>(
 }
 
 fn select(environment: &Environment, selection: Selection) -> Result<Place, Error> {
-    let mut spaces = environment.flobs.iter().filter(|flob| flob.state.kind() == FlobKind::Space);
-    let wanted = match selection {
-        // The nester makes it before anything else, at the lowest place.
+    let mut spaces = flob_session::names::spaces(environment);
+    match selection {
         Selection::Program => spaces.next(),
-        Selection::Space(place) => spaces.find(|space| space.place == place),
-    };
-    wanted.map(|space| space.place).ok_or_else(|| match selection {
+        Selection::Space(place) => spaces.find(|space| *space == place),
+    }
+    .ok_or_else(|| match selection {
         Selection::Program => Error::NotFound("the program has no space any more".into()),
         Selection::Space(place) => Error::NotFound(format!("there is no space at {place:#x}")),
     })

@@ -248,7 +248,7 @@ impl<G: Guest> Inferior<G> {
     pub fn stop_world(&mut self) {
         self.running = false;
         self.alone_until = None;
-        if self.whole {
+        if self.whole || !self.is_attached() {
             return;
         }
         match self.guest.hold(Scope::Space(self.space)) {

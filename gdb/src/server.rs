@@ -19,7 +19,8 @@ use gdbstub::{
 
 use crate::{
     Options, arch, attach,
-    dispatch::{self, Desk, Route},
+    dispatch::{self, Desk, Route, Terms},
+    extended::renumber,
     files::Files,
     filter::{Filter, Wanted},
     guest::Guest,
@@ -109,8 +110,7 @@ struct Server<G: Guest, S> {
     line: Line<S>,
     is_gdb: bool,
     log: Option<Box<dyn Write + Send>>,
-    processes: bool,
-    chosen: Option<u64>,
+    terms: Terms,
 }
 
 /// Serves one debugger until it goes or the session ends. Everything that crosses the line is written to the log.
@@ -137,8 +137,7 @@ pub(crate) fn run<G: Guest, S: Stream>(stream: S, guest: G, options: Options) ->
         .run_state_machine(&mut inferior)
         .map_err(|error| Error::Internal(error.to_string()))?;
     let (stub, log) = (Some(stub), options.log);
-    let mut server =
-        Server { inferior, files, filter, stub, line, is_gdb, log, processes: false, chosen: None };
+    let mut server = Server { inferior, files, filter, stub, line, is_gdb, log, terms: Terms::default() };
     let end = server.take_all(wanted).and_then(|()| server.serve(&inputs));
     server.inferior.detach();
     server.line.end();
@@ -284,17 +283,17 @@ impl<G: Guest, S: Stream> Server<G, S> {
 
     fn take_packet(&mut self, packet: &[u8]) -> Result<(), End> {
         self.note("<-", packet);
-        let mut desk = Desk {
-            inferior: &mut self.inferior,
-            files: &mut self.files,
-            processes: &mut self.processes,
-            chosen: &mut self.chosen,
-        };
+        if !self.inferior.is_attached() {
+            // It goes on.
+            self.inferior.forget();
+        }
+        let mut desk = Desk { inferior: &mut self.inferior, files: &mut self.files, terms: &mut self.terms };
         match dispatch::route(&mut desk, packet) {
             Route::Answer(answer) => self.send(&answer),
             Route::Stub => self.feed(packet, ""),
             Route::Instead(other) => self.feed(&other, ""),
             Route::StubAnd(more) => self.feed(packet, more),
+            Route::Silence => Ok(()),
             Route::Trust => {
                 self.send(b"OK")?;
                 self.filter.trust();
@@ -344,7 +343,7 @@ impl<G: Guest, S: Stream> Server<G, S> {
         for byte in self.outbox() {
             if let Some(packet::Incoming::Packet(mut answer)) = framer.push(byte) {
                 answer.extend_from_slice(more.as_bytes());
-                self.send(&answer)?;
+                self.send(&renumber(answer, self.inferior.process))?;
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use flob_abi::FlobKind;
-use flob_session::place::Map;
+use flob_session::{names, place::Map};
 
 use crate::{
     arch,
@@ -23,7 +23,7 @@ pub const OFFERED: &str =
 pub fn answer<G: Guest>(
     inferior: &mut Inferior<G>,
     files: &Files,
-    processes: bool,
+    process: Option<u64>,
     request: &[u8],
 ) -> Vec<u8> {
     let parts: Vec<&[u8]> = request.splitn(4, |byte| *byte == b':').collect();
@@ -32,7 +32,7 @@ pub fn answer<G: Guest>(
         (b"features", b"target.xml") => Some(arch::target_xml()),
         (b"features", _) => None,
         (b"exec-file", _) => files.elf().map(|path| path.display().to_string()),
-        (b"threads", _) => Some(threads(inferior, processes)),
+        (b"threads", _) => Some(threads(inferior, process)),
         (b"osdata", b"") => Some(os_kinds()),
         (b"osdata", b"processes") => spaces(inferior),
         (b"osdata", b"threads") => os_threads(inferior),
@@ -57,12 +57,15 @@ fn slice(object: &[u8], offset: u64, size: u64) -> Vec<u8> {
     [mark, &piece].concat()
 }
 
-/// A thread's name in packets.
-pub fn thread_id(number: usize, processes: bool) -> String {
-    if processes { format!("p1.{number:x}") } else { format!("{number:x}") }
+/// A thread's name in packets, with its process where the debugger knows of these.
+pub fn thread_id(number: usize, process: Option<u64>) -> String {
+    match process {
+        Some(process) => format!("p{process:x}.{number:x}"),
+        None => format!("{number:x}"),
+    }
 }
 
-fn threads<G: Guest>(inferior: &mut Inferior<G>, processes: bool) -> String {
+fn threads<G: Guest>(inferior: &mut Inferior<G>, process: Option<u64>) -> String {
     let mut xml = String::from("<?xml version=\"1.0\"?>\n<threads>\n");
     for thread in inferior.threads().unwrap_or_default() {
         let Some(number) = inferior.number(thread) else { continue };
@@ -71,7 +74,7 @@ fn threads<G: Guest>(inferior: &mut Inferior<G>, processes: bool) -> String {
         let _ = writeln!(
             xml,
             "<thread id=\"{}\" name=\"{}\">{activity}</thread>",
-            thread_id(number.get(), processes),
+            thread_id(number.get(), process),
             xml_text(&name.unwrap_or_default()),
         );
     }
@@ -88,17 +91,15 @@ fn os_kinds() -> String {
 }
 
 fn spaces<G: Guest>(inferior: &mut Inferior<G>) -> Option<String> {
-    let own = inferior.space;
+    let own = Some(inferior.space).filter(|_| inferior.is_attached());
     let Map { environment, names, .. } = inferior.why(false).ok()?;
-    let spaces = environment.flobs.iter().filter(|flob| flob.state.kind() == FlobKind::Space);
-    let rows = spaces.map(|space| {
-        let own =
-            if space.place == own { format!("{} (this one)", environment.program) } else { String::new() };
+    let rows = names::spaces(environment).map(|space| {
+        let this = if Some(space) == own { " (this one)" } else { "" };
         [
-            ("pid", format!("{:#x}", space.place)),
-            ("command", own),
-            ("name", names.flob(space.place)),
-            ("threads", threads_of(environment, space.place).count().to_string()),
+            ("pid", names::process(environment, space).to_string()),
+            ("command", format!("{}{this}", environment.program)),
+            ("name", names.flob(space)),
+            ("threads", threads_of(environment, space).count().to_string()),
         ]
     });
     Some(osdata("processes", rows))

@@ -281,5 +281,5 @@ fn monitor_lists_shows_and_explains() {
 fn info_os_lists_the_spaces() {
     let (_, server) = start();
     let text = server.run(&["info os processes", "info os threads"]);
-    assert_has(&text, &["space:made-up", "0x1200", "thread:space-9/+0x6000"]);
+    assert_has(&text, &["made-up (this one)", "space:made-up", "space:space-9", "thread:space-9/+0x6000"]);
 }

@@ -142,6 +142,22 @@ pub fn id(place: Place) -> String {
     format!("#{:x}", place / flob_abi::flob::GRANULE)
 }
 
+/// The number of a space as debuggers count processes: 1 is the program's own, any other has its short id as a number.
+pub fn process(environment: &Environment, space: Place) -> u64 {
+    if spaces(environment).next() == Some(space) { 1 } else { space / flob_abi::flob::GRANULE }
+}
+
+/// The space with this number.
+pub fn space_of_process(environment: &Environment, number: u64) -> Option<Place> {
+    spaces(environment).find(|space| process(environment, *space) == number)
+}
+
+/// All spaces; the nester makes the program's before anything else, at the lowest place.
+pub fn spaces(environment: &Environment) -> impl Iterator<Item = Place> {
+    let spaces = environment.flobs.iter().filter(|flob| flob.state.kind() == FlobKind::Space);
+    spaces.map(|space| space.place)
+}
+
 struct Labeler<'a> {
     environment: &'a Environment,
     symbols: &'a Symbols,
@@ -267,6 +283,17 @@ mod tests {
         let error = names.find("mutex").expect_err("two mutexes").to_string();
         assert!(error.contains("#10") && error.contains("#11"), "{error}");
         assert!(matches!(names.find("nonsense"), Err(Error::NotFound(_))));
+    }
+
+    #[test]
+    fn a_space_is_a_process_and_the_programs_own_is_the_first() {
+        let mut environment = environment();
+        let second = Flob { place: 0x3a200, ..environment.flobs[0].clone() };
+        environment.flobs.push(second);
+        assert_eq!((process(&environment, 0), process(&environment, 0x3a200)), (1, 0x1d1));
+        assert_eq!(space_of_process(&environment, 0x1d1), Some(0x3a200));
+        assert_eq!(space_of_process(&environment, 1), Some(0));
+        assert_eq!(space_of_process(&environment, 2), None);
     }
 
     #[test]

@@ -195,6 +195,11 @@ pub enum HubRequest {
         /// What is about to be done, for people.
         what: String,
     },
+    /// Begins the program anew; afterwards everything is held by `user`.
+    Restart {
+        /// Other arguments than it had.
+        arguments: Option<Vec<String>>,
+    },
     /// Restores the last checkpoint that was remembered and not yet undone; answered with its id.
     Undo,
     /// Cancels a long request of this client.

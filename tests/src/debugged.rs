@@ -34,11 +34,16 @@ pub fn start<'world>(world: &'world World, arguments: &[&str], pace: &str, text:
 }
 
 impl Session<'_> {
-    /// Arguments of a plain gdb that attaches to this target and carries out these commands.
+    /// A plain gdb that attaches to this target and carries out these commands.
     pub fn gdb(&self, target: &str, commands: &[&str]) -> Running {
+        self.gdb_by("target remote", target, commands)
+    }
+
+    /// One that begins with this command, in front of the target.
+    pub fn gdb_by(&self, command: &str, target: &str, commands: &[&str]) -> Running {
         let mut gdb = Command::new("gdb");
         gdb.args(["-nx", "-q", "-batch", "-ex", "set pagination off", "-ex", "set width 0"]);
-        gdb.args(["-ex", &format!("target remote {target}")]);
+        gdb.args(["-ex", &format!("{command} {target}")]);
         gdb.args(commands.iter().flat_map(|command| ["-ex", command]));
         self.world.environment(&mut gdb);
         Running::start(gdb, None)
@@ -57,6 +62,12 @@ impl Session<'_> {
     /// A gdb over the socket, to its end; what it said.
     pub fn debug(&self, commands: &[&str]) -> String {
         let finished = self.gdb(&self.socket(), commands).finish();
+        finished.stdout.clone() + &finished.stderr
+    }
+
+    /// The same in extended mode.
+    pub fn debug_extended(&self, commands: &[&str]) -> String {
+        let finished = self.gdb_by("target extended-remote", &self.socket(), commands).finish();
         finished.stdout.clone() + &finished.stderr
     }
 

@@ -165,26 +165,36 @@ fn capacity() -> Capacity {
 fn load(nester: &Nester, options: &Options) -> Result<(), String> {
     let mut state = nester.lock();
     let state = &mut *state;
-    let name = options.program.first().cloned().unwrap_or_default();
+    state.is_clear = false;
+    state.build_id = load_into(nester, &state.environment, state.own.ceiling, &options.program)?;
+    state.program = options.program.first().cloned().unwrap_or_default();
+    state.arguments = options.program.clone();
+    if options.paused {
+        state.held.insert(FIRST_THREAD);
+    }
+    Ok(())
+}
+
+/// Loads a program of the parent's into an empty environment, where its first thread stands stopped: its build id.
+pub fn load_into(
+    nester: &Nester,
+    environment: &Environment,
+    ceiling: u32,
+    command: &[String],
+) -> Result<String, String> {
+    let name = command.first().cloned().unwrap_or_default();
     let file = programs::File::open(&name).map_err(|error| format!("'{name}' cannot be read: {error}"))?;
     let mut file = file.ok_or_else(|| format!("there is no program '{name}'"))?;
     let setup = Setup {
         parent: nester.desk.reference(services::PARENT).ok_or("the parent port is missing")?,
         keeper: nester.faults.reference(exceptions::KEEPER),
         debug_port: nester.faults.reference(exceptions::DEBUG),
-        space: SpaceState { ceiling: state.own.ceiling.saturating_sub(2), ..SpaceState::default() },
-        arguments: &options.program,
+        space: SpaceState { ceiling: ceiling.saturating_sub(2), ..SpaceState::default() },
+        arguments: command,
     };
-    state.is_clear = false;
-    let elf = state.environment.load(&mut file, &setup);
+    let elf = environment.load(&mut file, &setup);
     let elf = elf.map_err(|error| format!("'{name}' cannot be started: {error}"))?;
-    state.build_id = elf.build_id(&mut file).map_err(|error| format!("'{name}' cannot be read: {error}"))?;
-    state.program = name;
-    state.arguments = options.program.clone();
-    if options.paused {
-        state.held.insert(FIRST_THREAD);
-    }
-    Ok(())
+    elf.build_id(&mut file).map_err(|error| format!("'{name}' cannot be read: {error}"))
 }
 
 fn start_threads(nester: &Shared, clerk: Clerk) -> Result<(), Status> {

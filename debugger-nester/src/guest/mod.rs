@@ -30,6 +30,7 @@ mod link;
 mod memory;
 mod record;
 mod requests;
+mod restart;
 mod restore;
 mod save;
 mod search;

@@ -7,7 +7,8 @@ use super::failure::{Outcome, failure, refused};
 use super::state::{Bulk, Nester, Outgoing, State};
 use super::step::{self, Purpose};
 use super::{
-    catch, lazy, memory, record, restore, save, sending, services, set, survey, threads, trace, watch,
+    catch, lazy, memory, record, restart, restore, save, sending, services, set, survey, threads, trace,
+    watch,
 };
 
 /// Most replies that wait to be sent; the host repeats what it misses.
@@ -62,6 +63,7 @@ fn answer(nester: &Nester, state: &mut State, request: Request, bulk: &[u8]) -> 
         Request::Stop(scope) => threads::stop(state, scope).map(Reply::Threads),
         Request::Resume(scope) => threads::resume(nester, state, scope).map(Reply::Threads),
         Request::Step { thread } => step(nester, state, thread),
+        Request::Restart { command } => restart::restart(nester, state, command),
         Request::SetBreakpoint { space, address, conditions } => {
             memory::set_breakpoint(nester, state, (space, address), conditions)
         }

@@ -166,7 +166,7 @@ pub fn commit(nester: &Nester, state: &mut State, force: bool) -> Outcome<Reply>
     };
     match (built, image) {
         (Ok(threads), Some(image)) => {
-            replace(nester, state, (&image, after), threads).map_err(refused)?;
+            replace(nester, state, (&image.environment, after), threads).map_err(refused)?;
             state.restore_ticks = state.restore_ticks.wrapping_add(clock::ticks().wrapping_sub(from));
             state.tell(nester, Event::Restored);
             // A program that had ended when it was saved has ended here too.
@@ -212,13 +212,12 @@ pub fn world<'a>(
 }
 
 /// The new environment takes the place of the old one, which is destroyed.
-fn replace(
+pub fn replace(
     nester: &Nester,
     state: &mut State,
-    (image, after): (&Record<'_>, Option<Lazy>),
+    (image, after): (&Image, Option<Lazy>),
     threads: Vec<Place>,
 ) -> Result<(), flob_runtime::abi::Status> {
-    let image = &image.environment;
     state.restore = None;
     state.save = None;
     state.search = None;

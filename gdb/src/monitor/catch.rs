@@ -7,6 +7,11 @@ use crate::{guest::Guest, inferior::Inferior};
 
 /// `catch CALL … | all | off`; without anything, what is caught.
 pub fn catch<G: Guest>(inferior: &mut Inferior<G>, line: &str) -> Result<String, Error> {
+    if !inferior.is_attached() {
+        return Err(Error::Refused(
+            "no space is attached whose calls could be caught: attach to one first".into(),
+        ));
+    }
     let mut calls = inferior.catches.clone();
     match line {
         "" => return Ok(told(inferior)),

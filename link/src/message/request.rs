@@ -1,6 +1,6 @@
 //! What the host asks of the guest.
 
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 
 use flob_image::Place;
 use serde::{Deserialize, Serialize};
@@ -234,4 +234,10 @@ pub enum Request {
     },
     /// How long the guest has worked for the last restore until the program could run, in its own time.
     RestoreTime,
+    /// Loads a program of the guest into an empty environment, which takes the place of the present one. Its first thread stands
+    /// before its first instruction, stopped by the debugger; its streams begin anew. Afterwards `Event::Restored` is told.
+    Restart {
+        /// The program's name and its arguments; empty: as it was started before.
+        command: Vec<String>,
+    },
 }

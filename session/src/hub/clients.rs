@@ -102,6 +102,7 @@ fn read_all(mut stream: UnixStream, hub: &Arc<Hub>, connection: &Arc<Connection>
             | HubRequest::AwaitPages
             | HubRequest::Migrate { .. }
             | HubRequest::Remember { .. }
+            | HubRequest::Restart { .. }
             | HubRequest::Undo => start_long(hub, connection, message),
             _ => {
                 if in_order.send(message).is_err() {

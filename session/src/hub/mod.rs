@@ -20,6 +20,7 @@ mod output;
 mod points;
 mod receive;
 mod requests;
+mod restart;
 mod restore;
 mod runs;
 mod save;

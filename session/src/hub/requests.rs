@@ -68,6 +68,7 @@ impl Hub {
             | HubRequest::AwaitPages
             | HubRequest::Migrate { .. }
             | HubRequest::Remember { .. }
+            | HubRequest::Restart { .. }
             | HubRequest::Undo
             | HubRequest::Cancel { .. } => {
                 Err(Failure { kind: FailureKind::Invalid, text: "answered elsewhere".into() })
@@ -95,6 +96,7 @@ impl Hub {
             HubRequest::Remember { what } => {
                 self.remember(&what, cancelled, progress).map(HubReply::Checkpoint)
             }
+            HubRequest::Restart { arguments } => nothing(self.restart(arguments, cancelled, progress)),
             HubRequest::Undo => self.undo(cancelled, progress).map(HubReply::Checkpoint),
             _ => Err(Failure { kind: FailureKind::Invalid, text: "answered elsewhere".into() }),
         }

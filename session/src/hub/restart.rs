@@ -1,0 +1,40 @@
+//! The program from its beginning, in the same guest: what it was is gone, its input begins anew. Whoever wants it back has it
+//! remembered before ([`crate::HubRequest::Remember`]).
+
+use std::sync::atomic::AtomicBool;
+
+use flob_link::{Failure, Request};
+
+use super::{Hub, lock, memory, requests::ProgressTo};
+
+impl Hub {
+    /// Begins the program anew, with other arguments if any are given; afterwards the user holds everything.
+    pub(super) fn restart(
+        &self,
+        arguments: Option<Vec<String>>,
+        cancelled: &AtomicBool,
+        progress: ProgressTo<'_>,
+    ) -> Result<(), Failure> {
+        let _alone = self.long_work.begin(cancelled, progress)?;
+        progress("loading", 0, 0);
+        let program = lock(&self.info).program.clone();
+        let command = arguments.map(|arguments| [vec![program], arguments].concat()).unwrap_or_default();
+        memory::done(self.link.request(Request::Restart { command })?)?;
+        // No checkpoint is of this memory, and none of its pages is missing.
+        *lock(&self.base) = None;
+        self.end_supply();
+        self.output.begin_at(&[]);
+        self.input.replaced(None);
+        let environment = self.look_uncached(false)?;
+        {
+            let mut info = lock(&self.info);
+            info.checkpoint = None;
+            info.restored = false;
+            info.program.clone_from(&environment.program);
+            info.arguments = environment.arguments.iter().skip(1).cloned().collect();
+            info.elf = self.elf_of(&environment);
+        }
+        self.environment_replaced();
+        Ok(())
+    }
+}
