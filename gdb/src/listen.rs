@@ -32,9 +32,7 @@ pub fn listen_unix(path: &Path, session: &Path, selection: Selection, report: Re
 /// Lets debuggers in at a TCP port of the loopback interface (0: any free one); returns the port at once.
 pub fn listen_tcp(port: u16, session: &Path, selection: Selection, report: Report) -> Result<u16, Error> {
     let taken = |source: std::io::Error| {
-        Error::Environment(format!(
-            "gdb cannot be served on port {port}: {source}; choose another by --gdb PORT"
-        ))
+        Error::Environment(format!("gdb cannot be served on port {port}: {source}; choose another one"))
     };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(taken)?;
     let port = listener.local_addr().map_err(taken)?.port();

@@ -99,6 +99,8 @@ verbs! {
     Poke: verbs::memory::Poke;
     /// Start gdb on the session, connected, with symbols and commands of flob's own (help flob)
     Gdb: verbs::gdb::Gdb;
+    /// Serve one space to any gdb or lldb, at a port or socket of its own
+    GdbServer: verbs::serve_gdb::ServeGdb;
     /// Start lldb on the session, connected, with symbols
     Lldb: verbs::lldb::Lldb;
     /// Save, list, show, edit, restore and remove checkpoints

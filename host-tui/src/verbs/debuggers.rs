@@ -11,6 +11,7 @@ use std::{
 use clap::Args;
 use flob_abi::FlobKind;
 use flob_gdb::Selection;
+use flob_image::Place;
 use flob_session::{Client, Error, SessionInfo, sessions};
 
 use crate::cli::{Context, source::View};
@@ -23,7 +24,7 @@ const HELPER: &str = include_str!("../../../gdb/flob.py");
 /// What all of them take.
 #[derive(Args, Debug)]
 pub struct Start {
-    /// Another space than the program's first: its name, a part of it, or its short id
+    /// Another space than the program's first: its name, a part of it, its short id, or its number as a process
     #[arg(long, value_name = "SPACE")]
     space: Option<String>,
     /// Arguments for the debugger itself
@@ -64,7 +65,7 @@ impl Start {
         info: &SessionInfo,
         space: &str,
     ) -> Result<u8, Error> {
-        let place = View::live(client, false)?.names.find_kind(space, FlobKind::Space)?;
+        let place = find_space(client, space)?;
         let failed = |error| Error::io("serving the debugger", error);
         let folder = tempfile::Builder::new().prefix("flob-gdb-").tempdir().map_err(failed)?;
         let socket = folder.path().join("gdb");
@@ -78,6 +79,19 @@ impl Start {
         let status = command.status().map_err(|error| debugger.not_started(error))?;
         Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
     }
+}
+
+/// The space that is meant by a number (as `info os processes` has it), a name or a short id.
+pub fn find_space(client: Client, text: &str) -> Result<Place, Error> {
+    let View { environment, names, .. } = View::live(client, false)?;
+    let Ok(number) = text.parse() else { return names.find_kind(text, FlobKind::Space) };
+    flob_session::names::space_of_process(&environment, number).ok_or_else(|| {
+        let known = flob_session::names::spaces(&environment);
+        let known = known.map(|space| {
+            format!("\n  {} {}", flob_session::names::process(&environment, space), names.flob(space))
+        });
+        Error::NotFound(format!("there is no space {number}, but these:{}", known.collect::<String>()))
+    })
 }
 
 impl Debugger {

@@ -27,6 +27,7 @@ pub mod memory;
 pub mod migrate;
 pub mod ps;
 pub mod run;
+pub mod serve_gdb;
 pub mod sessions;
 pub mod set;
 pub mod show;
