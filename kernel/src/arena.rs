@@ -164,6 +164,15 @@ impl<T> Arena<T> {
         self.slots.get_mut(index as usize).filter(|slot| slot.is_used()).map(|slot| &mut slot.value)
     }
 
+    /// The same of a slot that is known to have something in it, because somebody names it by its index alone.
+    #[inline]
+    pub fn named_mut(&mut self, index: u32) -> Option<&mut T> {
+        look();
+        let slot = self.slots.get_mut(index as usize)?;
+        debug_assert!(slot.is_used(), "slot {index} is free and has a name");
+        Some(&mut slot.value)
+    }
+
     /// The id of what is in a slot now.
     #[inline]
     pub fn id_at(&self, index: u32) -> Option<SlotId> {

@@ -7,19 +7,23 @@ use crate::machine::Machine;
 use crate::outcome::{Args, Done, Outcome, Trap};
 use crate::record::ThreadId;
 
-/// A call's function, its arguments and its end included. (What every call's own function is: see [`Kernel::run`].)
-type Function<M> = fn(&mut Kernel<M>, ThreadId) -> bool;
+/// A call's function, its end included; the arguments are in registers. (What every call's own function is: see
+/// [`Kernel::run`].)
+type Function<M> = fn(&mut Kernel<M>, ThreadId, u64, u64, u64, u64) -> bool;
 /// The function of a call.
 macro_rules! run {
     ($call:ident) => {
-        |kernel, thread| kernel.run(thread, Self::$call)
+        |kernel, thread, rdi, rsi, rdx, r10| kernel.run(thread, Args { rdi, rsi, rdx, r10 }, Self::$call)
     };
 }
 
 /// That of one which all kinds of flob share.
 macro_rules! run_common {
     ($call:ident) => {
-        |kernel, thread| kernel.run(thread, |kernel, thread, args| kernel.of_kind(thread, args, Self::$call))
+        |kernel, thread, rdi, rsi, rdx, r10| {
+            let of_kind = |kernel: &mut Self, thread, args| kernel.of_kind(thread, args, Self::$call);
+            kernel.run(thread, Args { rdi, rsi, rdx, r10 }, of_kind)
+        }
     };
 }
 
@@ -33,7 +37,7 @@ impl<M: Machine> Kernel<M> {
     pub fn call(&mut self) -> bool {
         let Some(thread) = self.current else { return false };
         let Some(record) = self.threads.get(thread.0) else { return false };
-        let number = record.context.registers.rax;
+        let Registers { rax: number, rdi, rsi, rdx, r10, .. } = record.context.registers;
         if self.current_reflects {
             self.reflect(thread);
             return false;
@@ -44,10 +48,18 @@ impl<M: Machine> Kernel<M> {
         }
         // The one call that needs nothing: neither arguments nor a space nor memory.
         if number != Call::Null as u64 {
-            let function = Self::FUNCTIONS.get(number as usize).copied();
-            return function.unwrap_or(Self::run_unknown)(self, thread);
+            return match Self::FUNCTIONS.get(number as usize) {
+                Some(function) => function(self, thread, rdi, rsi, rdx, r10),
+                None => Self::run_unknown(self, thread, rdi, rsi, rdx, r10),
+            };
         }
-        self.complete_current(thread, Status::Success) && self.goes_on()
+        self.end_current(thread, Status::Success)
+    }
+
+    /// The same once more, with what it needs at hand now.
+    #[inline(never)]
+    fn call_again(&mut self) -> bool {
+        self.call()
     }
 
     #[cold]
@@ -58,19 +70,53 @@ impl<M: Machine> Kernel<M> {
 
     /// Runs a call. True if it is over and the thread goes on.
     #[inline(always)]
-    fn run(&mut self, thread: ThreadId, call: impl Fn(&mut Self, ThreadId, Args) -> Outcome) -> bool {
-        let Some(record) = self.threads.get(thread.0) else { return false };
-        let Registers { rdi, rsi, rdx, r10, .. } = record.context.registers;
-        match call(self, thread, Args { rdi, rsi, rdx, r10 }) {
-            Ok(Done::Status(status)) => return self.complete_current(thread, status) && self.goes_on(),
-            Ok(Done::Wait(on)) => self.block(thread, on),
-            other => self.conclude(thread, other),
+    fn run(
+        &mut self,
+        thread: ThreadId,
+        args: Args,
+        call: impl Fn(&mut Self, ThreadId, Args) -> Outcome,
+    ) -> bool {
+        // Each is the last thing that is done, so that the usual way has nothing to keep meanwhile.
+        match call(self, thread, args) {
+            Ok(Done::Status(status)) => self.end_current(thread, status),
+            Ok(Done::Wait(on)) => {
+                self.block(thread, on);
+                false
+            }
+            Ok(Done::HandOver(mutex)) => self.end_unlock(thread, mutex),
+            Err(Trap::Unsettled { address, kind }) => self.settle_address(thread, address, kind),
+            Err(Trap::Misuse { misuse, address }) => self.blame(thread, misuse, address),
+            other => {
+                self.conclude(thread, other);
+                false
+            }
         }
-        false
     }
 
-    fn run_unknown(&mut self, thread: ThreadId) -> bool {
-        self.run(thread, Self::unknown_call)
+    fn run_unknown(&mut self, thread: ThreadId, rdi: u64, rsi: u64, rdx: u64, r10: u64) -> bool {
+        self.run(thread, Args { rdi, rsi, rdx, r10 }, Self::unknown_call)
+    }
+
+    /// A call did not find its flob at once: the long way tells why. If it is there, the call runs again.
+    #[cold]
+    #[inline(never)]
+    fn settle_address(&mut self, thread: ThreadId, address: u64, kind: FlobKind) -> bool {
+        let found = self.callers_space().and_then(|space| self.find(space, address, kind, Protection::WRITE));
+        match found {
+            Ok(_) => self.call_again(),
+            Err(trap) => {
+                self.conclude(thread, Err(trap));
+                false
+            }
+        }
+    }
+
+    /// The caller did what makes no sense.
+    #[cold]
+    #[inline(never)]
+    fn blame(&mut self, thread: ThreadId, misuse: Misuse, address: u64) -> bool {
+        self.conclude(thread, Trap::misuse(misuse, address));
+        false
     }
 
     /// What becomes of a thread whose call is not over.
@@ -85,13 +131,14 @@ impl<M: Machine> Kernel<M> {
                     self.current = None;
                 }
             }
+            Ok(Done::HandOver(mutex)) => drop(self.end_unlock(thread, mutex)),
             Ok(Done::Kept) => {}
             Ok(Done::Again) => self.thread_mut(thread).context.registers.rflags |= crate::wait::RESUME_FLAG,
             Err(Trap::Fault { address, access }) => self.call_fault(thread, address, access),
             Err(Trap::Misuse { misuse, address }) => {
                 self.raise(thread, ExceptionCode::Misuse, misuse as u32, address, Protection::NONE);
             }
-            Err(Trap::NoSpace) => {}
+            Err(Trap::Unsettled { .. } | Trap::NoSpace) => {}
         }
     }
 
@@ -158,7 +205,7 @@ impl<M: Machine> Kernel<M> {
             Call::MachineExit => run!(machine_exit),
             Call::ThreadSelf => run!(thread_self),
             Call::ReturnFromException => {
-                |kernel, thread| kernel.run(thread, Self::thread_return_from_exception)
+                run!(thread_return_from_exception)
             }
             Call::ThreadGetServer => run!(thread_get_server),
             Call::ThreadSetServer => run!(thread_set_server),
@@ -166,10 +213,10 @@ impl<M: Machine> Kernel<M> {
             Call::ThreadSetClient => run!(thread_set_client),
             Call::ThreadInterrupt => run!(thread_interrupt),
             Call::ThreadEnableExceptions => {
-                |kernel, thread| kernel.run(thread, Self::thread_enable_exceptions)
+                run!(thread_enable_exceptions)
             }
             Call::ThreadDisableExceptions => {
-                |kernel, thread| kernel.run(thread, Self::thread_disable_exceptions)
+                run!(thread_disable_exceptions)
             }
             Call::ThreadGetHandlers => run!(thread_get_handlers),
             Call::ThreadSetHandlers => run!(thread_set_handlers),

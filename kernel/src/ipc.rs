@@ -65,7 +65,7 @@ impl<M: Machine> Kernel<M> {
             }
             step = first_of(steps_of(self.thread(thread).context.registers.rax));
         }
-        self.complete_current(thread, Status::Success);
+        self.end_current(thread, Status::Success);
     }
 
     /// What becomes of a call after a step. True if there may be another one.
@@ -78,7 +78,7 @@ impl<M: Machine> Kernel<M> {
             }
             Ok(StepDone::Retry) => return true,
             Ok(StepDone::Finish(status)) => {
-                self.complete_current(thread, status);
+                self.end_current(thread, status);
                 return false;
             }
             Ok(StepDone::Wait(on)) => Ok(Done::Wait(on)),

@@ -9,6 +9,7 @@ use flob_abi::Protection;
 use crate::Event;
 use crate::arena::Arena;
 use crate::list::{List, NONE};
+use crate::lookup::NO_FLOB;
 use crate::machine::{Context, Frame, Grants, Machine, SpaceKey};
 use crate::outcome::Trap;
 use crate::record::{Body, FlobId, Object, Place, Queue, Space, Thread, ThreadId, Waiters};
@@ -81,7 +82,7 @@ impl<M: Machine> Kernel<M> {
             epochs,
             threads,
             objects,
-            granules: vec![0; window.end.0 as usize * GRANULES],
+            granules: vec![NO_FLOB; window.end.0 as usize * GRANULES],
             frames_in_use: vec![0; (window.end.0 as usize).div_ceil(64)],
             root: None,
             window: window.start.0..window.end.0,

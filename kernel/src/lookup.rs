@@ -4,12 +4,15 @@ use flob_abi::{FlobKind, Misuse, PAGE_SIZE, Protection, flob::GRANULE};
 
 use crate::arena::SlotId;
 use crate::kernel::{GRANULES, Kernel};
+use crate::list::NONE;
 use crate::machine::{Frame, Machine};
 use crate::outcome::Trap;
 use crate::record::{Body, FlobId, Object, Place, ThreadId};
 
-/// In a granule's entry: it belongs to a thread. The rest is the index of the record plus one.
+/// In a granule's entry, which is the index of a record: that of a thread.
 const THREAD_ENTRY: u32 = 1 << 31;
+/// A granule without a flob: the index of no record.
+pub(crate) const NO_FLOB: u32 = NONE;
 
 impl<M: Machine> Kernel<M> {
     /// The kind of a flob that exists.
@@ -38,18 +41,17 @@ impl<M: Machine> Kernel<M> {
 
     fn granule(&self, frame: Frame, granule: usize) -> Option<FlobId> {
         let entry = *self.granules.get(frame.0 as usize * GRANULES + granule)?;
-        let index = (entry & !THREAD_ENTRY).checked_sub(1)?;
         if entry & THREAD_ENTRY != 0 {
-            self.threads.id_at(index).map(|id| ThreadId(id).into())
+            self.threads.id_at(entry & !THREAD_ENTRY).map(|id| ThreadId(id).into())
         } else {
-            self.objects.id_at(index).map(FlobId)
+            self.objects.id_at(entry).map(FlobId)
         }
     }
 
     /// Whether no flob covers any part of a frame.
     pub(crate) fn is_frame_empty(&self, frame: Frame) -> bool {
         let first = frame.0 as usize * GRANULES;
-        self.granules.get(first..first + GRANULES).is_none_or(|all| all.iter().all(|entry| *entry == 0))
+        self.granules.get(first..first + GRANULES).is_none_or(|all| all.iter().all(|entry| *entry == NO_FLOB))
     }
 
     /// The flob that starts in this granule of a frame.
@@ -68,29 +70,29 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn is_free(&self, place: Place, kind: FlobKind) -> bool {
         self.granules
             .get(Self::granules_of(place, kind))
-            .is_some_and(|all| all.iter().all(|entry| *entry == 0))
+            .is_some_and(|all| all.iter().all(|entry| *entry == NO_FLOB))
     }
 
     /// Enters a flob at its place.
     pub(crate) fn occupy(&mut self, place: Place, id: FlobId) {
         let Some(kind) = self.kind_of(id) else { return };
         let entry = match id.as_thread() {
-            Some(thread) => (thread.0.index() + 1) | THREAD_ENTRY,
-            None => id.0.index() + 1,
+            Some(thread) => thread.0.index() | THREAD_ENTRY,
+            None => id.0.index(),
         };
         self.fill(place, kind, entry);
     }
 
     /// Takes a flob of this kind from its place.
     pub(crate) fn vacate(&mut self, place: Place, kind: FlobKind) {
-        self.fill(place, kind, 0);
+        self.fill(place, kind, NO_FLOB);
     }
 
     fn fill(&mut self, place: Place, kind: FlobKind, entry: u32) {
         if let Some(entries) = self.granules.get_mut(Self::granules_of(place, kind)) {
             entries.fill(entry);
         }
-        let is_empty = entry == 0 && self.is_frame_empty(place.frame);
+        let is_empty = entry == NO_FLOB && self.is_frame_empty(place.frame);
         let bit = 1 << (place.frame.0 % 64);
         if let Some(word) = self.frames_in_use.get_mut(place.frame.0 as usize / 64) {
             *word = if is_empty { *word & !bit } else { *word | bit };
@@ -155,11 +157,32 @@ impl<M: Machine> Kernel<M> {
         access: Protection,
     ) -> Result<(FlobId, &mut Object), Trap> {
         let place = self.place_at(space, address, kind, access)?;
-        let index = self.object_index(place);
+        let index = self.object_index(place).unwrap_or(NO_FLOB);
         if self.objects.at(index).is_none_or(|object| object.body.kind() != kind) {
             return self.no_such_flob(place, address);
         }
         self.objects.entry_mut(index).map(|(id, object)| (FlobId(id), object)).ok_or(Trap::NoSpace)
+    }
+
+    /// The index and the record of the one flob that the caller names, in the usual case: its memory is at hand and may be
+    /// written.
+    #[inline(always)]
+    pub(crate) fn find_at_once(&mut self, address: u64, kind: FlobKind) -> Result<(u32, &mut Object), Trap> {
+        let unsettled = Trap::Unsettled { address, kind };
+        let space = self.current_space.ok_or(unsettled)?;
+        let (frame, offset) = self.recent_spot(space, address, Protection::WRITE).ok_or(unsettled)?;
+        if !address.is_multiple_of(kind.size()) {
+            return Err(unsettled);
+        }
+        let index = self.object_index(Place { frame, offset: offset as u16 }).ok_or(unsettled)?;
+        let object = self.objects.named_mut(index).ok_or(unsettled)?;
+        if object.body.kind() == kind { Ok((index, object)) } else { Err(unsettled) }
+    }
+
+    /// The id of an object that was found by its index.
+    #[inline(always)]
+    pub(crate) fn object_id(&self, index: u32) -> Result<FlobId, Trap> {
+        self.objects.id_at(index).map(FlobId).ok_or(Trap::NoSpace)
     }
 
     /// The flob of this kind that starts at a place.
@@ -168,8 +191,7 @@ impl<M: Machine> Kernel<M> {
         if kind == FlobKind::Thread {
             let granule = place.frame.0 as usize * GRANULES + usize::from(place.offset) / GRANULE as usize;
             let entry = *self.granules.get(granule)?;
-            let index = (entry & !THREAD_ENTRY).wrapping_sub(1);
-            let id = self.threads.id_at(index).filter(|_| entry & THREAD_ENTRY != 0)?;
+            let id = self.threads.id_at(entry & !THREAD_ENTRY).filter(|_| entry & THREAD_ENTRY != 0)?;
             return Some(ThreadId(id).into());
         }
         let (id, object) = self.object_at_place(place)?;
@@ -178,15 +200,15 @@ impl<M: Machine> Kernel<M> {
 
     /// The index of the flob at a place, if it is no thread, which is no index of an object.
     #[inline(always)]
-    fn object_index(&self, place: Place) -> u32 {
+    fn object_index(&self, place: Place) -> Option<u32> {
         let granule = place.frame.0 as usize * GRANULES + usize::from(place.offset) / GRANULE as usize;
-        self.granules.get(granule).copied().unwrap_or(0).wrapping_sub(1)
+        self.granules.get(granule).copied()
     }
 
     /// The flob at a place, if it is no thread. Such a one fills a granule, and so starts in it.
     #[inline(always)]
     fn object_at_place(&self, place: Place) -> Option<(FlobId, &Object)> {
-        let (id, object) = self.objects.entry(self.object_index(place))?;
+        let (id, object) = self.objects.entry(self.object_index(place)?)?;
         Some((FlobId(id), object))
     }
 

@@ -10,22 +10,22 @@ use crate::record::{Body, FlobId, Mutex, Object, Thread, ThreadId, Waiters};
 impl<M: Machine> Kernel<M> {
     /// `mutex_lock`.
     pub(crate) fn mutex_lock(&mut self, thread: ThreadId, args: Args) -> Outcome {
-        let space = self.callers_space()?;
-        let (id, mutex, _) = self.find_mutex(space, args.rdi)?;
+        let (index, object) = self.find_at_once(args.rdi, FlobKind::Mutex)?;
+        let (mutex, _) = mutex_of(object, args.rdi)?;
         if !mutex.locked {
             take(mutex, thread);
             return SUCCESS;
         }
-        if mutex.owner == Some(thread.into()) {
+        if mutex.owner == Some(thread) {
             return Trap::misuse(Misuse::MutexLocked, args.rdi);
         }
-        Ok(Done::Wait(id))
+        Ok(Done::Wait(self.object_id(index)?))
     }
 
     /// `mutex_trylock`.
     pub(crate) fn mutex_trylock(&mut self, thread: ThreadId, args: Args) -> Outcome {
-        let space = self.callers_space()?;
-        let (_, mutex, _) = self.find_mutex(space, args.rdi)?;
+        let (_, object) = self.find_at_once(args.rdi, FlobKind::Mutex)?;
+        let (mutex, _) = mutex_of(object, args.rdi)?;
         if mutex.locked {
             return status(Status::MutexHeld);
         }
@@ -35,32 +35,27 @@ impl<M: Machine> Kernel<M> {
 
     /// `mutex_unlock`.
     pub(crate) fn mutex_unlock(&mut self, thread: ThreadId, args: Args) -> Outcome {
-        let space = self.callers_space()?;
-        self.unlock(space, thread, args.rdi)?;
-        SUCCESS
+        let (index, object) = self.find_at_once(args.rdi, FlobKind::Mutex)?;
+        let (mutex, waiters) = mutex_of(object, args.rdi)?;
+        unlock(mutex, thread, args.rdi)?;
+        if waiters.is_empty() {
+            return SUCCESS;
+        }
+        Ok(Done::HandOver(self.object_id(index)?))
     }
 
-    /// The mutex at this address, with its record and those who wait for it.
-    #[inline(always)]
-    fn find_mutex(&mut self, space: FlobId, address: u64) -> Result<(FlobId, &mut Mutex, Waiters), Trap> {
-        match self.find_object(space, address, FlobKind::Mutex, Protection::WRITE)? {
-            (id, Object { body: Body::Mutex(mutex), waiters, .. }) => Ok((id, mutex, *waiters)),
-            _ => Trap::misuse(Misuse::WrongKind, address),
-        }
+    /// The end of a `mutex_unlock`: the first of those who wait gets the mutex.
+    #[inline(never)]
+    pub(crate) fn end_unlock(&mut self, thread: ThreadId, mutex: FlobId) -> bool {
+        self.hand_over(mutex);
+        self.end_current(thread, Status::Success)
     }
 
     /// Unlocks the mutex at this address, which must be held by the thread, and gives it to the first waiter.
-    #[inline(always)]
     pub(crate) fn unlock(&mut self, space: FlobId, thread: ThreadId, address: u64) -> Result<(), Trap> {
-        let (id, mutex, waiters) = self.find_mutex(space, address)?;
-        if !mutex.locked {
-            return Trap::misuse(Misuse::MutexNotLocked, address);
-        }
-        if mutex.owner != Some(thread.into()) {
-            return Trap::misuse(Misuse::MutexNotOwner, address);
-        }
-        mutex.locked = false;
-        mutex.owner = None;
+        let (id, object) = self.find_object(space, address, FlobKind::Mutex, Protection::WRITE)?;
+        let (mutex, waiters) = mutex_of(object, address)?;
+        unlock(mutex, thread, address)?;
         if !waiters.is_empty() {
             self.hand_over(id);
         }
@@ -68,7 +63,6 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// An unlocked mutex goes to the first waiter, stopped or not.
-    #[inline(never)]
     fn hand_over(&mut self, id: FlobId) {
         if let Some(next) = self.find_waiter(id, |kernel, waiter| kernel.stage_fits(waiter, id)) {
             self.give(id, next);
@@ -115,7 +109,28 @@ impl<M: Machine> Kernel<M> {
     }
 }
 
+/// A mutex and those who wait for it.
+#[inline(always)]
+fn mutex_of(object: &mut Object, address: u64) -> Result<(&mut Mutex, &Waiters), Trap> {
+    match object {
+        Object { body: Body::Mutex(mutex), waiters, .. } => Ok((mutex, waiters)),
+        _ => Trap::misuse(Misuse::WrongKind, address),
+    }
+}
+
+/// Unlocks a mutex, which must be held by the thread.
+#[inline(always)]
+fn unlock(mutex: &mut Mutex, thread: ThreadId, address: u64) -> Result<(), Trap> {
+    if mutex.owner != Some(thread) {
+        let misuse = if mutex.locked { Misuse::MutexNotOwner } else { Misuse::MutexNotLocked };
+        return Trap::misuse(misuse, address);
+    }
+    mutex.locked = false;
+    mutex.owner = None;
+    Ok(())
+}
+
 fn take(mutex: &mut Mutex, owner: ThreadId) {
     mutex.locked = true;
-    mutex.owner = Some(owner.into());
+    mutex.owner = Some(owner);
 }

@@ -1,6 +1,6 @@
 //! How a call ends: the type says whether it is done, waits or cannot go on, and who is to blame.
 
-use flob_abi::{Misuse, Protection, Status};
+use flob_abi::{FlobKind, Misuse, Protection, Status};
 
 use crate::record::FlobId;
 
@@ -11,6 +11,8 @@ pub(crate) enum Done {
     Status(Status),
     /// It waits for this flob; the registers say what is left of it.
     Wait(FlobId),
+    /// It is over, and has unlocked a mutex that others wait for.
+    HandOver(FlobId),
     /// The thread is where it should be already: in a queue, or with registers set by somebody else.
     Kept,
     /// A long call made progress; the rest is done when it is executed again.
@@ -24,6 +26,8 @@ pub(crate) enum Trap {
     Fault { address: u64, access: Protection },
     /// The caller did what makes no sense.
     Misuse { misuse: Misuse, address: u64 },
+    /// The usual way does not find the one flob that the call is about, which must be written.
+    Unsettled { address: u64, kind: FlobKind },
     /// The caller has no space to look anything up in.
     NoSpace,
 }

@@ -53,7 +53,7 @@ impl Waiters {
     pub const EMPTY: Self = Self([NONE; 3]);
 
     #[inline]
-    pub fn is_empty(self) -> bool {
+    pub fn is_empty(&self) -> bool {
         let Self([going, stopped, kept]) = self;
         // Only where all of them are NONE all bits are set in all of them.
         going & stopped & kept == NONE
@@ -220,7 +220,8 @@ pub(crate) struct PortSet {
 pub(crate) struct Mutex {
     pub flags: u32,
     pub locked: bool,
-    pub owner: Option<FlobId>,
+    /// Nobody while it is not locked.
+    pub owner: Option<ThreadId>,
 }
 
 #[derive(Clone, Debug, Default)]

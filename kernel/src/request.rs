@@ -224,7 +224,8 @@ impl<M: Machine> Kernel<M> {
             Trap::Misuse { misuse, address } => {
                 self.raise(peer, ExceptionCode::Misuse, misuse as u32, address, Protection::NONE);
             }
-            Trap::NoSpace => self.wake(peer),
+            // It looks itself.
+            Trap::Unsettled { .. } | Trap::NoSpace => self.wake(peer),
         }
     }
 }

@@ -398,7 +398,7 @@ impl<M: Machine> Kernel<M> {
                 Body::Region(region) => [region.space, region.keeper],
                 Body::Mapping(mapping) => [mapping.region, mapping.space],
                 Body::Port(port) => [port.set, None],
-                Body::Mutex(mutex) => [mutex.owner, None],
+                Body::Mutex(mutex) => [mutex.owner.map(FlobId::from), None],
                 Body::Reference(reference) => [reference.target, None],
                 Body::PortSet(_) | Body::Condition => [None, None],
             };
@@ -431,7 +431,7 @@ impl<M: Machine> Kernel<M> {
         }
         if let Some(mutex) = self.mutex_mut(id) {
             if let [Some(owner), ..] = links {
-                mutex.owner = owner;
+                mutex.owner = owner.and_then(FlobId::as_thread);
             }
             // Null owner and unlocked go together, as far as that can be had: an owner that died leaves it locked.
             if !mutex.locked {

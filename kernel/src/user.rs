@@ -67,22 +67,24 @@ impl<M: Machine> Kernel<M> {
         address: u64,
         access: Protection,
     ) -> Result<Spot, Trap> {
-        for _ in 0..2 {
-            if let Some((frame, allowed)) =
-                self.machine.recent_translation(SpaceKey(space.0.index()), Page(address / PAGE_SIZE))
-                && allowed.allows(access)
-            {
-                return Ok((frame, (address % PAGE_SIZE) as usize));
-            }
-            self.seek_translation(space, address, access)?;
+        match self.recent_spot(space, address, access) {
+            Some(spot) => Ok(spot),
+            None => self.distant_spot(space, address, access),
         }
-        Err(Trap::Fault { address, access })
     }
 
-    /// Gets a translation that allows an access at hand, and lately looked for.
+    /// The same if its translation is at hand, and lately looked for.
+    #[inline(always)]
+    pub(crate) fn recent_spot(&self, space: FlobId, address: u64, access: Protection) -> Option<Spot> {
+        let (key, page) = (SpaceKey(space.0.index()), Page(address / PAGE_SIZE));
+        let (frame, allowed) = self.machine.recent_translation(key, page)?;
+        allowed.allows(access).then_some((frame, (address % PAGE_SIZE) as usize))
+    }
+
+    /// The same after its translation has been sought, which is at hand then.
     #[cold]
     #[inline(never)]
-    fn seek_translation(&mut self, space: FlobId, address: u64, access: Protection) -> Result<(), Trap> {
+    fn distant_spot(&mut self, space: FlobId, address: u64, access: Protection) -> Result<Spot, Trap> {
         if address >= USER_END {
             return Trap::misuse(Misuse::InvalidAddress, address);
         }
@@ -96,7 +98,7 @@ impl<M: Machine> Kernel<M> {
             // So that it is known now.
             self.machine.translation(key, page);
         }
-        Ok(())
+        self.recent_spot(space, address, access).ok_or(Trap::Fault { address, access })
     }
 
     /// Resolves a short range (at most a page long).

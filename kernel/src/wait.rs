@@ -350,11 +350,12 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// The same for the current thread, which is in no queue and goes on. False if that is the end of a single step.
+    /// The same for the current thread, which is in no queue. True if it goes on: nothing has happened that could keep it
+    /// from that, nor is this the end of a single step.
     #[inline(always)]
-    pub(crate) fn complete_current(&mut self, thread: ThreadId, status: Status) -> bool {
+    pub(crate) fn end_current(&mut self, thread: ThreadId, status: Status) -> bool {
         let Some(record) = self.threads.get_mut(thread.0) else { return false };
-        end_call(&mut record.context.registers, status) || self.end_step(thread)
+        if end_call(&mut record.context.registers, status) { self.goes_on() } else { self.end_step(thread) }
     }
 
     /// The same where the flags say that there is more to it.
@@ -365,7 +366,7 @@ impl<M: Machine> Kernel<M> {
         if steps {
             self.raise_step(thread);
         }
-        !steps
+        !steps && self.goes_on()
     }
 
     /// Whether a thread's registers hold a stage in which it can wait for this flob.

@@ -92,23 +92,22 @@ fn kernel<'a>() -> &'a mut Kernel<Hardware> {
     unsafe { &mut *KERNEL.0.get() }
 }
 
-/// The context to leave with. Null: the call is over, and in the caller's context only what a function may change has changed.
+/// True: the call is over, and in the caller's context only what a function may change has changed.
 #[unsafe(no_mangle)]
-extern "C" fn on_call() -> *mut Context {
+extern "C" fn on_call() -> bool {
     measure::begin(None, loaded());
     if measure::read(loaded()) {
-        return loaded();
+        return false;
     }
     let is_over = if kernel().machine().disturber().strikes() { disturbed_call() } else { kernel().call() };
     if is_over {
         measure::end();
-        return null_mut();
     }
-    leave_call()
+    is_over
 }
 
-/// By itself: calls that are over have no need of it.
-#[inline(never)]
+/// The context to leave with after any other call.
+#[unsafe(no_mangle)]
 extern "C" fn leave_call() -> *mut Context {
     leave()
 }

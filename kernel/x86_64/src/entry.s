@@ -57,8 +57,8 @@ syscall_entry:
     ldmxcsr [rip + kernel_mxcsr]
     lea rsp, [rip + kernel_stack_top]
     call on_call
-    test rax, rax
-    jnz leave_to_user
+    test al, al
+    jz leave_call_to_user
     mov rax, [rip + current_context]
 
 # The call is over: registers that functions keep for their callers are as they were, and the kernel has kept them. The others
@@ -69,12 +69,16 @@ syscall_entry:
     leave_by_sysret
     .cfi_endproc
 
-# Leaves to the thread whose Context rax points to; rsp is the top of the kernel's stack.
+# Leaves to whoever is to run now.
 .p2align 4
-leave_to_user:
+leave_call_to_user:
     .cfi_startproc
     .cfi_signal_frame
     .cfi_undefined rip
+    call leave_call
+
+# Leaves to the thread whose Context rax points to; rsp is the top of the kernel's stack.
+leave_to_user:
     fxrstor64 [rax]
     mov rcx, [rax + {rip}]
     mov r11, [rax + {rflags}]
