@@ -5,7 +5,7 @@ use std::{
     io::{self, Read, Write},
     net::{Shutdown, TcpStream},
     os::unix::net::UnixStream,
-    sync::mpsc::{self, Receiver, Sender},
+    sync::mpsc::{self, Receiver, SyncSender},
     thread,
     time::{Duration, Instant},
 };
@@ -34,6 +34,9 @@ use crate::{
 const ANSWER_WITHIN: Duration = Duration::from_millis(1500);
 /// For gdb, which is told meanwhile that the answer is being made.
 const ANSWER_GDB_WITHIN: Duration = Duration::from_secs(20);
+
+/// So many are kept while a debugger does not take its answers; then it has to wait, too.
+const MOST_INPUTS: usize = 256;
 
 /// A byte stream to a debugger.
 pub trait Stream: Read + Write + Send + Sized + 'static {
@@ -116,7 +119,7 @@ struct Server<G: Guest, S> {
 /// Serves one debugger until it goes or the session ends. Everything that crosses the line is written to the log.
 pub(crate) fn run<G: Guest, S: Stream>(stream: S, guest: G, options: Options) -> Result<(), Error> {
     let failed = |source| io_error("serving a debugger", source);
-    let (sender, inputs) = mpsc::channel();
+    let (sender, inputs) = mpsc::sync_channel(MOST_INPUTS);
     let reading = stream.another().map_err(failed)?;
     let line = Line::new(stream).map_err(failed)?;
     spawn("gdb reader", {
@@ -180,7 +183,7 @@ fn io_error(context: &str, source: io::Error) -> Error {
     Error::Io { context: context.into(), source }
 }
 
-fn read_stream(mut stream: impl Read, sender: &Sender<Input>) {
+fn read_stream(mut stream: impl Read, sender: &SyncSender<Input>) {
     let mut room = [0; 4096];
     while let Ok(count @ 1..) = stream.read(&mut room) {
         let bytes = room.get(..count).unwrap_or_default().to_vec();
@@ -192,7 +195,7 @@ fn read_stream(mut stream: impl Read, sender: &Sender<Input>) {
 }
 
 /// Ends with the session, or with the first event after the debugger has gone.
-fn forward(events: &Receiver<HubEvent>, sender: &Sender<Input>) {
+fn forward(events: &Receiver<HubEvent>, sender: &SyncSender<Input>) {
     for event in events {
         if matters(&event) && sender.send(Input::Event(event)).is_err() {
             return;

@@ -49,10 +49,16 @@ fn serve(stream: UnixStream, number: u64, hub: Arc<Hub>) {
         let (hub, connection) = (Arc::clone(&hub), Arc::clone(&connection));
         move || answer_all(&hub, &connection, &requests)
     };
-    let started = thread::Builder::new().name("client writer".into()).spawn(write).is_ok()
-        && thread::Builder::new().name("client requests".into()).spawn(answer).is_ok();
-    if started {
+    let writer = thread::Builder::new().name("client writer".into()).spawn(write);
+    let answerer = thread::Builder::new().name("client requests".into()).spawn(answer);
+    if writer.is_ok() && answerer.is_ok() {
         read_all(stream, &hub, &connection, &in_order);
+    }
+    // What was asked before the end is done before it is cleaned up after.
+    drop(in_order);
+    if let Ok(answerer) = answerer {
+        // It does not panic.
+        let _ = answerer.join();
     }
     for cancelled in lock(&connection.long).values() {
         cancelled.store(true, Ordering::Relaxed);
