@@ -26,6 +26,22 @@ const BETWEEN: u64 = 60;
 /// Pieces of garbage until everything is set up anew: most flobs are ruined by then.
 const PIECES: u64 = 300;
 
+/// What there was, of what was really done.
+#[derive(Default)]
+struct Tally {
+    /// States and links that are anything.
+    any: u64,
+    /// Real ones with one word or one link off.
+    almost: u64,
+    calls: u64,
+}
+
+impl Tally {
+    fn pieces(&self) -> u64 {
+        self.any + self.almost + self.calls
+    }
+}
+
 struct Garbage {
     sim: Sim,
     bystander: Bystander,
@@ -197,36 +213,58 @@ impl Garbage {
 
     /// A flob that is there, of a kind that has state.
     fn some_flob(&mut self) -> Option<(FlobKind, u64)> {
-        let (kind, place) = (self.random.pick(&FlobKind::ALL), self.address(self.memory));
-        self.is_there(place, kind).then_some((kind, place))
+        let mut flobs = self.sim.flobs_in(self.memory..self.memory + PAGES * PAGE_SIZE);
+        flobs.retain(|(place, _, kind)| self.is_there(*place, *kind));
+        let (place, _, kind) = (!flobs.is_empty()).then(|| self.random.pick(&flobs))?;
+        Some((kind, place))
     }
 
-    /// The nester sets some flob's state. It grants nothing: what spaces have they were given before.
-    fn set_some_state(&mut self) {
-        let Some((kind, place)) = self.some_flob() else { return };
-        let almost = self.random.chance(2);
-        let mut bytes = if almost { self.almost_valid(kind, place) } else { self.any_state(kind) };
-        if kind == FlobKind::Space {
-            let mut state = SpaceState::read_from_bytes(&bytes).expect("state");
+    fn mask(&mut self) -> u64 {
+        if self.random.chance(2) { group::ALL } else { self.random.below(group::ALL + 1) }
+    }
+
+    /// The nester sets some flob's state and links to anything. Returns how many it set.
+    fn set_to_anything(&mut self) -> u64 {
+        let Some((kind, place)) = self.some_flob() else { return 0 };
+        let bytes = if self.random.chance(5) { Vec::new() } else { self.any_state(kind) };
+        let (mask, links) = (self.mask(), self.links(kind));
+        self.set(kind, place, bytes, mask, &links)
+    }
+
+    /// The nester sets some flob's state to what it is but for one word, or one of its links to another.
+    fn set_to_almost_valid(&mut self) -> u64 {
+        let Some((kind, place)) = self.some_flob() else { return 0 };
+        let count = kind.links().len() as u64;
+        if count > 0 && self.random.chance(2) {
+            let mut links = vec![0; count as usize];
+            links[self.random.below(count) as usize] = self.random.pick(&self.references.clone());
+            let bytes = self.sim.get_raw(kind, place, &[]);
+            return self.set(kind, place, bytes, group::ALL, &links);
+        }
+        let (bytes, mask) = (self.almost_valid(kind, place), self.mask());
+        self.set(kind, place, bytes, mask, &[])
+    }
+
+    /// It grants nothing: what spaces have they were given before.
+    fn set(&mut self, kind: FlobKind, place: u64, mut bytes: Vec<u8>, mask: u64, links: &[u64]) -> u64 {
+        if let (FlobKind::Space, Ok(mut state)) = (kind, SpaceState::read_from_bytes(&bytes)) {
             (state.interrupts, state.ports) = (0, <_>::default());
             state.ceiling = state.ceiling.min(CEILING);
             bytes.copy_from_slice(state.as_bytes());
         }
-        let links = if almost && self.random.chance(2) { Vec::new() } else { self.links(kind) };
-        let mask = if self.random.chance(2) { group::ALL } else { self.random.below(group::ALL + 1) };
-        self.sim.set_raw(kind, place, if self.random.chance(5) { &[] } else { &bytes }, mask, &links);
+        self.sim.set_raw(kind, place, &bytes, mask, links);
+        1
     }
 
     /// A caller sets the state of some flob of its own, almost valid: the real state is read for it into its memory.
-    fn set_own_state(&mut self) {
-        let Some((kind, place)) = self.some_flob() else { return };
+    fn set_own_state(&mut self) -> u64 {
+        let Some((kind, place)) = self.some_flob() else { return 0 };
         let bytes = self.almost_valid(kind, place);
         self.sim.write(self.memory, &bytes);
-        let call = common(kind, 5) as u64;
-        let mask = if self.random.chance(2) { group::ALL } else { self.random.below(group::ALL + 1) };
-        let mut registers = Registers { rip: self.entry, rax: call, ..Registers::default() };
-        (registers.rdi, registers.rsi, registers.r10) = (place - self.memory + AT, AT, mask);
-        self.let_call(registers, 0);
+        let mut registers =
+            Registers { rip: self.entry, rax: common(kind, 5) as u64, ..Registers::default() };
+        (registers.rdi, registers.rsi, registers.r10) = (place - self.memory + AT, AT, self.mask());
+        self.let_call(registers, 0)
     }
 
     fn is_there(&mut self, place: u64, kind: FlobKind) -> bool {
@@ -235,18 +273,18 @@ impl Garbage {
     }
 
     /// A caller gets a random call to make.
-    fn call_something(&mut self) {
+    fn call_something(&mut self) -> u64 {
         let registers = self.registers(self.entry);
         let flags = if self.random.chance(8) { thread_flag::STOPPED } else { 0 };
-        self.let_call(registers, flags);
+        self.let_call(registers, flags)
     }
 
-    /// Some caller makes this call.
-    fn let_call(&mut self, registers: Registers, flags: u32) {
+    /// Some caller makes this call, if it is still there. Returns how many do.
+    fn let_call(&mut self, registers: Registers, flags: u32) -> u64 {
         let index = self.random.below(self.callers.len() as u64) as usize;
         let caller = self.callers[index];
         if !self.is_there(caller, FlobKind::Thread) {
-            return;
+            return 0;
         }
         let state = ThreadState { flags, priority: 5, registers, ..ThreadState::default() };
         let mut links = vec![0; 6];
@@ -258,6 +296,7 @@ impl Garbage {
             | group::SCHEDULING
             | if self.random.chance(2) { group::EXCEPTION } else { 0 };
         self.sim.set_state(caller, &state, mask, &links);
+        1
     }
 }
 
@@ -287,24 +326,29 @@ fn check(this: &mut Garbage, pieces: u64) {
 fn garbage_ruins_nobody_else() {
     let mut seeds = Random::new("garbage");
     let wanted = 20_000_u64.saturating_mul(rounds(1)).min(10_000_000);
-    let (mut pieces, begin) = (0, std::time::Instant::now());
-    while pieces < wanted {
+    let (mut tally, begin) = (Tally::default(), std::time::Instant::now());
+    while tally.pieces() < wanted {
         let seed = seeds.next();
         std::println!("round with seed {seed}");
         let mut this = garbage(seed);
         for _ in 0..PIECES {
-            match this.random.below(4) {
-                0 | 1 => this.set_some_state(),
-                2 => this.set_own_state(),
-                _ => this.call_something(),
+            match this.random.below(8) {
+                0 => tally.any += this.set_to_anything(),
+                1..=3 => tally.almost += this.set_to_almost_valid(),
+                4 | 5 => tally.almost += this.set_own_state(),
+                _ => tally.calls += this.call_something(),
             }
-            pieces += 1;
             if this.random.chance(20) {
                 this.sim.kernel.forget_derived();
             }
-            check(&mut this, pieces);
+            check(&mut this, tally.pieces());
         }
     }
     let seconds = begin.elapsed().as_secs();
-    std::println!("proof: garbage: {pieces} pieces, {seconds} s, seed {}", seeds.first);
+    let (pieces, Tally { any, almost, calls }) = (tally.pieces(), tally);
+    assert!(2 * almost >= pieces, "half of it is to be almost valid, not {almost} of {pieces}");
+    std::println!(
+        "proof: garbage: {pieces} pieces ({almost} states almost valid, {any} others, {calls} calls), {seconds} s, seed {}",
+        seeds.first
+    );
 }

@@ -109,25 +109,53 @@ impl Child {
         Ok(())
     }
 
-    /// Sets some flob's state and links to nonsense. False if there was none to set.
-    pub fn set_something(&self, random: &mut Random) -> Result<bool, Status> {
-        let listed = self.flobs()?;
-        let Some(Listed { place, kind }) = random.pick(&listed).copied() else { return Ok(false) };
-        if kind == FlobKind::Reference {
-            return Ok(false);
-        }
-        let state = nonsense::state(random, kind, here(place), self.ceiling)?;
+    /// Sets some flob's state and links to anything. Returns how many it set.
+    pub fn set_to_anything(&self, random: &mut Random) -> Result<u64, Status> {
+        let Some(Listed { place, kind }) = self.some_flob(random)? else { return Ok(0) };
         let mut links = Links::NONE;
         for index in 0..MAX_LINKS {
-            let target = random.below(self.targets.len() as u64 * 2) as usize;
-            if let Some(target) = self.targets.get(target) {
-                links = links.with(index, target.at());
+            if random.chance(2) {
+                links = self.with_some_target(random, links, index);
             }
         }
+        let state = nonsense::state(random, kind);
         let mask = if random.chance(2) { group::ALL } else { random.below(group::ALL + 1) };
+        Ok(self.set(kind, place, state, links, mask))
+    }
+
+    /// Sets some flob's state to what it is but for one word, or one of its links to another. Returns how many it set.
+    pub fn set_to_almost_valid(&self, random: &mut Random) -> Result<u64, Status> {
+        let Some(Listed { place, kind }) = self.some_flob(random)? else { return Ok(0) };
+        let count = kind.links().len() as u64;
+        if count > 0 && random.chance(2) {
+            let index = random.below(count) as usize;
+            let links = self.with_some_target(random, Links::NONE, index);
+            let state = nonsense::real_state(kind, here(place))?;
+            return Ok(self.set(kind, place, state, links, group::ALL));
+        }
+        let state = nonsense::almost_real_state(random, kind, here(place))?;
+        Ok(self.set(kind, place, state, Links::NONE, group::ALL))
+    }
+
+    /// A flob that has state.
+    fn some_flob(&self, random: &mut Random) -> Result<Option<Listed>, Status> {
+        let mut listed = self.flobs()?;
+        listed.retain(|flob| flob.kind != FlobKind::Reference);
+        Ok(random.pick(&listed).copied())
+    }
+
+    fn with_some_target(&self, random: &mut Random, links: Links, index: usize) -> Links {
+        let target = random.pick(&self.targets);
+        target.map_or(links, |target| links.with(index, target.at()))
+    }
+
+    fn set(&self, kind: FlobKind, place: u64, mut state: Vec<u8>, links: Links, mask: u64) -> u64 {
+        if kind == FlobKind::Space {
+            nonsense::limit(&mut state, self.ceiling);
+        }
         // It may be refused.
         let _ = any::set_state(kind, here(place), Some(&state), &links, mask);
-        Ok(true)
+        1
     }
 
     /// Every caller that there still is gets a call to make; how many.

@@ -70,28 +70,40 @@ pub fn registers(random: &mut Random, rip: u64) -> Registers {
     }
 }
 
-/// A state for a flob of this kind at an address of ours: anything, or the real one with one field off. A space gets no
-/// more than it has.
-pub fn state(random: &mut Random, kind: FlobKind, place: u64, ceiling: u32) -> Result<Vec<u8>, Status> {
+/// A state that is anything for a flob of this kind.
+pub fn state(random: &mut Random, kind: FlobKind) -> Vec<u8> {
     let mut bytes = vec![0; any::state_size(kind)];
-    if random.chance(2) {
-        for chunk in bytes.chunks_mut(8) {
-            let word = if random.chance(3) { 0 } else { word(random) };
-            let word = word.to_le_bytes();
-            chunk.copy_from_slice(word.get(..chunk.len()).unwrap_or_default());
-        }
-    } else {
-        any::get_state(kind, place, &mut bytes, &Links::NONE, group::ALL)?;
-        let at = random.below(bytes.len() as u64 / 4) as usize * 4;
-        if let Some(field) = bytes.get_mut(at..at + 4) {
-            let off = if random.chance(2) { 1 << random.below(32) } else { random.word() as u32 };
-            field.iter_mut().zip(off.to_le_bytes()).for_each(|(byte, off)| *byte ^= off);
-        }
+    for chunk in bytes.chunks_mut(8) {
+        let word = if random.chance(3) { 0 } else { word(random) };
+        let word = word.to_le_bytes();
+        chunk.copy_from_slice(word.get(..chunk.len()).unwrap_or_default());
     }
-    if let (FlobKind::Space, Ok(mut state)) = (kind, SpaceState::read_from_bytes(&bytes)) {
+    bytes
+}
+
+/// The state of a flob at an address of ours.
+pub fn real_state(kind: FlobKind, place: u64) -> Result<Vec<u8>, Status> {
+    let mut bytes = vec![0; any::state_size(kind)];
+    any::get_state(kind, place, &mut bytes, &Links::NONE, group::ALL)?;
+    Ok(bytes)
+}
+
+/// The same with one word off.
+pub fn almost_real_state(random: &mut Random, kind: FlobKind, place: u64) -> Result<Vec<u8>, Status> {
+    let mut bytes = real_state(kind, place)?;
+    let at = random.below(bytes.len() as u64 / 4) as usize * 4;
+    if let Some(field) = bytes.get_mut(at..at + 4) {
+        let off = if random.chance(2) { 1 << random.below(32) } else { random.word() as u32 };
+        field.iter_mut().zip(off.to_le_bytes()).for_each(|(byte, off)| *byte ^= off);
+    }
+    Ok(bytes)
+}
+
+/// The state of a space, such that it gets no more than it has.
+pub fn limit(bytes: &mut [u8], ceiling: u32) {
+    if let Ok(mut state) = SpaceState::read_from_bytes(bytes) {
         (state.interrupts, state.ports) = (0, <_>::default());
         state.ceiling = state.ceiling.min(ceiling);
         bytes.copy_from_slice(state.as_bytes());
     }
-    Ok(bytes)
 }
