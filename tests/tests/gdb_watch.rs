@@ -118,6 +118,28 @@ fn more_than_the_processor_can_watch_is_refused_with_a_reason() {
     session.ends_well();
 }
 
+/// A place in a worker just before `chunks_done` changes.
+fn before_the_change() -> String {
+    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../programs/wordcount/src/work.rs");
+    let source = std::fs::read_to_string(source).unwrap();
+    let line = source.lines().position(|line| line.contains("chunks_done += 1;")).unwrap() + 1;
+    format!("tbreak work.rs:{line}")
+}
+
+#[test]
+fn what_the_processor_cannot_watch_flob_gdb_watches_by_steps() {
+    let world = World::new();
+    let session = wordcount(&world, &[]);
+    let (stop, watch) = (before_the_change(), "python gdb.execute('watch *(char (*)[40]) %d' % done)");
+    let commands = [&stop, "continue", C_POINTER, watch, "continue", "info breakpoints", "delete", "detach"];
+    let mut arguments = vec!["gdb", "-nx", "-batch", "-ex", "set width 0", "-ex", "set pagination off"];
+    arguments.extend(commands.iter().flat_map(|command| ["-ex", command]));
+    let finished = session.guest.flob(&arguments);
+    assert_has(&finished.stdout, &["\nWatchpoint 2: *(char (*)[40])", "Old value = ", "New value = "]);
+    assert!(!finished.stdout.contains("Hardware watchpoint 2"), "{finished}");
+    session.ends_well();
+}
+
 #[test]
 fn a_checkpoint_holds_nothing_of_a_watchpoint() {
     let world = World::new();
