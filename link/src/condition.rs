@@ -1,5 +1,5 @@
 //! Conditions of breakpoints: a small byte code that the host compiles and the nester checks once and runs at each hit. It reads
-//! registers and memory and changes nothing. It ends: there is no way back in it.
+//! registers, memory and flobs and changes nothing. It ends: there is no way back in it.
 //!
 //! A program is at most [`MAX_CODE`] bytes. Values are 64 bits on a stack of [`MAX_DEPTH`]; at the end one is left, and the
 //! condition holds if it is not 0.
@@ -9,6 +9,8 @@
 //! | 0x01 `PUSH` | 8 bytes, little-endian | → value |
 //! | 0x02 `REGISTER` | number in [`REGISTERS`] | → value |
 //! | 0x03 `THREAD` | | → place of the thread |
+//! | 0x04 `FIELD` | kind, offset (2 bytes, little-endian), bytes (1, 2, 4 or 8) | place of a flob → field of its state |
+//! | 0x05 `LINK` | kind, number of the link | place of a flob → place of where it leads; [`NOWHERE`] |
 //! | 0x10 to 0x16 `LOAD` | | address → value: u8, u16, u32, u64, i8, i16, i32 |
 //! | 0x20 to 0x2f | | left, right → result: see [`Binary`] |
 //! | 0x40, 0x41, 0x42 | | value → negated, complement, 1 if it was 0 |
@@ -19,6 +21,8 @@
 pub const MAX_CODE: usize = 512;
 /// Most values on the stack.
 pub const MAX_DEPTH: usize = 16;
+/// Where a link leads that is null or leads out of the environment.
+pub const NOWHERE: u64 = u64::MAX;
 
 /// The registers by number.
 pub const REGISTERS: [&str; 18] = [
@@ -31,6 +35,8 @@ pub mod code {
     pub const PUSH: u8 = 0x01;
     pub const REGISTER: u8 = 0x02;
     pub const THREAD: u8 = 0x03;
+    pub const FIELD: u8 = 0x04;
+    pub const LINK: u8 = 0x05;
     pub const LOAD: u8 = 0x10;
     pub const BINARY: u8 = 0x20;
     pub const NEGATE: u8 = 0x40;
@@ -139,6 +145,8 @@ pub enum Malformed {
 pub enum Fault {
     /// There is no memory at this address.
     Memory(u64),
+    /// There is no such flob at this place.
+    Flob(u64),
     #[expect(missing_docs, reason = "the name says it")]
     DivisionByZero,
     /// It was not checked.
@@ -153,6 +161,10 @@ pub trait World {
     fn thread(&mut self) -> u64;
     /// As many bytes of memory as the room has; `false` if they are not all there.
     fn read(&mut self, address: u64, room: &mut [u8]) -> bool;
+    /// As many bytes of the state of the flob of this kind (its number) at this place; `false` if there is none.
+    fn field(&mut self, place: u64, kind: u8, offset: u16, room: &mut [u8]) -> bool;
+    /// Where one of its links leads.
+    fn link(&mut self, place: u64, kind: u8, link: u8) -> Option<u64>;
 }
 
 /// One instruction.
@@ -161,6 +173,8 @@ enum Step {
     Push(u64),
     Register(u8),
     Thread,
+    Field { kind: u8, offset: u16, bytes: u8 },
+    Link { kind: u8, link: u8 },
     Load(u32, bool),
     Binary(Binary),
     Negate,
@@ -182,6 +196,16 @@ fn step(program: &[u8], at: usize) -> Result<(Step, usize), Malformed> {
         }
         code::REGISTER if usize::from(operand()?) < REGISTERS.len() => (Step::Register(operand()?), at + 2),
         code::THREAD => (Step::Thread, at + 1),
+        code::FIELD => match *program.get(at + 1..at + 5).ok_or(bad)? {
+            [kind, low, high, bytes @ (1 | 2 | 4 | 8)] => {
+                (Step::Field { kind, offset: u16::from_le_bytes([low, high]), bytes }, at + 5)
+            }
+            _ => return Err(bad),
+        },
+        code::LINK => match *program.get(at + 1..at + 3).ok_or(bad)? {
+            [kind, link] => (Step::Link { kind, link }, at + 3),
+            _ => return Err(bad),
+        },
         code::LOAD..=0x1f => {
             let (_, bytes, signed) = LOADS.get(index(code::LOAD)).ok_or(bad)?;
             (Step::Load(*bytes, *signed), at + 1)
@@ -217,6 +241,7 @@ pub fn check(program: &[u8]) -> Result<(), Malformed> {
         }
         let (takes, leaves) = match step {
             Step::Push(_) | Step::Register(_) | Step::Thread => (0, 1),
+            Step::Field { .. } | Step::Link { .. } => (1, 1),
             Step::Load(..) | Step::Negate | Step::Complement | Step::Not => (1, 1),
             Step::Binary(_) => (2, 1),
             Step::Skip { .. } => (1, 0),
@@ -271,6 +296,18 @@ pub fn run(program: &[u8], world: &mut dyn World) -> Result<u64, Fault> {
             Step::Push(value) => stack.push(value)?,
             Step::Register(number) => stack.push(world.register(number))?,
             Step::Thread => stack.push(world.thread())?,
+            Step::Field { kind, offset, bytes } => {
+                let (place, mut room) = (stack.pop()?, [0; 8]);
+                let wanted = room.get_mut(..usize::from(bytes)).ok_or(Fault::Malformed)?;
+                if !world.field(place, kind, offset, wanted) {
+                    return Err(Fault::Flob(place));
+                }
+                stack.push(u64::from_le_bytes(room))?;
+            }
+            Step::Link { kind, link } => {
+                let place = stack.pop()?;
+                stack.push(world.link(place, kind, link).ok_or(Fault::Flob(place))?)?;
+            }
             Step::Load(bytes, signed) => {
                 let address = stack.pop()?;
                 stack.push(load(world, address, bytes, signed)?)?;
@@ -336,6 +373,26 @@ mod tests {
             room.iter_mut().zip(bytes).for_each(|(room, byte)| *room = byte);
             address < 0x1000
         }
+
+        fn field(&mut self, place: u64, kind: u8, offset: u16, room: &mut [u8]) -> bool {
+            room[0] = offset as u8 + kind;
+            place == 0x4000
+        }
+
+        fn link(&mut self, place: u64, _kind: u8, link: u8) -> Option<u64> {
+            (place == 0x4000).then_some(u64::from(link) * 0x200)
+        }
+    }
+
+    #[test]
+    fn fields_and_links_of_flobs_are_read_where_there_is_one() {
+        let field = [code::THREAD, code::FIELD, 2, 8, 0, 4];
+        assert_eq!((check(&field), run(&field, &mut Made)), (Ok(()), Ok(10)));
+        let link = [code::THREAD, code::LINK, 2, 3];
+        assert_eq!((check(&link), run(&link, &mut Made)), (Ok(()), Ok(0x600)));
+        let nothing = [&push(0x4200)[..], &[code::LINK, 2, 3]].concat();
+        assert_eq!(run(&nothing, &mut Made), Err(Fault::Flob(0x4200)));
+        assert_eq!(check(&[code::THREAD, code::FIELD, 2, 8, 0, 3]), Err(Malformed::Code(code::FIELD)));
     }
 
     fn push(value: u64) -> Vec<u8> {
@@ -395,7 +452,7 @@ mod tests {
         #[test]
         fn what_was_checked_comes_to_a_value_or_a_fault_of_its_own(
             program in prop::collection::vec(
-                prop_oneof![Just(1u8), Just(2), Just(3), 0x10u8..0x17, 0x20u8..0x30, 0x40u8..0x43, Just(0x50), Just(0x51), 0u8..6],
+                prop_oneof![Just(1u8), Just(2), Just(3), Just(4), Just(5), 0x10u8..0x17, 0x20u8..0x30, 0x40u8..0x43, Just(0x50), Just(0x51), 0u8..6],
                 1..40,
             )
         ) {

@@ -5,12 +5,17 @@
 //! and     := binary { "&&" binary }
 //! binary  := unary with | ^ & == != < <= > >= << >> + - * / % between, as in C; all 64 bits, signed
 //! unary   := ("-" | "~" | "!" | "*" | "&") unary | primary
-//! primary := NUMBER | $REGISTER | $thread | 'FLOB' | SYMBOL | TYPE "[" or "]" | "(" or ")"
+//! primary := NUMBER | $REGISTER | thread [ "." FIELD ] | SYMBOL | TYPE "[" or "]" | "(" or ")"
+//! thread  := $thread | 'FLOB'
 //! ```
 //!
 //! `TYPE[address]` reads memory: `u8 u16 u32 u64 i8 i16 i32`; `*address` is `u64[address]`. A static with a plain type is its value, and
 //! `&STATIC` its address; a function is its address. `$thread == 'worker-0'` is true for that thread alone.
+//! `'FLOB'.FIELD` is a field of a flob's state as it is then, `'FLOB'.LINK` the flob that it leads to, -1 if to none: `'FORKS[1]'.locked`,
+//! `'FORKS[1]'.owner == $thread`.
 
+use flob_abi::FlobKind;
+use flob_image::fields;
 use flob_link::condition::{self as program, Binary, LOADS, REGISTERS, code};
 
 use crate::{Condition, Error};
@@ -32,6 +37,8 @@ pub trait Scope {
     fn symbol(&self, name: &str) -> Option<Meaning>;
     /// The place of a flob.
     fn flob(&self, name: &str) -> Result<u64, Error>;
+    /// What the flob at a place is.
+    fn kind(&self, place: u64) -> Option<FlobKind>;
 }
 
 /// Compiles a condition.
@@ -186,7 +193,8 @@ impl Parser<'_> {
             let (length, place) = (name.len(), self.scope.flob(name)?);
             self.at += length + 1;
             self.push(place);
-            return Ok(());
+            let kind = self.scope.kind(place);
+            return self.part(kind);
         }
         if self.rest().starts_with(|letter: char| letter.is_ascii_digit()) {
             return self.number();
@@ -254,7 +262,7 @@ impl Parser<'_> {
         let name = self.word(|letter| letter.is_ascii_alphanumeric());
         if name == "thread" {
             self.code.push(code::THREAD);
-            return Ok(());
+            return self.part(Some(FlobKind::Thread));
         }
         match REGISTERS.iter().position(|known| *known == name) {
             Some(number) => self.code.extend([code::REGISTER, number as u8]),
@@ -264,6 +272,32 @@ impl Parser<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A field or link of the flob that stands before it, if one is named.
+    fn part(&mut self, kind: Option<FlobKind>) -> Result<(), Error> {
+        let (Some(kind), Some(_)) = (kind, self.rest().strip_prefix('.')) else { return Ok(()) };
+        self.at += 1;
+        let start = self.at;
+        let name = self.word(|letter| letter.is_ascii_alphanumeric() || "_.[]".contains(letter));
+        let number = kind as u8;
+        if let Some(link) = kind.links().iter().position(|link| *link == name) {
+            self.code.extend([code::LINK, number, link as u8]);
+            return Ok(());
+        }
+        let plain = |field: &&fields::Field| field.name == name && matches!(field.width, 1 | 2 | 4 | 8);
+        match fields::of(kind).iter().find(plain) {
+            Some(field) => {
+                let [low, high, ..] = field.offset.to_le_bytes();
+                self.code.extend([code::FIELD, number, low, high, field.width as u8]);
+                Ok(())
+            }
+            None => {
+                self.at = start;
+                let unknown = fields::FieldError::Unknown { name, kind };
+                Err(self.error(&unknown.to_string()))
+            }
+        }
     }
 
     fn number(&mut self) -> Result<(), Error> {
@@ -307,7 +341,13 @@ mod tests {
         }
 
         fn flob(&self, name: &str) -> Result<u64, Error> {
-            (name == "worker-0").then_some(0x4000).ok_or_else(|| Error::NotFound(format!("no flob '{name}'")))
+            let known = [("worker-0", 0x4000), ("FORKS[1]", 0x7000)];
+            let place = known.iter().find(|(known, _)| *known == name).map(|(_, place)| *place);
+            place.ok_or_else(|| Error::NotFound(format!("no flob '{name}'")))
+        }
+
+        fn kind(&self, place: u64) -> Option<FlobKind> {
+            Some(if place == 0x7000 { FlobKind::Mutex } else { FlobKind::Thread })
         }
     }
 
@@ -332,6 +372,31 @@ mod tests {
             let bytes = value.to_le_bytes();
             room.copy_from_slice(&bytes[..room.len()]);
             true
+        }
+
+        fn field(&mut self, place: u64, kind: u8, offset: u16, room: &mut [u8]) -> bool {
+            let at = |kind: FlobKind, name: &str| {
+                let field = fields::of(kind).iter().find(|field| field.name == name).expect("a field");
+                (field.offset, field.width)
+            };
+            let here = (usize::from(offset), room.len());
+            room[0] = match (place, u32::from(kind)) {
+                (0x7000, kind) if kind == FlobKind::Mutex as u32 && here == at(FlobKind::Mutex, "locked") => {
+                    1
+                }
+                (0x4000, kind)
+                    if kind == FlobKind::Thread as u32 && here == at(FlobKind::Thread, "priority") =>
+                {
+                    8
+                }
+                _ => return false,
+            };
+            true
+        }
+
+        fn link(&mut self, place: u64, _kind: u8, link: u8) -> Option<u64> {
+            let owner = FlobKind::Mutex.links().iter().position(|name| *name == "owner");
+            (place == 0x7000 && owner == Some(link.into())).then_some(0x4000)
         }
     }
 
@@ -379,6 +444,9 @@ mod tests {
             ("CELLS[3] == -1", 1),
             ("main", 0x500),
             ("$thread == 'worker-0' && COUNT", 7),
+            ("'FORKS[1]'.locked", 1),
+            ("'FORKS[1]'.owner == $thread", 1),
+            ("$thread.priority + 'worker-0'.priority", 16),
         ];
         for (text, expected) in cases {
             assert_eq!(value(text), Ok(expected), "{text}");
@@ -403,6 +471,7 @@ mod tests {
             ("1 2", "not understood"),
             ("'nobody'", "no flob 'nobody'"),
             ("'nobody", "' is missing"),
+            ("'FORKS[1]'.nothing", "a mutex has no field or link `nothing`; it has "),
             (deep.as_str(), "too many parentheses"),
             (long.as_str(), "too long"),
             (nested.as_str(), "nested too deeply"),

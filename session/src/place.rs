@@ -122,6 +122,10 @@ impl Scope for Map<'_> {
     fn flob(&self, name: &str) -> Result<u64, Error> {
         self.names.find(name)
     }
+
+    fn kind(&self, place: u64) -> Option<FlobKind> {
+        self.environment.flob(place).map(|flob| flob.state.kind())
+    }
 }
 
 /// What kind of spot it is, in a word or two.

@@ -18,9 +18,14 @@ fn philosophers(world: &World) -> Guest<'_> {
 
 /// Where a meal begins, once each.
 fn meal() -> String {
+    line_with("black_box(&meal)")
+}
+
+/// The first line of the philosophers' life with this code in it.
+fn line_with(code: &str) -> String {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../programs/philosophers/src/main.rs");
     let text = std::fs::read_to_string(source).unwrap();
-    let line = text.lines().position(|line| line.contains("black_box(&meal)")).unwrap() + 1;
+    let line = text.lines().position(|line| line.contains(code)).unwrap() + 1;
     format!("philosophers/src/main.rs:{line}")
 }
 
@@ -60,6 +65,36 @@ fn a_condition_stops_the_one_thread_that_it_names_and_nobody_else() {
         guest.flob_ok(&["resume"]);
     }
     guest.flob_ok(&["break", "--delete", "1"]);
+    guest.flob_ok(&["resume"]);
+    all_have_eaten(guest);
+}
+
+#[test]
+fn conditions_over_flobs_see_them_as_they_are() {
+    let world = World::new();
+    let guest = philosophers(&world);
+    let eating = line_with("pause(options.pace);");
+    // Who eats has both forks; the second one is of the first two philosophers.
+    let has_it =
+        "'FORKS[1]'.owner == $thread && 'FORKS[1]'.locked && $thread.priority == 'philosopher-2'.priority";
+    let set = guest.flob_ok(&["break", &eating, "if", has_it]);
+    assert_has(&set, &["'FORKS[1]'.owner == $thread"]);
+    let mut seen = 0;
+    for _ in 0..5 {
+        world.wait_until("somebody with the fork is stopped", || hits(&guest) > seen);
+        seen = hits(&guest);
+        for name in held(&guest) {
+            assert!(name == "philosopher-0" || name == "philosopher-1", "{name} does not have the fork");
+        }
+        guest.flob_ok(&["resume"]);
+    }
+    world.wait_until("somebody with the fork is stopped", || hits(&guest) > seen);
+    let wrong = guest.flob(&["break", &eating, "if", "'FORKS[1]'.colour"]);
+    assert_eq!(wrong.code, Some(120), "{wrong}");
+    assert_has(&wrong.stderr, &["a mutex has no field or link `colour`; it has ", "locked"]);
+    // From now on a philosopher who eats without the fork would be stopped for good.
+    let never = "'FORKS[1]'.owner != $thread && $thread != 'philosopher-2'";
+    guest.flob_ok(&["break", &eating, "if", never]);
     guest.flob_ok(&["resume"]);
     all_have_eaten(guest);
 }

@@ -1,19 +1,21 @@
 //! Whether a thread that has come to a breakpoint is to be stopped there: its conditions are run on the registers and memory that
-//! the thread has now.
+//! the thread has now, and on flobs as they are now.
 
 use alloc::vec::Vec;
 
-use flob_abi::Registers;
+use flob_abi::{FlobKind, Registers};
+use flob_checkpointer::{Bearings, look_at_each};
 use flob_debugger_nester::{breakpoints::Wanted, translate::Translator};
-use flob_image::Place;
+use flob_image::{Flob, Link, Place};
 use flob_link::{
     StopReason,
-    condition::{World, run},
+    condition::{NOWHERE, World, run},
 };
+use flob_runtime::nester::list::Listed;
 
 use super::lazy;
 use super::state::State;
-use super::threads::Seen;
+use super::threads::{HEAD, Seen};
 
 /// What a condition sees.
 struct Here<'a> {
@@ -55,6 +57,39 @@ impl World for Here<'_> {
             rest = behind;
         }
         rest.is_empty()
+    }
+
+    fn field(&mut self, place: u64, kind: u8, offset: u16, room: &mut [u8]) -> bool {
+        let Some(flob) = self.flob(place, kind) else { return false };
+        let from = flob.state.as_bytes().get(usize::from(offset)..);
+        let Some(bytes) = from.and_then(|bytes| bytes.get(..room.len())) else { return false };
+        room.copy_from_slice(bytes);
+        true
+    }
+
+    fn link(&mut self, place: u64, kind: u8, link: u8) -> Option<u64> {
+        match self.flob(place, kind)?.links.get(usize::from(link))? {
+            Link::Flob(place) => Some(*place),
+            Link::Null | Link::External(_) | Link::Unknown => Some(NOWHERE),
+        }
+    }
+}
+
+impl Here<'_> {
+    /// The flob of this kind at a place. A thread that runs is stopped only while it is looked at.
+    fn flob(&self, place: Place, kind: u8) -> Option<Flob> {
+        let environment = &self.state.environment;
+        let kind =
+            FlobKind::from_number(kind.into()).filter(|kind| environment.kind_at(place) == Some(*kind))?;
+        // What lies outside is nothing here, by whatever name.
+        let bearings = Bearings::new(&[], &[]).ok()?;
+        let mut found = None;
+        let keep = |flob| {
+            found = Some(flob);
+            Ok(())
+        };
+        look_at_each(environment, (&bearings, &[]), HEAD, [Listed { place, kind }], keep).ok()?;
+        found
     }
 }
 

@@ -15,7 +15,8 @@ use crate::cli::{Context, print, source::View};
 
 const CONDITIONS: &str = "\
 LOCATION is a FUNCTION, FILE:LINE or 0xADDRESS. EXPR is written as in C, over 64-bit numbers, $registers, memory (u8[ADDRESS] … u64[ADDRESS],
-i8 … i32, *ADDRESS), statics (NAME is the value, &NAME the address) and threads ($thread == 'worker-0'). The program is stopped only where it is
+i8 … i32, *ADDRESS), statics (NAME is the value, &NAME the address) threads ($thread == 'worker-0')
+and fields and links of flobs as they are then ('FORKS[1]'.locked, 'FORKS[1]'.owner == $thread; a link to nothing is -1). The program is stopped only where it is
 not 0, or where it cannot be evaluated. Quote it from the shell: flob break table.rs:37 if '$rdi == 2 && COUNT > 3'";
 
 /// Arguments of `break`.
