@@ -106,6 +106,9 @@ calls! {
     /// `region_dirty(rdi region, rsi offset, rdx size, r10 array, r8 entries, r9 since)`: the pages written since that
     /// epoch → rsi, rdx, r10, r8 what is left.
     RegionDirty = 0x38, "region_dirty";
+    /// `region_export(rdi region, rsi offset, rdx size, r10 buffer, r8 bytes)`: state and links of all flobs there, which stops
+    /// threads → rsi, rdx, r10, r8 what is left.
+    RegionExport = 0x39, "region_export";
 
     #[allow(missing_docs)] MappingCreate = 0x40, "mapping_create";
     #[allow(missing_docs)] MappingDestroy = 0x41, "mapping_destroy";
@@ -183,6 +186,7 @@ calls! {
     ThreadSetSavedState = 0xa3, "thread_set_saved_state";
 }
 
+use crate::{FlobKind, flob::MAX_LINKS, state_size};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// What `region_dirty` reports: pages in a row. 16 bytes.
@@ -193,6 +197,33 @@ pub struct Dirty {
     pub offset: u64,
     /// Bytes; whole pages.
     pub size: u64,
+}
+
+/// What `region_export` reports of a flob: 72 bytes, and behind them all of its state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Exported {
+    /// Offset of the flob in the region.
+    pub offset: u64,
+    /// Its [`crate::FlobKind`] as a number.
+    pub kind: u32,
+    /// Bytes of this and of the state behind it.
+    pub size: u32,
+    /// Bit N: link N leads to a flob at an offset of the region that is known to be the only one.
+    pub inside: u64,
+    /// Of each link that offset, or [`Exported::ITSELF`] if it leads to the region; or the hash of what it leads to; 0 if it leads
+    /// nowhere.
+    pub links: [u64; MAX_LINKS],
+}
+
+impl Exported {
+    /// In place of an offset: the link leads to the region that is exported.
+    pub const ITSELF: u64 = u64::MAX;
+
+    /// Of a flob of this kind.
+    pub const fn size_of(kind: FlobKind) -> usize {
+        size_of::<Self>() + state_size(kind)
+    }
 }
 
 /// What `region_search` reports: 16 bytes.

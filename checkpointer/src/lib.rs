@@ -3,6 +3,7 @@
 //!
 //! - [`stop`]: stop every thread, and let go again what this stopped.
 //! - [`look`]: the state and links of every flob.
+//! - [`sights`]: the same of all flobs at once, for who has stopped them for good.
 //! - [`border`]: the requests that its nester has not answered.
 //! - [`record`]: what was found as bytes, written and read one flob at a time.
 //! - [`rebuild`]: create every flob at its place and set its state and links.
@@ -15,10 +16,12 @@ pub mod border;
 pub mod look;
 pub mod rebuild;
 pub mod record;
+pub mod sights;
 pub mod stop;
 pub mod types;
 
 pub use look::{Bearings, Surroundings, look, look_at_each};
 pub use rebuild::{RebuildError, Unknown, World, rebuild, rebuild_in_order};
 pub use record::Record;
+pub use sights::Sights;
 pub use stop::{Standing, release, release_known, resume, stop_all, stop_listed};

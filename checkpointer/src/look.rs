@@ -90,6 +90,80 @@ impl Outside {
     }
 }
 
+/// Where a link leads, while it is not put into words.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Aim {
+    Null,
+    Flob(Place),
+    /// The tag with this number.
+    Tag(usize),
+    /// The service that the client with this number has asked.
+    Client(usize),
+    Unknown,
+}
+
+impl Bearings<'_> {
+    /// A link to what was handed out by this name.
+    pub(crate) fn tag(&self, name: &str) -> Aim {
+        self.tags.iter().position(|(tag, _)| *tag == name).map_or(Aim::Unknown, Aim::Tag)
+    }
+
+    /// The room for links.
+    pub(crate) fn links(&self) -> Links {
+        let references = self.references.iter().enumerate();
+        references.fold(Links::NONE, |links, (index, reference)| links.with(index, reference.at()))
+    }
+
+    /// The room for the link at this index.
+    pub(crate) fn reference(&self, index: usize) -> FlobAt<Reference> {
+        self.references.get(index).map_or(FlobAt::new(0), OwnedReference::at)
+    }
+
+    /// Where a link leads, given as a reference and the hash of its target: that of the flob at a place, of this kind and at this
+    /// index.
+    pub(crate) fn aim(
+        &self,
+        environment: &Environment,
+        (place, kind, index): (Place, FlobKind, usize),
+        (hash, reference): (u64, FlobAt<Reference>),
+        clients: &[(Place, &str)],
+    ) -> Aim {
+        // What is known lies outside; to look for it inside would take longer.
+        // In a reference of the program's own a mark of the nester's is none, but something that the program has got hold of.
+        let is_hidden =
+            kind != FlobKind::Reference && self.hidden.iter().any(|hidden| hidden.is(hash, reference));
+        match self.tags.iter().position(|(_, tag)| tag.is(hash, reference)) {
+            Some(_) if is_hidden => return Aim::Null,
+            Some(tag) => return Aim::Tag(tag),
+            None => {}
+        }
+        if let Ok(place) = reference.locate(environment.region()) {
+            return Aim::Flob(place);
+        }
+        // Nothing that was handed out. Links of a thread to threads outside are connections across the border; an idempotent one
+        // is simply made again by its repeat, and needs no record.
+        let connects =
+            kind == FlobKind::Thread && matches!(index, thread_link::CLIENT_PEER | thread_link::WAITING_FOR);
+        match clients.iter().position(|(client, _)| *client == place).filter(|_| connects) {
+            Some(client) => Aim::Client(client),
+            None if is_hidden => Aim::Null,
+            None => Aim::Unknown,
+        }
+    }
+
+    /// The same in words.
+    pub(crate) fn link(&self, aim: Aim, clients: &[(Place, &str)]) -> Link {
+        let named = match aim {
+            Aim::Null => return Link::Null,
+            Aim::Flob(place) => return Link::Flob(place),
+            Aim::Tag(tag) => self.tags.get(tag).map(|(tag, _)| *tag),
+            Aim::Client(client) => clients.get(client).map(|(_, service)| *service),
+            Aim::Unknown => None,
+        };
+        named.map_or(Link::Unknown, |name| Link::External(String::from(name)))
+    }
+}
+
 struct Looker<'a> {
     environment: &'a Environment,
     bearings: &'a Bearings<'a>,
@@ -129,31 +203,8 @@ impl Looker<'_> {
         if hash == 0 {
             return Link::Null;
         }
-        // What is known lies outside; to look for it inside would take longer.
-        // In a reference of the program's own a mark of the nester's is none, but something that the program has got hold of.
-        let is_hidden = kind != FlobKind::Reference
-            && self.bearings.hidden.iter().any(|hidden| hidden.is(hash, reference));
-        match self.bearings.tags.iter().find(|(_, tag)| tag.is(hash, reference)) {
-            Some(_) if is_hidden => return Link::Null,
-            Some((tag, _)) => return Link::External(String::from(*tag)),
-            None => {}
-        }
-        match reference.locate(self.environment.region()) {
-            Ok(place) => Link::Flob(place),
-            Err(_) => self.outside(place, kind, index, is_hidden),
-        }
-    }
-
-    /// A link that leads to nothing that was handed out. Links of a thread to threads outside are connections across
-    /// the border; an idempotent one is simply made again by its repeat, and needs no record.
-    fn outside(&self, place: Place, kind: FlobKind, index: usize, is_hidden: bool) -> Link {
-        let connects =
-            kind == FlobKind::Thread && matches!(index, thread_link::CLIENT_PEER | thread_link::WAITING_FOR);
-        let client = self.clients.iter().find(|(client, _)| *client == place);
-        match client.filter(|_| connects) {
-            Some((_, service)) => Link::External(String::from(*service)),
-            None if is_hidden => Link::Null,
-            None => Link::Unknown,
-        }
+        let Self { environment, bearings, clients } = self;
+        let aim = bearings.aim(environment, (place, kind, index), (hash, reference), clients);
+        bearings.link(aim, clients)
     }
 }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 /// A set of pages of an environment.
 #[derive(Clone, Debug, Default)]
 pub struct PageSet {
+    /// None until a page is put in: a set may be made while a program stands still.
     words: Vec<u64>,
     pages: u64,
 }
@@ -12,13 +13,17 @@ pub struct PageSet {
 impl PageSet {
     /// An empty set, for numbers below `pages`.
     pub fn new(pages: u64) -> Self {
-        let count = usize::try_from(pages.div_ceil(64)).unwrap_or(0);
-        Self { words: alloc::vec![0; count], pages }
+        Self { words: Vec::new(), pages }
+    }
+
+    fn make_room(&mut self) {
+        self.words.resize(usize::try_from(self.pages.div_ceil(64)).unwrap_or(0), 0);
     }
 
     /// The set of all numbers below `pages`.
     pub fn full(pages: u64) -> Self {
         let mut set = Self::new(pages);
+        set.make_room();
         set.words.fill(u64::MAX);
         if let Some(last) = set.words.last_mut().filter(|_| !pages.is_multiple_of(64)) {
             *last = (1 << (pages % 64)) - 1;
@@ -40,6 +45,9 @@ impl PageSet {
     /// Puts a page in; whether it was not there and can be.
     pub fn insert(&mut self, page: u64) -> bool {
         let Some((word, bit)) = self.place(page) else { return false };
+        if self.words.is_empty() {
+            self.make_room();
+        }
         let Some(word) = self.words.get_mut(word) else { return false };
         let is_new = *word & bit == 0;
         *word |= bit;

@@ -240,6 +240,7 @@ impl<M: Machine> Kernel<M> {
             Call::ReferenceCheck => run!(reference_check),
             Call::EpochBegin => run!(epoch_begin),
             Call::RegionDirty => run!(region_dirty),
+            Call::RegionExport => run!(region_export),
             _ => Self::run_unknown,
         }
     }

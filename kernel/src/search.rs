@@ -1,25 +1,64 @@
-//! `region_search`: which flobs are in a range of memory. Its progress is in its arguments.
+//! `region_search`: which flobs are in a range of memory. `region_export`: their states and links too. Their progress is in their
+//! arguments.
 
-use flob_abi::{FlobKind, Misuse, PAGE_SIZE, Protection, call::Found, flob::GRANULE};
+use flob_abi::call::{Exported, Found};
+use flob_abi::{FlobKind, Misuse, PAGE_SIZE, Protection, flob::GRANULE, group, state_size};
 use zerocopy::IntoBytes;
 
 use crate::kernel::{GRANULES, Kernel};
-use crate::machine::Machine;
+use crate::machine::{Frame, Machine};
 use crate::outcome::{Args, Done, Outcome, SUCCESS, Trap};
-use crate::record::{FlobId, ThreadId};
+use crate::record::{FlobId, Place, ThreadId};
 
 /// What one kernel entry may do: a page, whatever is in it, counts for several flobs.
 const BUDGET: usize = 48;
 const PAGE_COST: usize = 6;
 /// Most empty frames that are passed over at once.
 const MOST_EMPTY: u32 = 4096;
+/// So many bytes that are exported count as much as a flob that is found.
+const BYTES_PER_COST: usize = 50;
 const FOUND_SIZE: usize = size_of::<Found>();
+
+/// What reporting a flob has cost; `None` if there was no room.
+type Reported = Result<Option<usize>, Trap>;
+/// Physical memory in one piece: its first frame and its size.
+type Window = (Frame, u64);
+
+fn offset_in((first, size): Window, place: Place) -> Option<u64> {
+    let frames = u64::from(place.frame.0.checked_sub(first.0)?);
+    Some(frames * PAGE_SIZE + u64::from(place.offset)).filter(|offset| *offset < size)
+}
 
 impl<M: Machine> Kernel<M> {
     /// `region_search`.
     pub(crate) fn region_search(&mut self, thread: ThreadId, args: Args) -> Outcome {
         let space = self.own_space(thread)?;
         let region = self.find(space, args.rdi, FlobKind::Region, Protection::READ)?;
+        self.search(thread, args, region, |kernel, id, offset| {
+            let kind = kernel.kind_of(id).map_or(0, |kind| kind as u32);
+            kernel.search_report(thread, space, Found { offset, kind, reserved: 0 })
+        })
+    }
+
+    /// `region_export`.
+    pub(crate) fn region_export(&mut self, thread: ThreadId, args: Args) -> Outcome {
+        let space = self.own_space(thread)?;
+        // What is exported can be had by a mapping of the region, too: who may write the flob may allow that.
+        let region = self.find(space, args.rdi, FlobKind::Region, Protection::WRITE)?;
+        let window = self.window_of(region);
+        self.search(thread, args, region, |kernel, id, offset| {
+            kernel.export_report(thread, space, (region, window), id, offset)
+        })
+    }
+
+    /// Goes on with a search.
+    fn search(
+        &mut self,
+        thread: ThreadId,
+        args: Args,
+        region: FlobId,
+        mut report: impl FnMut(&mut Self, FlobId, u64) -> Reported,
+    ) -> Outcome {
         if args.rsi.checked_add(args.rdx).is_none() {
             return Trap::misuse(Misuse::InvalidAddress, args.rdx);
         }
@@ -29,21 +68,29 @@ impl<M: Machine> Kernel<M> {
             if registers.rdx == 0 || registers.r8 == 0 {
                 return SUCCESS;
             }
-            spent += PAGE_COST + self.search_page(thread, space, region)?;
+            match self.search_page(thread, region, &mut report)? {
+                Some(cost) => spent += PAGE_COST + cost,
+                None => return SUCCESS,
+            }
         }
         Ok(Done::Again)
     }
 
-    /// Searches from the offset in the registers to the end of its page, or until the array is full. Returns how many flobs
-    /// it has reported.
-    fn search_page(&mut self, thread: ThreadId, space: FlobId, region: FlobId) -> Result<usize, Trap> {
+    /// Searches from the offset in the registers to the end of its page, or until there is no room. Returns what its reports
+    /// have cost.
+    fn search_page(
+        &mut self,
+        thread: ThreadId,
+        region: FlobId,
+        report: &mut impl FnMut(&mut Self, FlobId, u64) -> Reported,
+    ) -> Reported {
         let offset = self.thread(thread).context.registers.rsi;
         let Some(resolved) = self.resolve_in_region(region, offset) else {
             let size = self.region(region).map_or(0, |region| region.size);
             // Beyond the region is nothing at all.
             let step = if offset >= size { u64::MAX } else { PAGE_SIZE - offset % PAGE_SIZE };
             self.search_advance(thread, step);
-            return Ok(0);
+            return Ok(Some(0));
         };
         let empty = self.empty_frames(resolved.frame, MOST_EMPTY);
         if empty > 0 {
@@ -51,34 +98,76 @@ impl<M: Machine> Kernel<M> {
             let run = self.run_in_region(region, offset) / PAGE_SIZE;
             let pages = u64::from(empty).min(run).max(1);
             self.search_advance(thread, pages * PAGE_SIZE - offset % PAGE_SIZE);
-            return Ok(0);
+            return Ok(Some(0));
         }
-        let mut reported = 0;
+        let mut spent = 0;
         let mut granule = resolved.offset / GRANULE as usize;
-        while granule < GRANULES {
+        while granule < GRANULES && spent < BUDGET {
             let registers = self.thread(thread).context.registers;
             if registers.rdx == 0 || registers.r8 == 0 {
                 break;
             }
-            if let Some(kind) = self.flob_at(resolved.frame, granule).and_then(|id| self.kind_of(id)) {
-                let start = registers.rsi - registers.rsi % GRANULE;
-                self.search_report(thread, space, Found { offset: start, kind: kind as u32, reserved: 0 })?;
-                reported += 1;
+            if let Some(id) = self.flob_at(resolved.frame, granule) {
+                match report(self, id, registers.rsi - registers.rsi % GRANULE)? {
+                    Some(cost) => spent += cost,
+                    None => return Ok(None),
+                }
             }
             self.search_advance(thread, GRANULE - registers.rsi % GRANULE);
             granule += 1;
         }
-        Ok(reported)
+        Ok(Some(spent))
     }
 
-    fn search_report(&mut self, thread: ThreadId, space: FlobId, found: Found) -> Result<(), Trap> {
+    fn search_report(&mut self, thread: ThreadId, space: FlobId, found: Found) -> Reported {
         let array = self.thread(thread).context.registers.r10;
         let buffer = self.user_buffer(space, array, FOUND_SIZE, Protection::WRITE)?;
         self.write_buffer(buffer, found.as_bytes());
         let registers = &mut self.thread_mut(thread).context.registers;
         registers.r10 = registers.r10.wrapping_add(FOUND_SIZE as u64);
         registers.r8 = registers.r8.saturating_sub(1);
-        Ok(())
+        Ok(Some(1))
+    }
+
+    /// The state and the links of a flob, which is stopped if it is a thread.
+    fn export_report(
+        &mut self,
+        thread: ThreadId,
+        space: FlobId,
+        (region, window): (FlobId, Option<Window>),
+        id: FlobId,
+        offset: u64,
+    ) -> Reported {
+        if id == thread.into() {
+            return Trap::misuse(Misuse::CurrentThread, offset);
+        }
+        let Some(kind) = self.kind_of(id) else { return Ok(Some(0)) };
+        let (size, registers) = (Exported::size_of(kind), self.thread(thread).context.registers);
+        if registers.r8 < size as u64 {
+            return Ok(None);
+        }
+        let buffer = self.user_buffer(space, registers.r10, size, Protection::WRITE)?;
+        let mut head = Exported { offset, kind: kind as u32, size: size as u32, ..Exported::default() };
+        for (index, (link, target)) in head.links.iter_mut().zip(self.links(id)).enumerate() {
+            let Some(target) = target else { continue };
+            let inside = window.and_then(|window| offset_in(window, self.place_of(target)?));
+            let inside = if target == region { Some(Exported::ITSELF) } else { inside };
+            head.inside |= u64::from(inside.is_some()) << index;
+            *link = inside.or_else(|| self.hash_of(target)).unwrap_or(0);
+        }
+        self.write_buffer(buffer.part(0, size_of::<Exported>()), head.as_bytes());
+        self.export_state(id, buffer.part(size_of::<Exported>(), state_size(kind)), group::ALL);
+        let registers = &mut self.thread_mut(thread).context.registers;
+        registers.r10 = registers.r10.wrapping_add(size as u64);
+        registers.r8 -= size as u64;
+        Ok(Some(size / BYTES_PER_COST))
+    }
+
+    /// Where in physical memory a region lies, if in one piece: then each flob in it has one offset only.
+    fn window_of(&mut self, region: FlobId) -> Option<Window> {
+        let size = self.region(region)?.size;
+        let first = self.resolve_in_region(region, 0)?;
+        (self.run_in_region(region, 0) >= size).then_some((first.frame, size))
     }
 
     fn search_advance(&mut self, thread: ThreadId, step: u64) {

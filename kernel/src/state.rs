@@ -185,19 +185,23 @@ impl<M: Machine> Kernel<M> {
         if args.rdx != 0 {
             self.get_links(space, id, args.rdx, kind)?;
         }
-        match (id.as_thread(), buffer) {
-            (Some(target), Some(buffer)) => self.export_thread(target, buffer, args.r10),
-            (None, Some(buffer)) => {
-                if let Some(state) = self.plain_state(id) {
-                    self.write_buffer(buffer, state.bytes.get(..state.len).unwrap_or_default());
-                }
-            }
-            (_, None) => {}
-        }
-        if let Some(target) = id.as_thread() {
+        if let Some(buffer) = buffer {
+            self.export_state(id, buffer, args.r10);
+        } else if let Some(target) = id.as_thread() {
             self.stop(target);
         }
         SUCCESS
+    }
+
+    /// Writes a flob's state; a thread is stopped then.
+    #[inline(always)]
+    pub(crate) fn export_state(&mut self, id: FlobId, buffer: Buffer, mask: u64) {
+        if let Some(target) = id.as_thread() {
+            self.export_thread(target, buffer, mask);
+            self.stop(target);
+        } else if let Some(state) = self.plain_state(id) {
+            self.write_buffer(buffer, state.bytes.get(..state.len).unwrap_or_default());
+        }
     }
 
     /// Sets reference flobs to a flob's links.

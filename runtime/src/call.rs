@@ -91,6 +91,12 @@ pub fn get_state<S: FromBytes + IntoBytes + ?Sized>(
     unsafe { enter(number, [flob, buffer, links_address(links), mask, 0, 0]) }
 }
 
+/// `X_get_state` of the links alone: the references at these addresses are set to them.
+pub fn get_links(number: u64, flob: u64, links: &[u64]) -> Outcome {
+    // SAFETY: the links are only read.
+    unsafe { enter(number, [flob, 0, links_address(links), 0, 0, 0]) }
+}
+
 /// `X_set_state`: without a state only the links are set.
 pub fn set_state<S: IntoBytes + Immutable + ?Sized>(
     number: u64,
@@ -153,6 +159,24 @@ pub fn region_dirty(
     // SAFETY: the array is ours and its room is given.
     let outcome = unsafe {
         enter(u64::from(Call::RegionDirty as u32), [region, offset, size, buffer, room as u64, since])
+    };
+    outcome.result()?;
+    let [_, offset_left, size_left, _, room_left, _] = outcome.values;
+    Ok((room.saturating_sub(room_left as usize), offset_left, size_left))
+}
+
+/// `region_export` from `offset` over `size` bytes. Returns how many bytes of `buffer` were filled, and the range that is left.
+pub fn region_export(
+    region: u64,
+    offset: u64,
+    size: u64,
+    buffer: &mut [u64],
+) -> Result<(usize, u64, u64), Status> {
+    let room = size_of_val(buffer);
+    let address = buffer.as_mut_ptr().expose_provenance() as u64;
+    // SAFETY: the buffer is ours and its room is given.
+    let outcome = unsafe {
+        enter(u64::from(Call::RegionExport as u32), [region, offset, size, address, room as u64, 0])
     };
     outcome.result()?;
     let [_, offset_left, size_left, _, room_left, _] = outcome.values;

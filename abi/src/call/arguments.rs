@@ -36,6 +36,13 @@ const SEARCH: &[Argument] = &[
     ("array", Sort::Address),
     ("entries", Sort::Number),
 ];
+const EXPORT: &[Argument] = &[
+    ("region", Sort::Flob),
+    ("offset", Sort::Number),
+    ("size", Sort::Number),
+    ("buffer", Sort::Address),
+    ("bytes", Sort::Number),
+];
 const DIRTY: &[Argument] = &[
     ("region", Sort::Flob),
     ("offset", Sort::Number),
@@ -74,6 +81,7 @@ impl Call {
             C::ThreadInterrupt => &[("thread", Sort::Flob)],
             C::RegionSearch => SEARCH,
             C::RegionDirty => DIRTY,
+            C::RegionExport => EXPORT,
             C::RegionProtect | C::MappingProtect => PROTECT,
             C::MutexLock | C::MutexTryLock | C::MutexUnlock => &[("mutex", Sort::Flob)],
             C::ConditionWait | C::ConditionSleep => WITH_MUTEX,
@@ -95,6 +103,7 @@ impl Call {
             Self::ThreadSelf => &[(0, "address")],
             Self::ThreadGetClient => &[(1, "sends")],
             Self::RegionSearch | Self::RegionDirty => &[(1, "offset"), (2, "size"), (4, "entries")],
+            Self::RegionExport => &[(1, "offset"), (2, "size"), (4, "bytes")],
             Self::ReferenceType => &[(0, "kind")],
             Self::ReferenceHash => &[(0, "hash")],
             Self::ReferenceLocate => &[(0, "offset")],

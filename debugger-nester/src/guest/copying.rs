@@ -80,10 +80,15 @@ pub fn only_changes(state: &State) -> bool {
     state.copying.as_ref().is_some_and(|copying| copying.since.is_some())
 }
 
-/// The first pages in a row among these that were written since the epoch; all, if all are wanted.
+/// The first pages in a row among these that were written since the epoch; if all are wanted, that may be anything but zero, or
+/// missing.
 pub fn next_changed(state: &State, pages: Range<u64>) -> Result<Option<Range<u64>>, Status> {
     let Some(since) = state.copying.as_ref().and_then(|copying| copying.since) else {
-        return Ok((!pages.is_empty()).then_some(pages));
+        if lazy::is_on(state) {
+            return Ok((!pages.is_empty()).then_some(pages));
+        }
+        // To ask the kernel takes a small part of the time that it takes to look at a page.
+        return next_written(state, pages, state.born);
     };
     let Some((written, epoch)) = lazy::written_since(state, since) else {
         return next_written(state, pages, since);

@@ -5,11 +5,10 @@
 //! should be, and the denial is lifted again.
 
 use flob_abi::{
-    ExceptionCode, ExceptionMessage, ExceptionReply, PAGE_SIZE, Protection, RegionState, Status,
-    exception::reply_action, ipc::Flavour,
+    ExceptionCode, ExceptionMessage, ExceptionReply, PAGE_SIZE, Protection, Status, exception::reply_action,
+    ipc::Flavour,
 };
 use flob_runtime::{
-    flob::{Links, OwnedReference},
     ipc::{Answer, Request, Server},
     nester::Environment,
 };
@@ -39,12 +38,8 @@ pub fn end(nester: &Nester, environment: &Environment) -> Result<(), Status> {
 }
 
 fn set(nester: &Nester, environment: &Environment, protection: Protection) -> Result<(), Status> {
-    let region = environment.region();
-    let mut now: RegionState = region.get_state(&Links::NONE)?;
-    now.protection = protection.0;
     let keeper = nester.denials.reference(REGION).filter(|_| protection != Protection::ALL);
-    let null = OwnedReference::new()?;
-    region.set_state(&now, &Links::NONE.with(1, keeper.unwrap_or(null.at())))
+    environment.guard(protection, keeper)
 }
 
 /// A keeper's thread.

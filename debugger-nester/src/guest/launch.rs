@@ -7,6 +7,7 @@ use flob_checkpointer::border::Answered;
 use flob_debugger_nester::{breakpoints::Breakpoints, events::Events, streams};
 use flob_link::{Capacity, answers::Answers};
 use flob_runtime::{
+    call,
     flob::{FlobAt, Links, OwnedReference, Thread},
     heap,
     nester::{ChildMemory, Desk, Environment, Setup, environment::FIRST_THREAD, inherited, serve::Clerk},
@@ -107,6 +108,7 @@ fn state(ceiling: u32) -> Result<State, Status> {
         arguments: Vec::new(),
         build_id: String::new(),
         boot: clock::now().unwrap_or(0),
+        born: call::epoch_begin()?,
         replaced: 0,
         input: streams::Input::default(),
         stdout: streams::Output::default(),
@@ -128,6 +130,7 @@ fn state(ceiling: u32) -> Result<State, Status> {
             all: Vec::new(),
             ceiling,
         },
+        sights: Default::default(),
         bearings: None,
         held: BTreeSet::new(),
         stepping: Stepping::default(),

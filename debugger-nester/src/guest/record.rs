@@ -4,9 +4,10 @@ use alloc::{collections::BTreeSet, vec, vec::Vec};
 
 use flob_abi::{ExceptionCode, Status, ThreadState, flob::thread_link, state::thread_flag};
 use flob_checkpointer::{
-    Bearings, Standing, border, look_at_each,
+    Bearings, Sights, Standing, border, look_at_each,
     record::{Damaged, Writer},
 };
+use flob_debugger_nester::translate::MEMORY_TAG;
 use flob_image::{Border, Environment, Flob, Link, Place, State as FlobState, Stream};
 use flob_link::{Failure, FailureKind};
 use flob_runtime::{
@@ -30,10 +31,6 @@ pub enum View {
     /// To be stored: as if there were no debugger.
     Image,
 }
-
-/// Most flobs that are kept as they were seen until their threads run again. More take too much memory: they are written
-/// at once, in a tenth of it.
-const FEW: usize = 2048;
 
 /// The record as a whole, with these groups of the threads' states.
 pub fn environment(
@@ -71,10 +68,29 @@ pub struct Seen {
     pub threads: Vec<Standing>,
 }
 
-/// Flobs as they were seen, or as they are to be recorded.
+/// Flobs as they were told all at once, or as they are to be recorded: more take too much memory, and are written one by one, in
+/// a tenth of it.
 enum SeenFlobs {
-    Kept(Vec<Flob>),
+    Told(Sights),
     Written(Writer),
+}
+
+/// Looks at all flobs at once, if that can be done with this room: they are as they were told.
+pub fn see_told(nester: &Nester, state: &mut State, mut sights: Sights) -> Outcome<Seen> {
+    find_bearings(nester, state).map_err(refused)?;
+    let borders = borders(nester, state).map_err(refused)?;
+    let bearings = bearings(state).map_err(refused)?;
+    sights.find_bearings(&state.environment, bearings, &clients(&borders)).map_err(refused)?;
+    let threads = sights.threads.clone();
+    Ok(Seen { flobs: SeenFlobs::Told(sights), borders, connected: BTreeSet::new(), threads })
+}
+
+fn bearings(state: &State) -> Result<&Bearings<'static>, Status> {
+    state.bearings.as_ref().map(|known| &known.bearings).ok_or(Status::InvalidState)
+}
+
+fn clients(borders: &[Border]) -> Vec<(Place, &str)> {
+    borders.iter().map(|border| (border.client, border.service.as_str())).collect()
 }
 
 /// Looks at these flobs, with these groups of the threads' states.
@@ -83,24 +99,14 @@ pub fn see(nester: &Nester, state: &mut State, listed: &[Listed], groups: u64, v
     let borders = borders(nester, state).map_err(refused)?;
     let adapter = Adapter::new(state, view);
     let (mut connected, mut threads) = (BTreeSet::new(), Vec::new());
-    let mut flobs = if listed.len() <= FEW {
-        SeenFlobs::Kept(Vec::with_capacity(listed.len()))
-    } else {
-        SeenFlobs::Written(Writer::new(&without_flobs(state), listed.len()).map_err(too_large)?)
-    };
+    let mut writer = Writer::new(&without_flobs(state), listed.len()).map_err(too_large)?;
     look(state, &borders, groups, listed, |mut flob| {
         threads.extend(Standing::of(&flob));
-        match &mut flobs {
-            SeenFlobs::Kept(flobs) => flobs.push(flob),
-            SeenFlobs::Written(writer) => {
-                adapter.adapt(state, &mut flob, &mut connected);
-                writer.flob(&flob).map_err(|_| Status::NoMemory)?;
-            }
-        }
-        Ok(())
+        adapter.adapt(state, &mut flob, &mut connected);
+        writer.flob(&flob).map_err(|_| Status::NoMemory)
     })
     .map_err(refused)?;
-    Ok(Seen { flobs, borders, connected, threads })
+    Ok(Seen { flobs: SeenFlobs::Written(writer), borders, connected, threads })
 }
 
 fn look(
@@ -110,9 +116,8 @@ fn look(
     listed: &[Listed],
     act: impl FnMut(Flob) -> Result<(), Status>,
 ) -> Result<(), Status> {
-    let clients: Vec<_> = borders.iter().map(|border| (border.client, border.service.as_str())).collect();
-    let bearings = state.bearings.as_ref().map(|known| &known.bearings).ok_or(Status::InvalidState)?;
-    look_at_each(&state.environment, (bearings, &clients), groups, listed.iter().copied(), act)
+    let surroundings = (bearings(state)?, &clients(borders)[..]);
+    look_at_each(&state.environment, surroundings, groups, listed.iter().copied(), act)
 }
 
 fn too_large(_: Damaged) -> Failure {
@@ -140,18 +145,21 @@ pub fn find_bearings(nester: &Nester, state: &mut State) -> Result<(), Status> {
 }
 
 /// The record of what was seen. Nothing else of the state has changed meanwhile.
-pub fn assemble(state: &State, seen: Seen, view: View) -> Outcome<Vec<u8>> {
+pub fn assemble(state: &mut State, seen: Seen, view: View) -> Outcome<Vec<u8>> {
     let Seen { flobs, mut borders, mut connected, .. } = seen;
     let environment = without_flobs(state);
     let writer = match flobs {
         SeenFlobs::Written(writer) => writer,
-        SeenFlobs::Kept(flobs) => {
+        SeenFlobs::Told(sights) => {
             let adapter = Adapter::new(state, view);
-            let mut writer = Writer::new(&environment, flobs.len()).map_err(too_large)?;
-            for mut flob in flobs {
+            let mut writer = Writer::new(&environment, sights.count()).map_err(too_large)?;
+            let bearings = bearings(state).map_err(refused)?;
+            let written = sights.each((bearings, MEMORY_TAG), &clients(&borders), |mut flob| {
                 adapter.adapt(state, &mut flob, &mut connected);
-                writer.flob(&flob).map_err(too_large)?;
-            }
+                writer.flob(&flob)
+            });
+            written.map_err(too_large)?;
+            state.sights = sights;
             writer
         }
     };

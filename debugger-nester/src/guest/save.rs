@@ -38,30 +38,55 @@ pub fn begin(
     // A save or a search of a host that is gone.
     copying::end(nester, state).map_err(refused)?;
     search::give_up(state);
-    let listed = state.environment.flobs().map_err(refused)?;
-    if state.save.is_none() {
+    if let Some(kind) = when
+        && state.save.is_none()
+    {
+        let listed = state.environment.flobs().map_err(refused)?;
         let stopped = stop(state, &listed).map_err(refused)?;
-        if let Some(kind) = when
-            && !search::has_come(state, kind).map_err(refused)?
-        {
+        if !search::has_come(state, kind).map_err(refused)? {
             search::start(state, kind, stopped).map_err(refused)?;
             nester.sleepers.signal();
             return Ok(Reply::Waiting);
         }
         state.save = Some(Save { stopped, paused: Vec::new() });
     }
-    let seen = record::see(nester, state, &listed, group::ALL, record::View::Image)?;
+    let seen = stop_and_see(nester, state)?;
     let since = since.filter(|since| state.knows(since)).map(|since| since.epoch);
     copying::begin(nester, state, since).map_err(refused)?;
+    let free = free(state);
     // A new epoch drops all translations, this program's too: what is left to do is little.
     let mark = state.mark().map_err(refused)?;
-    release_known(&state.environment, &seen.threads, &free(state)).map_err(refused)?;
+    release_known(&state.environment, &seen.threads, &free).map_err(refused)?;
     let taken = clock::ticks().wrapping_sub(from);
     let record = record::assemble(state, seen, record::View::Image)?;
     run_on(nester, state)?;
     state.stop_time = nanoseconds(state.began, taken);
     let (answer, size) = record::kept(state, record);
     Ok(Reply::Saving { answer, size, mark, only_changes: since.is_some() })
+}
+
+/// Stops all that runs, unless that is done, and looks at everything: at once, if it is not too much for that.
+fn stop_and_see(nester: &Nester, state: &mut State) -> Outcome<record::Seen> {
+    let mut stopped = if state.save.is_none() { step::cancel_job(state) } else { Vec::new() };
+    let mut sights = core::mem::take(&mut state.sights);
+    let is_told = sights.take(&state.environment).map_err(refused)?;
+    add(&mut stopped, &sights.ran);
+    let listed = if is_told { Vec::new() } else { state.environment.flobs().map_err(refused)? };
+    add(&mut stopped, &stop_listed(&state.environment, &listed).map_err(refused)?);
+    state.save.get_or_insert_default().stopped.append(&mut stopped);
+    if is_told {
+        return record::see_told(nester, state, sights);
+    }
+    state.sights = sights;
+    record::see(nester, state, &listed, group::ALL, record::View::Image)
+}
+
+fn add(stopped: &mut Vec<Place>, more: &[Place]) {
+    for place in more {
+        if !stopped.contains(place) {
+            stopped.push(*place);
+        }
+    }
 }
 
 /// `RoundBegin`: as the child runs below this program, no other moment lies between its memory's and the mark.
@@ -87,11 +112,7 @@ pub fn nanoseconds((began, began_ticks): (u64, u64), ticks: u64) -> u64 {
 /// Stops all that runs of the flobs that there are; a step at a breakpoint is put off.
 pub fn stop(state: &mut State, listed: &[Listed]) -> Result<Vec<Place>, Status> {
     let mut stopped = step::cancel_job(state);
-    for place in stop_listed(&state.environment, listed)? {
-        if !stopped.contains(&place) {
-            stopped.push(place);
-        }
-    }
+    add(&mut stopped, &stop_listed(&state.environment, listed)?);
     Ok(stopped)
 }
 

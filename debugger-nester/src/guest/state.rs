@@ -8,7 +8,7 @@ use alloc::{
 };
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use flob_checkpointer::border::Answered;
+use flob_checkpointer::{Sights, border::Answered};
 use flob_debugger_nester::{
     answers::Answers as LongAnswers,
     breakpoints::Breakpoints,
@@ -181,6 +181,8 @@ pub struct State {
     pub arguments: Vec<String>,
     pub build_id: String,
     pub boot: u64,
+    /// The epoch at whose beginning the memory of both environments was zero: what was not written since is so still.
+    pub born: u64,
     /// Environments that were replaced.
     pub replaced: u32,
 
@@ -204,6 +206,8 @@ pub struct State {
     pub sleeping: BTreeSet<(u64, usize)>,
 
     pub own: Own,
+    /// Room for what a save is told of all flobs.
+    pub sights: Sights,
     /// What looks need, once there was one.
     pub bearings: Option<Known>,
     /// Threads that the debugger has stopped.

@@ -25,6 +25,7 @@ const NAMING: &[(Call, &[FlobKind])] = &[
     (Call::RegionSearch, &[Region]),
     (Call::RegionProtect, &[Region]),
     (Call::RegionDirty, &[Region]),
+    (Call::RegionExport, &[Region]),
     (Call::MappingProtect, &[Mapping]),
     (Call::MutexLock, &[Mutex]),
     (Call::MutexTryLock, &[Mutex]),

@@ -20,6 +20,7 @@ mod conditions;
 mod connections;
 mod dirty;
 mod exceptions;
+mod export;
 mod forms;
 mod misuse;
 mod mutex;

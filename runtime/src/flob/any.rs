@@ -52,6 +52,11 @@ pub fn get_state(
     call::get_state(Common::GetState.of(kind), address, state, links.for_kind(kind), mask).result()
 }
 
+/// `get_state` of the links alone.
+pub fn get_links(kind: FlobKind, address: u64, links: &Links) -> Result<(), Status> {
+    call::get_links(Common::GetState.of(kind), address, links.for_kind(kind)).result()
+}
+
 /// `set_state` from `state`, which must have [`state_size`] bytes; `None` sets links only.
 pub fn set_state(
     kind: FlobKind,

@@ -33,6 +33,13 @@ impl FlobAt<Region> {
         Ok(Search { count, offset, size })
     }
 
+    /// `region_export`: states and links of the flobs in `size` bytes from `offset` on, as far as there is room; what is filled counts
+    /// in bytes. Threads are stopped.
+    pub fn export_flobs(self, offset: u64, size: u64, buffer: &mut [u64]) -> Result<Search, Status> {
+        let (count, offset, size) = call::region_export(self.address(), offset, size, buffer)?;
+        Ok(Search { count, offset, size })
+    }
+
     /// `region_protect`: what importers may do at most, from now on.
     pub fn protect(self, protection: Protection) -> Result<(), Status> {
         call::run(Call::RegionProtect, self.address(), u64::from(protection.0))
@@ -45,10 +52,10 @@ impl FlobAt<Region> {
     }
 }
 
-/// What a round of `region_search` or `region_dirty` did.
+/// What a round of `region_search`, `region_dirty` or `region_export` did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Search {
-    /// Entries filled.
+    /// Entries, or bytes, filled.
     pub count: usize,
     /// Where to go on.
     pub offset: u64,

@@ -133,6 +133,16 @@ impl Environment {
         self.size.load(Ordering::Relaxed)
     }
 
+    /// What may be done with its memory by those who see it through the region, and who is asked about the rest.
+    pub fn guard(&self, protection: Protection, keeper: Option<FlobAt<Reference>>) -> Result<(), Status> {
+        let (start, size) = (self.memory.address(0), self.size());
+        let state = RegionState { hash: 0, start, size, protection: protection.0, reserved: 0 };
+        if let Some(keeper) = keeper {
+            return self.region().set_state(&state, &Links::NONE.with(1, keeper));
+        }
+        self.region().set_state(&state, &Links::NONE.with(1, OwnedReference::new()?.at()))
+    }
+
     /// Gives it another size: what comes from elsewhere stays as large as it was there, wherever it goes. All of it counts as
     /// written then. It must have no flobs.
     pub fn resize(&self, size: u64) -> Result<(), Status> {

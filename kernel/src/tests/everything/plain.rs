@@ -82,6 +82,13 @@ fn exercise(program: Program, channel: usize, call: Call) -> Option<Program> {
             let program = program.output(channel, Rax).output(channel, R8).output(channel, Rsi);
             make(program, channel, Call::MutexDestroy, &[HERE + 512])
         }
+        Call::RegionExport => {
+            let program = make(program, channel, Call::MutexCreate, &[HERE + 512, 5]);
+            let offset = HERE - data(GUARDED_PAGES.start);
+            let program = program.call(call, &[REGION, offset, PAGE_SIZE, BUFFER + 1024, 1024]);
+            let program = program.output(channel, Rax).output(channel, R8).output(channel, Rsi);
+            make(program, channel, Call::MutexDestroy, &[HERE + 512])
+        }
         Call::ReferenceLocate => {
             let program = make(program, channel, Call::MutexCreate, &[HERE + 512, 5]);
             let program = make(program, channel, Call::MutexReference, &[HERE + 512, OWN]);
