@@ -78,9 +78,41 @@ fn kernel_calls_are_told_by_name_with_flobs_and_the_program_comes_to_the_right_e
     }
     let unlocks: Vec<&Value> = named(&calls, "mutex_unlock").collect();
     assert!(unlocks.iter().all(|call| call["outcome"]["status"] == 0), "{unlocks:#?}");
+    // Also of those that had to wait.
+    let waited = named(&calls, "mutex_lock").chain(named(&calls, "condition_wait"));
+    let ended = waited.filter(|call| !call["ended"].is_null());
+    let unseen: Vec<&Value> = ended.filter(|call| call["outcome"]["status"] != 0).collect();
+    assert!(unseen.is_empty(), "{unseen:#?}");
     let requests = calls.iter().filter(|call| call["kind"] == "service").count();
     let ipc = named(&calls, "ipc_client_connect_send_over_receive").count();
     assert!(ipc >= requests && requests > 0, "each request is a call: {ipc} for {requests}");
+}
+
+#[test]
+fn a_call_that_was_paused_while_it_waited_is_the_same_call_and_its_end_is_seen() {
+    let world = World::new();
+    let run = ["--paused", "philosophers", "3", "--meals", "2", "--deadlock", "--pace", "1"];
+    let guest = world.guest(&run, None);
+    let follower =
+        world.start(&["trace", "--follow", "--json", "--calls", "mutex_lock,condition_wait"], None);
+    world
+        .wait_until("the follower is there", || !world.flob(&["trace"]).stderr.contains("nothing is traced"));
+    guest.flob_ok(&["resume"]);
+    guest.wait_for_threads("nobody can eat", |threads| {
+        threads.iter().filter(|thread| thread["deadlock"] == 3).count() == 3
+    });
+    for _ in 0..2 {
+        guest.flob_ok(&["pause"]);
+        guest.flob_ok(&["resume"]);
+    }
+    guest.flob_ok(&["set", "mutex:philosophers/FORKS[1]", "locked=false"]);
+    let finished = guest.finish();
+    let traced = follower.finish();
+    assert_eq!((finished.code, traced.code), (Some(0), Some(0)), "{finished} {traced}");
+    let calls = calls(&traced.stdout);
+    let ended = calls.iter().filter(|call| !call["ended"].is_null() && call["kind"] == "kernel");
+    let unseen: Vec<&Value> = ended.filter(|call| call["outcome"]["status"].is_null()).collect();
+    assert!(unseen.is_empty(), "{unseen:#?}");
 }
 
 #[test]

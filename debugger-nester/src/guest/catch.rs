@@ -38,8 +38,8 @@ pub struct Catching {
     pub under: BTreeMap<Place, Under>,
     /// Threads that were told of, or wait for their turn, and where: they pass when they go on.
     told: BTreeMap<Place, u64>,
-    /// Threads whose call is let through, however long it takes, and its number.
-    passing: BTreeMap<Place, u64>,
+    /// Threads whose call is let through, however long it takes, its number, and where.
+    passing: BTreeMap<Place, (u64, u64)>,
 }
 
 impl Catching {
@@ -49,13 +49,13 @@ impl Catching {
     }
 
     /// A thread's call is let through.
-    pub fn passes(&mut self, place: Place, call: u64) {
+    pub fn passes(&mut self, place: Place, call: u64, rip: u64) {
         self.told.remove(&place);
-        self.passing.entry(place).or_insert(call);
+        self.passing.entry(place).or_insert((call, rip));
     }
 
-    /// It is over.
-    pub fn has_passed(&mut self, place: Place) -> Option<u64> {
+    /// It is over, or nobody waits for its end any more: its number, and where it is.
+    pub fn has_passed(&mut self, place: Place) -> Option<(u64, u64)> {
         self.passing.remove(&place)
     }
 
@@ -118,7 +118,7 @@ fn settle(state: &mut State) -> Result<(), Status> {
 
 /// A thread has been stopped behind a step: a call that was let through is over. It may have made a space, or given one a keeper.
 pub fn call_is_over(state: &mut State, place: Place) -> Result<(), Status> {
-    let Some(call) = state.catching.has_passed(place) else { return Ok(()) };
+    let Some((call, _)) = state.catching.has_passed(place) else { return Ok(()) };
     let may = [Call::SpaceCreate, Call::SpaceSetState, Call::SpaceMove].iter().any(|one| *one as u64 == call);
     if may && !state.catching.traced.is_empty() { settle(state) } else { Ok(()) }
 }
@@ -127,6 +127,17 @@ pub fn call_is_over(state: &mut State, place: Place) -> Result<(), Status> {
 pub fn stays(state: &mut State, place: Place) -> Result<(), Status> {
     if let Some(seen) = seize(&state.environment, place)? {
         state.catching.told.insert(place, seen.state.registers.rip);
+    }
+    Ok(())
+}
+
+/// A thread was stopped in a call that it was let through, and that has not ended: it passes again, as the same call, when it goes
+/// on.
+pub fn interrupted(state: &mut State, place: Place) -> Result<(), Status> {
+    let Some((_, rip)) = state.catching.has_passed(place) else { return Ok(()) };
+    let seen = seize(&state.environment, place)?;
+    if seen.is_some_and(|seen| seen.state.registers.rip == rip) {
+        state.catching.told.insert(place, rip);
     }
     Ok(())
 }
@@ -182,14 +193,20 @@ pub fn reflected(
         step::report(nester, state, place, seen, StopReason::Call(call));
         return Ok(());
     }
-    step::begin_at(state, place, purpose.unwrap_or(Purpose::Continue), Some(Obstacle::Calls { space, call }))
+    step::begin_at(
+        state,
+        place,
+        purpose.unwrap_or(Purpose::Continue),
+        Some(Obstacle::Calls { space, call, rip }),
+    )
 }
 
 /// The call that a stopped thread was told to stand at, if it does: it must be let through.
 pub fn standing_at(state: &State, place: Place, seen: &Seen) -> Option<Obstacle> {
     let told = state.catching.told.get(&place)?;
     let space = seen.space.filter(|space| state.catching.is_on(*space))?;
-    (*told == seen.state.registers.rip).then_some(Obstacle::Calls { space, call: seen.state.registers.rax })
+    let (call, rip) = (seen.state.registers.rax, seen.state.registers.rip);
+    (*told == rip).then_some(Obstacle::Calls { space, call, rip })
 }
 
 /// The environment is another one.

@@ -55,6 +55,8 @@ pub enum Obstacle {
         space: Place,
         /// The call that the thread is about to make.
         call: u64,
+        /// Where.
+        rip: u64,
     },
 }
 
@@ -157,8 +159,8 @@ pub fn begin_at(
     if let Some(obstacle) = obstacle {
         let paused = stop_all(&state.environment)?;
         take_away(state, obstacle);
-        if let Obstacle::Calls { call, .. } = obstacle {
-            state.catching.passes(place, call);
+        if let Obstacle::Calls { call, rip, .. } = obstacle {
+            state.catching.passes(place, call, rip);
         }
         state.stepping.job = Some(Job { thread: place, obstacle, paused });
         watcher::look_again(state);
@@ -299,7 +301,7 @@ pub fn forget(state: &mut State, place: Place) {
     if state.stepping.steps.remove(&place).is_none() {
         return;
     }
-    state.catching.has_passed(place);
+    let _ = catch::interrupted(state, place);
     let _ = clean(&state.environment, place);
     if state.stepping.job.as_ref().is_some_and(|job| job.thread == place) {
         let paused = cancel_job(state);
