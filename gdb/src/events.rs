@@ -39,7 +39,9 @@ impl<G: Guest> Inferior<G> {
             | HubEvent::Link(_)
             | HubEvent::Saved(_)
             | HubEvent::Trace(_)
-            | HubEvent::PagesLost(_) => None,
+            | HubEvent::PagesLost(_)
+            | HubEvent::GuestEnded(_)
+            | HubEvent::Moved(_) => None,
         }?;
         self.running.then_some(stop)
     }

@@ -430,6 +430,10 @@ pub enum HubEvent {
     Trace(TracePart),
     /// A page of the checkpoint that was restored lazily cannot be had: the program is held. A sentence that says why.
     PagesLost(String),
+    /// The guest has ended by itself: a sentence, and below it what it said last, a kernel's panic record above all.
+    GuestEnded(String),
+    /// The program has moved into the session of this name; this one ends.
+    Moved(String),
 }
 
 /// Owners, for people: `the user, gdb-1`.

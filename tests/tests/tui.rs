@@ -321,3 +321,18 @@ fn the_config_file_gives_keys_and_a_bad_one_is_told_before_anything_is_started()
     let doctor = world.flob_ok(&["doctor"]);
     assert!(doctor.contains("flob/config.toml") && !doctor.contains("TROUBLE"), "{doctor}");
 }
+
+#[test]
+fn a_screen_says_what_looking_costs_and_where_its_program_has_moved_to() {
+    let world = World::new();
+    let mut screen = Screen::start(&world, &[&["-s", "here"], ENDLESS].concat(), 80, 24);
+    screen.wait_for("looks/s cost");
+    let there = world.guest(&["--paused", "philosophers", "3", "--meals", "2"], None);
+    world.flob_ok(&["migrate", "here", &there.name]);
+    let told = format!("the program goes on in session '{}'", there.name);
+    screen.wait_for(&told);
+    screen.keys("q");
+    let left = screen.wait_until_left();
+    assert_eq!(screen.end(), 0);
+    assert!(left.contains(&told), "{left}");
+}

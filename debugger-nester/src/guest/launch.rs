@@ -15,7 +15,7 @@ use flob_runtime::{
     thread,
 };
 
-use super::state::{Clock, Nester, Own, Shared, State};
+use super::state::{Clock, Looks, Nester, Own, Shared, State};
 use super::torture::{self, Size, Torture};
 use super::{answerer, denial, exceptions, link, record, services, step::Stepping, watcher};
 
@@ -143,6 +143,7 @@ fn state(ceiling: u32) -> Result<State, Status> {
         copying: None,
         began: (clock::now().unwrap_or(0), clock::ticks()),
         stop_time: 0,
+        looks: Looks::default(),
         search: None,
         restore: None,
         restore_ticks: 0,

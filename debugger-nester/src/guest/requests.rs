@@ -2,6 +2,7 @@
 
 use flob_abi::state::group;
 use flob_link::{FailureKind, FromGuest, Progress, Reply, Request, ToGuest, VERSION, answers::Verdict};
+use flob_runtime::service::clock;
 
 use super::failure::{Outcome, failure, refused};
 use super::state::{Bulk, Nester, Outgoing, State};
@@ -127,12 +128,19 @@ fn sync(nester: &Nester, state: &mut State, events_from: u64) -> Reply {
         garbled: state.garbled,
         stopped: state.held.len() as u32,
         exit: state.exit,
+        looks: state.looks.count,
+        looking: save::nanoseconds(state.began, state.looks.ticks),
+        time: clock::now().unwrap_or(0).saturating_sub(state.began.0),
     })
 }
 
 fn look(nester: &Nester, state: &mut State, vectors: bool) -> Outcome<Reply> {
     let groups = if vectors { group::ALL } else { threads::HEAD };
-    let record = record::bytes(nester, state, groups, record::View::Live)?;
+    let from = clock::ticks();
+    let record = record::bytes(nester, state, groups, record::View::Live);
+    state.looks.count += 1;
+    state.looks.ticks += clock::ticks().wrapping_sub(from);
+    let record = record?;
     let (answer, size) = record::kept(state, record);
     Ok(Reply::Long { answer, size })
 }

@@ -168,6 +168,15 @@ pub struct Clock {
     pub last: u64,
 }
 
+/// Looks at the environment: the child stands still for each.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Looks {
+    /// How many.
+    pub count: u64,
+    /// Ticks of the processor that they took.
+    pub ticks: u64,
+}
+
 /// Everything else.
 pub struct State {
     pub environment: Arc<Environment>,
@@ -226,6 +235,8 @@ pub struct State {
     pub began: (u64, u64),
     /// For how long, in nanoseconds, the last save kept the child from running.
     pub stop_time: u64,
+    /// What looking has cost the child so far.
+    pub looks: Looks,
     /// The search for the moment that a save waits for.
     pub search: Option<Search>,
     pub restore: Option<Restore>,

@@ -63,6 +63,8 @@ pub struct Summary {
     pub leave: Leave,
     /// The session's name.
     pub session: Option<String>,
+    /// The session that the program has moved into.
+    pub moved: Option<String>,
     /// How the program ended, if it has.
     pub ended: Option<Ended>,
     /// The program's last output, as it wrote it.
@@ -80,7 +82,9 @@ impl Summary {
             }
             Leave::Stopped(Some(id)) => lines.push(text::stopped_with(session, id)),
             Leave::Stopped(None) => lines.push(text::session_stopped(session)),
-            Leave::Gone => lines.push(text::HUB_GONE.to_owned()),
+            Leave::Gone => {
+                lines.push(self.moved.as_deref().map_or_else(|| text::HUB_GONE.to_owned(), text::moved))
+            }
             Leave::Running | Leave::Terminated => {}
         }
         lines
@@ -128,6 +132,7 @@ pub fn run(options: Options) -> Result<Summary, Error> {
     Ok(Summary {
         leave: state.leave.unwrap_or(Leave::Running),
         session: state.session,
+        moved: state.moved,
         ended: state.ended,
         output: state.console.tail(),
     })
@@ -202,6 +207,7 @@ impl App {
         for ask in update(&mut self.state, message) {
             match ask {
                 Ask::Redraw => self.screen.clear()?,
+                Ask::Copy(text) => self.screen.copy(&text)?,
                 Ask::Editor { checkpoint, flobs } => self.edit(checkpoint, &flobs)?,
                 other => self.workers.ask(other),
             }

@@ -3,7 +3,7 @@
 use flob_image::{Environment, Flob, Link, Place, fields};
 use flob_link::{Change, Memory};
 
-use super::{line::Line, snapshot::Snapshot, store::Poke};
+use super::{choices::Choices, line::Line, snapshot::Snapshot, store::Poke};
 
 /// A change that waits to be applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Editor {
     pub old: String,
     /// What is typed.
     pub line: Line,
+    /// For a link: the flobs to choose from.
+    pub choices: Choices,
 }
 
 /// What an editor edits.

@@ -9,7 +9,7 @@ use flob_session::{HubEvent, LinkState};
 use super::{
     commands::{sorting, tracing},
     message::Ask,
-    state::{Ended, LogKind, State},
+    state::{Ended, LogKind, Logged, Mode, Reading, State},
     store::Saved,
     text,
 };
@@ -32,6 +32,11 @@ pub fn hub_event(state: &mut State, event: HubEvent) -> Vec<Ask> {
         }
         HubEvent::Changed => {}
         HubEvent::PagesLost(text) => state.tell(LogKind::Trouble, text),
+        HubEvent::GuestEnded(text) => guest_ended(state, &text),
+        HubEvent::Moved(to) => {
+            state.tell(LogKind::Note, text::moved(&to));
+            state.moved = Some(to);
+        }
         HubEvent::Trace(part) => {
             let snapshot = state.live.clone();
             state.calls.take(part, snapshot.as_deref());
@@ -81,6 +86,20 @@ fn guest_event(state: &mut State, event: Event) -> Vec<Ask> {
     vec![Ask::Look]
 }
 
+/// The guest's last words are told line by line, and shown over everything: a panic record says what happened.
+fn guest_ended(state: &mut State, text: &str) {
+    state.tell(LogKind::Trouble, text.lines().next().unwrap_or_default());
+    let lines = text.lines().map(|line| line.trim_start_matches([' ', '|']).to_owned());
+    let lines: Vec<String> = lines.collect();
+    for line in lines.iter().skip(1) {
+        state.log.push(Logged { at: state.now, text: line.clone(), kind: LogKind::Trouble });
+    }
+    if lines.len() > 1 && state.mode == Mode::Normal {
+        let title = text::GUEST_DEAD.to_owned();
+        state.mode = Mode::Reading(Reading { title, lines, scroll: 0 });
+    }
+}
+
 /// The program has ended.
 pub fn ended(state: &mut State, code: i32) {
     if state.ended.is_none() {
@@ -94,7 +113,10 @@ pub fn hub_gone(state: &mut State) {
     if !state.hub_gone {
         state.hub_gone = true;
         state.work = None;
-        state.tell(LogKind::Trouble, text::HUB_GONE);
+        match state.moved.clone() {
+            Some(to) => state.tell(LogKind::Note, text::moved(&to)),
+            None => state.tell(LogKind::Trouble, text::HUB_GONE),
+        }
     }
 }
 

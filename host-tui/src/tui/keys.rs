@@ -3,6 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::{
+    choices,
     commands::{self, control, editing, looking, sorting},
     line::Line,
     message::{Ask, Job},
@@ -30,7 +31,9 @@ pub fn press(state: &mut State, key: KeyEvent) -> Vec<Ask> {
             if key.code == KeyCode::Enter {
                 return enter_edit(state, editor);
             }
-            editor.line.take(key);
+            if !choices::choose(state, &mut editor, key) && editor.line.take(key) {
+                editor.choices.typed(editor.line.text());
+            }
             state.mode = Mode::Edit(editor);
             Vec::new()
         }

@@ -138,6 +138,8 @@ pub enum Ask {
     },
     /// Draw everything anew.
     Redraw,
+    /// Put a text into the terminal's clipboard.
+    Copy(String),
 }
 
 /// Something to be done by the hub or the store, one after the other.

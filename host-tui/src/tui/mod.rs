@@ -3,10 +3,12 @@
 
 pub mod app;
 pub mod calls;
+pub mod choices;
 pub mod coach;
 pub mod commands;
 pub mod config;
 pub mod console;
+pub mod cost;
 pub mod detail;
 pub mod disassembly;
 pub mod edit;

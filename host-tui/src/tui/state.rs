@@ -9,6 +9,7 @@ use super::{
     calls::Calls,
     coach::Coach,
     console::Console,
+    cost::Meter,
     edit::Edit,
     keymap::Keymap,
     list::List,
@@ -127,6 +128,10 @@ pub struct State {
     pub link: LinkState,
     /// The hub is gone.
     pub hub_gone: bool,
+    /// The session that the program has moved into.
+    pub moved: Option<String>,
+    /// What looking costs the program.
+    pub cost: Meter,
     /// How the program ended.
     pub ended: Option<Ended>,
     /// The last look at the live environment, when it came, and how long it took.
@@ -206,6 +211,8 @@ impl State {
             info: None,
             link: LinkState::Connecting,
             hub_gone: false,
+            moved: None,
+            cost: Meter::default(),
             ended: None,
             live: None,
             looked: Duration::ZERO,

@@ -12,6 +12,7 @@ use std::{
 };
 
 use crossterm::{
+    clipboard::CopyToClipboard,
     cursor::Show,
     event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture},
     execute,
@@ -67,6 +68,12 @@ impl Screen {
     /// Forgets what was drawn, so that all of it is drawn again.
     pub fn clear(&mut self) -> Result<(), Error> {
         self.terminal.clear().map_err(failed)
+    }
+
+    /// Puts a text into the terminal's clipboard, if the terminal lets that be done.
+    pub fn copy(&mut self, text: &str) -> Result<(), Error> {
+        let mut tty = open()?;
+        execute!(tty, CopyToClipboard::to_clipboard_from(text)).map_err(failed)
     }
 
     /// Lends the terminal to another program for as long as `work` takes.

@@ -118,6 +118,8 @@ mod constants {
     pub const NOTHING_FITS: &str = "nothing contains that: {filter} changes the filter";
     pub const CALLS_COLUMNS: [&str; 4] = ["time", "thread", "call", "took"];
     pub const FLOB_COLUMNS: [&str; 2] = ["name", "changed"];
+    pub const NOTHING_TO_COPY: &str = "nothing is selected that could be copied";
+    pub const CHOICES_TITLE: &str = "Up Down choose";
     pub const NO_LIST: &str = "there is no list here to filter";
     pub const CALLS_HEAD: [&str; 3] = ["time", "  thread", "call"];
     pub const UNDER_WAY: &str = "under way";
@@ -189,6 +191,21 @@ pub fn no_such_column(name: &str, columns: &[&str]) -> String {
         return "there is no list here to sort".into();
     }
     format!("no column '{name}': sort [{}|off] [down]", columns.join("|").replace(' ', ""))
+}
+
+/// The program has moved into another session.
+pub fn moved(to: &str) -> String {
+    format!("the program goes on in session '{to}': 'flob attach {to}' shows it")
+}
+
+/// What looking costs the program: looks a second, and the share of its time in thousandths.
+pub fn cost(looks: f64, share: f64) -> String {
+    format!("  {looks:.1} looks/s cost {:.1} %", share * 100.0)
+}
+
+/// This is in the clipboard now.
+pub fn copied(text: &str) -> String {
+    format!("copied: {text}")
 }
 
 /// Where a breakpoint is, and on what condition.
@@ -344,8 +361,9 @@ pub fn pending(count: usize) -> String {
 }
 
 /// A checkpoint is browsed.
-pub fn opened(id: &str) -> String {
-    format!("checkpoint {id}: edits are saved as a new checkpoint; {{back}} goes back to the session")
+pub fn opened(id: &str, has_session: bool) -> String {
+    let back = if has_session { "; {back} goes back to the session" } else { "" };
+    format!("checkpoint {id}: edits are saved as a new checkpoint{back}")
 }
 
 /// A thread was stopped.

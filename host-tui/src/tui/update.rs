@@ -47,6 +47,7 @@ fn take(state: &mut State, message: Message) -> Vec<Ask> {
         Message::Several(several) => state.several = several,
         Message::Info(info) => {
             state.link = info.link;
+            state.cost.take(&info.progress);
             match (info.progress.exit, &state.ended) {
                 (Some(code), None) => events::ended(state, code),
                 // An older look had come late: the program was restored meanwhile.
@@ -143,7 +144,7 @@ fn opened(state: &mut State, id: String, snapshot: Arc<Snapshot>) -> Vec<Ask> {
     // What has just been saved is opened by itself: that it is saved says more.
     let is_told = state.notice.as_ref().is_some_and(|(_, told)| *told == text::saved_edited(&id));
     if !is_told {
-        state.tell(LogKind::Note, text::opened(&id));
+        state.tell(LogKind::Note, text::opened(&id, state.has_session));
     }
     state.opened = Some((id, snapshot));
     if state.tab == Tab::Checkpoints {

@@ -197,7 +197,8 @@ fn tell_points(tools: &Tools, client: &Client, snapshot: &Snapshot, before: &mut
 }
 
 fn pause_after(took: Duration) -> Duration {
-    (took * 3).clamp(SHORTEST, LONGEST.max(took))
+    // However slow looks are: the program has most of its time.
+    (took * 3).clamp(SHORTEST, LONGEST.max(took * 3))
 }
 
 /// Waits until it is time for the next look; true if nobody wants one any more.

@@ -52,6 +52,21 @@ pub struct Row {
     pub milliseconds: Vec<f64>,
     /// How.
     pub method: &'static str,
+    /// What it is to be at most at the 99th percentile, in milliseconds.
+    pub target: Option<f64>,
+}
+
+/// How often something can be done a second, beside what another can do.
+#[derive(Debug)]
+pub struct Rate {
+    /// What.
+    pub name: &'static str,
+    /// By flob: to be at least as often …
+    pub ours: f64,
+    /// … as by this one.
+    pub theirs: f64,
+    /// How.
+    pub method: &'static str,
 }
 
 impl Bench {
@@ -63,42 +78,89 @@ impl Bench {
             What::Kernel { profile: Some(row), .. } => return bench_profile::run(&row),
             What::Kernel { json, .. } => return bench_kernel::run(json),
         };
-        let rows = bench_host::measure()?;
+        let (rows, rates) = bench_host::measure()?;
         if json {
-            print::json(&Json::Array(rows.iter().map(Row::to_json).collect()))?;
-        } else {
-            let heading = ["FIGURE", "MEDIAN", "WORST", "TIMES", "METHOD"].map(str::to_owned).to_vec();
-            print::table(&std::iter::once(heading).chain(rows.iter().map(Row::cells)).collect::<Vec<_>>())?;
+            let all = rows.iter().map(Row::to_json).chain(rates.iter().map(Rate::to_json));
+            print::json(&Json::Array(all.collect()))?;
+            return Ok(0);
         }
+        let heading = ["FIGURE", "MEDIAN", "99 %", "WORST", "TIMES", "TARGET", "METHOD"];
+        table(&heading, rows.iter().map(Row::cells))?;
+        print::line("")?;
+        let heading = ["FIGURE", "FLOB", "QEMU", "TARGET", "METHOD"];
+        table(&heading, rates.iter().map(Rate::cells))?;
         Ok(0)
     }
 }
 
-impl Row {
-    fn median_and_worst(&self) -> (f64, f64) {
-        let mut sorted = self.milliseconds.clone();
-        sorted.sort_by(f64::total_cmp);
-        let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
-        (at(sorted.len() / 2), at(sorted.len().saturating_sub(1)))
+fn table(heading: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<(), Error> {
+    let heading = heading.iter().map(|&word| word.to_owned()).collect();
+    print::table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>())
+}
+
+fn verdict(is_met: bool) -> &'static str {
+    if is_met { "met" } else { "missed" }
+}
+
+impl Rate {
+    fn is_met(&self) -> bool {
+        self.ours >= self.theirs
     }
 
     fn cells(&self) -> Vec<String> {
-        let (median, worst) = self.median_and_worst();
         vec![
             self.name.into(),
-            format!("{median:.1} ms"),
-            format!("{worst:.1} ms"),
-            self.milliseconds.len().to_string(),
+            format!("{:.0}/s", self.ours),
+            format!("{:.0}/s", self.theirs),
+            format!("at least QEMU's: {}", verdict(self.is_met())),
             self.method.into(),
         ]
     }
 
     fn to_json(&self) -> Json {
-        let (median, worst) = self.median_and_worst();
+        json!({
+            "name": self.name,
+            "per_second": self.ours,
+            "qemu_per_second": self.theirs,
+            "met": self.is_met(),
+            "method": self.method,
+        })
+    }
+}
+
+impl Row {
+    /// Median, 99th percentile, worst.
+    fn figures(&self) -> (f64, f64, f64) {
+        let mut sorted = self.milliseconds.clone();
+        sorted.sort_by(f64::total_cmp);
+        let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
+        let last = sorted.len().saturating_sub(1);
+        (at(sorted.len() / 2), at((sorted.len() * 99 / 100).min(last)), at(last))
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let (median, high, worst) = self.figures();
+        let target = self.target.map(|target| format!("{target:.0} ms: {}", verdict(high <= target)));
+        vec![
+            self.name.into(),
+            format!("{median:.1} ms"),
+            format!("{high:.1} ms"),
+            format!("{worst:.1} ms"),
+            self.milliseconds.len().to_string(),
+            target.unwrap_or_default(),
+            self.method.into(),
+        ]
+    }
+
+    fn to_json(&self) -> Json {
+        let (median, high, worst) = self.figures();
         json!({
             "name": self.name,
             "median_ms": median,
+            "percentile_99_ms": high,
             "worst_ms": worst,
+            "target_ms": self.target,
+            "met": self.target.map(|target| high <= target),
             "times": self.milliseconds.len(),
             "method": self.method,
         })

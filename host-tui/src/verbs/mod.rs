@@ -8,6 +8,7 @@ mod bench_kernel;
 mod bench_machine;
 mod bench_profile;
 mod bench_rows;
+mod bench_stub;
 pub mod bench_terminal;
 pub mod black_box;
 pub mod boot_files;

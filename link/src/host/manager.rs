@@ -18,6 +18,8 @@ use crate::{
     frame::{self, Decoder},
 };
 
+/// How often it is asked how the guest is, at least.
+const REFRESH: Duration = Duration::from_secs(2);
 /// The guest keeps events until the host says it has seen them: said after this many.
 const EVENTS_BEFORE_ACKNOWLEDGE: u64 = 32;
 
@@ -259,7 +261,10 @@ impl Manager {
         if silence >= self.timing.give_up && self.exchanges.has_callers() {
             self.exchanges.fail_callers(&LinkError::Silent);
         }
-        if now.duration_since(self.last_sync.max(self.last_heard)) >= self.timing.quiet {
+        let is_quiet = now.duration_since(self.last_sync.max(self.last_heard)) >= self.timing.quiet;
+        // However much it talks: how the guest is must not be old news.
+        let is_old = self.standing == Standing::Up && now.duration_since(self.last_sync) >= REFRESH;
+        if is_quiet || is_old {
             self.synchronise();
         }
     }

@@ -101,6 +101,12 @@ pub struct Progress {
     pub stopped: u32,
     /// The program has ended with this code.
     pub exit: Option<i32>,
+    /// How often the environment was looked at; the program stands still meanwhile.
+    pub looks: u64,
+    /// How long that has taken altogether, in nanoseconds …
+    pub looking: u64,
+    /// … of these that have gone by since the debugger began.
+    pub time: u64,
 }
 
 /// Why a request failed; for people too.

@@ -13,7 +13,7 @@ use flob_image::Environment;
 use flob_link::{Failure, FailureKind, Mark, Reply, Request, Run, Scope, host::LinkError};
 
 use super::{Hub, lock, memory, requests::ProgressTo, runs, save::stop_if, supply::Supply};
-use crate::{Client, Error, HubRequest, Migrated, Owner, sessions, symbols};
+use crate::{Client, Error, HubEvent, HubRequest, Migrated, Owner, sessions, symbols};
 
 /// Rounds at most, the last one included.
 const ROUNDS: u32 = 12;
@@ -114,6 +114,7 @@ impl Hub {
         let flobs = environment.flobs.len() as u64;
         // What it had said by then belongs to this side.
         self.output.wait_for(&environment.streams);
+        self.tell(HubEvent::Moved(to.into()));
         Ok(Migrated {
             to: to.into(),
             rounds: rounds + 1,

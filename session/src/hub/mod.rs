@@ -36,7 +36,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::AtomicBool,
+        atomic::{AtomicBool, Ordering},
         mpsc::{self, Receiver, Sender},
     },
     thread,
@@ -122,6 +122,8 @@ pub(crate) struct Hub {
     takes_typing: bool,
     output: Output,
     long_work: LongWork,
+    /// The guest is ended by us: that it ends is no news.
+    is_closing: AtomicBool,
     /// At most one look at the environment at a time.
     looking: Mutex<()>,
     /// Where a save hears of the moment it waits for.
@@ -210,6 +212,7 @@ impl Session {
             takes_typing: !config.standard.input,
             output: Output::new(config.standard.output),
             long_work: LongWork::default(),
+            is_closing: AtomicBool::new(false),
             looking: Mutex::new(()),
             moments: Mutex::new(None),
             capacity: Mutex::default(),
@@ -310,6 +313,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.hub.output.drain();
+        self.hub.is_closing.store(true, Ordering::Relaxed);
         self.hub.input.close();
         self.guest.end();
     }

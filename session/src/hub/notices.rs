@@ -1,6 +1,10 @@
 //! What comes from the guest unasked: output, stops, ends.
 
-use std::{fs, path::Path, sync::mpsc::Receiver};
+use std::{
+    fs,
+    path::Path,
+    sync::{atomic::Ordering, mpsc::Receiver},
+};
 
 use flob_abi::{ExceptionCode, FlobKind};
 use flob_image::{Place, State};
@@ -22,12 +26,15 @@ impl Hub {
                 Notice::Ended => {
                     // A save that waits for its moment waits no longer.
                     *lock(&self.moments) = None;
-                    self.set_link(LinkState::Dead);
                     let text = format!(
                         "the guest has died; its logs are beside {}{}",
                         console.display(),
                         last_lines(console)
                     );
+                    if !self.is_closing.load(Ordering::Relaxed) {
+                        self.tell(HubEvent::GuestEnded(text.clone()));
+                    }
+                    self.set_link(LinkState::Dead);
                     self.end(Ending::Failed(Error::Guest(text)));
                 }
             }

@@ -4,6 +4,7 @@ use flob_image::{Place, fields};
 use flob_link::Memory;
 
 use super::super::{
+    choices::Choices,
     detail,
     edit::{self, Edit, Editor, Target},
     layout::has_detail,
@@ -39,7 +40,12 @@ pub fn edit(state: &mut State, _: &str) -> Vec<Ask> {
         return trouble(state, text::NOT_EDITABLE);
     };
     let line = Line::new(pending_value(state, place, name).unwrap_or_else(|| old.clone()));
-    state.mode = Mode::Edit(Editor { target: Target::Field(place, name.to_owned()), old, line });
+    state.mode = Mode::Edit(Editor {
+        target: Target::Field(place, name.to_owned()),
+        old,
+        line,
+        choices: Choices::default(),
+    });
     Vec::new()
 }
 
@@ -57,7 +63,8 @@ fn edit_memory(state: &mut State) -> Vec<Ask> {
         return trouble(state, text::NO_BYTES);
     }
     let target = Target::Memory(view.memory, view.cursor);
-    state.mode = Mode::Edit(Editor { target, line: Line::new(old.clone()), old });
+    state.mode =
+        Mode::Edit(Editor { target, line: Line::new(old.clone()), old, choices: Choices::default() });
     Vec::new()
 }
 

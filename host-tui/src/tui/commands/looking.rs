@@ -5,6 +5,7 @@ use flob_image::{Place, State as FlobState};
 use flob_link::Memory;
 
 use super::super::{
+    detail::Row,
     layout::{has_detail, list_height},
     line::Line,
     memory::MemoryView,
@@ -170,15 +171,72 @@ pub fn goto(state: &mut State, arguments: &str) -> Vec<Ask> {
         state.mode = Mode::Command(Line::new("goto "));
         return Vec::new();
     }
-    let is_flob = state
-        .shown()
-        .is_some_and(|snapshot| snapshot.symbol(arguments).is_none() && snapshot.find(arguments).is_ok());
     match address(state, arguments) {
         Ok(address) => {
-            let memory = if is_flob { Memory::Environment } else { state.memory.memory };
+            let memory = memory_of(state, arguments);
+            state.tab = Tab::Memory;
             show_memory(state, memory, address)
         }
         Err(error) => trouble(state, error),
+    }
+}
+
+/// The memory in which a place lies that was named: a flob's is the environment's, a symbol's a space's; a number is of what is
+/// shown, or of the space of the flob that has the attention.
+fn memory_of(state: &State, text: &str) -> Memory {
+    let present = state.memory.memory;
+    let Some(snapshot) = state.shown() else { return present };
+    let is_number = flob_image::fields::value::parse_number(text.trim()).is_some();
+    let is_symbol = !is_number && snapshot.symbol(text).is_some();
+    let of_attention = || navigate::current_flob(state).and_then(|place| snapshot.home(place));
+    let first = || {
+        let is_space = |flob: &&flob_image::Flob| flob.state.kind() == FlobKind::Space;
+        snapshot.environment.flobs.iter().find(is_space).map(|space| space.place)
+    };
+    match present {
+        _ if !is_number && !is_symbol => Memory::Environment,
+        Memory::Space(_) => present,
+        Memory::Environment if is_number && state.tab == Tab::Memory => present,
+        Memory::Environment => of_attention().or_else(first).map_or(present, Memory::Space),
+    }
+}
+
+/// Puts what is selected into the clipboard.
+pub fn copy(state: &mut State, arguments: &str) -> Vec<Ask> {
+    let named = Some(arguments.to_owned()).filter(|text| !text.is_empty());
+    match named.or_else(|| selected_text(state)) {
+        Some(text) => {
+            state.notice = Some((LogKind::Note, text::copied(&text)));
+            vec![Ask::Copy(text)]
+        }
+        None => trouble(state, text::NOTHING_TO_COPY),
+    }
+}
+
+/// What is selected, as one would type it: a name, a value, an address, an id, a command.
+fn selected_text(state: &State) -> Option<String> {
+    match state.tab {
+        tab if has_detail(tab) && state.focus == super::super::state::Focus::Detail => {
+            let rows = navigate::detail_rows(state);
+            match rows.get(state.detail.list.selected)? {
+                Row::Field { value, .. } | Row::Link { value, .. } => Some(value.clone()),
+                Row::Incoming { source, .. } => Some(state.name(*source)),
+                Row::Sentence(text) => Some(text.clone()),
+                Row::Heading(_) => None,
+            }
+        }
+        Tab::Flobs | Tab::Threads | Tab::Graph => {
+            navigate::selected_flob(state).map(|place| state.name(place))
+        }
+        Tab::Memory => Some(format!("{:#x}", state.memory.cursor)),
+        Tab::Checkpoints => state.selected_checkpoint().map(|saved| saved.id.clone()),
+        Tab::Calls => state.calls.selected().map(|row| row.described.asked()),
+        Tab::Breakpoints => state.points.address().map(|(_, address)| format!("{address:#x}")),
+        Tab::Console => state.console.visible(list_height(state)).last().map(|line| line.text.clone()),
+        Tab::Log => {
+            let mut above = state.shown_log().rev().skip(state.log_back);
+            above.find(|line| line.kind == LogKind::Command).map(|line| line.text.clone())
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod calls;
 mod coach;
 mod code;
+mod comfort;
 mod hub;
 mod keys;
 mod library;

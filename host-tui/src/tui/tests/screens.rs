@@ -107,6 +107,25 @@ fn pending_edits_are_summed_up_before_they_are_applied() {
 }
 
 #[test]
+fn a_link_is_chosen_from_the_flobs_that_fit() {
+    both("choices", |desk| {
+        desk.keys(":show FORKS[2]<Enter>");
+        select_field(desk, "owner");
+        desk.keys("e<Down><Down><Down>");
+    });
+}
+
+#[test]
+fn a_kernel_panic_is_read_in_full() {
+    both("panic", |desk| {
+        let record = "\n  | === kernel panic ===\n  | index out of bounds\n  | at kernel/src/port.rs:12:5\n  | rip 0xffff8000";
+        let text = format!("the guest has died; its logs are beside /logs{record}");
+        desk.tell(Message::Hub(HubEvent::GuestEnded(text)));
+        desk.tell(Message::Hub(HubEvent::Link(LinkState::Dead)));
+    });
+}
+
+#[test]
 fn leaving_asks_how() {
     both("quit", |desk| {
         desk.keys("q");

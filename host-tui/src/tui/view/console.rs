@@ -27,7 +27,8 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
     let foot = if full { layout::foot_lines(state) } else { 0 };
     let height = usize::from(inner.height).saturating_sub(foot);
     if state.console.is_empty() {
-        buffer.set_stringn(inner.x, inner.y, text::NO_OUTPUT, usize::from(inner.width), state.theme.dim());
+        let nothing = if state.has_session { text::NO_OUTPUT } else { text::NO_SESSION };
+        buffer.set_stringn(inner.x, inner.y, nothing, usize::from(inner.width), state.theme.dim());
     }
     let visible: Vec<_> =
         if full { state.console.visible(height).collect() } else { state.console.last(height).collect() };

@@ -52,6 +52,9 @@ fn row_line(state: &State, snapshot: &Snapshot, row: u32) -> Line<'static> {
                 text::environment(environment.flobs.len(), environment.size),
                 state.theme.dim(),
             ));
+            if let Some((looks, share)) = state.cost.rate().filter(|_| state.is_live()) {
+                line.push_span(span(text::cost(looks, share), state.theme.dim()));
+            }
         }
         Node::Group { kind, count, .. } => {
             line.push_span(Span::raw(text::group(kind)));

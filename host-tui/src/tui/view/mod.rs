@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod checkpoints;
+pub mod choices;
 pub mod code;
 pub mod console;
 pub mod detail;
@@ -71,6 +72,10 @@ pub fn paint(buffer: &mut Buffer, state: &State) -> Option<Position> {
     match &state.mode {
         Mode::Help(scroll) => help::draw(buffer, *scroll, state),
         Mode::Reading(text) => reading::draw(buffer, text, state),
+        Mode::Edit(editor) => {
+            choices::draw(buffer, areas.footer, editor, state);
+            return cursor;
+        }
         Mode::Palette(palette) => return palette::draw(buffer, palette, state),
         Mode::Confirm(question) => popup::draw(buffer, question, state),
         _ => return cursor,

@@ -70,7 +70,8 @@ fn status(state: &State, with_name: bool) -> Line<'static> {
     let theme = state.theme;
     let mut line = Line::from(" ");
     if let Some((id, _)) = &state.opened {
-        line.push_span(span(text::checkpoint_title(id), theme.pending()));
+        let title = if state.is_wide() { text::checkpoint_title(id) } else { id.clone() };
+        line.push_span(span(title, theme.pending()));
         return line;
     }
     if with_name {

@@ -1,0 +1,258 @@
+//! Steps and breakpoint stops a second over gdb's protocol: of flob's own server, and of the emulator's stub on the same program.
+
+use std::{
+    collections::HashMap,
+    io::{Read, Write},
+    os::unix::net::UnixStream,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use flob_session::{
+    Error,
+    boot::{
+        archive,
+        arguments::{Beginning, Disturbance, Stack, command_line},
+        qemu,
+    },
+};
+
+use crate::guest;
+
+/// The program: it computes for good, and never waits. Large enough that even its beginning lasts.
+pub const PROGRAM: [&str; 2] = ["scribble", "32"];
+/// Steps that are taken to find out where it is most often.
+const SAMPLES: usize = 400;
+/// Steps and stops that are timed.
+const STEPS: u32 = 1000;
+const STOPS: u32 = 300;
+/// Nothing that is waited for takes longer.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Where the instruction pointer is among the registers, in hexadecimal digits.
+const RIP: std::ops::Range<usize> = 16 * 16..17 * 16;
+
+/// How many of each a second.
+#[derive(Clone, Copy, Debug)]
+pub struct Rates {
+    /// Single steps of a thread.
+    pub steps: f64,
+    /// Stops at a breakpoint, each passed as gdb does: taken out, stepped over, put in again.
+    pub stops: f64,
+}
+
+/// Those of the server behind this socket, and where the breakpoint was.
+pub fn of_flob(socket: &Path) -> Result<(Rates, u64), Error> {
+    let mut stub = Stub::connect(socket)?;
+    let mut seen: HashMap<u64, usize> = HashMap::new();
+    for _ in 0..SAMPLES {
+        stub.step()?;
+        *seen.entry(stub.position()?).or_default() += 1;
+    }
+    let place = seen.into_iter().max_by_key(|(place, count)| (*count, *place)).map_or(0, |(place, _)| place);
+    Ok((stub.rates(place)?, place))
+}
+
+/// Those of the emulator's stub, at the same place of the same program on the same kernel.
+pub fn of_emulator(place: u64) -> Result<Rates, Error> {
+    let emulator = Emulator::start()?;
+    Stub::connect(&emulator.socket)?.rates(place)
+}
+
+/// The emulator with its stub on. It ends when this is dropped.
+struct Emulator {
+    child: Child,
+    socket: std::path::PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Emulator {
+    fn start() -> Result<Self, Error> {
+        let folder = tempfile::tempdir().map_err(|error| Error::io("making a folder", error))?;
+        let [name, arguments @ ..] = PROGRAM;
+        let program = guest::find(name)?;
+        let software = guest::software([&program]);
+        let arguments = arguments.map(str::to_owned);
+        let stack = Stack { program: &program.name, arguments: &arguments, ..Stack::default() };
+        let words = command_line(Beginning::Run, Disturbance::default(), stack)?;
+        let file = |name: &str, contents: &[u8]| {
+            let path = folder.path().join(name);
+            let written = std::fs::write(&path, contents).map(|()| path);
+            written.map_err(|error| Error::io("writing boot files", error))
+        };
+        let (kernel, initrd) =
+            (file("kernel", &software.kernel)?, file("archive", &archive::build(&software.programs)?)?);
+        let socket = folder.path().join("gdb");
+        let options = "-accel tcg -M pc -m 256 -nodefaults -no-user-config -no-reboot -display none -serial null \
+                       -gdb chardev:stub -S";
+        let mut command = Command::new(qemu::find()?);
+        command.args(options.split_whitespace()).args(["-append", &words]);
+        command.arg("-kernel").arg(kernel).arg("-initrd").arg(initrd).arg("-chardev");
+        command.arg(format!("socket,id=stub,server=on,wait=off,path={}", socket.display()));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().map_err(|error| Error::io("starting the emulator", error))?;
+        Ok(Self { child, socket, _folder: folder })
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A connection that speaks gdb's protocol.
+struct Stub {
+    stream: UnixStream,
+    /// What came and was not read yet.
+    waiting: Vec<u8>,
+    thread: String,
+}
+
+fn failed(error: std::io::Error) -> Error {
+    Error::io("speaking gdb's protocol", error)
+}
+
+impl Stub {
+    /// Connects: everything stops.
+    fn connect(socket: &Path) -> Result<Self, Error> {
+        let begin = Instant::now();
+        let stream = loop {
+            match UnixStream::connect(socket) {
+                Ok(stream) => break stream,
+                Err(error) if begin.elapsed() > PATIENCE => return Err(failed(error)),
+                // The emulator has not made it yet.
+                Err(_) => std::thread::yield_now(),
+            }
+        };
+        stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+        let mut stub = Self { stream, waiting: Vec::new(), thread: String::new() };
+        let stop = stub.ask("?")?;
+        stub.stopped(&stop)?;
+        Ok(stub)
+    }
+
+    fn rates(&mut self, place: u64) -> Result<Rates, Error> {
+        let (set, clear) = (format!("Z0,{place:x},1"), format!("z0,{place:x},1"));
+        self.expect(&set, "OK")?;
+        self.go("c")?;
+        self.expect(&clear, "OK")?;
+        let steps = timed(STEPS, || self.step())?;
+        self.expect(&set, "OK")?;
+        self.go("c")?;
+        let stops = timed(STOPS, || {
+            self.expect(&clear, "OK")?;
+            self.step()?;
+            self.expect(&set, "OK")?;
+            self.go("c")
+        })?;
+        match self.position()? {
+            stands if stands == place => Ok(Rates { steps, stops }),
+            stands => {
+                Err(Error::Guest(format!("stopped at {stands:#x} and not at the breakpoint {place:#x}")))
+            }
+        }
+    }
+
+    fn step(&mut self) -> Result<(), Error> {
+        self.go(&format!("s:{}", self.thread))
+    }
+
+    /// Lets something run until it stops.
+    fn go(&mut self, action: &str) -> Result<(), Error> {
+        let stop = self.ask(&format!("vCont;{action}"))?;
+        self.stopped(&stop)
+    }
+
+    fn stopped(&mut self, reply: &str) -> Result<(), Error> {
+        let thread = reply.split(';').find_map(|part| part.split_once("thread:").map(|(_, thread)| thread));
+        match (reply.as_bytes().first(), thread) {
+            (Some(b'T'), Some(thread)) => thread.clone_into(&mut self.thread),
+            (Some(b'T' | b'S'), None) if !self.thread.is_empty() => {}
+            _ => return Err(Error::Guest(format!("it did not stop: '{reply}'"))),
+        }
+        Ok(())
+    }
+
+    fn position(&mut self) -> Result<u64, Error> {
+        let thread = self.thread.clone();
+        self.expect(&format!("Hg{thread}"), "OK")?;
+        let registers = self.ask("g")?;
+        // The least byte comes first.
+        let number = registers.get(RIP).and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        let unreadable = || Error::Guest(format!("no registers but '{registers}'"));
+        number.map(u64::swap_bytes).ok_or_else(unreadable)
+    }
+
+    fn expect(&mut self, packet: &str, expected: &str) -> Result<(), Error> {
+        match self.ask(packet)? {
+            reply if reply == expected => Ok(()),
+            reply => Err(Error::Guest(format!("'{packet}' was answered by '{reply}'"))),
+        }
+    }
+
+    /// Sends a packet; what comes for it.
+    fn ask(&mut self, packet: &str) -> Result<String, Error> {
+        let sum = packet.bytes().fold(0u8, u8::wrapping_add);
+        self.stream.write_all(format!("${packet}#{sum:02x}").as_bytes()).map_err(failed)?;
+        let reply = self.reply()?;
+        self.stream.write_all(b"+").map_err(failed)?;
+        Ok(reply)
+    }
+
+    fn reply(&mut self) -> Result<String, Error> {
+        loop {
+            let start = self.waiting.iter().position(|byte| *byte == b'$');
+            let end = self.waiting.iter().position(|byte| *byte == b'#');
+            if let (Some(start), Some(end)) = (start, end)
+                && self.waiting.len() >= end + 3
+            {
+                let packet: Vec<u8> = self.waiting.drain(..end + 3).collect();
+                let text = packet.get(start + 1..end).unwrap_or_default();
+                return Ok(unpacked(&String::from_utf8_lossy(text)));
+            }
+            let mut buffer = [0; 4096];
+            let count = self.stream.read(&mut buffer).map_err(failed)?;
+            if count == 0 {
+                return Err(Error::Guest("the connection to the stub has ended".into()));
+            }
+            self.waiting.extend_from_slice(buffer.get(..count).unwrap_or_default());
+        }
+    }
+}
+
+/// A reply with its runs written out: `x*N` is an x and as many more as N is above 29.
+fn unpacked(text: &str) -> String {
+    let mut whole = String::with_capacity(text.len());
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match (letter, whole.chars().last()) {
+            ('*', Some(last)) => {
+                let more = letters.next().map_or(0, |count| u32::from(count).saturating_sub(29));
+                whole.extend(std::iter::repeat_n(last, more as usize));
+            }
+            _ => whole.push(letter),
+        }
+    }
+    whole
+}
+
+/// How often a second something can be done that is done so often.
+fn timed(times: u32, mut work: impl FnMut() -> Result<(), Error>) -> Result<f64, Error> {
+    let begin = Instant::now();
+    (0..times).try_for_each(|_| work())?;
+    Ok(f64::from(times) / begin.elapsed().as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_written_out() {
+        assert_eq!(unpacked("0* 1"), "00001");
+        assert_eq!(unpacked("OK"), "OK");
+    }
+}
