@@ -9,6 +9,7 @@ use crate::kernel::{GRANULES, Kernel};
 use crate::machine::{Frame, Machine};
 use crate::outcome::{Args, Done, Outcome, SUCCESS, Trap};
 use crate::record::{FlobId, Place, ThreadId};
+use crate::resolve::Resolved;
 
 /// What one kernel entry may do: a page, whatever is in it, counts for several flobs.
 const BUDGET: usize = 48;
@@ -34,7 +35,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn region_search(&mut self, thread: ThreadId, args: Args) -> Outcome {
         let space = self.own_space(thread)?;
         let region = self.find(space, args.rdi, FlobKind::Region, Protection::READ)?;
-        self.search(thread, args, region, |kernel, id, offset| {
+        self.search(thread, args, (region, Protection::NONE), |kernel, id, offset| {
             let kind = kernel.kind_of(id).map_or(0, |kind| kind as u32);
             kernel.search_report(thread, space, Found { offset, kind, reserved: 0 })
         })
@@ -43,20 +44,21 @@ impl<M: Machine> Kernel<M> {
     /// `region_export`.
     pub(crate) fn region_export(&mut self, thread: ThreadId, args: Args) -> Outcome {
         let space = self.own_space(thread)?;
-        // What is exported can be had by a mapping of the region, too: who may write the flob may allow that.
+        // What is exported can be had by a mapping of the region, too: who may write its flob may allow that, where the levels
+        // above do.
         let region = self.find(space, args.rdi, FlobKind::Region, Protection::WRITE)?;
         let window = self.window_of(region);
-        self.search(thread, args, region, |kernel, id, offset| {
+        self.search(thread, args, (region, Protection::WRITE), |kernel, id, offset| {
             kernel.export_report(thread, space, (region, window), id, offset)
         })
     }
 
-    /// Goes on with a search.
+    /// Goes on with a search of those pages that the levels above the region let be used like this.
     fn search(
         &mut self,
         thread: ThreadId,
         args: Args,
-        region: FlobId,
+        region: (FlobId, Protection),
         mut report: impl FnMut(&mut Self, FlobId, u64) -> Reported,
     ) -> Outcome {
         if args.rsi.checked_add(args.rdx).is_none() {
@@ -81,11 +83,12 @@ impl<M: Machine> Kernel<M> {
     fn search_page(
         &mut self,
         thread: ThreadId,
-        region: FlobId,
+        (region, access): (FlobId, Protection),
         report: &mut impl FnMut(&mut Self, FlobId, u64) -> Reported,
     ) -> Reported {
         let offset = self.thread(thread).context.registers.rsi;
-        let Some(resolved) = self.resolve_in_region(region, offset) else {
+        let usable = |resolved: &Resolved| resolved.access.allows(access);
+        let Some(resolved) = self.resolve_in_region(region, offset).filter(usable) else {
             let size = self.region(region).map_or(0, |region| region.size);
             // Beyond the region is nothing at all.
             let step = if offset >= size { u64::MAX } else { PAGE_SIZE - offset % PAGE_SIZE };

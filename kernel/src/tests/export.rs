@@ -204,3 +204,20 @@ fn who_may_only_read_the_region_may_search_it_and_not_export() {
     assert_eq!(sim.output.get(&1), Some(&Vec::from([0])), "only the search has come to an end");
     assert_eq!(sim.stop(exporter).exception.code, flob_abi::ExceptionCode::PageFault as u32);
 }
+
+/// What the levels above a region do not let be written cannot be exported either: a region of one's own opens nothing.
+#[test]
+fn memory_that_may_only_be_read_is_not_exported() {
+    for (protection, count) in [(Protection::READ, 0), (Protection::READ_WRITE, 1)] {
+        let mut sim = Sim::new();
+        let thread = sim.spawn(3, Program::new().op(Op::Jump(0)));
+        sim.resume(thread);
+        let (_, to_thread) = sim.make_region(ROOT_SPACE, thread, PAGE_SIZE, Protection::ALL, 0);
+        let (_, space) = sim.make_space(20, None);
+        sim.make_mapping(to_thread, space, (0, PAGE_SIZE, PAGE_SIZE), protection);
+        let (region, _) = sim.make_region(space, PAGE_SIZE, PAGE_SIZE, Protection::ALL, 0);
+        assert_eq!(export(&mut sim, region, PAGE_SIZE, 2000).len(), count);
+        let id = sim.kernel.thread_at(thread);
+        assert_eq!(sim.kernel.thread(id).is_stopped(), count == 1);
+    }
+}
