@@ -85,7 +85,8 @@ fn what_goes_over_the_line_before_the_first_instruction_does_not_grow_with_memor
     };
     let (small, large, whole) = (bytes(1, &["--lazy"]), bytes(32, &["--lazy"]), bytes(32, &[]));
     println!("{small} bytes of 1 MiB, {large} of 32 MiB, {whole} of them all");
-    assert!(large <= small + small / 10 && small < 8192, "{small} and {large} bytes");
+    // Not even a bit a page; now and then something is asked again.
+    assert!(large < small + 512 && small < 8192, "{small} and {large} bytes");
     assert!(whole > 32 * MIB);
 }
 

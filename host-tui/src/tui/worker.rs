@@ -153,6 +153,8 @@ fn lane<T: Send + 'static>(
 /// Looks again and again: the next look begins only after the last has come, later on a slow link, at once if asked.
 fn look(tools: &Tools, client: &Client, asks: &Receiver<()>) {
     let mut last: Option<Arc<Snapshot>> = None;
+    // What the screen shows until it takes the new one: it is dropped here, because that of a large one takes several frames.
+    let mut retired = None;
     let mut points = Vec::new();
     loop {
         let started = Instant::now();
@@ -164,10 +166,12 @@ fn look(tools: &Tools, client: &Client, asks: &Receiver<()>) {
                 let snapshot = match last.take() {
                     Some(last) if *last.environment == environment => last,
                     before => {
-                        let before = before.map(|before| Arc::clone(&before.environment));
+                        let environment_before =
+                            before.as_ref().map(|before| Arc::clone(&before.environment));
+                        drop(std::mem::replace(&mut retired, before));
                         Arc::new(Snapshot::new(
                             environment,
-                            before,
+                            environment_before,
                             Arc::clone(&tools.insight),
                             &mut client.clone(),
                         ))

@@ -13,7 +13,10 @@ use std::{
     thread,
 };
 
-use super::{Ending, Hub, lock};
+use super::{
+    Ending, Hub, lock,
+    traffic::{Outward, Underway},
+};
 use crate::{FromHub, HubReply, HubRequest, ToHub, wire};
 
 /// Lets clients in until the process ends.
@@ -33,14 +36,14 @@ pub(super) struct Connection {
     /// Its number: no other connection of the hub has it.
     pub number: u64,
     /// What goes to the client.
-    pub outward: Sender<FromHub>,
+    pub outward: Outward,
     /// Long requests under way, and whether they were cancelled.
     long: Mutex<HashMap<u32, Arc<AtomicBool>>>,
 }
 
 fn serve(stream: UnixStream, number: u64, hub: Arc<Hub>) {
     let Ok(writing) = stream.try_clone() else { return };
-    let (outward, messages) = mpsc::channel();
+    let (outward, messages) = Outward::new(&hub.traffic);
     let (in_order, requests) = mpsc::channel();
     let connection = Arc::new(Connection { number, outward, long: Mutex::default() });
     let same = Arc::clone(&hub);
@@ -69,8 +72,8 @@ fn serve(stream: UnixStream, number: u64, hub: Arc<Hub>) {
     hub.clean_up_after(number);
 }
 
-fn write_all(mut stream: UnixStream, messages: &Receiver<FromHub>, hub: &Hub) {
-    for message in messages {
+fn write_all(mut stream: UnixStream, messages: &Receiver<(FromHub, Underway)>, hub: &Hub) {
+    for (message, _underway) in messages {
         let written = wire::write(&mut stream, &message);
         end_if_moved(&message, hub);
         if written.is_err() {
@@ -86,14 +89,19 @@ fn end_if_moved(message: &FromHub, hub: &Hub) {
     }
 }
 
-fn answer_all(hub: &Hub, connection: &Connection, requests: &Receiver<ToHub>) {
-    for ToHub { number, request } in requests {
+fn answer_all(hub: &Hub, connection: &Connection, requests: &Receiver<(ToHub, Underway)>) {
+    for (ToHub { number, request }, _underway) in requests {
         // A client that has gone needs no answer.
         drop(connection.answer(number, hub.answer(request, connection)));
     }
 }
 
-fn read_all(mut stream: UnixStream, hub: &Arc<Hub>, connection: &Arc<Connection>, in_order: &Sender<ToHub>) {
+fn read_all(
+    mut stream: UnixStream,
+    hub: &Arc<Hub>,
+    connection: &Arc<Connection>,
+    in_order: &Sender<(ToHub, Underway)>,
+) {
     while let Ok(message) = wire::read::<ToHub>(&mut stream) {
         match message.request {
             HubRequest::Cancel { number } => {
@@ -111,7 +119,7 @@ fn read_all(mut stream: UnixStream, hub: &Arc<Hub>, connection: &Arc<Connection>
             | HubRequest::Restart { .. }
             | HubRequest::Undo => start_long(hub, connection, message),
             _ => {
-                if in_order.send(message).is_err() {
+                if in_order.send((message, hub.traffic.begin())).is_err() {
                     return;
                 }
             }
@@ -147,6 +155,6 @@ fn start_long(hub: &Arc<Hub>, connection: &Arc<Connection>, message: ToHub) {
 impl Connection {
     /// Answers, or gives back what nobody is there to hear.
     fn answer(&self, number: u32, result: Result<HubReply, flob_link::Failure>) -> Option<FromHub> {
-        self.outward.send(FromHub::Reply { number, result }).err().map(|unsent| unsent.0)
+        self.outward.send(FromHub::Reply { number, result }).err()
     }
 }

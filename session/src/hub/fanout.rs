@@ -1,9 +1,10 @@
 //! Hands what happens to every subscriber, and the console's output so far to a new one.
 
-use std::{collections::VecDeque, sync::mpsc::Sender};
+use std::collections::VecDeque;
 
 use flob_link::Event;
 
+use super::traffic::Outward;
 use crate::{FromHub, HubEvent};
 
 /// Bytes of output that are kept for those who come later.
@@ -12,7 +13,7 @@ const BACKLOG: usize = 1 << 20;
 /// Those who want to know.
 #[derive(Debug, Default)]
 pub struct Fanout {
-    subscribers: Vec<(u64, Sender<FromHub>)>,
+    subscribers: Vec<(u64, Outward)>,
     backlog: VecDeque<Event>,
     backlog_size: usize,
 }
@@ -23,19 +24,19 @@ impl Fanout {
         if let HubEvent::Guest(guest @ Event::Output { .. }) = &event {
             self.keep(guest.clone());
         }
-        self.subscribers.retain(|(_, sender)| sender.send(FromHub::Event(event.clone())).is_ok());
+        self.subscribers.retain(|(_, outward)| outward.send(FromHub::Event(event.clone())).is_ok());
     }
 
     /// Adds a subscriber, once a connection.
-    pub fn subscribe(&mut self, connection: u64, sender: &Sender<FromHub>) {
+    pub fn subscribe(&mut self, connection: u64, outward: &Outward) {
         if self.subscribers.iter().any(|(known, _)| *known == connection) {
             return;
         }
         for event in &self.backlog {
             // A connection that ends now is forgotten at the next event.
-            let _ = sender.send(FromHub::Event(HubEvent::Guest(event.clone())));
+            let _ = outward.send(FromHub::Event(HubEvent::Guest(event.clone())));
         }
-        self.subscribers.push((connection, sender.clone()));
+        self.subscribers.push((connection, outward.clone()));
     }
 
     /// Takes a subscriber away.

@@ -26,6 +26,7 @@ mod runs;
 mod save;
 mod supply;
 mod traces;
+mod traffic;
 mod undo;
 mod watches;
 
@@ -69,10 +70,13 @@ use receive::Receiving;
 use save::Moment;
 use supply::Supply;
 use traces::Traces;
+use traffic::Traffic;
 use watches::Watches;
 
 /// A guest that has not said hello after this long is not coming up.
 const BOOT_PATIENCE: Duration = Duration::from_secs(60);
+/// How long the end of a session waits for answers on their way to clients.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// How a session ended, or what happened that its owner may want to end it for.
 #[derive(Debug)]
@@ -117,6 +121,8 @@ pub(crate) struct Hub {
     info: Mutex<SessionInfo>,
     books: Mutex<Books>,
     fanout: Mutex<Fanout>,
+    /// What is on its way from and to clients.
+    traffic: Arc<Traffic>,
     cache: Mutex<Cache>,
     input: Arc<Input>,
     takes_typing: bool,
@@ -207,6 +213,7 @@ impl Session {
             info: Mutex::new(config.info(guest.process())),
             books: Mutex::default(),
             fanout: Mutex::default(),
+            traffic: Arc::default(),
             cache: Mutex::default(),
             input,
             takes_typing: !config.standard.input,
@@ -313,6 +320,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.hub.output.drain();
+        self.hub.traffic.settle(LAST_ANSWERS);
         self.hub.is_closing.store(true, Ordering::Relaxed);
         self.hub.input.close();
         self.guest.end();
