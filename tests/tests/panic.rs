@@ -140,7 +140,8 @@ fn check_thread_and_calls(record: &Record) {
     assert_eq!((thread["rip"], thread["rdi"]), (newest["rip"], newest["rdi"]));
     assert_eq!(number(record.text("context")), newest["context"]);
     assert_eq!(record.text("stack"), "return addresses");
-    assert!(record.stack().len() >= 2, "{:?}", record.stack());
+    // No more than the way back to the stub: what a call does last it has left before.
+    assert!(!record.stack().is_empty());
 }
 
 #[test]
