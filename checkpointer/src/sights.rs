@@ -60,8 +60,7 @@ impl Sights {
     fn note_threads(&mut self) {
         self.threads.clear();
         self.ran.clear();
-        let mut rest = self.words.as_bytes().get(..self.filled).unwrap_or_default();
-        while let Some((head, state)) = next(&mut rest) {
+        for (head, state) in flobs(&self.words, self.filled) {
             if head.kind == FlobKind::Thread as u32
                 && let Ok((thread, _)) = ThreadHead::ref_from_prefix(state)
             {
@@ -82,8 +81,7 @@ impl Sights {
         clients: &[(Place, &str)],
     ) -> Result<(), Status> {
         self.outside.clear();
-        let mut rest = self.words.as_bytes().get(..self.filled).unwrap_or_default();
-        while let Some((head, _)) = next(&mut rest) {
+        for (head, _) in flobs(&self.words, self.filled) {
             if !(0..MAX_LINKS).any(|index| told(head, index) == Told::Outside) {
                 continue;
             }
@@ -108,8 +106,7 @@ impl Sights {
 
     /// How many flobs there are.
     pub fn count(&self) -> usize {
-        let mut rest = self.words.as_bytes().get(..self.filled).unwrap_or_default();
-        core::iter::from_fn(|| next(&mut rest)).count()
+        flobs(&self.words, self.filled).count()
     }
 
     /// Does something with each flob, ascending by place, until that fails. `region` is the tag of the environment's region.
@@ -119,10 +116,9 @@ impl Sights {
         clients: &[(Place, &str)],
         mut act: impl FnMut(Flob) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut rest = self.words.as_bytes().get(..self.filled).unwrap_or_default();
         let mut outside = self.outside.iter().copied();
         let itself = bearings.tag(region);
-        while let Some((head, state)) = next(&mut rest) {
+        for (head, state) in flobs(&self.words, self.filled) {
             let Some(kind) = FlobKind::from_number(head.kind) else { continue };
             // A reference has no state but its link.
             let state = match kind {
@@ -169,7 +165,13 @@ fn told(head: &Exported, index: usize) -> Told {
     }
 }
 
-/// The next flob: its head, and its state.
+/// All flobs that were told in so many bytes: the head of each, and its state.
+fn flobs(words: &[u64], filled: usize) -> impl Iterator<Item = (&Exported, &[u8])> {
+    let mut rest = words.as_bytes().get(..filled).unwrap_or_default();
+    core::iter::from_fn(move || next(&mut rest))
+}
+
+/// The next of them.
 fn next<'a>(rest: &mut &'a [u8]) -> Option<(&'a Exported, &'a [u8])> {
     let (head, behind) = Exported::ref_from_prefix(rest).ok()?;
     let (state, behind) =

@@ -136,14 +136,7 @@ pub fn region_search(
     found: &mut [Found],
 ) -> Result<(usize, u64, u64), Status> {
     let room = found.len();
-    let buffer = found.as_mut_ptr().expose_provenance() as u64;
-    // SAFETY: the array is ours and its room is given.
-    let outcome = unsafe {
-        enter(u64::from(Call::RegionSearch as u32), [region, offset, size, buffer, room as u64, 0])
-    };
-    outcome.result()?;
-    let [_, offset_left, size_left, _, room_left, _] = outcome.values;
-    Ok((room.saturating_sub(room_left as usize), offset_left, size_left))
+    report(Call::RegionSearch, [region, offset, size], (found, room), 0)
 }
 
 /// `region_dirty` from `offset` over `size` bytes. Returns how many entries were filled and the range that is left.
@@ -155,14 +148,7 @@ pub fn region_dirty(
     since: u64,
 ) -> Result<(usize, u64, u64), Status> {
     let room = found.len();
-    let buffer = found.as_mut_ptr().expose_provenance() as u64;
-    // SAFETY: the array is ours and its room is given.
-    let outcome = unsafe {
-        enter(u64::from(Call::RegionDirty as u32), [region, offset, size, buffer, room as u64, since])
-    };
-    outcome.result()?;
-    let [_, offset_left, size_left, _, room_left, _] = outcome.values;
-    Ok((room.saturating_sub(room_left as usize), offset_left, size_left))
+    report(Call::RegionDirty, [region, offset, size], (found, room), since)
 }
 
 /// `region_export` from `offset` over `size` bytes. Returns how many bytes of `buffer` were filled, and the range that is left.
@@ -173,11 +159,21 @@ pub fn region_export(
     buffer: &mut [u64],
 ) -> Result<(usize, u64, u64), Status> {
     let room = size_of_val(buffer);
+    report(Call::RegionExport, [region, offset, size], (buffer, room), 0)
+}
+
+/// A call that reports what is in a range of a region; the room is in the call's own unit. Returns how much of that was filled and
+/// the range that is left.
+fn report<T>(
+    call: Call,
+    [region, offset, size]: [u64; 3],
+    (buffer, room): (&mut [T], usize),
+    since: u64,
+) -> Result<(usize, u64, u64), Status> {
     let address = buffer.as_mut_ptr().expose_provenance() as u64;
     // SAFETY: the buffer is ours and its room is given.
-    let outcome = unsafe {
-        enter(u64::from(Call::RegionExport as u32), [region, offset, size, address, room as u64, 0])
-    };
+    let outcome =
+        unsafe { enter(u64::from(call as u32), [region, offset, size, address, room as u64, since]) };
     outcome.result()?;
     let [_, offset_left, size_left, _, room_left, _] = outcome.values;
     Ok((room.saturating_sub(room_left as usize), offset_left, size_left))

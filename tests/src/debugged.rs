@@ -71,6 +71,19 @@ impl Session<'_> {
         finished.stdout.clone() + &finished.stderr
     }
 
+    /// A gdb stops at `add_up` by this command, `break` or `hbreak`, stays while `meanwhile` happens, and stops there again: what
+    /// it asked for has stayed.
+    #[track_caller]
+    pub fn stops_again_after(&self, command: &str, meanwhile: impl FnOnce()) {
+        let stop = format!("{command} wordcount::work::add_up");
+        let commands = [&*stop, "continue", "echo first is here\\n", "continue", "delete", "detach"];
+        let first = self.gdb(&self.socket(), &commands);
+        first.wait_for("first is here");
+        meanwhile();
+        let first = first.finish();
+        assert_eq!(first.stdout.matches("hit Breakpoint 1, wordcount::work::add_up").count(), 2, "{first}");
+    }
+
     /// The program comes to its end with the right result.
     #[track_caller]
     pub fn ends_well(self) {

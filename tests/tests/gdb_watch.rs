@@ -171,22 +171,10 @@ fn a_checkpoint_holds_nothing_of_a_watchpoint() {
 fn what_one_gdb_watches_stays_when_another_one_goes() {
     let world = World::new();
     let session = wordcount(&world, &[]);
-    let first = session.gdb(
-        &session.socket(),
-        &[
-            "hbreak wordcount::work::add_up",
-            "continue",
-            "echo first is here\\n",
-            "continue",
-            "delete",
-            "detach",
-        ],
-    );
-    first.wait_for("first is here");
-    let second = session.debug(&["hbreak wordcount::work::add_up", "detach"]);
-    assert_has(&second, &["Hardware assisted breakpoint 1", "detached]"]);
-    let first = first.finish();
-    assert_eq!(first.stdout.matches("hit Breakpoint 1, wordcount::work::add_up").count(), 2, "{first}");
+    session.stops_again_after("hbreak", || {
+        let second = session.debug(&["hbreak wordcount::work::add_up", "detach"]);
+        assert_has(&second, &["Hardware assisted breakpoint 1", "detached]"]);
+    });
     session.ends_well();
 }
 

@@ -34,18 +34,24 @@ pub fn run(software: &Software, memory: u32, words: &str) -> Result<String, Erro
 
 /// The emulator's command line; boot files go into the folder.
 pub fn command(software: &Software, memory: u32, words: &str, folder: &TempDir) -> Result<Command, Error> {
+    let options = "-accel tcg -icount shift=0 -M pc -cpu qemu64 -nodefaults -no-user-config -no-reboot -display none \
+                   -device isa-debug-exit,iobase=0xf4,iosize=0x04 -serial null -debugcon stdio";
+    let mut command = emulator(software, words, folder)?;
+    command.args(options.split_whitespace()).args(["-m", &memory.to_string()]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Ok(command)
+}
+
+/// An emulator that boots this, with these words for the first program, and has no machine yet; boot files go into the folder.
+pub fn emulator(software: &Software, words: &str, folder: &TempDir) -> Result<Command, Error> {
     let file = |name: &str, contents: &[u8]| {
         let path = folder.path().join(name);
         std::fs::write(&path, contents).map(|()| path).map_err(|error| Error::io("writing boot files", error))
     };
     let kernel = file("kernel", &software.kernel)?;
     let archive = file("archive", &archive::build(&software.programs)?)?;
-    let options = "-accel tcg -icount shift=0 -M pc -cpu qemu64 -nodefaults -no-user-config -no-reboot -display none \
-                   -device isa-debug-exit,iobase=0xf4,iosize=0x04 -serial null -debugcon stdio";
     let mut command = Command::new(qemu::find()?);
-    command.args(options.split_whitespace()).args(["-m", &memory.to_string(), "-append", words]);
-    command.arg("-kernel").arg(kernel).arg("-initrd").arg(archive);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.arg("-kernel").arg(kernel).arg("-initrd").arg(archive).args(["-append", words]);
     Ok(command)
 }
 

@@ -5,19 +5,16 @@ use std::{
     io::{Read, Write},
     os::unix::net::UnixStream,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     time::{Duration, Instant},
 };
 
 use flob_session::{
     Error,
-    boot::{
-        archive,
-        arguments::{Beginning, Disturbance, Stack, command_line},
-        qemu,
-    },
+    boot::arguments::{Beginning, Disturbance, Stack, command_line},
 };
 
+use super::bench_machine::emulator;
 use crate::guest;
 
 /// The program: it computes for good, and never waits. Large enough that even its beginning lasts.
@@ -75,19 +72,11 @@ impl Emulator {
         let arguments = arguments.map(str::to_owned);
         let stack = Stack { program: &program.name, arguments: &arguments, ..Stack::default() };
         let words = command_line(Beginning::Run, Disturbance::default(), stack)?;
-        let file = |name: &str, contents: &[u8]| {
-            let path = folder.path().join(name);
-            let written = std::fs::write(&path, contents).map(|()| path);
-            written.map_err(|error| Error::io("writing boot files", error))
-        };
-        let (kernel, initrd) =
-            (file("kernel", &software.kernel)?, file("archive", &archive::build(&software.programs)?)?);
         let socket = folder.path().join("gdb");
         let options = "-accel tcg -M pc -m 256 -nodefaults -no-user-config -no-reboot -display none -serial null \
                        -gdb chardev:stub -S";
-        let mut command = Command::new(qemu::find()?);
-        command.args(options.split_whitespace()).args(["-append", &words]);
-        command.arg("-kernel").arg(kernel).arg("-initrd").arg(initrd).arg("-chardev");
+        let mut command = emulator(&software, &words, &folder)?;
+        command.args(options.split_whitespace()).arg("-chardev");
         command.arg(format!("socket,id=stub,server=on,wait=off,path={}", socket.display()));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().map_err(|error| Error::io("starting the emulator", error))?;

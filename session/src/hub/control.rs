@@ -1,6 +1,6 @@
 //! Holding, letting go, stepping, breakpoints: the books are changed together with the guest, one change at a time.
 
-use flob_image::Place;
+use flob_image::{Environment, Place};
 use flob_link::{Failure, FailureKind, Reply, Request, Scope, StopReason, Tracing, Watch};
 
 use super::{
@@ -220,9 +220,15 @@ impl Hub {
         }
     }
 
-    /// The environment is a new one: holds are over, but breakpoints are put in again. All its threads are stopped: the
-    /// user holds them.
-    pub(super) fn environment_replaced(&self) {
+    /// The environment is this new one, which is of this checkpoint, or not: holds are over, but breakpoints are put in again. All
+    /// its threads are stopped: the user holds them.
+    pub(super) fn environment_replaced(
+        &self,
+        environment: &Environment,
+        checkpoint: Option<String>,
+        restored: bool,
+    ) {
+        self.describe(environment, checkpoint, restored);
         let mut books = lock(&self.books);
         books.holds.clear();
         books.silent_steps.clear();
@@ -234,6 +240,16 @@ impl Hub {
         }
         drop(books);
         self.changed();
+    }
+
+    fn describe(&self, environment: &Environment, checkpoint: Option<String>, restored: bool) {
+        let elf = self.elf_of(environment);
+        let mut info = lock(&self.info);
+        info.checkpoint = checkpoint;
+        info.restored = restored;
+        info.program.clone_from(&environment.program);
+        info.arguments = environment.arguments.iter().skip(1).cloned().collect();
+        info.elf = elf;
     }
 
     fn count(&self, request: Request) -> Result<u32, Failure> {

@@ -96,7 +96,7 @@ impl Hub {
         let Receiving { mut input, record, _turn, .. } = receiving;
         let came = record.ok_or_else(nothing_comes).and_then(|(record, elf)| {
             let environment = memory::parse_environment(&record)?;
-            self.commit_moved()?;
+            self.commit(false)?;
             Ok((environment, elf))
         });
         let (environment, elf) = match came {
@@ -112,9 +112,11 @@ impl Hub {
         }
         self.input.replaced(Some(input));
         self.keep_program(&environment, elf);
-        self.describe_moved(&environment, checkpoint);
+        // No checkpoint has this memory.
+        *lock(&self.base) = None;
         self.output.begin_at(&environment.streams);
-        self.environment_replaced();
+        let checkpoint = checkpoint.filter(|id| self.store.resolve(id).is_ok());
+        self.environment_replaced(&environment, checkpoint, true);
         if run {
             // It is here in any case; if it cannot be let go, somebody will see it held.
             let _ = self.release(&Owner::User, Scope::Environment, false);
@@ -122,27 +124,11 @@ impl Hub {
         Ok(())
     }
 
-    fn commit_moved(&self) -> Result<(), Failure> {
-        self.commit(false).map(drop)
-    }
-
     /// Symbols, and the program's file for checkpoints to come. Without it there are no symbols.
     fn keep_program(&self, environment: &Environment, elf: Option<Vec<u8>>) {
         if let Some(elf) = elf.filter(|elf| symbols::is_program_of(elf, environment)) {
             let _ = self.store.put_program(&environment.build_id, &elf);
         }
-    }
-
-    fn describe_moved(&self, environment: &Environment, checkpoint: Option<String>) {
-        // No checkpoint has this memory.
-        *lock(&self.base) = None;
-        let elf = self.elf_of(environment);
-        let mut info = lock(&self.info);
-        info.checkpoint = checkpoint.filter(|id| self.store.resolve(id).is_ok());
-        info.restored = true;
-        info.program.clone_from(&environment.program);
-        info.arguments = environment.arguments.iter().skip(1).cloned().collect();
-        info.elf = elf;
     }
 
     /// The connection has ended: what had come by it is dropped.

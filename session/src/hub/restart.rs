@@ -26,15 +26,7 @@ impl Hub {
         self.output.begin_at(&[]);
         self.input.replaced(None);
         let environment = self.look_uncached(false)?;
-        {
-            let mut info = lock(&self.info);
-            info.checkpoint = None;
-            info.restored = false;
-            info.program.clone_from(&environment.program);
-            info.arguments = environment.arguments.iter().skip(1).cloned().collect();
-            info.elf = self.elf_of(&environment);
-        }
-        self.environment_replaced();
+        self.environment_replaced(&environment, None, false);
         Ok(())
     }
 }

@@ -117,16 +117,7 @@ impl Hub {
     }
 
     fn replaced_by(&self, prepared: &Prepared) {
-        {
-            let mut info = lock(&self.info);
-            let environment = prepared.checkpoint.environment();
-            info.checkpoint = Some(prepared.id.clone());
-            info.restored = true;
-            info.program.clone_from(&environment.program);
-            info.arguments = environment.arguments.iter().skip(1).cloned().collect();
-            info.elf = self.elf_of(environment);
-        }
-        self.environment_replaced();
+        self.environment_replaced(prepared.checkpoint.environment(), Some(prepared.id.clone()), true);
     }
 
     fn send_checkpoint(
