@@ -109,7 +109,9 @@ mod tests {
     #[test]
     fn answers_fit_into_a_message_and_together_hold_everything() {
         let mut trace = Trace::default();
-        (0..500).for_each(|at| drop(trace.began(at, Some(1 << 40), Some(1 << 41), asked(MOST_SHOWN))));
+        for at in 0..500 {
+            trace.began(at, Some(1 << 40), Some(1 << 41), asked(MOST_SHOWN));
+        }
         let (mut from, mut numbers) = (0, Vec::new());
         while from < trace.next() {
             let records = trace.read(from);
