@@ -9,8 +9,10 @@ use std::vec::Vec;
 use flob_abi::{FlobKind, ThreadState};
 use zerocopy::{FromBytes, IntoBytes};
 
+use crate::Kernel;
 use crate::machine::{Frame, Machine};
 use crate::record::{FlobId, ThreadId};
+use crate::simulated::Simulated;
 use crate::tests::scene::{Scene, address};
 use crate::tests::sim::Sim;
 use crate::wait::RESUME_FLAG;
@@ -79,12 +81,21 @@ impl Sim {
         Seen { place, kind, state, links, waiters, runs }
     }
 
-    /// Whether a thread could run, and not only to find that there are no requests after all.
+    /// Whether a thread could run, and not only to find that there are no requests after all. Which of the servers of a
+    /// request were woken for it does not count: any of them may look.
     fn has_something_to_do(&mut self, thread: ThreadId) -> bool {
+        match self.kernel.thread(thread).waiting_for {
+            Some(set) if self.kernel.port_set(set).is_some() => self.can_look(thread),
+            _ => self.kernel.is_runnable(thread),
+        }
+    }
+
+    /// Whether a thread is a server that waits, and there is a request for it.
+    pub fn can_look(&mut self, thread: ThreadId) -> bool {
         let set = self.kernel.thread(thread).waiting_for;
         let set = set.filter(|set| self.kernel.port_set(*set).is_some());
-        let looks_in_vain = |set| self.kernel.first_client(set).is_none();
-        !set.is_some_and(looks_in_vain) && self.kernel.is_runnable(thread)
+        let request = set.is_some_and(|set| self.kernel.first_client(set).is_some());
+        request && Kernel::<Simulated>::runs_at(&self.kernel.objects, self.kernel.thread(thread)).is_some()
     }
 
     /// The form of a scene in this system.

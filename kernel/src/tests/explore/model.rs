@@ -15,7 +15,7 @@ use crate::tests::build::common;
 use crate::tests::laws::Disturbance;
 use crate::tests::program::{Op, fetch};
 use crate::tests::random::Random;
-use crate::tests::scene::{REGION, Scene};
+use crate::tests::scene::{PORT, REGION, SET, Scene};
 use crate::tests::sim::Sim;
 
 /// Instructions in which everything comes to its end once nobody disturbs.
@@ -26,6 +26,8 @@ const ENOUGH: u64 = 4_000;
 pub enum Action {
     /// A thread goes on to its next kernel entry or access to memory.
     Run(u8),
+    /// A thread has the processor, and loses it before it has executed anything.
+    Preempt(u8),
     /// The nester stops a thread, or lets it go.
     Stop(u8),
     Resume(u8),
@@ -35,18 +37,23 @@ pub enum Action {
     Destroy(FlobKind, u64),
     /// The nester clears a link of a thread, and the one that says what it waits for: it looks again.
     Clear(u8, usize),
+    /// The nester gives the port its set: whoever waits there is looked for.
+    Open,
 }
 
-/// What the nester may still do.
+/// What the nester, and the scheduler, may still do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Budget {
     pub stops: u8,
+    pub preempts: u8,
     /// Protections that the guarded region is given, one after the other.
     pub protections: Vec<u32>,
     /// Flobs that may be destroyed: one of them.
     pub destroys: Vec<(FlobKind, u64)>,
     /// Links of threads that may be cleared: one of them.
     pub clears: Vec<(u8, usize)>,
+    /// Whether the port is still to get its set.
+    pub opens: bool,
 }
 
 /// A state of the model.
@@ -55,21 +62,32 @@ pub struct World {
     pub sim: Sim,
     budget: Budget,
     form: u64,
+    /// Who lost the processor, as long as it has not executed anything since. The form does not show it, and it must not matter.
+    preempted: Option<u8>,
+    /// Whether it comes to its right end from here. Part of what a state is: two that look the same may differ in what the
+    /// kernel has forgotten.
+    ends_well: bool,
     /// A law that does not hold.
     wrong: Option<String>,
     /// What the nester destroyed or cleared.
     pub harm: Option<Action>,
 }
 
+impl World {
+    fn identity(&self) -> (u64, Option<u8>, bool) {
+        (self.form, self.preempted, self.ends_well)
+    }
+}
+
 impl PartialEq for World {
     fn eq(&self, other: &Self) -> bool {
-        self.form == other.form && self.budget == other.budget
+        self.identity() == other.identity() && self.budget == other.budget
     }
 }
 
 impl Hash for World {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        self.form.hash(hasher);
+        self.identity().hash(hasher);
         self.budget.hash(hasher);
     }
 }
@@ -105,12 +123,21 @@ impl Exploration {
                 world.wrong = Some(form.difference(&now));
             }
         }
+        world.ends_well = self.end(&world).is_ok();
         world
+    }
+
+    /// A thread gets the processor. A server that waits may look whether there is a request at any moment.
+    fn choose(sim: &mut Sim, thread: ThreadId) {
+        if !sim.kernel.is_runnable(thread) {
+            sim.kernel.wake_to_look(thread);
+        }
+        sim.kernel.run_next(thread);
     }
 
     /// One thread goes on until it has entered the kernel or touched memory.
     fn run(sim: &mut Sim, thread: ThreadId) {
-        sim.kernel.run_next(thread);
+        Self::choose(sim, thread);
         loop {
             let rip = sim.registers(thread).rip;
             let touches = matches!(fetch(&sim.code, rip), Some(Op::Load(..) | Op::Store(..)));
@@ -121,11 +148,19 @@ impl Exploration {
         }
     }
 
+    /// A thread would execute its next instruction, when something more urgent comes.
+    fn preempt(sim: &mut Sim, thread: ThreadId) {
+        Self::choose(sim, thread);
+        assert_eq!(sim.current(), Some(thread), "it has the processor");
+        sim.ring();
+        sim.let_others_run();
+    }
+
     fn nester_acts(&self, world: &mut World, action: Action) {
         let World { sim, budget, harm, .. } = world;
         sim.ring();
         match action {
-            Action::Run(_) => {}
+            Action::Run(_) | Action::Preempt(_) => {}
             Action::Stop(thread) => {
                 budget.stops -= 1;
                 sim.stop(self.scene.thread(thread.into()));
@@ -148,6 +183,10 @@ impl Exploration {
                 let thread = self.scene.thread(thread.into());
                 assert_eq!(sim.set_links(FlobKind::Thread, thread, &links), Status::Success);
             }
+            Action::Open => {
+                budget.opens = false;
+                open(sim, &self.scene);
+            }
         }
         sim.let_others_run();
     }
@@ -160,12 +199,7 @@ impl Exploration {
         sim.resume_as(self.scene.thread(number.into()), &ThreadState { flags, ..ThreadState::default() });
     }
 
-    /// Nobody disturbs any more: does everything come to its right end?
-    fn ends_well(&self, world: &World) -> bool {
-        self.end(world).is_ok()
-    }
-
-    /// How it ends; an error if that is not right.
+    /// Nobody disturbs any more: how it ends; an error if that is not right.
     pub fn end(&self, world: &World) -> Result<(), String> {
         let mut world = world.clone();
         world.sim.ring();
@@ -176,6 +210,9 @@ impl Exploration {
         }
         if let Some(bits) = world.budget.protections.last() {
             protect(&mut world.sim, &self.scene, Protection(*bits));
+        }
+        if world.budget.opens {
+            open(&mut world.sim, &self.scene);
         }
         world.sim.ticks = true;
         let executed = world.sim.run(ENOUGH);
@@ -193,6 +230,11 @@ fn protect(sim: &mut Sim, scene: &Scene, protection: Protection) {
     assert_eq!(sim.set_state(region, &state, group::ALL, &[]), Status::Success);
 }
 
+fn open(sim: &mut Sim, scene: &Scene) {
+    let to_set = sim.scratch_reference(scene.outside(SET), FlobKind::PortSet);
+    assert_eq!(sim.set_links(FlobKind::Port, scene.outside(PORT), &[to_set]), Status::Success);
+}
+
 /// Whether a thread has come to the end of its program.
 fn has_ended(sim: &Sim, thread: ThreadId) -> bool {
     sim.kernel.thread(thread).exception.code == ExceptionCode::InvalidOpcode as u32
@@ -204,15 +246,26 @@ impl Model for Exploration {
 
     fn init_states(&self) -> Vec<World> {
         let sim = self.scene.start.clone();
-        let world = World { sim, budget: self.budget.clone(), form: 0, wrong: None, harm: None };
+        let world = World {
+            sim,
+            budget: self.budget.clone(),
+            form: 0,
+            preempted: None,
+            ends_well: true,
+            wrong: None,
+            harm: None,
+        };
         [self.after(world)].into()
     }
 
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
-        let World { sim, budget, .. } = world;
+        let World { sim, budget, .. } = &mut world.clone();
         for (number, id) in self.scene.threads(sim) {
-            if sim.kernel.is_runnable(id) {
+            if sim.kernel.is_runnable(id) || sim.can_look(id) {
                 actions.push(Action::Run(number));
+                if budget.preempts > 0 {
+                    actions.push(Action::Preempt(number));
+                }
             }
             if sim.kernel.thread(id).is_stopped() {
                 actions.push(Action::Resume(number));
@@ -223,16 +276,25 @@ impl Model for Exploration {
         actions.extend(budget.protections.first().map(|bits| Action::Protect(Protection(*bits))));
         actions.extend(budget.destroys.iter().map(|(kind, place)| Action::Destroy(*kind, *place)));
         actions.extend(budget.clears.iter().map(|(thread, link)| Action::Clear(*thread, *link)));
+        actions.extend(budget.opens.then_some(Action::Open));
     }
 
     fn next_state(&self, last: &World, action: Action) -> Option<World> {
         let mut world = last.clone();
-        if let Action::Run(number) = action {
-            let threads = self.scene.threads(&world.sim);
-            let (_, thread) = threads.into_iter().find(|(other, _)| *other == number)?;
-            Self::run(&mut world.sim, thread);
-        } else {
-            self.nester_acts(&mut world, action);
+        let named = |number, sim| self.scene.threads(sim).into_iter().find(|(other, _)| *other == number);
+        match action {
+            Action::Run(number) => {
+                let (_, thread) = named(number, &world.sim)?;
+                Self::run(&mut world.sim, thread);
+                world.preempted.take_if(|preempted| *preempted == number);
+            }
+            Action::Preempt(number) => {
+                let (_, thread) = named(number, &world.sim)?;
+                Self::preempt(&mut world.sim, thread);
+                world.budget.preempts -= 1;
+                world.preempted = Some(number);
+            }
+            _ => self.nester_acts(&mut world, action),
         }
         Some(self.after(world))
     }
@@ -240,7 +302,7 @@ impl Model for Exploration {
     fn properties(&self) -> Vec<Property<Self>> {
         [
             Property::always("the laws hold", |_, world: &World| world.wrong.is_none()),
-            Property::always("whatever happened, it ends well", |this: &Self, world| this.ends_well(world)),
+            Property::always("whatever happened, it ends well", |_, world: &World| world.ends_well),
         ]
         .into()
     }

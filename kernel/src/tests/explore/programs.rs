@@ -51,9 +51,9 @@ pub fn explore(name: &str, scene: &Scene, budget: &Budget, goal: Goal) {
     assert_eq!(counts, [counts[0]; 5], "{name}");
 }
 
-/// The nester may stop threads this often: in the long form once more.
+/// The nester may stop threads this often: in the long form once more. Once a thread is preempted.
 pub fn stops(quick: u8) -> Budget {
-    Budget { stops: quick + u8::from(is_long()), ..Budget::default() }
+    Budget { stops: quick + u8::from(is_long()), preempts: 1, ..Budget::default() }
 }
 
 pub fn is_long() -> bool {
@@ -167,9 +167,13 @@ fn client(thread: u64, word: u64) -> Program {
     program.set(R14, at).op(Op::Load(R15, R14, 8)).output(thread as usize, R15)
 }
 
-/// Answers with the next number; receives a reference.
 fn server() -> Program {
-    let at = data(3);
+    server_with(3)
+}
+
+/// Answers with the next number; receives a reference. Its messages are on this page.
+fn server_with(page: u64) -> Program {
+    let at = data(page);
     let registers = |send| with_references(SET, send, (at, 8), (0, 0), (at + 16, 1));
     let program = Program::new().raw_call(ipc::SERVER_WAIT, &registers((0, 0)));
     let again = program.here();
@@ -342,6 +346,20 @@ fn either_end_or_the_port_is_destroyed_during_a_transfer() {
     let destroys = vec![thread(0), thread(1), (FlobKind::Port, PORT), (FlobKind::PortSet, SET)];
     let budget = Budget { destroys, ..stops(1) };
     explore("destroyed end or port", &talk(vec![client(0, 10), server()]), &budget, nobody_hangs);
+}
+
+#[test]
+fn one_of_two_servers_is_destroyed() {
+    let servers = [1, 2].map(|thread| (FlobKind::Thread, Scene::address_of(thread)));
+    let budget = Budget { destroys: servers.to_vec(), opens: true, ..stops(1) };
+    let mut scene = talk(vec![client(0, 10), server_with(3), server_with(4)]);
+    scene.write(data(4) + 16, &u64::to_le_bytes(RECEIVED));
+    scene.prepare(|scene, sim| {
+        let null = sim.null_reference();
+        assert_eq!(sim.set_links(FlobKind::Port, scene.outside(PORT), &[null]), Status::Success);
+    });
+    // Whoever was woken for the client and is gone before it has looked: the other one serves it.
+    explore("one of two servers", &scene, &budget, |_, world| !world.sim.said(0).is_empty());
 }
 
 #[test]
