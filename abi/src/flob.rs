@@ -96,6 +96,33 @@ impl FlobKind {
             Self::Reference => &["target"],
         }
     }
+
+    /// The kinds of flob that link number `index` may lead to, by its place in [`FlobKind::links`]; none if there is no such link.
+    pub const fn link_targets(self, index: usize) -> &'static [Self] {
+        match (self, index) {
+            (Self::Space, 0..=space_link::DEBUG_PORT) | (Self::Region, 1) => &[Self::Port],
+            (Self::Thread, thread_link::SPACE) | (Self::Region, 0) | (Self::Mapping, 1) => &[Self::Space],
+            (Self::Thread, thread_link::WAITING_FOR) | (Self::Reference, 0) => &Self::REFERABLE,
+            (Self::Thread, ..MAX_LINKS) | (Self::Mutex, 0) => &[Self::Thread],
+            (Self::Mapping, 0) => &[Self::Region],
+            (Self::Port, 0) => &[Self::PortSet],
+            _ => &[],
+        }
+    }
+
+    /// The kinds that a reference can name.
+    pub const REFERABLE: [Self; 7] =
+        [Self::Space, Self::Thread, Self::Region, Self::Port, Self::PortSet, Self::Mutex, Self::Condition];
+
+    /// Whether link number `index` may lead to a flob of this kind.
+    pub fn may_lead(self, index: usize, to: Self) -> bool {
+        self.link_targets(index).contains(&to)
+    }
+
+    /// Whether a reference can name a flob of this kind.
+    pub fn is_referable(self) -> bool {
+        Self::REFERABLE.contains(&self)
+    }
 }
 
 /// Most links of any kind.
@@ -121,4 +148,28 @@ pub mod thread_link {
     pub const IDEMPOTENT_CLIENT: usize = 4;
     /// The thread that is serving its idempotent request.
     pub const IDEMPOTENT_SERVER: usize = 5;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_link_leads_somewhere_and_nothing_else_does() {
+        for kind in FlobKind::ALL {
+            for index in 0..=MAX_LINKS {
+                let is_link = index < kind.links().len();
+                assert_eq!(!kind.link_targets(index).is_empty(), is_link, "{kind:?} link {index}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_link_leads_to_what_no_reference_can_name() {
+        for kind in FlobKind::ALL {
+            for target in (0..MAX_LINKS).flat_map(|index| kind.link_targets(index)) {
+                assert!(target.is_referable(), "{kind:?}: {target:?}");
+            }
+        }
+    }
 }

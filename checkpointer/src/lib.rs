@@ -18,7 +18,6 @@ pub mod rebuild;
 pub mod record;
 pub mod sights;
 pub mod stop;
-pub mod types;
 
 pub use look::{Bearings, Surroundings, look, look_at_each};
 pub use rebuild::{RebuildError, Unknown, World, rebuild, rebuild_in_order};

@@ -15,7 +15,6 @@ use flob_runtime::{
 };
 
 use crate::record::Flobs;
-use crate::types::{is_referable, may_lead};
 
 /// What is done about links that lead out of the image to nobody knows what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,9 +132,7 @@ fn check(image: &impl Flobs, size: u64) -> Result<(), RebuildError> {
         if flob.links.len() != kind.links().len() {
             return Err(RebuildError::Link(flob.place, flob.links.len()));
         }
-        let leads = |index, target| {
-            image.kind(target).is_some_and(|to| is_referable(to) && may_lead(kind, index, to))
-        };
+        let leads = |index, target| image.kind(target).is_some_and(|to| kind.may_lead(index, to));
         let wrong =
             |(index, link): (usize, &Link)| matches!(link, Link::Flob(target) if !leads(index, *target));
         match flob.links.iter().enumerate().position(wrong) {
@@ -271,7 +268,7 @@ impl<'a, F: Flobs> Builder<'a, F> {
         let known = self.world.tags.iter().find(|(known, _)| *known == tag);
         let target = known.map(|(_, reference)| *reference);
         let target = target.ok_or_else(|| RebuildError::Tag(flob.place, String::from(tag)))?;
-        let fits = target.target_kind().is_some_and(|to| may_lead(kind, index, to));
+        let fits = target.target_kind().is_some_and(|to| kind.may_lead(index, to));
         if fits { Ok(target) } else { Err(RebuildError::Link(flob.place, index)) }
     }
 }

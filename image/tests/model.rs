@@ -44,7 +44,8 @@ fn each_oddity_of_one_field_has_its_code() {
     assert_eq!(after(0x200, "owner", "null"), ["V016"]);
     assert_eq!(after(0x200, "locked", "false"), ["V017"]);
     assert_eq!(after(0x2000, "space", "null"), ["V018"]);
-    assert_eq!(after(0x2000, "waiting_for", "0x600"), ["V019"]);
+    assert_eq!(after(0x2000, "waiting_for", "0x600"), ["V007"]);
+    assert_eq!(after(0x2000, "waiting_for", "0x0"), ["V019"]);
     assert_eq!(after(0x2000, "waiting_for", "0xe00"), ["V020"]);
     assert_eq!(after(0x2000, "rax", "0"), ["V020"]);
     assert_eq!(after(0x2000, "server_peer", "0x1000"), ["V021"]);

@@ -4,7 +4,6 @@ use flob_abi::{
     FlobKind, THREAD_STATE_HEAD, ThreadState,
     state::{group, thread_flag},
 };
-use flob_checkpointer::types::may_lead;
 use flob_image::{Link, Place, State as FlobState};
 use flob_link::{Change, FailureKind, Reply};
 use flob_runtime::flob::{FlobAt, Links, OwnedReference, any};
@@ -58,7 +57,7 @@ fn aim(nester: &Nester, state: &State, kind: FlobKind, index: usize, link: &Link
         Link::Flob(target) => {
             let to = state.environment.kind_at(*target);
             let to = to.ok_or_else(|| failure(FailureKind::NotFound, "the link would lead to nothing"))?;
-            if !may_lead(kind, index, to) {
+            if !kind.may_lead(index, to) {
                 return Err(cannot());
             }
             let address = state.environment.memory().address(*target);
@@ -69,7 +68,7 @@ fn aim(nester: &Nester, state: &State, kind: FlobKind, index: usize, link: &Link
             let known = tags.iter().find(|(known, _)| *known == tag.as_str());
             let (_, target) =
                 known.ok_or_else(|| failure(FailureKind::NotFound, "nothing here has this tag"))?;
-            let fits = target.target_kind().is_some_and(|to| may_lead(kind, index, to));
+            let fits = target.target_kind().is_some_and(|to| kind.may_lead(index, to));
             if !fits {
                 return Err(cannot());
             }

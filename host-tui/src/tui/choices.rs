@@ -29,34 +29,17 @@ impl Choices {
     }
 }
 
-/// The kinds of flob that a link of this kind of flob may lead to.
-fn kinds(kind: FlobKind, link: &str) -> &'static [FlobKind] {
-    use FlobKind::{Condition, Mapping, Mutex, Port, PortSet, Reference, Region, Space, Thread};
-    match (kind, link) {
-        (Thread | Region | Mapping, "space") => &[Space],
-        (Thread, "waiting_for") => &[Mutex, Condition, Port, PortSet, Thread],
-        (Thread, _) | (Mutex, "owner") => &[Thread],
-        (Space | Region, _) => &[Port],
-        (Mapping, "region") => &[Region],
-        (Port, "port_set") => &[PortSet],
-        (Reference, "target") => {
-            &[Space, Thread, Region, Mapping, Port, PortSet, Mutex, Condition, Reference]
-        }
-        _ => &[],
-    }
-}
-
 /// What can be chosen: nothing at all, then the flobs that fit, by name.
 pub fn offered(snapshot: &Snapshot, editor: &Editor) -> Vec<String> {
     let Target::Field(place, name) = &editor.target else { return Vec::new() };
     let kind = snapshot.environment.flob(*place).map(|flob| flob.state.kind());
-    let Some(kind) = kind.filter(|kind| kind.links().contains(&name.as_str())) else { return Vec::new() };
+    let link = |kind: FlobKind| Some((kind, kind.links().iter().position(|link| link == name)?));
+    let Some((kind, link)) = kind.and_then(link) else { return Vec::new() };
     let mut sieve = Sieve::default();
     sieve.set_filter(&editor.choices.typed);
-    let fits = kinds(kind, name);
     let flobs = snapshot.environment.flobs.iter().zip(&snapshot.names).zip(&snapshot.shorts);
     let fitting = flobs.filter(|((flob, name), short)| {
-        fits.contains(&flob.state.kind()) && sieve.lets([name.as_str(), short.as_str()])
+        kind.may_lead(link, flob.state.kind()) && sieve.lets([name.as_str(), short.as_str()])
     });
     let null = Some("null".to_owned()).filter(|null| sieve.lets([null.as_str()]));
     null.into_iter().chain(fitting.map(|((_, name), _)| name.clone())).take(MOST).collect()

@@ -2,8 +2,6 @@
 
 use alloc::{format, string::String, vec::Vec};
 
-use flob_abi::FlobKind;
-
 use super::{Code, Finding, name};
 use crate::fields::{self, Format};
 use crate::{Environment, Flob, Link, State};
@@ -48,18 +46,6 @@ pub(super) fn places(environment: &Environment, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Kinds that a link of this name may lead to; empty for any.
-fn wanted(kind: FlobKind, link: &str) -> &'static [FlobKind] {
-    match (kind, link) {
-        (FlobKind::Reference, _) | (_, "waiting_for") => &[],
-        (_, "space") => &[FlobKind::Space],
-        (_, "keeper" | "debug_port") => &[FlobKind::Port],
-        (_, "region") => &[FlobKind::Region],
-        (_, "port_set") => &[FlobKind::PortSet],
-        _ => &[FlobKind::Thread],
-    }
-}
-
 pub(super) fn links(environment: &Environment, flob: &Flob, findings: &mut Vec<Finding>) {
     let kind = flob.state.kind();
     let mut found = |code, text: String| findings.push(Finding { code, place: flob.place, text });
@@ -69,7 +55,7 @@ pub(super) fn links(environment: &Environment, flob: &Flob, findings: &mut Vec<F
             format!("the {} has {} links, not {}", name(flob), flob.links.len(), kind.links().len()),
         );
     }
-    for (link_name, link) in kind.links().iter().zip(&flob.links) {
+    for (index, (link_name, link)) in kind.links().iter().zip(&flob.links).enumerate() {
         match link {
             Link::Null => {}
             Link::Unknown => found(
@@ -89,8 +75,7 @@ pub(super) fn links(environment: &Environment, flob: &Flob, findings: &mut Vec<F
                     format!("`{link_name}` of the {} leads to {place:#x}, where no flob is", name(flob)),
                 ),
                 Some(target) => {
-                    let wanted = wanted(kind, link_name);
-                    if !wanted.is_empty() && !wanted.contains(&target.state.kind()) {
+                    if !kind.may_lead(index, target.state.kind()) {
                         found(
                             Code::LinkKind,
                             format!("`{link_name}` of the {} leads to a {}", name(flob), name(target)),

@@ -75,7 +75,8 @@ fn wait(environment: &Environment, flob: &Flob, state: &ThreadState, findings: &
     let can_wait = match kind {
         FlobKind::Mutex | FlobKind::Condition | FlobKind::Port | FlobKind::PortSet | FlobKind::Thread => true,
         FlobKind::Space | FlobKind::Region => has_exception,
-        FlobKind::Mapping | FlobKind::Reference => false,
+        // No link leads there: that has been found.
+        FlobKind::Mapping | FlobKind::Reference => return,
     };
     let mut found = |code, text: String| findings.push(Finding { code, place: flob.place, text });
     if !can_wait {

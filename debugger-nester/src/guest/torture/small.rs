@@ -7,10 +7,7 @@ use flob_abi::{
     flob::{MAX_LINKS, thread_link},
     state::{group, thread_flag},
 };
-use flob_checkpointer::{
-    release, stop_all,
-    types::{is_referable, may_lead},
-};
+use flob_checkpointer::{release, stop_all};
 use flob_debugger_nester::translate::Translator;
 use flob_image::Place;
 use flob_runtime::{
@@ -135,7 +132,7 @@ fn list(nester: &Nester, state: &State, torture: &mut Torture, at_once: bool) ->
     let is_thread = |flob: &&flob_runtime::nester::list::Listed| flob.kind == FlobKind::Thread;
     small.threads = listed.iter().filter(is_thread).map(|flob| flob.place).collect();
     small.targets.clear();
-    for flob in listed.iter().filter(|flob| is_referable(flob.kind)) {
+    for flob in listed.iter().filter(|flob| flob.kind.is_referable()) {
         let reference = OwnedReference::new()?;
         any::reference(flob.kind, environment.memory().address(flob.place), reference.at())?;
         small.targets.push((flob.kind, reference));
@@ -232,7 +229,7 @@ fn scramble(
             .small
             .targets
             .iter()
-            .filter(|(kind, _)| may_lead(FlobKind::Thread, index, *kind))
+            .filter(|(kind, _)| FlobKind::Thread.may_lead(index, *kind))
             .collect();
         match random.pick(&fitting) {
             Some((_, target)) if !random.chance(4) => target.at().copy_to(link.at())?,
