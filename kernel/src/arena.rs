@@ -14,10 +14,19 @@ pub(crate) struct SlotId(NonZeroU64);
 const GENERATION: u64 = 1 << 32;
 
 impl SlotId {
+    /// Of no slot.
+    pub const NEVER: Self = Self(NonZeroU64::MAX);
+
     /// The slot.
     #[inline(always)]
     pub fn index(self) -> u32 {
         self.0.get() as u32
+    }
+
+    /// All of it.
+    #[inline(always)]
+    pub fn number(self) -> u64 {
+        self.0.get()
     }
 
     /// With these bits set in the index.

@@ -14,7 +14,7 @@ const BROADCAST: usize = 8;
 impl<M: Machine> Kernel<M> {
     /// `condition_wait`.
     pub(crate) fn condition_wait(&mut self, thread: ThreadId, args: Args) -> Outcome {
-        let space = self.callers_space()?;
+        let space = self.callers_space();
         let condition = self.find(space, args.rdi, FlobKind::Condition, Protection::WRITE)?;
         self.unlock(space, thread, args.rsi)?;
         self.thread_mut(thread).context.registers.rax = Call::ConditionSleep as u64;
@@ -23,15 +23,15 @@ impl<M: Machine> Kernel<M> {
 
     /// `condition_sleep`.
     pub(crate) fn condition_sleep(&mut self, _: ThreadId, args: Args) -> Outcome {
-        let space = self.callers_space()?;
+        let space = self.callers_space();
         Ok(Done::Wait(self.find(space, args.rdi, FlobKind::Condition, Protection::WRITE)?))
     }
 
     /// `condition_signal`.
     pub(crate) fn condition_signal(&mut self, _: ThreadId, args: Args) -> Outcome {
-        let space = self.callers_space()?;
+        let space = self.callers_space();
         let condition = self.find(space, args.rdi, FlobKind::Condition, Protection::WRITE)?;
-        while let Some(sleeper) = self.find_waiter(condition, |_, _| true) {
+        while let Some(sleeper) = self.find_waiter(condition, |_, _, _| true) {
             if self.signal_sleeper(sleeper, condition) {
                 break;
             }
@@ -42,10 +42,10 @@ impl<M: Machine> Kernel<M> {
     /// `condition_broadcast`. Restarted until nobody sleeps: who begins to sleep meanwhile is woken for nothing, which a
     /// condition variable may.
     pub(crate) fn condition_broadcast(&mut self, _: ThreadId, args: Args) -> Outcome {
-        let space = self.callers_space()?;
+        let space = self.callers_space();
         let condition = self.find(space, args.rdi, FlobKind::Condition, Protection::WRITE)?;
         for _ in 0..BROADCAST {
-            let Some(sleeper) = self.find_waiter(condition, |_, _| true) else { return SUCCESS };
+            let Some(sleeper) = self.find_waiter(condition, |_, _, _| true) else { return SUCCESS };
             self.signal_sleeper(sleeper, condition);
         }
         Ok(Done::Again)

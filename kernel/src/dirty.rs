@@ -8,7 +8,7 @@ use flob_abi::{FlobKind, Misuse, PAGE_SIZE, Protection, Status, call::Dirty, mem
 use zerocopy::IntoBytes;
 
 use crate::kernel::Kernel;
-use crate::machine::{Caching, Frame, Machine, Page, SpaceKey};
+use crate::machine::{Caching, Frame, Machine, Page};
 use crate::outcome::{Args, Done, Outcome, SUCCESS, Trap, status};
 use crate::record::{FlobId, ThreadId};
 use crate::resolve::Resolved;
@@ -88,7 +88,7 @@ impl<M: Machine> Kernel<M> {
             access = access.and(Protection::READ_EXECUTE);
         }
         let page = Page(address / PAGE_SIZE);
-        self.machine.install(SpaceKey(space.0.index()), page, found.frame, access, Caching::WriteBack);
+        self.machine.install(space.key(), page, found.frame, access, Caching::WriteBack);
     }
 
     /// Where a user address leads whose bytes the kernel reads or writes; one that it writes is marked. The first write of an

@@ -101,7 +101,7 @@ impl<M: Machine> Kernel<M> {
     #[cold]
     #[inline(never)]
     fn settle_address(&mut self, thread: ThreadId, address: u64, kind: FlobKind) -> bool {
-        let found = self.callers_space().and_then(|space| self.find(space, address, kind, Protection::WRITE));
+        let found = self.find(self.callers_space(), address, kind, Protection::WRITE);
         match found {
             Ok(_) => self.call_again(),
             Err(trap) => {

@@ -7,7 +7,7 @@ use crate::machine::Machine;
 use crate::record::{FlobId, Queue, Thread, ThreadId};
 use crate::thread::TRAP_FLAG;
 use crate::transfer::{Mover, Piece};
-use crate::wait::{next_step, step_over};
+use crate::wait::{RESUME_FLAG, end_call, next_step};
 
 /// Which end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,13 +146,13 @@ impl Thread {
     /// Ends the call of this end, which waits for the other one. False, and nothing is done, if there is more to that.
     #[inline(always)]
     pub fn end_wait(&mut self, status: Status) -> bool {
-        if !matches!(self.queue, Queue::Peer) || self.context.registers.rflags & TRAP_FLAG != 0 {
+        let flagged = self.context.registers.rflags & (TRAP_FLAG | RESUME_FLAG) != 0;
+        if flagged || !matches!(self.queue, Queue::Peer) {
             return false;
         }
         self.queue = Queue::None;
         self.waiting_for = None;
-        step_over(&mut self.context.registers, status);
-        true
+        end_call(&mut self.context.registers, status)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::kernel::Kernel;
 use crate::list::NONE;
-use crate::machine::{Machine, Page, SpaceKey};
+use crate::machine::{Machine, Page};
 use crate::record::{Body, FlobId, Mapping, Object};
 use flob_abi::PAGE_SIZE;
 
@@ -99,7 +99,7 @@ impl<M: Machine> Kernel<M> {
             // A range that is long is dropped with all of its space, which is short.
             work.pages += (size / PAGE_SIZE).min(PAGES / 4);
             work.overflow |= work.pages > PAGES;
-            self.machine.remove(SpaceKey(space.0.index()), Page(start / PAGE_SIZE), size / PAGE_SIZE);
+            self.machine.remove(space.key(), Page(start / PAGE_SIZE), size / PAGE_SIZE);
             let mut index = self.space(space).map_or(NONE, |space| space.regions.head);
             while let Some(Object { body: Body::Region(region), .. }) = self.objects.at(index) {
                 let next = region.in_space.next;

@@ -8,8 +8,8 @@ use crate::ends::{Agreed, CONNECTED, agree, first_of, steps_of};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::outcome::{Done, Trap};
-use crate::record::{FlobId, ThreadId};
-use crate::step::{Found, Meeting, link_ends, only_server};
+use crate::record::{FlobId, Standing, ThreadId};
+use crate::step::{Found, Meeting, link_ends};
 use crate::transfer::{Moved, Mover};
 use crate::wait::draw;
 
@@ -134,7 +134,9 @@ impl<M: Machine> Kernel<M> {
         };
         if let Some(meeting) = new {
             let receives = steps_of(other.context.registers.rax) == ipc::WAIT | ipc::RECEIVE;
-            if !receives || other.server_peer.is_some() || !only_server(objects, meeting.set, peer, other) {
+            let is_connected = other.server_peer.is_some();
+            let leaves = |set| other.leave_alone(peer, set, Standing::Going);
+            if !receives || is_connected || !objects.get_mut(meeting.set.0).is_some_and(leaves) {
                 return self.connect_waiting(thread, meeting);
             }
             link_ends((own, thread), (other, peer), meeting.alias);
@@ -142,7 +144,7 @@ impl<M: Machine> Kernel<M> {
         } else if other.peer(side.other()) != Some(thread.into()) {
             return self.end_is_lost(thread, side);
         }
-        match agree(own, other, thread.into(), side, Mover { machine, objects, epochs }) {
+        match agree(own, other, thread.into(), side, Mover { machine, epochs }) {
             Agreed::Next => true,
             Agreed::Wait => {
                 own.wait_for_peer(peer, draw(next_rank));

@@ -10,9 +10,9 @@ use crate::Event;
 use crate::arena::Arena;
 use crate::list::{List, NONE};
 use crate::lookup::NO_FLOB;
-use crate::machine::{Context, Frame, Grants, Machine, SpaceKey};
+use crate::machine::{Context, Frame, Grants, Machine};
 use crate::outcome::Trap;
-use crate::record::{Body, FlobId, Object, Place, Queue, Space, Thread, ThreadId, Waiters};
+use crate::record::{Body, FlobId, NOWHERE, Object, Place, Queue, Space, Thread, ThreadId, Waiters};
 use crate::schedule::Ready;
 
 /// Granules in a frame.
@@ -36,8 +36,11 @@ pub struct Kernel<M> {
     pub(crate) current: Option<ThreadId>,
     /// Whether the current thread may have to make room, or what it runs with may have changed: see [`Kernel::goes_on`].
     pub(crate) reconsider: bool,
-    /// The space of the current thread, as it was when it was chosen, and whether it has its calls reflected.
-    pub(crate) current_space: Option<FlobId>,
+    /// The space that user code was entered in last, which is that of the current thread, and whether it has its calls reflected.
+    /// [`NOWHERE`] once it has changed or is gone.
+    pub(crate) current_space: FlobId,
+    /// The ceiling of that space.
+    current_ceiling: u32,
     /// Its priority as it was then: who is ready below it changes nothing.
     pub(crate) current_priority: u8,
     pub(crate) current_reflects: bool,
@@ -88,7 +91,8 @@ impl<M: Machine> Kernel<M> {
             window: window.start.0..window.end.0,
             current: None,
             reconsider: true,
-            current_space: None,
+            current_space: NOWHERE,
+            current_ceiling: 0,
             current_priority: 0,
             current_reflects: false,
             ready: Ready::EMPTY,
@@ -144,27 +148,69 @@ impl<M: Machine> Kernel<M> {
         if self.arrears {
             self.catch_up();
         }
+        let index = match self.current {
+            Some(current) => current.0.index(),
+            None => self.choose()?,
+        };
+        match self.enter(index, before) {
+            Some(context) => Some(context),
+            None => self.enter_another(),
+        }
+    }
+
+    /// The same where the one that came first cannot run. What it was woken for is for somebody else: its space may be gone.
+    #[inline(never)]
+    fn enter_another(&mut self) -> Option<NonNull<Context>> {
         loop {
-            if let Some(context) = self.enter_current(before) {
-                self.reconsider = self.arrears;
-                return Some(context);
+            if let Some(current) = self.current.take() {
+                let woken = self.woken_for(current);
+                self.pass_on(woken);
             }
-            if !self.choose() {
-                self.reconsider = true;
-                return None;
+            let index = self.choose()?;
+            if let Some(context) = self.enter(index, None) {
+                return Some(context);
             }
         }
     }
 
-    /// Prepares the machine for the current thread. `None` if there is none, or it cannot go on or a higher one is ready.
+    /// The same where a thread could run, but for one of a higher priority that is ready: it goes before its equals.
+    #[inline(never)]
+    fn enter_higher(&mut self, thread: ThreadId, own: u8) -> Option<NonNull<Context>> {
+        let higher = self.choose()?;
+        // Not before the other one has left: so there is room for it where no list is needed.
+        self.ready_again(thread, own);
+        self.enter(higher, None)
+    }
+
+    /// Makes a thread the current one, and prepares the machine for it if nothing keeps it from running. It is that already, or
+    /// was taken from those that are ready.
     #[inline(always)]
-    fn enter_current(&mut self, before: Option<ThreadId>) -> Option<NonNull<Context>> {
-        let thread = self.current?;
+    fn enter(&mut self, index: u32, before: Option<ThreadId>) -> Option<NonNull<Context>> {
         let Self { threads, objects, .. } = self;
-        let record = threads.get_mut(thread.0)?;
-        let (priority, id, space) = Self::runs_at(objects, record)?;
-        if record.queue != Queue::None || self.ready.has_above(priority) {
+        let (id, record) = threads.entry_mut(index)?;
+        let thread = ThreadId(id);
+        self.current = Some(thread);
+        if !matches!(record.queue, Queue::None | Queue::Ready(_)) {
             return None;
+        }
+        record.queue = Queue::None;
+        if !record.is_free() {
+            return None;
+        }
+        if record.space != Some(self.current_space) {
+            debug_assert!(before.is_none(), "a change of what the current thread runs with was not noticed");
+            let id = record.space?;
+            let Body::Space(space) = &objects.get(id.0)?.body else { return None };
+            self.current_space = id;
+            self.current_ceiling = space.ceiling;
+            self.current_reflects = space.flags & flob_abi::space_flag::REFLECT_CALLS != 0;
+            self.machine.enter_space(id.key(), space.grants());
+        }
+        let priority = record.priority_below(self.current_ceiling);
+        self.current_priority = priority;
+        if self.ready.has_above(priority) {
+            record.queue = Queue::Ready(priority);
+            return self.enter_higher(thread, priority);
         }
         debug_assert!(before.is_none_or(|before| before == thread), "a change of who runs was not noticed");
         record.wait_no_more();
@@ -172,14 +218,8 @@ impl<M: Machine> Kernel<M> {
             record.imported = false;
             self.import_base = None;
         }
-        let reflects = space.flags & flob_abi::space_flag::REFLECT_CALLS != 0;
-        debug_assert!(
-            before.is_none() || (self.current_space, self.current_reflects) == (Some(id), reflects),
-            "a change of what the current thread runs with was not noticed"
-        );
-        (self.current_space, self.current_reflects) = (Some(id), reflects);
-        self.current_priority = priority;
-        self.machine.prepare(&record.context, SpaceKey(id.0.index()), space.grants());
+        self.machine.enter_thread(&mut record.context);
+        self.reconsider = self.arrears;
         Some(NonNull::from(&mut record.context))
     }
 
@@ -247,15 +287,17 @@ impl<M: Machine> Kernel<M> {
 
     /// What a call of the current thread needs to be about memory: its space.
     #[inline(always)]
-    pub(crate) fn callers_space(&self) -> Result<FlobId, Trap> {
-        self.current_space.ok_or(Trap::NoSpace)
+    pub(crate) fn callers_space(&self) -> FlobId {
+        self.current_space
     }
 
     /// The same of any thread.
     #[inline]
     pub(crate) fn own_space(&self, thread: ThreadId) -> Result<FlobId, Trap> {
-        let known = if self.current == Some(thread) { self.current_space } else { None };
-        known.or_else(|| self.space_of(thread)).ok_or(Trap::NoSpace)
+        if self.current == Some(thread) && self.current_space != NOWHERE {
+            return Ok(self.current_space);
+        }
+        self.space_of(thread).ok_or(Trap::NoSpace)
     }
 
     /// Forgets everything derived from flob state and builds it again. Law 3: nobody can tell.

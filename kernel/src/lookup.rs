@@ -169,7 +169,7 @@ impl<M: Machine> Kernel<M> {
     #[inline(always)]
     pub(crate) fn find_at_once(&mut self, address: u64, kind: FlobKind) -> Result<(u32, &mut Object), Trap> {
         let unsettled = Trap::Unsettled { address, kind };
-        let space = self.current_space.ok_or(unsettled)?;
+        let space = self.current_space;
         let (frame, offset) = self.recent_spot(space, address, Protection::WRITE).ok_or(unsettled)?;
         if !address.is_multiple_of(kind.size()) {
             return Err(unsettled);

@@ -11,9 +11,17 @@ pub struct Frame(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Page(pub u64);
 
-/// Names the translations of one space; small numbers, reused after [`Machine::forget_space`].
+/// Names the translations of one space, and never those of another. The lower half is a small number, which is used again after
+/// [`Machine::forget_space`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SpaceKey(pub u32);
+pub struct SpaceKey(pub u64);
+
+impl SpaceKey {
+    /// The small number.
+    pub const fn index(self) -> usize {
+        self.0 as u32 as usize
+    }
+}
 
 /// How a page is cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +42,8 @@ pub struct Context {
     pub registers: Registers,
     /// Debug registers.
     pub debug: DebugRegisters,
+    /// What of the bases and of armed breakpoints is not 0, as most are: see [`Self::extras_now`].
+    pub extras: u64,
 }
 
 /// FCW and MXCSR as a processor has them after reset: all exceptions masked.
@@ -50,7 +60,13 @@ impl Context {
         vectors[24..28].copy_from_slice(&INITIAL_MXCSR);
         let registers = Registers { rflags: INITIAL_RFLAGS, ..Registers::default() };
         let debug = DebugRegisters { dr6: 0xffff_0ff0, dr7: 0x400, ..DebugRegisters::default() };
-        Self { vectors, registers, debug }
+        Self { vectors, registers, debug, extras: 0 }
+    }
+
+    /// 0 if there is nothing to load for it but what the exit stub loads.
+    pub fn extras_now(&self) -> u64 {
+        const ARMED: u64 = 0xff;
+        self.registers.fs_base | self.registers.gs_base | self.debug.dr7 & ARMED
     }
 }
 
@@ -116,7 +132,10 @@ pub trait Machine {
     /// Ends the machine; returns only where that cannot be done.
     fn exit(&mut self, status: u8);
 
-    /// Loads what user code runs with next, but for what the exit stub loads. The simulated machine panics on a context that
-    /// real hardware would not accept.
-    fn prepare(&mut self, context: &Context, space: SpaceKey, grants: Grants<'_>);
+    /// Puts a space's translations and grants into use.
+    fn enter_space(&mut self, space: SpaceKey, grants: Grants<'_>);
+
+    /// Loads what a thread of that space runs with, but for what the exit stub loads. The simulated machine panics on a context
+    /// that real hardware would not accept.
+    fn enter_thread(&mut self, context: &mut Context);
 }

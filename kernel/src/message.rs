@@ -69,16 +69,6 @@ impl From<Cursor> for Bounded {
     }
 }
 
-/// What is sent, as far as it has not been carried.
-enum Source {
-    /// In the kernel: an exception, or words.
-    Here {
-        bytes: [u8; SHORT_BYTES],
-        len: usize,
-    },
-    Memory(Bounded),
-}
-
 /// Where it goes, and how much has come.
 enum Sink {
     Words { bytes: [u8; SHORT_BYTES], len: usize },
@@ -117,13 +107,18 @@ impl<M: Machine> Kernel<M> {
             registers if is_short(registers) => Sink::Words { bytes: [0; SHORT_BYTES], len: 0 },
             registers => Sink::Memory(Cursor::of_receiver(registers).into()),
         };
-        match self.source(sender, payload) {
-            Source::Here { bytes, len } => {
-                let bytes = bytes.get(..len).unwrap_or_default();
-                self.write_piece(receiver, &mut sink, bytes)
-                    .map_err(|trap| Blame { thread: receiver, trap })?;
-            }
-            Source::Memory(source) => self.carry_memory(sender, source, receiver, &mut sink)?,
+        let from = &self.thread(sender).context.registers;
+        let words = words(from);
+        let bytes = match payload {
+            Payload::Exception(bytes) => Some(*bytes),
+            Payload::Own => is_short(from).then_some(words.as_bytes()),
+        };
+        match bytes {
+            Some(bytes) => self
+                .write_piece(receiver, &mut sink, bytes)
+                .map(drop)
+                .map_err(|trap| Blame { thread: receiver, trap })?,
+            None => self.carry_memory(sender, Cursor::of_sender(from).into(), receiver, &mut sink)?,
         }
         let references = self.carry_references(sender, payload, receiver)?;
         self.enter_arrival(receiver, &sink, references);
@@ -156,32 +151,15 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
-    fn source(&self, sender: ThreadId, payload: &Payload<'_>) -> Source {
-        let registers = &self.thread(sender).context.registers;
-        let here = |from: &[u8]| {
-            let mut bytes = [0; SHORT_BYTES];
-            let len = from.len().min(SHORT_BYTES);
-            if let (Some(to), Some(from)) = (bytes.get_mut(..len), from.get(..len)) {
-                to.copy_from_slice(from);
-            }
-            Source::Here { bytes, len }
-        };
-        match payload {
-            Payload::Exception(bytes) => here(bytes),
-            Payload::Own if is_short(registers) => here(words(registers).as_bytes()),
-            Payload::Own => Source::Memory(Cursor::of_sender(registers).into()),
-        }
-    }
-
     /// The first bytes of what a thread sends: as many as there are, and room for.
     pub(crate) fn read_own(&mut self, sender: ThreadId, bytes: &mut [u8]) -> Result<(), Trap> {
-        match self.source(sender, &Payload::Own) {
-            Source::Here { bytes: words, .. } => {
-                bytes.iter_mut().zip(words).for_each(|(to, from)| *to = from);
-                Ok(())
-            }
-            Source::Memory(mut source) => self.read_piece(sender, &mut source, bytes).map(drop),
+        let from = &self.thread(sender).context.registers;
+        if is_short(from) {
+            bytes.iter_mut().zip(words(from).as_bytes()).for_each(|(to, from)| *to = *from);
+            return Ok(());
         }
+        let mut source = Cursor::of_sender(from).into();
+        self.read_piece(sender, &mut source, bytes).map(drop)
     }
 
     /// Reads the next bytes of a message into a piece that is to be filled as far as there are any.

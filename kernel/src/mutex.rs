@@ -64,7 +64,7 @@ impl<M: Machine> Kernel<M> {
 
     /// An unlocked mutex goes to the first waiter, stopped or not.
     fn hand_over(&mut self, id: FlobId) {
-        if let Some(next) = self.find_waiter(id, |kernel, waiter| kernel.stage_fits(waiter, id)) {
+        if let Some(next) = self.find_waiter(id, |_, _, waiter| waiter.stage_fits(FlobKind::Mutex)) {
             self.give(id, next);
         }
     }
@@ -75,7 +75,7 @@ impl<M: Machine> Kernel<M> {
         if self.mutex(id).is_none_or(|mutex| mutex.locked) {
             return;
         }
-        let fits = |_: &Self, waiter: &Thread| waiter.stage_fits(FlobKind::Mutex) && !waiter.is_stopped();
+        let fits = |_: &Self, _, waiter: &Thread| waiter.stage_fits(FlobKind::Mutex) && !waiter.is_stopped();
         if let Some(next) = self.find_going_waiter(id, fits) {
             self.give(id, next);
         }

@@ -7,7 +7,7 @@ use crate::ipc::Side;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::outcome::{Args, Done, Outcome, SUCCESS, Trap};
-use crate::record::{FlobId, ThreadId};
+use crate::record::{FlobId, Thread, ThreadId};
 
 /// Servers that one entry tells that their client is not coming back.
 const BATCH: usize = 8;
@@ -23,8 +23,13 @@ impl<M: Machine> Kernel<M> {
         let record = self.thread_mut(thread);
         record.server_peer = None;
         record.parked_server_ends = record.parked_server_ends.saturating_add(u32::from(link.is_some()));
+        self.park(thread, link, id)
+    }
+
+    /// A thread's end of a connection goes into a reference.
+    fn park(&mut self, thread: ThreadId, link: Option<FlobId>, reference: FlobId) -> Outcome {
         self.list_former_peer(link, thread);
-        if let Some(reference) = self.reference_mut(id) {
+        if let Some(reference) = self.reference_mut(reference) {
             reference.target = link;
         }
         SUCCESS
@@ -54,11 +59,7 @@ impl<M: Machine> Kernel<M> {
         record.client_peer = None;
         record.parked_client_ends = record.parked_client_ends.saturating_add(u32::from(link.is_some()));
         record.context.registers.rsi = u64::from(record.flags & thread_flag::CLIENT_SENDS != 0);
-        self.list_former_peer(link, thread);
-        if let Some(reference) = self.reference_mut(id) {
-            reference.target = link;
-        }
-        SUCCESS
+        self.park(thread, link, id)
     }
 
     /// `thread_set_client`: takes a parked client end up, as the sender if `rsi` says so; a connection at hand is broken.
@@ -110,7 +111,7 @@ impl<M: Machine> Kernel<M> {
     /// it parked, the connection is over.
     fn rejoin(&mut self, client: ThreadId, server: ThreadId) {
         if self.peer(client, Side::Client) == Some(server) {
-            if self.waits_as_server(server, client) {
+            if self.thread(server).waits_as_server(client) {
                 self.wake(server);
             }
         } else if self.thread(server).parked_server_ends == 0 {
@@ -126,22 +127,21 @@ impl<M: Machine> Kernel<M> {
         }
         let peer = self.peer(client, Side::Client);
         for _ in 0..BATCH {
-            let left = |kernel: &Self, server| {
-                Some(server) != peer
-                    && kernel.waits_as_server(server, client)
-                    && !kernel.thread(server).is_stopped()
+            let left = |_: &Self, server, record: &Thread| {
+                Some(server) != peer && record.waits_as_server(client) && !record.is_stopped()
             };
             let Some(server) = self.find_waiter(client.into(), left) else { return true };
             self.wake(server);
         }
         false
     }
+}
 
-    /// Whether a thread waits for its client in a step of the server end.
-    fn waits_as_server(&self, server: ThreadId, client: ThreadId) -> bool {
-        let record = self.thread(server);
-        record.waiting_for == Some(client.into())
-            && !record.has_exception()
-            && record.disconnect_status(Side::Server).is_some()
+impl Thread {
+    /// Whether it waits for this client in a step of the server end.
+    fn waits_as_server(&self, client: ThreadId) -> bool {
+        self.waiting_for == Some(client.into())
+            && !self.has_exception()
+            && self.disconnect_status(Side::Server).is_some()
     }
 }

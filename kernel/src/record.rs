@@ -7,12 +7,15 @@ use flob_abi::{
 
 use crate::arena::SlotId;
 use crate::list::{List, NONE, Node};
-use crate::machine::{Context, Frame};
+use crate::machine::{Context, Frame, SpaceKey};
 use crate::tree::Branch;
 
 /// Names a flob for as long as it lives. Threads have a pool of their own: bit 31 of the index tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct FlobId(pub SlotId);
+
+/// No flob: what it names is never there.
+pub(crate) const NOWHERE: FlobId = FlobId(SlotId::NEVER);
 
 /// Names a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,6 +31,12 @@ impl From<ThreadId> for FlobId {
 }
 
 impl FlobId {
+    /// By which the machine knows a space.
+    #[inline(always)]
+    pub fn key(self) -> SpaceKey {
+        SpaceKey(self.0.number())
+    }
+
     /// The thread it names, if it names one.
     #[inline(always)]
     pub fn as_thread(self) -> Option<ThreadId> {
@@ -321,6 +330,7 @@ impl Thread {
     /// It watches what the thread that makes it watches: so whoever watches a space's threads from outside misses none.
     pub fn watching(mut self, debug: &DebugRegisters) -> Self {
         self.context.debug = DebugRegisters { dr6: self.context.debug.dr6, ..*debug };
+        self.context.extras = self.context.extras_now();
         self
     }
 

@@ -31,7 +31,7 @@ impl<M: Machine> Kernel<M> {
     /// The port that a client's call is for.
     #[inline(always)]
     pub(crate) fn destination(&mut self, client: ThreadId) -> Result<Option<FlobId>, Trap> {
-        let space = self.callers_space()?;
+        let space = self.callers_space();
         let reference = self.thread(client).context.registers.rdi;
         let target = self.find_link(space, reference)?;
         Ok(target.filter(|id| self.port(*id).is_some()))

@@ -6,7 +6,7 @@ use crate::arena::Arena;
 use crate::kernel::Kernel;
 use crate::list::{List, NONE, Node};
 use crate::machine::Machine;
-use crate::record::{Body, FlobId, Object, Queue, Space, Thread, ThreadId, Waiters};
+use crate::record::{Body, FlobId, Object, Queue, Thread, ThreadId, Waiters};
 use crate::tree::Branch;
 
 const PRIORITIES: usize = MAX_PRIORITY as usize + 1;
@@ -68,19 +68,14 @@ pub(crate) fn queue_node(thread: &mut Thread) -> Option<&mut Node> {
 }
 
 impl<M: Machine> Kernel<M> {
-    /// The priority of a thread if nothing keeps it from running, and the space it runs in.
+    /// The priority of a thread if nothing keeps it from running.
     #[inline(always)]
-    pub(crate) fn runs_at<'a>(
-        objects: &'a Arena<Object>,
-        thread: &Thread,
-    ) -> Option<(u8, FlobId, &'a Space)> {
-        if thread.is_stopped() || thread.has_exception() {
+    pub(crate) fn runs_at(objects: &Arena<Object>, thread: &Thread) -> Option<u8> {
+        if !thread.is_free() {
             return None;
         }
-        let id = thread.space?;
-        let Body::Space(space) = &objects.get(id.0)?.body else { return None };
-        // Neither is set above the highest.
-        Some((thread.priority.min(space.ceiling) as u8, id, space))
+        let Body::Space(space) = &objects.get(thread.space?.0)?.body else { return None };
+        Some(thread.priority_below(space.ceiling))
     }
 
     /// Whether nothing keeps the thread from running. (Being in the ready queue does not.)
@@ -98,27 +93,32 @@ impl<M: Machine> Kernel<M> {
         if self.current == Some(thread) || record.queue != Queue::None {
             return;
         }
-        if let Some((priority, ..)) = Self::runs_at(&self.objects, record) {
+        if let Some(priority) = Self::runs_at(&self.objects, record) {
             record.queue_up(priority);
-            self.enqueue_ready(thread, priority, false);
+            self.enqueue_ready(thread, priority);
         }
     }
 
     /// Its record says already what queue it is in.
     #[inline(always)]
-    pub(crate) fn enqueue_ready(&mut self, thread: ThreadId, priority: u8, first: bool) {
+    pub(crate) fn enqueue_ready(&mut self, thread: ThreadId, priority: u8) {
         if self.current.is_none() || priority > self.current_priority {
             self.reconsider = true;
         }
-        let goes_behind = match first {
-            true => self.ready.is_occupied_above(priority),
-            false => self.ready.occupied.wrapping_shr(u32::from(priority)) != 0,
-        };
-        if self.ready.next == NONE && !goes_behind {
-            (self.ready.next, self.ready.next_priority) = (thread.0.index(), priority);
-        } else {
-            self.list_ready(thread, priority, first);
+        let goes_behind = self.ready.occupied.wrapping_shr(u32::from(priority)) != 0;
+        if self.ready.next != NONE || goes_behind {
+            return self.list_ready(thread, priority, false);
         }
+        (self.ready.next, self.ready.next_priority) = (thread.0.index(), priority);
+    }
+
+    /// The same of one that had the processor, and goes before its equals.
+    #[inline(always)]
+    pub(crate) fn ready_again(&mut self, thread: ThreadId, priority: u8) {
+        if self.ready.next != NONE || self.ready.is_occupied_above(priority) {
+            return self.list_ready(thread, priority, true);
+        }
+        (self.ready.next, self.ready.next_priority) = (thread.0.index(), priority);
     }
 
     #[inline(never)]
@@ -161,40 +161,19 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Makes the first of those that are ready the current thread; one that could go on but for it goes before its equals. False
-    /// if none is ready.
+    /// Takes the first of those that are ready.
     #[inline(always)]
-    pub(crate) fn choose(&mut self) -> bool {
-        let preempted = self.current.take().and_then(|current| self.make_room(current));
-        let Some((index, priority)) = self.ready.first() else { return false };
+    pub(crate) fn choose(&mut self) -> Option<u32> {
+        let Some((index, priority)) = self.ready.first() else {
+            self.reconsider = true;
+            return None;
+        };
         if self.ready.next == index {
             self.ready.next = NONE;
         } else {
             self.unlist_ready(index, priority);
         }
-        // Not before the other one has left: so there is room for it where no list is needed.
-        if let Some((thread, own)) = preempted {
-            self.enqueue_ready(thread, own, true);
-        }
-        if let Some((id, record)) = self.threads.entry_mut(index) {
-            record.queue = Queue::None;
-            self.current = Some(ThreadId(id));
-        }
-        true
-    }
-
-    /// The thread is not the current one any more: its priority, if nothing else keeps it from running.
-    #[inline]
-    fn make_room(&mut self, thread: ThreadId) -> Option<(ThreadId, u8)> {
-        let record = self.threads.get_mut(thread.0).filter(|record| record.queue == Queue::None)?;
-        if let Some((own, ..)) = Self::runs_at(&self.objects, record) {
-            record.queue = Queue::Ready(own);
-            return Some((thread, own));
-        }
-        // Its space may be gone: what it was woken for is for somebody else.
-        let woken_for = record.waiting_for;
-        self.pass_on(woken_for);
-        None
+        Some(index)
     }
 
     /// All ready threads of these priorities may belong elsewhere now. False if there are none.
@@ -277,6 +256,18 @@ impl<M: Machine> Kernel<M> {
 }
 
 impl Thread {
+    /// Whether it could run if it has a space.
+    #[inline(always)]
+    pub fn is_free(&self) -> bool {
+        !(self.is_stopped() || self.has_exception())
+    }
+
+    /// The priority at which it runs in a space with this ceiling. Neither is set above the highest.
+    #[inline(always)]
+    pub fn priority_below(&self, ceiling: u32) -> u8 {
+        self.priority.min(ceiling) as u8
+    }
+
     /// It is about to be put into the ready queue, for a whole turn.
     #[inline]
     pub fn queue_up(&mut self, priority: u8) {

@@ -1,5 +1,5 @@
 //! A machine for tests, on the host: frames, a small cache of translations, virtual time, interrupt masks, a log.
-//! [`Machine::prepare`] panics on every value that real hardware would fault on in ring 0, which an emulator may
+//! [`Machine::enter_thread`] panics on every value that real hardware would fault on in ring 0, which an emulator may
 //! let pass.
 
 use alloc::sync::Arc;
@@ -162,9 +162,12 @@ impl Machine for Simulated {
         self.ended = Some(status);
     }
 
-    fn prepare(&mut self, context: &Context, space: SpaceKey, grants: Grants<'_>) {
-        self.check_context(context);
+    fn enter_space(&mut self, space: SpaceKey, grants: Grants<'_>) {
         self.running = Some((space, grants.trap_time));
+    }
+
+    fn enter_thread(&mut self, context: &mut Context) {
+        self.check_context(context);
     }
 }
 
@@ -182,6 +185,7 @@ impl Simulated {
         let mxcsr =
             context.vectors[MXCSR].iter().rev().fold(0_u32, |value, byte| value << 8 | u32::from(*byte));
         assert_eq!(mxcsr >> 16, 0, "MXCSR {mxcsr:#x} has reserved bits");
+        assert_eq!(context.extras, context.extras_now(), "bases or breakpoints would not be loaded");
         let debug = &context.debug;
         assert_eq!(debug.dr6 & !DR6_ALLOWED, 0, "DR6 {:#x} has reserved bits", debug.dr6);
         assert_eq!(debug.dr7 & !DR7_ALLOWED, 0, "DR7 {:#x} has reserved bits or GD", debug.dr7);

@@ -3,8 +3,8 @@
 use flob_abi::{MAX_PRIORITY, PortRange, SpaceState, Status, space_flag};
 
 use crate::kernel::Kernel;
-use crate::machine::{Machine, SpaceKey};
-use crate::record::{FlobId, Space, Thread, ThreadId};
+use crate::machine::Machine;
+use crate::record::{FlobId, NOWHERE, Space, Thread, ThreadId};
 use crate::state::NewLinks;
 
 /// Exceptions for which one entry finds a keeper.
@@ -74,6 +74,7 @@ impl<M: Machine> Kernel<M> {
                 self.resort(state.ceiling.saturating_add(1)..=old);
             }
             self.reconsider = true;
+            self.current_space = NOWHERE;
         }
         if let Some(space) = self.space_mut(id) {
             let [keeper, debug_port, ..] = links;
@@ -88,7 +89,7 @@ impl<M: Machine> Kernel<M> {
     /// one entry may.
     fn retry_exceptions(&mut self, id: FlobId) -> bool {
         for _ in 0..DISPATCHED {
-            let lost = |kernel: &Self, thread: &Thread| kernel.is_lost(thread, id);
+            let lost = |kernel: &Self, _, thread: &Thread| kernel.is_lost(thread, id);
             let Some(thread) = self.find_going_waiter(id, lost) else { return true };
             self.leave_queue(thread);
             self.thread_mut(thread).waiting_for = None;
@@ -127,9 +128,10 @@ impl<M: Machine> Kernel<M> {
             }
             return false;
         }
+        self.current_space = NOWHERE;
         // Its threads that were ready are not.
         self.resort(0..=MAX_PRIORITY);
-        self.machine.forget_space(SpaceKey(id.0.index()));
+        self.machine.forget_space(id.key());
         true
     }
 }

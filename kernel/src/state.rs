@@ -48,6 +48,11 @@ impl PlainState {
     }
 }
 
+/// What comes of setting the flags of a kind that has none.
+fn without_flags(flags: Option<u64>) -> Status {
+    if flags.unwrap_or(0) == 0 { Status::Success } else { Status::InvalidState }
+}
+
 /// Bytes that a state buffer must have.
 fn state_size(kind: FlobKind, mask: u64) -> usize {
     match kind {
@@ -59,7 +64,7 @@ fn state_size(kind: FlobKind, mask: u64) -> usize {
 impl<M: Machine> Kernel<M> {
     /// `X_create`.
     pub(crate) fn create(&mut self, thread: ThreadId, args: Args, kind: FlobKind) -> Outcome {
-        let space = self.callers_space()?;
+        let space = self.callers_space();
         let place = self.place_at(space, args.rdi, kind, Protection::WRITE)?;
         if !self.is_free(place, kind) {
             return Trap::misuse(Misuse::FlobExists, args.rdi);
@@ -94,7 +99,7 @@ impl<M: Machine> Kernel<M> {
 
     /// `X_destroy`.
     pub(crate) fn destroy(&mut self, thread: ThreadId, args: Args, kind: FlobKind) -> Outcome {
-        let space = self.callers_space()?;
+        let space = self.callers_space();
         let id = self.find(space, args.rdi, kind, Protection::WRITE)?;
         if id == thread.into() {
             return Trap::misuse(Misuse::CurrentThread, args.rdi);
@@ -135,7 +140,7 @@ impl<M: Machine> Kernel<M> {
 
     /// `X_move`: the flob is at another place now; all links to it hold.
     pub(crate) fn move_flob(&mut self, thread: ThreadId, args: Args, kind: FlobKind) -> Outcome {
-        let space = self.callers_space()?;
+        let space = self.callers_space();
         let id = self.find(space, args.rdi, kind, Protection::WRITE)?;
         if id == thread.into() {
             return Trap::misuse(Misuse::CurrentThread, args.rdi);
@@ -163,7 +168,7 @@ impl<M: Machine> Kernel<M> {
 
     /// `X_reference`.
     pub(crate) fn make_reference(&mut self, _: ThreadId, args: Args, kind: FlobKind) -> Outcome {
-        let space = self.callers_space()?;
+        let space = self.callers_space();
         let id = self.find(space, args.rdi, kind, Protection::READ)?;
         let reference = self.find(space, args.rsi, FlobKind::Reference, Protection::WRITE)?;
         if let Some(reference) = self.reference_mut(reference) {
@@ -175,7 +180,7 @@ impl<M: Machine> Kernel<M> {
     /// `X_get_state`.
     #[inline(never)]
     pub(crate) fn get_state(&mut self, thread: ThreadId, args: Args, kind: FlobKind) -> Outcome {
-        let space = self.callers_space()?;
+        let space = self.callers_space();
         let access = if kind == FlobKind::Thread { Protection::WRITE } else { Protection::READ };
         let id = self.find(space, args.rdi, kind, access)?;
         if id == thread.into() {
@@ -237,7 +242,7 @@ impl<M: Machine> Kernel<M> {
     /// `X_set_state`.
     #[inline(never)]
     pub(crate) fn set_state(&mut self, thread: ThreadId, args: Args, kind: FlobKind) -> Outcome {
-        let space = self.callers_space()?;
+        let space = self.callers_space();
         let id = self.find(space, args.rdi, kind, Protection::WRITE)?;
         if id == thread.into() {
             return Trap::misuse(Misuse::CurrentThread, args.rdi);
@@ -370,15 +375,13 @@ impl<M: Machine> Kernel<M> {
             FlobKind::Region => self.set_region(id, state.and_then(PlainState::read), links),
             FlobKind::Mapping => self.set_mapping(id, state.and_then(PlainState::read), links),
             FlobKind::Port => self.set_port(id, state.and_then(PlainState::read), links),
-            FlobKind::PortSet => match state.and_then(PlainState::read::<PortSetState>) {
-                Some(state) if state.flags != 0 => Status::InvalidState,
-                _ => Status::Success,
-            },
+            FlobKind::PortSet => {
+                without_flags(state.and_then(PlainState::read).map(|state: PortSetState| state.flags))
+            }
             FlobKind::Mutex => self.set_mutex(id, state.and_then(PlainState::read), links),
-            FlobKind::Condition => match state.and_then(PlainState::read::<ConditionState>) {
-                Some(state) if state.flags != 0 => Status::InvalidState,
-                _ => Status::Success,
-            },
+            FlobKind::Condition => {
+                without_flags(state.and_then(PlainState::read).map(|state: ConditionState| state.flags))
+            }
             FlobKind::Thread | FlobKind::Reference => Status::InvalidState,
         })
     }

@@ -2,13 +2,12 @@
 
 use flob_abi::{ExceptionCode, FlobKind, Protection, Status, ipc, ipc::Flavour, thread_flag};
 
-use crate::arena::Arena;
 use crate::ipc::{Side, StepDone};
 use crate::kernel::Kernel;
 use crate::list::NONE;
 use crate::machine::Machine;
 use crate::outcome::Trap;
-use crate::record::{Body, FlobId, Object, Port, Queue, Standing, Thread, ThreadId};
+use crate::record::{Body, FlobId, Object, Port, Thread, ThreadId};
 use crate::wait::next_step;
 
 /// Ports at which clients wait that are looked at for the one that has waited longest.
@@ -33,7 +32,7 @@ impl<M: Machine> Kernel<M> {
         if record.client_peer.is_some() {
             self.disconnect(client, Side::Client);
         }
-        let space = self.callers_space()?;
+        let space = self.callers_space();
         let Some(port) = self.find_link(space, reference)? else { return Ok(Found::NoPort) };
         let Some(Object { body: Body::Port(Port { set, alias, .. }), .. }) = self.objects.get(port.0) else {
             return Ok(Found::NoPort);
@@ -50,13 +49,8 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn server_of(&self, set: Option<FlobId>) -> Option<(ThreadId, FlobId)> {
         let set = set?;
         let Object { waiters, body: Body::PortSet(_), .. } = self.objects.get(set.0)? else { return None };
-        let root = waiters.of(Standing::Going);
-        let (id, record) = self.threads.entry(root)?;
-        // Mostly there is but one.
-        if record.branch.left == NONE && self.can_serve(record) {
-            return Some((ThreadId(id), set));
-        }
-        let server = self.next_going(root, Self::can_serve)?;
+        let server =
+            self.first_going(*waiters, |kernel: &Self, _, record: &Thread| kernel.can_serve(record))?;
         Some((server, set))
     }
 
@@ -123,7 +117,7 @@ impl<M: Machine> Kernel<M> {
             self.drop_request(asker, server);
         }
         match self.request_at_hand(set) {
-            Ok(Requests::None { set }) => {
+            Ok((set, false)) => {
                 self.block(server, set);
                 self.leave_to(served)
             }
@@ -131,26 +125,22 @@ impl<M: Machine> Kernel<M> {
                 if let Some(served) = served {
                     self.make_ready(served);
                 }
-                let done = other.and_then(|requests| self.take_request(server, requests));
+                let done = other.and_then(|(set, _)| self.take_request(server, set));
                 self.after_step(server, ipc::WAIT, done)
             }
         }
     }
 
-    /// Whether anybody waits at the port set that a server waits at.
+    /// The port set that a server waits at, and whether anybody waits at its ports.
     #[inline(always)]
-    fn request_at_hand(&mut self, address: u64) -> Result<Requests, Trap> {
-        let space = self.callers_space()?;
+    fn request_at_hand(&mut self, address: u64) -> Result<(FlobId, bool), Trap> {
+        let space = self.callers_space();
         let (set, object) = self.find_object(space, address, FlobKind::PortSet, Protection::WRITE)?;
-        match &object.body {
-            Body::PortSet(record) if record.pending.is_empty() => Ok(Requests::None { set }),
-            _ => Ok(Requests::Some { set }),
-        }
+        Ok((set, !matches!(&object.body, Body::PortSet(record) if record.pending.is_empty())))
     }
 
     #[inline(never)]
-    fn take_request(&mut self, server: ThreadId, requests: Requests) -> Result<StepDone, Trap> {
-        let (Requests::Some { set } | Requests::None { set }) = requests;
+    fn take_request(&mut self, server: ThreadId, set: FlobId) -> Result<StepDone, Trap> {
         let Some((client, port)) = self.first_client(set) else { return Ok(StepDone::Wait(set)) };
         let done = match self.flavour(client) {
             Flavour::Reliable => {
@@ -174,7 +164,7 @@ impl<M: Machine> Kernel<M> {
                 break;
             }
             let port = FlobId(self.objects.id_at(index)?);
-            let client = self.find_waiter(port, |kernel, client| kernel.stage_fits(client, port));
+            let client = self.find_waiter(port, |_, _, client| client.stage_fits(FlobKind::Port));
             if let Some(client) = client
                 && first.is_none_or(|(other, _)| self.thread(client).rank < self.thread(other).rank)
             {
@@ -253,24 +243,6 @@ pub(crate) struct Meeting {
     pub alias: u64,
 }
 
-/// Takes a server from among the waiters of its set, if it is the only one there that is not stopped. False if not.
-#[inline(always)]
-pub(crate) fn only_server(
-    objects: &mut Arena<Object>,
-    set: FlobId,
-    server: ThreadId,
-    record: &mut Thread,
-) -> bool {
-    let Some(Object { waiters, .. }) = objects.get_mut(set.0) else { return false };
-    let root = waiters.of_mut(Standing::Going);
-    let is_only = *root == server.0.index() && record.branch.left == NONE && record.branch.right == NONE;
-    if is_only {
-        *root = NONE;
-        record.queue = Queue::None;
-    }
-    is_only
-}
-
 /// Whom a client that connects finds.
 pub(crate) enum Found {
     /// A server.
@@ -290,12 +262,6 @@ impl Found {
             Self::NoPort => StepDone::Finish(Status::ConnectInvalidDestination),
         }
     }
-}
-
-/// Whether anybody waits at the ports of a set.
-enum Requests {
-    None { set: FlobId },
-    Some { set: FlobId },
 }
 
 /// Makes a connection in the records of both ends: the client's connect and the server's wait are done.

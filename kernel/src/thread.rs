@@ -196,6 +196,7 @@ impl Thread {
             debug.dr6 = state.debug.dr6 & DR6_BITS | DR6_ONES;
             debug.dr7 = state.debug.dr7 & DR7_BITS | DR7_ONES;
         }
+        self.context.extras = self.context.extras_now();
     }
 
     fn set_vectors(&mut self, vectors: &[u8; VECTORS_SIZE]) {

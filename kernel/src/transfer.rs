@@ -3,13 +3,12 @@
 
 use flob_abi::{PAGE_SIZE, Protection, Registers, Status, ipc};
 
-use crate::arena::Arena;
 use crate::dirty::Epochs;
 use crate::kernel::Kernel;
 use crate::machine::{Frame, Machine, Page, SpaceKey};
 use crate::message::Cursor;
 use crate::outcome::Trap;
-use crate::record::{FlobId, Object, Thread, ThreadId};
+use crate::record::{FlobId, Thread, ThreadId};
 use crate::short::words_to_words;
 use crate::user::Spot;
 
@@ -49,7 +48,6 @@ pub(crate) enum Piece {
 /// What is needed to move bytes, beside the two threads.
 pub(crate) struct Mover<'a, M> {
     pub machine: &'a mut M,
-    pub objects: &'a Arena<Object>,
     pub epochs: &'a Epochs,
 }
 
@@ -95,9 +93,8 @@ impl<M: Machine> Mover<'_, M> {
         access: Protection,
         look: &impl Look<M>,
     ) -> Option<Spot> {
-        let space = space?;
-        self.objects.get(space.0)?;
-        let (frame, allowed) = look(self.machine, SpaceKey(space.0.index()), Page(address / PAGE_SIZE))?;
+        // For a space that is gone there is none.
+        let (frame, allowed) = look(self.machine, space?.key(), Page(address / PAGE_SIZE))?;
         if allowed.allows(access) { Some((frame, (address % PAGE_SIZE) as usize)) } else { None }
     }
 }
@@ -128,9 +125,9 @@ impl<M: Machine> Kernel<M> {
     /// One piece within a page on both sides, one reference, or the next buffer of a table. `None`: there may be more.
     #[inline(always)]
     fn transfer_part(&mut self, sender: ThreadId, receiver: ThreadId) -> Result<Option<Moved>, Blame> {
-        let Self { threads, machine, objects, epochs, .. } = self;
+        let Self { threads, machine, epochs, .. } = self;
         let Some((from, to)) = threads.get_two(sender.0, receiver.0) else { return Ok(Some(Moved::All)) };
-        match (Mover { machine, objects, epochs }).piece(from, to, M::translation) {
+        match (Mover { machine, epochs }).piece(from, to, M::translation) {
             Piece::All => Ok(Some(Moved::All)),
             Piece::Some => Ok(None),
             Piece::Missing { of_sender, address, access } => {

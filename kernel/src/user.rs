@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::dirty::Epochs;
 use crate::kernel::Kernel;
-use crate::machine::{Frame, Machine, Page, SpaceKey};
+use crate::machine::{Frame, Machine, Page};
 use crate::outcome::Trap;
 use crate::record::FlobId;
 
@@ -76,7 +76,7 @@ impl<M: Machine> Kernel<M> {
     /// The same if its translation is at hand, and lately looked for.
     #[inline(always)]
     pub(crate) fn recent_spot(&self, space: FlobId, address: u64, access: Protection) -> Option<Spot> {
-        let (key, page) = (SpaceKey(space.0.index()), Page(address / PAGE_SIZE));
+        let (key, page) = (space.key(), Page(address / PAGE_SIZE));
         let (frame, allowed) = self.machine.recent_translation(key, page)?;
         allowed.allows(access).then_some((frame, (address % PAGE_SIZE) as usize))
     }
@@ -88,7 +88,7 @@ impl<M: Machine> Kernel<M> {
         if address >= USER_END {
             return Trap::misuse(Misuse::InvalidAddress, address);
         }
-        let (key, page) = (SpaceKey(space.0.index()), Page(address / PAGE_SIZE));
+        let (key, page) = (space.key(), Page(address / PAGE_SIZE));
         let at_hand = self.machine.translation(key, page);
         if !at_hand.is_some_and(|(_, allowed)| allowed.allows(access)) {
             let Ok(found) = self.resolve(space, address, access, None) else {

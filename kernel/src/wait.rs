@@ -4,6 +4,7 @@
 use flob_abi::memory::{USER_END, is_canonical};
 use flob_abi::{Call, FlobKind, Registers, Status, ipc};
 
+use crate::arena::Arena;
 use crate::device::ByDeadline;
 use crate::kernel::Kernel;
 use crate::list::NONE;
@@ -51,6 +52,10 @@ impl Sorted<Thread> for ByRank {
     }
 }
 
+/// Which waiter is sought.
+pub(crate) trait Wanted<M>: Fn(&Kernel<M>, ThreadId, &Thread) -> bool + Copy {}
+impl<M, F: Fn(&Kernel<M>, ThreadId, &Thread) -> bool + Copy> Wanted<M> for F {}
+
 impl<M: Machine> Kernel<M> {
     /// Who waits for a flob; for one that is gone, those that are still to hear of it.
     #[inline]
@@ -80,57 +85,51 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The first waiter for which `wanted` holds, by the tickets. Exceptions of stopped threads do not count.
-    pub(crate) fn find_waiter(
-        &mut self,
-        on: FlobId,
-        wanted: impl Fn(&Self, ThreadId) -> bool,
-    ) -> Option<ThreadId> {
+    #[inline(always)]
+    pub(crate) fn find_waiter(&self, on: FlobId, wanted: impl Wanted<M>) -> Option<ThreadId> {
         let waiters = self.waiters(on);
-        let (going, stopped) = (waiters.of(Standing::Going), waiters.of(Standing::Stopped));
-        let mut first = [going, stopped].map(|root| self.threads.tree_first::<ByRank>(root, None));
-        loop {
-            let [one, other] = first.map(|index| self.threads.at(index).map(|thread| thread.rank));
-            let from_stopped = match (one, other) {
-                (None, None) => return None,
-                (Some(one), Some(other)) => other < one,
-                (one, _) => one.is_none(),
-            };
-            let (root, index) = if from_stopped { (stopped, &mut first[1]) } else { (going, &mut first[0]) };
-            let thread = ThreadId(self.threads.id_at(*index)?);
-            if wanted(self, thread) {
-                return Some(thread);
-            }
-            *index = self.threads.tree_first::<ByRank>(root, Some(*index));
-        }
+        let stopped = waiters.of(Standing::Stopped);
+        let going = self.first_going(waiters, wanted);
+        if stopped == NONE { going } else { self.first_with_stopped(going, stopped, wanted) }
+    }
+
+    /// The same, of one that is not stopped and those that are.
+    #[inline(never)]
+    fn first_with_stopped(
+        &self,
+        going: Option<ThreadId>,
+        stopped: u32,
+        wanted: impl Wanted<M>,
+    ) -> Option<ThreadId> {
+        let stopped = self.next_in(stopped, wanted);
+        let rank = |thread: &ThreadId| self.thread(*thread).rank;
+        going.into_iter().chain(stopped).min_by_key(rank)
     }
 
     /// The first waiter that is not stopped for which `wanted` holds.
     #[inline]
-    pub(crate) fn find_going_waiter(
-        &self,
-        on: FlobId,
-        wanted: impl Fn(&Self, &Thread) -> bool,
-    ) -> Option<ThreadId> {
+    pub(crate) fn find_going_waiter(&self, on: FlobId, wanted: impl Wanted<M>) -> Option<ThreadId> {
         self.first_going(self.waiters(on), wanted)
     }
 
     /// The same of those who wait.
-    #[inline]
-    fn first_going(&self, waiters: Waiters, wanted: impl Fn(&Self, &Thread) -> bool) -> Option<ThreadId> {
+    #[inline(always)]
+    pub(crate) fn first_going(&self, waiters: Waiters, wanted: impl Wanted<M>) -> Option<ThreadId> {
         let root = waiters.of(Standing::Going);
         let (id, thread) = self.threads.entry(root)?;
         // Mostly there is but one.
-        if thread.branch.left == NONE && wanted(self, thread) {
+        if thread.branch.left == NONE && wanted(self, ThreadId(id), thread) {
             return Some(ThreadId(id));
         }
-        self.next_going(root, wanted)
+        self.next_in(root, wanted)
     }
 
+    /// The first in a tree of waiters for which `wanted` holds.
     #[inline(never)]
-    pub(crate) fn next_going(&self, root: u32, wanted: impl Fn(&Self, &Thread) -> bool) -> Option<ThreadId> {
+    fn next_in(&self, root: u32, wanted: impl Wanted<M>) -> Option<ThreadId> {
         let mut index = self.threads.tree_first::<ByRank>(root, None);
         while let Some((id, thread)) = self.threads.entry(index) {
-            if wanted(self, thread) {
+            if wanted(self, ThreadId(id), thread) {
                 return Some(ThreadId(id));
             }
             index = self.threads.tree_first::<ByRank>(root, Some(index));
@@ -161,10 +160,9 @@ impl<M: Machine> Kernel<M> {
         if let Some(record) = threads.get_mut(thread.0)
             && let Some(Object { waiters, body, .. }) = objects.get_mut(on.0)
             && !matches!(body, Body::Port(_))
-            && matches!(record.queue, Queue::None)
-            && !record.is_stopped()
             && waiters.of(Standing::Going) == NONE
         {
+            debug_assert!(record.queue == Queue::None && !record.is_stopped(), "it was not running");
             *waiters.of_mut(Standing::Going) = thread.0.index();
             record.rank = rank;
             record.imported = false;
@@ -228,19 +226,6 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Takes a thread from among the waiters of a flob.
-    #[inline(always)]
-    fn dequeue_waiter(&mut self, thread: ThreadId, on: FlobId) {
-        let Some(record) = self.threads.get_mut(thread.0) else { return };
-        record.queue = Queue::None;
-        let Thread { standing, branch, .. } = *record;
-        let alone = branch.left == NONE && branch.right == NONE;
-        match self.plain_root(on, standing) {
-            Some(root) if alone && *root == thread.0.index() => *root = NONE,
-            _ => self.dequeue_from_others(thread, on, standing),
-        }
-    }
-
-    #[inline(never)]
     fn dequeue_from_others(&mut self, thread: ThreadId, on: FlobId, standing: Standing) {
         let mut waiters = self.waiters(on);
         let root = waiters.of_mut(standing);
@@ -267,19 +252,19 @@ impl<M: Machine> Kernel<M> {
     /// Takes a thread out of whatever list it is in; its waiting-for link stays.
     #[inline]
     pub(crate) fn leave_queue(&mut self, thread: ThreadId) {
-        let record = self.thread_mut(thread);
-        match record.queue {
-            Queue::None => {}
-            Queue::Peer => record.queue = Queue::None,
-            Queue::Waiters(on) => self.dequeue_waiter(thread, on),
-            queue => self.leave(thread, queue),
+        let Self { threads, objects, .. } = self;
+        let Some(record) = threads.get_mut(thread.0) else { return };
+        if !record.leave_at_once(thread, objects) {
+            let Thread { queue, standing, .. } = *record;
+            self.leave(thread, queue, standing);
         }
     }
 
     #[inline(never)]
-    fn leave(&mut self, thread: ThreadId, queue: Queue) {
+    fn leave(&mut self, thread: ThreadId, queue: Queue, standing: Standing) {
         match queue {
-            Queue::None | Queue::Peer | Queue::Waiters(_) => {}
+            Queue::None | Queue::Peer => {}
+            Queue::Waiters(on) => self.dequeue_from_others(thread, on, standing),
             Queue::Ready(priority) => self.dequeue_ready(thread, priority),
             Queue::Timer => {
                 self.timers = self.threads.tree_remove::<ByDeadline>(self.timers, thread.0.index());
@@ -331,22 +316,22 @@ impl<M: Machine> Kernel<M> {
     /// Ends a thread's call: status into `rax`, RIP behind the call. A step over a call stops there.
     #[inline(never)]
     pub(crate) fn complete(&mut self, thread: ThreadId, status: Status) {
-        let Some(mut record) = self.threads.get_mut(thread.0) else { return };
-        if !matches!(record.queue, Queue::None | Queue::Peer) {
+        let Self { threads, objects, .. } = self;
+        let Some(mut record) = threads.get_mut(thread.0) else { return };
+        if !record.leave_at_once(thread, objects) {
             self.leave_queue(thread);
             let Some(again) = self.threads.get_mut(thread.0) else { return };
             record = again;
         }
-        record.queue = Queue::None;
         record.waiting_for = None;
         if step_over(&mut record.context.registers, status) {
             self.raise_step(thread);
             self.make_ready(thread);
         } else if self.current != Some(thread)
-            && let Some((priority, ..)) = Self::runs_at(&self.objects, record)
+            && let Some(priority) = Self::runs_at(&self.objects, record)
         {
             record.queue_up(priority);
-            self.enqueue_ready(thread, priority, false);
+            self.enqueue_ready(thread, priority);
         }
     }
 
@@ -455,6 +440,35 @@ impl<M: Machine> Kernel<M> {
 }
 
 impl Thread {
+    /// Takes it out of its queue if that concerns nothing but the one flob that it waits for. False, and nothing is done, if not.
+    #[inline(always)]
+    pub fn leave_at_once(&mut self, own: ThreadId, objects: &mut Arena<Object>) -> bool {
+        match self.queue {
+            Queue::None => true,
+            Queue::Peer => {
+                self.queue = Queue::None;
+                true
+            }
+            Queue::Waiters(on) => {
+                objects.get_mut(on.0).is_some_and(|on| self.leave_alone(own, on, self.standing))
+            }
+            Queue::Ready(_) | Queue::Timer | Queue::Line(_) => false,
+        }
+    }
+
+    /// The same of one that waits for a flob, if it is the only one there; not of a port, whose set wants to know.
+    #[inline(always)]
+    pub fn leave_alone(&mut self, own: ThreadId, on: &mut Object, standing: Standing) -> bool {
+        let root = on.waiters.of_mut(standing);
+        let is_alone = *root == own.0.index() && self.branch.left & self.branch.right == NONE;
+        let leaves = is_alone && !matches!(on.body, Body::Port(_));
+        if leaves {
+            *root = NONE;
+            self.queue = Queue::None;
+        }
+        leaves
+    }
+
     /// It has the processor. One that was woken to look at its port set has not done that yet.
     #[inline(always)]
     pub fn wait_no_more(&mut self) {
@@ -495,19 +509,19 @@ impl Thread {
 #[inline(always)]
 pub(crate) fn draw(next: &mut u64) -> u64 {
     let ticket = *next;
-    *next = ticket.saturating_add(1);
+    *next = ticket.wrapping_add(1);
     ticket
 }
 
 /// Ends a call in its registers. True if that is the end of a single step.
 #[inline(always)]
-pub(crate) fn step_over(registers: &mut Registers, status: Status) -> bool {
+fn step_over(registers: &mut Registers, status: Status) -> bool {
     !end_call(registers, status) && resume(registers)
 }
 
 /// The same but for the flags. True if they have nothing to do with it.
 #[inline(always)]
-fn end_call(registers: &mut Registers, status: Status) -> bool {
+pub(crate) fn end_call(registers: &mut Registers, status: Status) -> bool {
     registers.rax = status as u64;
     registers.rip = match registers.rip.wrapping_add(CALL_SIZE) {
         behind if behind < USER_END => behind,

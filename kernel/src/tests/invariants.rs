@@ -117,7 +117,7 @@ impl<M: Machine> Kernel<M> {
     /// A thread in the ready queue can run, at that priority.
     fn check_ready(&self, index: u32, priority: u8) {
         let thread = self.threads.at(index).expect("walked");
-        let own = Self::runs_at(&self.objects, thread).map(|(own, ..)| own);
+        let own = Self::runs_at(&self.objects, thread);
         assert_eq!(own, Some(priority), "ready thread {index} is in the wrong place");
     }
 

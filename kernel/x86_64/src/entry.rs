@@ -70,10 +70,18 @@ pub fn run(own: &'static mut Kernel<Hardware>) -> ! {
     unsafe { enter_user(next(kernel())) }
 }
 
-/// The context that was loaded last; null before the first.
-pub fn current() -> *const Context {
+/// The context that is or was loaded last; null before the first.
+#[inline(always)]
+pub fn current() -> *mut Context {
     // SAFETY: one processor; the stubs only read it.
     unsafe { current_context }
+}
+
+/// The stubs load this context from now on.
+#[inline(always)]
+pub fn set_current(context: &mut Context) {
+    // SAFETY: as above.
+    unsafe { current_context = context };
 }
 
 /// The last calls, newest first.
@@ -95,8 +103,8 @@ fn kernel<'a>() -> &'a mut Kernel<Hardware> {
 /// True: the call is over, and in the caller's context only what a function may change has changed.
 #[unsafe(no_mangle)]
 extern "C" fn on_call() -> bool {
-    measure::begin(None, loaded());
-    if measure::read(loaded()) {
+    measure::begin(None, current());
+    if measure::read(current()) {
         return false;
     }
     let is_over = if kernel().machine().disturber().strikes() { disturbed_call() } else { kernel().call() };
@@ -114,7 +122,7 @@ extern "C" fn leave_call() -> *mut Context {
 
 #[unsafe(no_mangle)]
 extern "C" fn on_trap(vector: u64, error: u64) -> *mut Context {
-    measure::begin(Some(vector), loaded());
+    measure::begin(Some(vector), current());
     if vector == PAGE_FAULT {
         // By far the most frequent.
         handle(Event::Fault { address: cpu::fault_address(), access: tried(error as u32) });
@@ -122,13 +130,6 @@ extern "C" fn on_trap(vector: u64, error: u64) -> *mut Context {
         handle(event);
     }
     leave()
-}
-
-/// The context that user code was left with.
-#[inline(always)]
-fn loaded() -> *mut Context {
-    // SAFETY: one processor; the stubs have read it already.
-    unsafe { current_context }
 }
 
 /// Tells the library what happened, and disturbs it if that is due.
@@ -159,7 +160,7 @@ fn disturbed_call() -> bool {
 /// The context to leave the kernel with.
 #[inline(always)]
 fn leave() -> *mut Context {
-    let context = if kernel().goes_on() { loaded() } else { next(kernel()) };
+    let context = if kernel().goes_on() { current() } else { next(kernel()) };
     measure::end();
     context
 }
@@ -167,19 +168,24 @@ fn leave() -> *mut Context {
 /// Whom to run; waits until there is somebody.
 #[inline(always)]
 fn next(kernel: &mut Kernel<Hardware>) -> *mut Context {
+    match kernel.current() {
+        Some(context) => context.as_ptr(),
+        None => next_after_idling(kernel),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn next_after_idling(kernel: &mut Kernel<Hardware>) -> *mut Context {
     loop {
+        idle(kernel);
         if let Some(context) = kernel.current() {
-            // SAFETY: one processor; read by the stubs from now on.
-            unsafe { current_context = context.as_ptr() };
             return context.as_ptr();
         }
-        idle(kernel);
     }
 }
 
 /// Waits for one interrupt; while the kernel has something left to do it takes one only if it is there.
-#[cold]
-#[inline(never)]
 fn idle(kernel: &mut Kernel<Hardware>) {
     measure::end();
     // SAFETY: interrupts are taken only inside, and only noted.
@@ -197,7 +203,7 @@ fn idle(kernel: &mut Kernel<Hardware>) {
 #[inline(never)]
 fn other_trap(vector: u64, error: u64) -> Option<Event> {
     // SAFETY: a trap from user mode: the context is that of the thread that runs, and nobody else uses it now.
-    let context = unsafe { &mut *loaded() };
+    let context = unsafe { &mut *current() };
     match vector.checked_sub(FIRST_VECTOR) {
         Some(line) => interrupt(kernel(), line as u8),
         None => Some(trap(vector, error as u32, context)),

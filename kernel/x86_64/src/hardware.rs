@@ -36,6 +36,8 @@ struct Loaded {
     fs_base: u64,
     gs_base: u64,
     debug: DebugRegisters,
+    /// What is not 0 of these.
+    extras: u64,
     trap_time: bool,
 }
 
@@ -45,7 +47,8 @@ impl Hardware {
         let Options { disturber, defect } = options;
         let end = u64::from(frames.end) * PAGE_SIZE;
         assert!(end <= MEMORY_LIMIT, "programs have memory that the direct map does not reach");
-        let loaded = Loaded { fs_base: 0, gs_base: 0, debug: DebugRegisters::default(), trap_time: false };
+        let debug = DebugRegisters::default();
+        let loaded = Loaded { fs_base: 0, gs_base: 0, debug, extras: 0, trap_time: false };
         Self {
             frames,
             tables,
@@ -72,11 +75,8 @@ impl Hardware {
     /// and so a switch.)
     #[inline(always)]
     fn switch(&mut self, context: &Context) {
-        let Registers { fs_base, gs_base, .. } = context.registers;
         let selectors = cpu::selectors();
-        let bases = fs_base ^ self.loaded.fs_base | gs_base ^ self.loaded.gs_base;
-        let armed = (context.debug.dr7 | self.loaded.debug.dr7) & ARMED;
-        if selectors | bases | armed != 0 {
+        if selectors | context.extras | self.loaded.extras != 0 {
             self.switch_more(context, selectors);
         }
     }
@@ -93,6 +93,7 @@ impl Hardware {
             self.load_bases(fs_base, gs_base);
         }
         self.load_breakpoints(&context.debug);
+        self.loaded.extras = context.extras;
     }
 
     fn load_bases(&mut self, fs_base: u64, gs_base: u64) {
@@ -214,13 +215,18 @@ impl Machine for Hardware {
     }
 
     #[inline(always)]
-    fn prepare(&mut self, context: &Context, space: SpaceKey, grants: Grants<'_>) {
+    fn enter_space(&mut self, space: SpaceKey, grants: Grants<'_>) {
         self.tables.activate(space);
         self.descriptors.allow_ports(grants.ports);
         if grants.trap_time != self.loaded.trap_time {
             self.trap_time(grants.trap_time);
         }
-        if core::ptr::from_ref(context) != entry::current() {
+    }
+
+    #[inline(always)]
+    fn enter_thread(&mut self, context: &mut Context) {
+        if core::ptr::from_mut(context) != entry::current() {
+            entry::set_current(context);
             self.switch(context);
         }
     }

@@ -11,7 +11,9 @@ const ENTRIES: usize = 256;
 /// No page of any space.
 const NOTHING: u64 = u64::MAX;
 
+/// Its size is a power of two, so that finding one is short.
 #[derive(Clone, Copy)]
+#[repr(align(32))]
 struct Entry {
     page: u64,
     space: SpaceKey,
@@ -36,7 +38,7 @@ impl LookAside {
     #[inline(always)]
     fn place(&self, space: SpaceKey, page: Page) -> &Cell<Entry> {
         // Spaces that see the same memory at the same addresses must not meet in one entry.
-        let place = (page.0).wrapping_add(u64::from(space.0) * 8) as usize % ENTRIES;
+        let place = (page.0 as usize).wrapping_add(space.index() * 8) % ENTRIES;
         &self.0[place]
     }
 

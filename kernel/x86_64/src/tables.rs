@@ -20,7 +20,7 @@ const LEVELS: u32 = 4;
 type Number = u16;
 const NONE: Number = 0;
 /// No space has as many before it.
-const NO_SPACE: SpaceKey = SpaceKey(u32::MAX);
+const NO_SPACE: SpaceKey = SpaceKey(u64::MAX);
 
 /// All page tables of all spaces.
 pub struct Tables {
@@ -129,7 +129,8 @@ impl Tables {
     #[inline(never)]
     fn walk(&self, space: SpaceKey, page: Page) -> Option<(Frame, Protection)> {
         let root = self.root(space);
-        if root == NONE || !is_user(page) {
+        // There may be a new space with the number of one that is gone.
+        if self.owners.get(usize::from(root)) != Some(&Some(space)) || !is_user(page) {
             return None;
         }
         let table = self.leaf_table(root, page)?;
@@ -204,7 +205,7 @@ impl Tables {
         if root == NONE {
             return;
         }
-        if let Some(place) = self.roots.get_mut(space.0 as usize) {
+        if let Some(place) = self.roots.get_mut(space.index()) {
             *place = NONE;
         }
         self.owners[usize::from(root)] = None;
@@ -229,7 +230,7 @@ impl Tables {
         self.recent = NO_LEAF;
         self.lookaside.clear();
         for space in self.owners.iter_mut().take(self.fresh).filter_map(Option::take) {
-            if let Some(root) = self.roots.get_mut(space.0 as usize) {
+            if let Some(root) = self.roots.get_mut(space.index()) {
                 *root = NONE;
             }
         }
@@ -248,7 +249,7 @@ impl Tables {
 
     #[inline]
     fn root(&self, space: SpaceKey) -> Number {
-        self.roots.get(space.0 as usize).copied().unwrap_or(NONE)
+        self.roots.get(space.index()).copied().unwrap_or(NONE)
     }
 
     fn root_or_new(&mut self, space: SpaceKey) -> Number {
@@ -256,7 +257,7 @@ impl Tables {
         if root != NONE {
             return root;
         }
-        let place = space.0 as usize;
+        let place = space.index();
         if place >= self.roots.len() {
             self.roots.resize(place + 1, NONE);
         }

@@ -8,7 +8,7 @@ use flob_abi::{FlobKind, PAGE_SIZE, Protection, ipc};
 
 use super::model::Budget;
 use super::programs::{explore, stops};
-use crate::machine::{Machine, Page, SpaceKey};
+use crate::machine::{Machine, Page};
 use crate::record::ThreadId;
 use crate::tests::laws::Disturbance;
 use crate::tests::program::*;
@@ -41,7 +41,7 @@ impl Sim {
                 _ => return false,
             };
             let Some(space) = self.kernel.space_of(thread) else { return false };
-            let key = SpaceKey(space.0.index());
+            let key = space.key();
             let at_hand = self.kernel.machine.translation(key, Page(address / PAGE_SIZE));
             at_hand.is_some_and(|(_, allowed)| allowed.allows(access))
                 && self.kernel.resolve(space, address, access, None).is_err()
