@@ -34,10 +34,6 @@ impl Sorted<Thread> for ByDeadline {
     fn key(index: u32, thread: &Thread) -> Option<Self::Key> {
         Some((thread.deadline, index))
     }
-
-    fn end(_: &Thread) -> u64 {
-        0
-    }
 }
 
 impl<M: Machine> Kernel<M> {

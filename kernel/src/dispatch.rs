@@ -204,20 +204,14 @@ impl<M: Machine> Kernel<M> {
             Call::KernelLog => run!(kernel_log),
             Call::MachineExit => run!(machine_exit),
             Call::ThreadSelf => run!(thread_self),
-            Call::ReturnFromException => {
-                run!(thread_return_from_exception)
-            }
+            Call::ReturnFromException => run!(thread_return_from_exception),
             Call::ThreadGetServer => run!(thread_get_server),
             Call::ThreadSetServer => run!(thread_set_server),
             Call::ThreadGetClient => run!(thread_get_client),
             Call::ThreadSetClient => run!(thread_set_client),
             Call::ThreadInterrupt => run!(thread_interrupt),
-            Call::ThreadEnableExceptions => {
-                run!(thread_enable_exceptions)
-            }
-            Call::ThreadDisableExceptions => {
-                run!(thread_disable_exceptions)
-            }
+            Call::ThreadEnableExceptions => run!(thread_enable_exceptions),
+            Call::ThreadDisableExceptions => run!(thread_disable_exceptions),
             Call::ThreadGetHandlers => run!(thread_get_handlers),
             Call::ThreadSetHandlers => run!(thread_set_handlers),
             Call::ThreadGetSavedState => run!(thread_get_saved_state),

@@ -40,16 +40,16 @@ impl<M: Machine> Kernel<M> {
         };
         match found {
             Ok(found) => self.enter_translation(space, address, found, found.access, access),
-            Err(miss) => self.hard_fault(thread, address, access, miss),
+            Err(miss) => {
+                self.interrupt_with(thread, ExceptionCode::PageFault, 0, address, access);
+                self.hard_fault(thread, space, miss);
+            }
         }
     }
 
     #[inline(never)]
-    fn hard_fault(&mut self, thread: ThreadId, address: u64, access: Protection, miss: Miss) {
-        self.interrupt_with(thread, ExceptionCode::PageFault, 0, address, access);
-        if !self.thread(thread).is_stopped()
-            && let Some(space) = self.space_of(thread)
-        {
+    fn hard_fault(&mut self, thread: ThreadId, space: FlobId, miss: Miss) {
+        if !self.thread(thread).is_stopped() {
             let whom = self.whom_to_ask_of(thread, space, ExceptionCode::PageFault, Some(miss));
             self.dispatch_to(thread, whom);
         }
@@ -221,7 +221,9 @@ impl<M: Machine> Kernel<M> {
             // Only what is executed again may pass a breakpoint.
             self.thread_mut(thread).context.registers.rflags = rflags;
         }
-        self.take_deferred(thread);
+        if self.thread(thread).exception.deferred != 0 {
+            self.take_deferred(thread);
+        }
     }
 
     /// The thread's own handler for an exception, if it has one and wants it.

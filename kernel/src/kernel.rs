@@ -224,6 +224,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The context of the thread to run: see [`Kernel::current`].
+    #[cfg(test)]
     pub fn context(&mut self) -> Option<&mut Context> {
         self.current()?;
         let thread = self.current?;

@@ -2,7 +2,7 @@
 //! in their registers where: words, a buffer, or a table of buffers.
 
 use flob_abi::{
-    FlobKind, Protection, Registers, ipc,
+    FlobKind, PAGE_SIZE, Protection, Registers, ipc,
     ipc::{MAX_REQUEST, MAX_REQUEST_BUFFERS, MAX_REQUEST_REFERENCES, SHORT_BYTES, SHORT_WORDS},
 };
 use zerocopy::{FromBytes, IntoBytes};
@@ -12,6 +12,7 @@ use crate::machine::Machine;
 use crate::outcome::Trap;
 use crate::record::{FlobId, ThreadId};
 use crate::transfer::Blame;
+use crate::user::Spot;
 
 /// Bytes that go through the kernel at a time.
 const PIECE: usize = 512;
@@ -108,10 +109,14 @@ impl<M: Machine> Kernel<M> {
             registers => Sink::Memory(Cursor::of_receiver(registers).into()),
         };
         let from = &self.thread(sender).context.registers;
-        let words = words(from);
+        let own;
         let bytes = match payload {
             Payload::Exception(bytes) => Some(*bytes),
-            Payload::Own => is_short(from).then_some(words.as_bytes()),
+            Payload::Own if is_short(from) => {
+                own = words(from);
+                Some(own.as_bytes())
+            }
+            Payload::Own => None,
         };
         match bytes {
             Some(bytes) => self
@@ -169,22 +174,42 @@ impl<M: Machine> Kernel<M> {
         source: &mut Bounded,
         piece: &mut [u8],
     ) -> Result<usize, Trap> {
-        let Bounded { cursor, buffers } = source;
         let space = self.own_space(sender)?;
-        let mut read = 0;
-        loop {
-            let len = usize::try_from(cursor.left).unwrap_or(usize::MAX).min(piece.len() - read);
-            if len > 0 {
-                let buffer = self.user_buffer(space, cursor.at, len, Protection::READ)?;
-                self.read_buffer(buffer, piece.get_mut(read..read + len).unwrap_or_default());
-                cursor.advance(len);
-                read += len;
+        let mut rest = &mut *piece;
+        while let Some(((frame, offset), len)) =
+            self.next_piece(space, source, rest.len(), Protection::READ)?
+        {
+            let (now, later) = rest.split_at_mut(len);
+            if let Some(from) = self.machine.frame(frame).and_then(|memory| memory.get(offset..offset + len))
+            {
+                now.copy_from_slice(from);
             }
-            if read == piece.len() || *buffers == 0 || !self.next_buffer(space, cursor)? {
-                return Ok(read);
-            }
+            rest = later;
+        }
+        let left = rest.len();
+        Ok(piece.len() - left)
+    }
+
+    /// Where the next bytes of a message lie, and how many of at most so many: none are left, or as many as there are in a page.
+    #[inline(always)]
+    fn next_piece(
+        &mut self,
+        space: FlobId,
+        Bounded { cursor, buffers }: &mut Bounded,
+        most: usize,
+        access: Protection,
+    ) -> Result<Option<(Spot, usize)>, Trap> {
+        while most > 0 && cursor.left == 0 && *buffers > 0 && self.next_buffer(space, cursor)? {
             *buffers -= 1;
         }
+        let most = usize::try_from(cursor.left).unwrap_or(usize::MAX).min(most);
+        if most == 0 {
+            return Ok(None);
+        }
+        let spot = self.memory_spot(space, cursor.at, access)?;
+        let len = most.min(PAGE_SIZE as usize - spot.1);
+        cursor.advance(len);
+        Ok(Some((spot, len)))
     }
 
     /// Writes the next bytes of a message. Returns how many there was room for.
@@ -197,22 +222,18 @@ impl<M: Machine> Kernel<M> {
                 *len += written;
                 Ok(written)
             }
-            Sink::Memory(Bounded { cursor, buffers }) => {
+            Sink::Memory(place) => {
                 let space = self.own_space(receiver)?;
                 let mut rest = piece;
-                loop {
-                    let len = usize::try_from(cursor.left).unwrap_or(usize::MAX).min(rest.len());
+                while let Some(((frame, offset), len)) =
+                    self.next_piece(space, place, rest.len(), Protection::WRITE)?
+                {
                     let (now, later) = rest.split_at(len);
-                    if len > 0 {
-                        let buffer = self.user_buffer(space, cursor.at, len, Protection::WRITE)?;
-                        self.write_buffer(buffer, now);
-                        cursor.advance(len);
+                    let memory = self.machine.frame_mut(frame);
+                    if let Some(to) = memory.and_then(|memory| memory.get_mut(offset..offset + len)) {
+                        to.copy_from_slice(now);
                     }
                     rest = later;
-                    if rest.is_empty() || *buffers == 0 || !self.next_buffer(space, cursor)? {
-                        break;
-                    }
-                    *buffers -= 1;
                 }
                 Ok(piece.len() - rest.len())
             }

@@ -25,8 +25,11 @@ pub(crate) trait Sorted<T> {
     fn branch(item: &T) -> Option<&Branch>;
     fn branch_mut(item: &mut T) -> Option<&mut Branch>;
     fn key(index: u32, item: &T) -> Option<Self::Key>;
-    /// Where its interval ends.
-    fn end(item: &T) -> u64;
+    /// Where its interval ends, if it is one.
+    #[inline]
+    fn end(_: &T) -> u64 {
+        0
+    }
 }
 
 impl<T> Arena<T> {

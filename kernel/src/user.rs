@@ -35,9 +35,7 @@ impl Buffer {
         let parts = [((spot.0, spot.1 + skipped), now), ((behind.0, behind.1 + skipped_behind), later)];
         Self { parts }
     }
-}
 
-impl Buffer {
     /// What lies there as a struct, where it lies. `None` if that is not in one page or not aligned: it is to be copied then.
     #[inline(always)]
     pub fn view<M: Machine, T: FromBytes + KnownLayout + Immutable>(self, machine: &M) -> Option<&T> {

@@ -45,11 +45,6 @@ impl Sorted<Thread> for ByRank {
     fn key(index: u32, thread: &Thread) -> Option<Self::Key> {
         Some((thread.rank, index))
     }
-
-    #[inline]
-    fn end(_: &Thread) -> u64 {
-        0
-    }
 }
 
 /// Which waiter is sought.
