@@ -3,8 +3,9 @@
 
 use flob_abi::{Misuse, Status, ipc, thread_flag};
 
+use crate::arena::Arena;
 use crate::machine::Machine;
-use crate::record::{FlobId, Queue, Thread, ThreadId};
+use crate::record::{Body, FlobId, Object, Queue, Thread, ThreadId};
 use crate::thread::TRAP_FLAG;
 use crate::transfer::{Mover, Piece};
 use crate::wait::{RESUME_FLAG, end_call, next_step};
@@ -99,6 +100,17 @@ impl Thread {
         self.waiting_for == Some(peer)
             && !self.has_exception()
             && call & (ipc::IPC | ipc::SERVER) == side.bits()
+    }
+
+    /// Whether it can run and waits for a client, whose message it then receives.
+    #[inline(always)]
+    pub fn receives_first(&self, objects: &Arena<Object>) -> bool {
+        let call = self.context.registers.rax & (ipc::IPC | ipc::STEPS & !ipc::SERVER);
+        let space = self.space.and_then(|space| objects.get(space.0));
+        call == ipc::IPC | ipc::WAIT | ipc::RECEIVE
+            && !self.has_exception()
+            && self.server_peer.is_none()
+            && matches!(space, Some(Object { body: Body::Space(_), .. }))
     }
 
     /// Whether this end is the sender: that is stored at the client end only.

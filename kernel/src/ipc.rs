@@ -9,7 +9,7 @@ use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::outcome::{Done, Trap};
 use crate::record::{FlobId, Standing, ThreadId};
-use crate::step::{Found, Meeting, link_ends};
+use crate::step::{Meeting, link_ends};
 use crate::transfer::{Moved, Mover};
 use crate::wait::draw;
 
@@ -48,10 +48,12 @@ impl<M: Machine> Kernel<M> {
         let mut step = first_of(steps_of(call));
         while step != 0 {
             let goes_on = match step {
-                ipc::CONNECT if CLIENT => match self.server_for(thread) {
-                    Ok(Found::Server(meeting)) => self.converse(thread, side, Some(meeting)),
-                    Ok(Found::Wait(port)) => return self.block(thread, port),
-                    other => self.after_step(thread, step, other.map(Found::step)),
+                ipc::CONNECT if CLIENT => match self.meeting_place(thread) {
+                    Ok(Some(meeting)) => self.converse(thread, side, Some(meeting)),
+                    other => {
+                        let no_port = StepDone::Finish(Status::ConnectInvalidDestination);
+                        self.after_step(thread, step, other.map(|_| no_port))
+                    }
                 },
                 _ if step & CONNECTED != 0 => self.converse(thread, side, None),
                 ipc::WAIT if !CLIENT => self.await_request(thread),
@@ -124,19 +126,21 @@ impl<M: Machine> Kernel<M> {
     #[inline(always)]
     fn converse(&mut self, thread: ThreadId, side: Side, new: Option<Meeting>) -> bool {
         let link = match new {
-            Some(Meeting { server, .. }) => Some(server),
+            Some(Meeting { first, .. }) => self.threads.id_at(first).map(ThreadId),
             None => self.thread(thread).peer(side).and_then(FlobId::as_thread),
         };
-        let Some(peer) = link else { return self.end_is_lost(thread, side) };
         let Self { threads, machine, objects, epochs, next_rank, .. } = self;
-        let Some((own, other)) = threads.get_two(thread.0, peer.0) else {
-            return self.end_is_lost(thread, side);
+        let pair = link.and_then(|peer| Some((peer, threads.get_two(thread.0, peer.0)?)));
+        let Some((peer, (own, other))) = pair else {
+            return match new {
+                Some(meeting) => self.connect_waiting(thread, meeting),
+                None => self.end_is_lost(thread, side),
+            };
         };
         if let Some(meeting) = new {
-            let receives = steps_of(other.context.registers.rax) == ipc::WAIT | ipc::RECEIVE;
-            let is_connected = other.server_peer.is_some();
-            let leaves = |set| other.leave_alone(peer, set, Standing::Going);
-            if !receives || is_connected || !objects.get_mut(meeting.set.0).is_some_and(leaves) {
+            let set = meeting.set.filter(|_| other.receives_first(objects));
+            let set = set.and_then(|set| objects.get_mut(set.0));
+            if !set.is_some_and(|set| other.leave_alone(peer, set, Standing::Going)) {
                 return self.connect_waiting(thread, meeting);
             }
             link_ends((own, thread), (other, peer), meeting.alias);

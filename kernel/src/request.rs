@@ -77,7 +77,7 @@ impl<M: Machine> Kernel<M> {
     #[inline(always)]
     pub(crate) fn hand_in(&mut self, client: ThreadId, port: FlobId) -> bool {
         let set = self.port(port).and_then(|port| port.set);
-        let Some((server, _)) = self.server_of(set) else { return false };
+        let Some(server) = self.server_of(set) else { return false };
         let record = self.thread(server);
         if record.server_peer.is_some() || record.idempotent_client.is_some() {
             return false;

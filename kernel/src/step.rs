@@ -7,7 +7,7 @@ use crate::kernel::Kernel;
 use crate::list::NONE;
 use crate::machine::Machine;
 use crate::outcome::Trap;
-use crate::record::{Body, FlobId, Object, Port, Thread, ThreadId};
+use crate::record::{Body, FlobId, Object, Port, Standing, Thread, ThreadId};
 use crate::wait::next_step;
 
 /// Ports at which clients wait that are looked at for the one that has waited longest.
@@ -24,34 +24,30 @@ impl Side {
 }
 
 impl<M: Machine> Kernel<M> {
-    /// CONNECT: a server that waits, or the port to wait at for one.
+    /// CONNECT: where a client looks for a server. `None` if its reference leads to no port.
     #[inline(always)]
-    pub(crate) fn server_for(&mut self, client: ThreadId) -> Result<Found, Trap> {
+    pub(crate) fn meeting_place(&mut self, client: ThreadId) -> Result<Option<Meeting>, Trap> {
         let Some(record) = self.threads.get(client.0) else { return Err(Trap::NoSpace) };
         let reference = record.context.registers.rdi;
         if record.client_peer.is_some() {
             self.disconnect(client, Side::Client);
         }
-        let space = self.callers_space();
-        let Some(port) = self.find_link(space, reference)? else { return Ok(Found::NoPort) };
+        let Some(port) = self.find_link(self.callers_space(), reference)? else { return Ok(None) };
         let Some(Object { body: Body::Port(Port { set, alias, .. }), .. }) = self.objects.get(port.0) else {
-            return Ok(Found::NoPort);
+            return Ok(None);
         };
-        let (set, alias) = (*set, *alias);
-        match self.server_of(set) {
-            Some((server, set)) => Ok(Found::Server(Meeting { server, set, alias })),
-            None => Ok(Found::Wait(port)),
-        }
+        let first = match set.and_then(|set| self.objects.get(set.0)) {
+            Some(Object { waiters, body: Body::PortSet(_), .. }) => waiters.of(Standing::Going),
+            _ => NONE,
+        };
+        Ok(Some(Meeting { port, set: *set, alias: *alias, first }))
     }
 
     /// The first server that waits at a set and can run. (Requests do not go to stopped servers: they wait.)
     #[inline(always)]
-    pub(crate) fn server_of(&self, set: Option<FlobId>) -> Option<(ThreadId, FlobId)> {
-        let set = set?;
-        let Object { waiters, body: Body::PortSet(_), .. } = self.objects.get(set.0)? else { return None };
-        let server =
-            self.first_going(*waiters, |kernel: &Self, _, record: &Thread| kernel.can_serve(record))?;
-        Some((server, set))
+    pub(crate) fn server_of(&self, set: Option<FlobId>) -> Option<ThreadId> {
+        let Object { waiters, body: Body::PortSet(_), .. } = self.objects.get(set?.0)? else { return None };
+        self.first_going(*waiters, |kernel: &Self, _, record: &Thread| kernel.can_serve(record))
     }
 
     #[inline(always)]
@@ -64,7 +60,7 @@ impl<M: Machine> Kernel<M> {
     /// Somebody waits at a port: a server of its set, if one waits, looks again.
     pub(crate) fn notify_servers(&mut self, port: FlobId) {
         let set = self.port(port).and_then(|port| port.set);
-        if let Some((server, _)) = self.server_of(set) {
+        if let Some(server) = self.server_of(set) {
             self.wake_to_look(server);
         }
     }
@@ -80,14 +76,18 @@ impl<M: Machine> Kernel<M> {
         self.rewait(client, server);
     }
 
-    /// Makes the connection with a server that waits, whatever it does next. True: the call of the client goes on.
+    /// Makes the connection with a server that waits, whatever it does next, or waits for one at the port. True if the call of the
+    /// client goes on.
     #[inline(never)]
     pub(crate) fn connect_waiting(&mut self, client: ThreadId, meeting: Meeting) -> bool {
-        let Meeting { server, alias, .. } = meeting;
+        let Some(server) = self.server_of(meeting.set) else {
+            self.block(client, meeting.port);
+            return false;
+        };
         self.leave_queue(server);
         let Some((one, other)) = self.two_threads(client, server) else { return true };
         let former = other.server_peer;
-        link_ends((one, client), (other, server), alias);
+        link_ends((one, client), (other, server), meeting.alias);
         self.list_former_peer(former, server);
         self.rewait(server, client);
         true
@@ -235,33 +235,13 @@ impl<M: Machine> Kernel<M> {
     }
 }
 
-/// A server that waits at a set, and the alias of the port by which a client has found it.
+/// Where a client and a server meet: a port, its set and its alias; and the place of whoever waits there, if it is one.
 #[derive(Clone, Copy)]
 pub(crate) struct Meeting {
-    pub server: ThreadId,
-    pub set: FlobId,
+    pub port: FlobId,
+    pub set: Option<FlobId>,
     pub alias: u64,
-}
-
-/// Whom a client that connects finds.
-pub(crate) enum Found {
-    /// A server.
-    Server(Meeting),
-    /// Nobody at this port.
-    Wait(FlobId),
-    /// No port.
-    NoPort,
-}
-
-impl Found {
-    /// What that means for the step.
-    pub fn step(self) -> StepDone {
-        match self {
-            Self::Server(_) => StepDone::Retry,
-            Self::Wait(port) => StepDone::Wait(port),
-            Self::NoPort => StepDone::Finish(Status::ConnectInvalidDestination),
-        }
-    }
+    pub first: u32,
 }
 
 /// Makes a connection in the records of both ends: the client's connect and the server's wait are done.

@@ -106,12 +106,10 @@ impl Tables {
     /// Makes this space's translations the ones in use.
     #[inline(always)]
     pub fn activate(&mut self, space: SpaceKey) {
-        if self.active != space {
-            self.active = space;
-            let root = self.root(space);
-            if root != self.loaded {
-                self.load(root);
-            }
+        self.active = space;
+        let root = self.root(space);
+        if root != self.loaded {
+            self.load(root);
         }
     }
 
