@@ -31,7 +31,10 @@ mod tag;
 mod target;
 pub mod xfer;
 
-use std::{io::Write, sync::mpsc::Receiver};
+use std::{
+    io::Write,
+    sync::{Arc, atomic::AtomicBool, mpsc::Receiver},
+};
 
 use flob_image::{Environment, Place};
 use flob_session::{Client, Error, HubEvent};
@@ -55,6 +58,8 @@ pub enum Selection {
 pub struct Options {
     /// Which space.
     pub selection: Selection,
+    /// Set as long as the program waits, since it began, for whoever debugs it (`flob run --paused`): it is this debugger from then on.
+    pub awaited: Arc<AtomicBool>,
     /// Where every packet is written, for people in trouble.
     pub log: Option<Box<dyn Write + Send>>,
 }

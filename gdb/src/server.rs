@@ -5,7 +5,10 @@ use std::{
     io::{self, Read, Write},
     net::{Shutdown, TcpStream},
     os::unix::net::UnixStream,
-    sync::mpsc::{self, Receiver, SyncSender},
+    sync::{
+        atomic::Ordering,
+        mpsc::{self, Receiver, SyncSender},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -131,6 +134,9 @@ pub(crate) fn run<G: Guest, S: Stream>(stream: S, guest: G, options: Options) ->
     let is_gdb = wanted.iter().any(is_of_gdb);
     line.set_busy(is_gdb);
     let (mut inferior, events) = attach(guest, options.selection).inspect_err(|_| line.end())?;
+    if options.awaited.swap(false, Ordering::Relaxed) {
+        inferior.release_user()?;
+    }
     spawn("gdb events", move || forward(&events, &sender))?;
     let files = Files::new(inferior.guest.elf());
     let stub = GdbStubBuilder::new(Outbox::default())

@@ -40,7 +40,7 @@ fn verbs<G: Guest>() -> Vec<Verb<G>> {
             "what the program asks of its parent and of the kernel",
             trace::trace,
         ),
-        verb("release", "", "let go what the user holds (flob pause, run --paused)", |inferior, _| {
+        verb("release", "", "let go what the user holds (flob pause)", |inferior, _| {
             inferior.release_user()?;
             Ok("the user holds nothing any more; what gdb holds goes on with continue\n".into())
         }),

@@ -6,6 +6,7 @@ use std::{
     net::{Ipv4Addr, TcpListener},
     os::unix::{fs::PermissionsExt, net::UnixListener},
     path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
     thread,
 };
 
@@ -17,11 +18,12 @@ pub struct Servers {
     socket: PathBuf,
     local: UnixListener,
     tcp: Option<TcpListener>,
+    awaited: Arc<AtomicBool>,
 }
 
 impl Servers {
-    /// Binds them for the session of this name, or says what is in the way.
-    pub fn bind(claim: &Claim, port: Option<u16>) -> Result<Self, Error> {
+    /// Binds them for the session of this name, or says what is in the way. Who comes first takes a `paused` program over.
+    pub fn bind(claim: &Claim, port: Option<u16>, paused: bool) -> Result<Self, Error> {
         let tcp = port.map(bind_port).transpose()?;
         let socket = sessions::socket(claim.name())?.with_extension("gdb");
         // Of a session of this name that is gone: nobody else has the name now.
@@ -29,7 +31,7 @@ impl Servers {
         let failed = |error| Error::io(format!("listening at {}", socket.display()), error);
         let local = UnixListener::bind(&socket).map_err(failed)?;
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o600)).map_err(failed)?;
-        Ok(Self { socket, local, tcp })
+        Ok(Self { socket, local, tcp, awaited: Arc::new(AtomicBool::new(paused)) })
     }
 
     /// The socket's path.
@@ -40,16 +42,16 @@ impl Servers {
     /// Serves everybody who comes, until the process ends.
     pub fn serve(self, session: &Path) -> Result<(), Error> {
         let failed = |error| Error::io("starting the gdb server", error);
-        let (local, tcp) = (self.local, self.tcp);
-        let path = session.to_owned();
+        let Self { local, tcp, awaited, .. } = self;
+        let (path, first) = (session.to_owned(), Arc::clone(&awaited));
         spawn("gdb socket", move || {
-            accept(std::iter::from_fn(|| Some(local.accept().map(|(stream, _)| stream))), &path)
+            accept(std::iter::from_fn(|| Some(local.accept().map(|(stream, _)| stream))), &path, &first)
         })
         .map_err(failed)?;
         if let Some(tcp) = tcp {
             let path = session.to_owned();
             spawn("gdb port", move || {
-                accept(std::iter::from_fn(|| Some(tcp.accept().map(|(stream, _)| stream))), &path)
+                accept(std::iter::from_fn(|| Some(tcp.accept().map(|(stream, _)| stream))), &path, &awaited)
             })
             .map_err(failed)?;
         }
@@ -63,14 +65,19 @@ fn bind_port(port: u16) -> Result<TcpListener, Error> {
     })
 }
 
-fn accept<S: Stream + Send + 'static>(streams: impl Iterator<Item = io::Result<S>>, session: &Path) {
+fn accept<S: Stream + Send + 'static>(
+    streams: impl Iterator<Item = io::Result<S>>,
+    session: &Path,
+    awaited: &Arc<AtomicBool>,
+) {
     for stream in streams {
         let Ok(stream) = stream else { return };
         let session = session.to_owned();
+        let options = Options { awaited: Arc::clone(awaited), ..Options::default() };
         // A connection that cannot be served is closed: gdb says so.
         let _ = spawn("gdb", move || {
             if let Ok(client) = Client::connect_path(&session) {
-                let _ = flob_gdb::serve(stream, client, Options::default());
+                let _ = flob_gdb::serve(stream, client, options);
             }
         });
     }

@@ -185,7 +185,7 @@ impl Run {
         };
         flob_session::boot::qemu::find()?;
         let claim = Claim::take(&name)?;
-        let servers = gdb_server::Servers::bind(&claim, self.gdb)?;
+        let servers = gdb_server::Servers::bind(&claim, self.gdb, self.paused)?;
         // A checkpoint's symbols are found by its build id; below a nester the debugger's program is that nester.
         let nester = stack.first().filter(|name| *name == CHECKPOINTER).and_then(|name| guest::carried(name));
         let given = nester.as_ref().or(program.as_ref()).filter(|_| self.restore.is_none());
