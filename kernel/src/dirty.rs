@@ -14,8 +14,9 @@ use crate::record::{FlobId, ThreadId};
 use crate::resolve::Resolved;
 use crate::user::Spot;
 
-/// Pages looked at in one kernel entry.
-const PAGES: usize = 8;
+/// What one kernel entry may do: pages looked at, of which a run that lies in one piece counts for several.
+const BUDGET: u64 = 2048;
+const RUN_COST: u64 = 256;
 /// An epoch lasts at least this long, in nanoseconds: who begins one after the other cannot slow all others down.
 const SHORTEST: u64 = 1_000_000;
 /// Bits of an epoch that count; the rest says which run of the kernel it is of.
@@ -140,8 +141,8 @@ impl<M: Machine> Kernel<M> {
             return Trap::misuse(Misuse::InvalidAddress, args.rdx);
         }
         let since = self.thread(thread).context.registers.r9;
-        let mut pages = PAGES;
-        while pages > 0 {
+        let mut spent = 0;
+        while spent < BUDGET {
             let registers = self.thread(thread).context.registers;
             let size = self.region(region).map_or(0, |region| region.size);
             if registers.rsi >= size {
@@ -152,13 +153,12 @@ impl<M: Machine> Kernel<M> {
                 return status(Status::Success);
             }
             let end = size.min(registers.rsi.saturating_add(registers.rdx));
-            pages = self.dirty_run(thread, space, region, (registers.rsi, end), since, pages)?;
+            spent += RUN_COST + self.dirty_run(thread, space, region, (registers.rsi, end), since)?;
         }
         Ok(Done::Again)
     }
 
-    /// Skips clean pages and reports the dirty ones in a row that follow, as far as `pages` reach. Returns what is left of
-    /// those.
+    /// Skips the clean pages in a row from here on, or reports the dirty ones: how many.
     fn dirty_run(
         &mut self,
         thread: ThreadId,
@@ -166,30 +166,20 @@ impl<M: Machine> Kernel<M> {
         region: FlobId,
         (offset, end): (u64, u64),
         since: u64,
-        mut pages: usize,
-    ) -> Result<usize, Trap> {
-        let (mut start, mut at) = (offset - offset % PAGE_SIZE, offset - offset % PAGE_SIZE);
-        while at < end && pages > 0 {
-            pages -= 1;
-            if self.is_dirty(region, at, since) {
-                at += PAGE_SIZE;
-            } else if start < at {
-                break;
-            } else {
-                at += PAGE_SIZE;
-                start = at;
-            }
-        }
-        if start < at {
+    ) -> Result<u64, Trap> {
+        let start = offset - offset % PAGE_SIZE;
+        let (is_dirty, pages) =
+            self.alike(region, start, since, (end - start).div_ceil(PAGE_SIZE).min(BUDGET));
+        if is_dirty {
             let array = self.thread(thread).context.registers.r10;
-            let dirty = Dirty { offset: start, size: at - start };
+            let dirty = Dirty { offset: start, size: pages * PAGE_SIZE };
             let buffer = self.user_buffer(space, array, size_of::<Dirty>(), Protection::WRITE)?;
             self.write_buffer(buffer, dirty.as_bytes());
             let registers = &mut self.thread_mut(thread).context.registers;
             registers.r10 = registers.r10.wrapping_add(size_of::<Dirty>() as u64);
             registers.r8 = registers.r8.saturating_sub(1);
         }
-        self.dirty_advance(thread, at.saturating_sub(offset));
+        self.dirty_advance(thread, start + pages * PAGE_SIZE - offset);
         Ok(pages)
     }
 
@@ -200,13 +190,18 @@ impl<M: Machine> Kernel<M> {
         registers.rdx -= step;
     }
 
-    /// Whether a page of a region may not be what it was when an epoch began.
-    fn is_dirty(&mut self, region: FlobId, offset: u64, since: u64) -> bool {
+    /// Whether a page of a region may not be what it was when an epoch began, and for how many in a row, up to `most`, that is
+    /// so. What lies in one piece goes the same way through all levels: these are looked at once.
+    fn alike(&mut self, region: FlobId, offset: u64, since: u64, most: u64) -> (bool, u64) {
+        let run = (self.run_in_region(region, offset) / PAGE_SIZE).min(most).max(1);
         if self.epochs.is_foreign(since) || self.shows_another(region, offset, since) {
-            return true;
+            return (true, run);
         }
-        let Some(found) = self.resolve_in_region(region, offset) else { return false };
-        self.epochs.written.get(found.frame.0 as usize).is_none_or(|written| *written >= since)
+        let Some(found) = self.resolve_in_region(region, offset) else { return (false, 1) };
+        let frames = self.epochs.written.iter().skip(found.frame.0 as usize).take(run as usize);
+        let mut later = frames.map(|written| *written >= since);
+        let is_dirty = later.next().unwrap_or(true);
+        (is_dirty, 1 + later.take_while(|later| *later == is_dirty).count() as u64)
     }
 
     /// Whether a page of a region may be another than it was when an epoch began.

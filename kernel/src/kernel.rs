@@ -30,6 +30,8 @@ pub struct Kernel<M> {
     pub(crate) granules: Vec<u32>,
     /// The frames in which there are flobs, a bit each.
     pub(crate) frames_in_use: Vec<u64>,
+    /// The words of that which are not zero, a bit each.
+    pub(crate) words_in_use: Vec<u64>,
     pub(crate) root: Option<FlobId>,
     /// Frames that the first space sees.
     pub(crate) window: core::ops::Range<u32>,
@@ -68,7 +70,7 @@ impl<M: Machine> Kernel<M> {
         frames * Arena::<Thread>::SLOT_SIZE
             + frames * GRANULES * Arena::<Object>::SLOT_SIZE
             + end * (GRANULES * size_of::<u32>() + crate::dirty::Epochs::FRAME_SIZE)
-            + end.div_ceil(64) * size_of::<u64>()
+            + (end.div_ceil(64) + end.div_ceil(64 * 64)) * size_of::<u64>()
     }
 
     /// A kernel with nothing in it. `window` is the range of frames that the first space will see: the pools are
@@ -87,6 +89,7 @@ impl<M: Machine> Kernel<M> {
             objects,
             granules: vec![NO_FLOB; window.end.0 as usize * GRANULES],
             frames_in_use: vec![0; (window.end.0 as usize).div_ceil(64)],
+            words_in_use: vec![0; (window.end.0 as usize).div_ceil(64 * 64)],
             root: None,
             window: window.start.0..window.end.0,
             current: None,

@@ -93,26 +93,20 @@ impl<M: Machine> Kernel<M> {
             entries.fill(entry);
         }
         let is_empty = entry == NO_FLOB && self.is_frame_empty(place.frame);
-        let bit = 1 << (place.frame.0 % 64);
-        if let Some(word) = self.frames_in_use.get_mut(place.frame.0 as usize / 64) {
-            *word = if is_empty { *word & !bit } else { *word | bit };
-        }
+        let frame = place.frame.0 as usize;
+        let is_word_empty = set_bit(&mut self.frames_in_use, frame, !is_empty);
+        set_bit(&mut self.words_in_use, frame / 64, !is_word_empty);
     }
 
-    /// How many frames in a row, from this one on, have no flob in them; counted up to `most`.
-    pub(crate) fn empty_frames(&self, first: Frame, most: u32) -> u32 {
-        let mut count = 0;
-        while count < most {
-            let frame = first.0.saturating_add(count);
-            let Some(word) = self.frames_in_use.get(frame as usize / 64) else { break };
-            let used = *word >> (frame % 64);
-            if used != 0 {
-                count += used.trailing_zeros();
-                break;
-            }
-            count += 64 - frame % 64;
+    /// How many frames in a row, from this one on, have no flob in them; all the rest if none has.
+    pub(crate) fn empty_frames(&self, first: Frame) -> u32 {
+        let here = self.frames_in_use.get(first.0 as usize / 64).map_or(0, |word| word >> (first.0 % 64));
+        if here != 0 {
+            return here.trailing_zeros();
         }
-        count.min(most)
+        let next = next_bit(&self.words_in_use, first.0 as usize / 64 + 1);
+        let next = next.and_then(|word| next_bit(&self.frames_in_use, word * 64));
+        next.map_or(u32::MAX, |next| next as u32 - first.0)
     }
 
     /// The place that a user address means for a flob of this kind.
@@ -247,11 +241,49 @@ impl<M: Machine> Kernel<M> {
     }
 }
 
+/// Sets a bit or clears it: whether its word is zero now.
+fn set_bit(words: &mut [u64], bit: usize, value: bool) -> bool {
+    let Some(word) = words.get_mut(bit / 64) else { return true };
+    *word = *word & !(1 << (bit % 64)) | u64::from(value) << (bit % 64);
+    *word == 0
+}
+
+/// The first set bit from this one on.
+fn next_bit(words: &[u64], from: usize) -> Option<usize> {
+    let first = words.get(from / 64)? >> (from % 64);
+    if first != 0 {
+        return Some(from + first.trailing_zeros() as usize);
+    }
+    let (word, bits) = words.iter().enumerate().skip(from / 64 + 1).find(|(_, bits)| **bits != 0)?;
+    Some(word * 64 + bits.trailing_zeros() as usize)
+}
+
 /// A page holds whole granules.
 const _: () = assert!(PAGE_SIZE.is_multiple_of(GRANULE));
 
 impl From<SlotId> for FlobId {
     fn from(slot: SlotId) -> Self {
         Self(slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_bit_is_found_wherever_it_is_and_an_empty_word_is_told() {
+        let mut words = [0; 70];
+        let bits = [0, 5, 63, 64, 200, 64 * 64, 64 * 69 + 63];
+        for bit in bits {
+            assert!(!set_bit(&mut words, bit, true));
+        }
+        for from in 0..64 * 70 {
+            assert_eq!(next_bit(&words, from), bits.into_iter().find(|bit| *bit >= from), "{from}");
+        }
+        assert_eq!(next_bit(&words, 64 * 70), None);
+        assert!(!set_bit(&mut words, 5, false) && !set_bit(&mut words, 0, false));
+        assert!(set_bit(&mut words, 63, false), "the last of its word");
+        assert_eq!(next_bit(&words, 0), Some(64));
     }
 }

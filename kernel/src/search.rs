@@ -14,8 +14,6 @@ use crate::resolve::Resolved;
 /// What one kernel entry may do: a page, whatever is in it, counts for several flobs.
 const BUDGET: usize = 48;
 const PAGE_COST: usize = 6;
-/// Most empty frames that are passed over at once.
-const MOST_EMPTY: u32 = 4096;
 /// So many bytes that are exported count as much as a flob that is found.
 const BYTES_PER_COST: usize = 50;
 const FOUND_SIZE: usize = size_of::<Found>();
@@ -95,7 +93,7 @@ impl<M: Machine> Kernel<M> {
             self.search_advance(thread, step);
             return Ok(Some(0));
         };
-        let empty = self.empty_frames(resolved.frame, MOST_EMPTY);
+        let empty = self.empty_frames(resolved.frame);
         if empty > 0 {
             // What is not whole at the run's end counts as a page of its own.
             let run = self.run_in_region(region, offset) / PAGE_SIZE;

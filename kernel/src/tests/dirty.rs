@@ -57,7 +57,7 @@ struct Watched {
 }
 
 fn watched(pages: u32) -> Watched {
-    let mut sim = Sim::new();
+    let mut sim = Sim::sized(pages + 500);
     let memory = sim.pages(pages);
     let size = u64::from(pages) * PAGE_SIZE;
     let (region, to_region) = sim.make_region(ROOT_SPACE, memory, size, ALL, 0);
@@ -237,6 +237,36 @@ fn misuse_of_region_dirty() {
     assert_eq!((end.rax, end.rsi, end.rdx, end.r8), (0, 1 << 60, 0, 8));
 }
 
+/// Memory in two pieces, the second seen first: a run ends where a piece does, and its pages are told where they are seen.
+#[test]
+fn pages_of_several_pieces_are_told_each_in_its_place() {
+    let mut this = watched(200);
+    let (size, half) = (this.size, this.size / 2);
+    let to_region = this.sim.reference(this.region, FlobKind::Region);
+    let (_, middle) = this.sim.make_space(20, None);
+    this.sim.make_mapping(to_region, middle, (half, AT, half), ALL);
+    this.sim.make_mapping(to_region, middle, (0, AT + half, half), ALL);
+    let (turned, _) = this.sim.make_region(middle, AT, size, ALL, 0);
+    let epoch = this.sim.epoch();
+    for page in [0, 98, 99, 100, 101, 199] {
+        this.write(page);
+    }
+    assert_eq!(this.sim.dirty(turned, size, epoch, 100), [0, 1, 99, 100, 198, 199]);
+    assert_eq!(this.dirty(epoch), [0, 98, 99, 100, 101, 199]);
+}
+
+/// What was not written is passed over many pages at a time: a large program is not asked about for longer than a small one.
+#[test]
+fn clean_pages_in_one_piece_are_passed_over_at_once() {
+    let mut this = watched(1500);
+    let epoch = this.sim.epoch();
+    let scratch = this.sim.scratch();
+    crate::arena::take_looks();
+    this.sim.ok(Call::RegionDirty, &[this.inner, 0, this.size, scratch, 4, epoch]);
+    let looks = crate::arena::take_looks();
+    assert!(looks < 500, "{looks} looks at records");
+}
+
 /// Random reads and writes by programs and by the kernel, epochs and amnesia: exactly the written pages are dirty.
 #[test]
 fn exactly_what_was_written_is_dirty() {
@@ -245,11 +275,13 @@ fn exactly_what_was_written_is_dirty() {
         let seed = seeds.next();
         std::println!("round with seed {seed}");
         let mut random = Random::seeded(seed);
-        let mut this = watched(12);
+        // Some are looked at in one go, some are not.
+        let pages = [12, 300][random.below(2) as usize];
+        let mut this = watched(pages as u32);
         let thread = this.sim.spawn(1, Program::new().end());
         let mut epochs: Vec<(u64, BTreeSet<u64>)> = Vec::new();
         for _ in 0..60 {
-            let page = random.below(12);
+            let page = random.below(pages);
             match random.below(6) {
                 0 => epochs.push((this.sim.epoch(), BTreeSet::new())),
                 1 => this.read(page),
