@@ -119,6 +119,36 @@ proptest! {
     }
 }
 
+/// What is missing of raw bulk is taken from what follows, and with that it is dropped; what comes behind is whole again.
+#[test]
+fn half_of_a_bulk_costs_what_fills_it_and_no_more() {
+    let bulk = vec![9; 4096];
+    for left in [0, 1, 100, 4095] {
+        let mut stream = Vec::new();
+        raw(5, b"half", &bulk, &mut stream);
+        stream.truncate(stream.len() - bulk.len() + left);
+        let filled = stream.len() + bulk.len() - left;
+        let (mut numbers, mut whole) = (0_u32.., Vec::new());
+        while stream.len() < filled + 200 {
+            let message = numbers.next().unwrap_or_default().to_le_bytes();
+            let before = stream.len();
+            encode(6, &message, &mut stream).expect("short enough");
+            // A frame begins with what ends the one before: the first that begins behind it may be lost with it.
+            if before > filled {
+                whole.push((6, message.to_vec(), vec![]));
+            }
+        }
+        let (frames, garbled) = with_bulk(&stream, 777);
+        assert!(
+            frames.ends_with(&whole[1..]),
+            "{left} bytes came, {} frames of {}",
+            frames.len(),
+            whole.len()
+        );
+        assert!(frames.len() <= whole.len() + 1 && garbled >= 1, "nothing of the half came through");
+    }
+}
+
 #[test]
 fn bulk_beyond_the_limits_is_refused() {
     let (mut out, sum) = (Vec::new(), 0);

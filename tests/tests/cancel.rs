@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use flob_tests::{Finished, Guest, Signal, World, rounds, send};
 
-const ROUNDS: &str = "700000";
+const ROUNDS: &str = "1400000";
 
 /// Starts a verb, waits until the link's log has this, and interrupts it.
 fn interrupted(world: &World, guest: &Guest<'_>, verb: &[&str], when: &str) -> Finished {

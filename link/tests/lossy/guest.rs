@@ -5,10 +5,11 @@ use std::{
     thread,
 };
 
+use flob_abi::{PAGE_SIZE, Sum};
 use flob_link::answers::{Answers, Verdict};
-use flob_link::frame::{Decoder, encode};
+use flob_link::frame::{Decoder, encode, encode_raw_head, encode_with_bulk};
 use flob_link::{
-    CHANNEL_DEBUGGER, CHUNK, Capacity, Event, Failure, FailureKind, FromGuest, Progress, Reply, Request,
+    CHANNEL_DEBUGGER, CHUNK, Capacity, Event, Failure, FailureKind, FromGuest, Progress, Reply, Request, Run,
     ToGuest, VERSION,
 };
 
@@ -19,6 +20,19 @@ pub fn long_answer(size: usize) -> Vec<u8> {
     (0..size).map(|index| (index * 7 + index / 251) as u8).collect()
 }
 
+/// These pages: each is like no other.
+pub fn pages(runs: &[Run]) -> Vec<u8> {
+    let numbers = runs.iter().flat_map(|run| (run.first..).take(run.count as usize));
+    let page =
+        |number: u64| (0..PAGE_SIZE).map(move |byte| (number * 13 + byte * (number + 3) + byte / 256) as u8);
+    numbers.flat_map(page).collect()
+}
+
+/// A line on which every byte counts, and one that pages go over raw.
+pub const NARROW: Capacity = Capacity { is_lossless: false, to_host: 1, to_guest: 1 };
+/// See [`NARROW`].
+pub const WIDE: Capacity = Capacity { is_lossless: true, to_host: 4, to_guest: 4 };
+
 pub struct Guest {
     writer: Writer,
     version: u32,
@@ -26,13 +40,16 @@ pub struct Guest {
     events: Vec<Event>,
     kept_from: u64,
     long: Vec<u8>,
+    capacity: Capacity,
+    /// So many of the next messages with raw bulk stop in the middle of it.
+    halves: u32,
     /// How often each `Write` was carried out, by address.
     written: Vec<u32>,
 }
 
 impl Guest {
     /// Runs a guest on these streams until they end.
-    pub fn start(mut reader: Reader, writer: Writer, version: u32, long: usize) {
+    pub fn start(mut reader: Reader, writer: Writer, version: u32, long: usize, capacity: Capacity) {
         let mut guest = Self {
             writer,
             version,
@@ -40,6 +57,8 @@ impl Guest {
             events: Vec::new(),
             kept_from: 0,
             long: long_answer(long),
+            capacity,
+            halves: 0,
             written: vec![0; 4096],
         };
         thread::spawn(move || {
@@ -47,38 +66,42 @@ impl Guest {
             let mut buffer = [0; 1024];
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
                 let mut messages = Vec::new();
-                decoder.feed(&buffer[..count], |frame| messages.push(frame.payload.to_vec()));
-                for message in messages {
+                decoder.feed(&buffer[..count], |frame| messages.push((frame.payload.to_vec(), frame.bulk)));
+                for (message, bulk) in messages {
                     if let Ok(message) = postcard::from_bytes(&message) {
-                        guest.asked(message);
+                        guest.asked(message, &bulk);
                     }
                 }
             }
         });
     }
 
-    fn asked(&mut self, message: ToGuest) {
+    fn asked(&mut self, message: ToGuest, bulk: &[u8]) {
         let (epoch, number) = (message.epoch, message.number);
+        let pages = match &message.request {
+            Request::SavePages { runs } => pages(runs),
+            _ => Vec::new(),
+        };
         let result = match self.answers.judge(epoch, number) {
             Verdict::Stale => return,
             Verdict::Repeat(result) => result.clone(),
             Verdict::New => {
-                let result = self.carry_out(message.request);
-                self.answers.keep(number, result.clone());
+                let result = self.carry_out(message.request, bulk);
+                self.answers.keep((epoch, number), result.clone());
                 result
             }
         };
-        self.say(&FromGuest::Reply { epoch, number, result });
+        self.say_with(&FromGuest::Reply { epoch, number, result }, &pages);
     }
 
-    fn carry_out(&mut self, request: Request) -> Result<Reply, Failure> {
+    fn carry_out(&mut self, request: Request, bulk: &[u8]) -> Result<Reply, Failure> {
         match request {
             Request::Hello { .. } => Ok(Reply::Hello {
                 version: self.version,
                 size: 1 << 20,
                 program: "simulated".into(),
                 boot: 1,
-                capacity: Capacity { is_lossless: false, to_host: 1, to_guest: 1 },
+                capacity: self.capacity,
             }),
             Request::Sync { events_from } => {
                 assert!(events_from >= self.kept_from, "asked for an event that was seen");
@@ -102,6 +125,18 @@ impl Guest {
             Request::Read { address, .. } => {
                 Ok(Reply::Bytes(self.written[address as usize].to_le_bytes().to_vec()))
             }
+            Request::SavePages { .. } => Ok(Reply::Pages(Vec::new())),
+            // As many pages as it is told of, and each as it is; counted like writes.
+            Request::RestorePages { runs, .. } => {
+                assert!(bulk == pages(&runs), "{runs:?} came with {} bytes of something else", bulk.len());
+                runs.iter().for_each(|run| self.written[run.first as usize] += 1);
+                Ok(Reply::Done)
+            }
+            // What comes next stops half-way so often.
+            Request::Blank { pages } => {
+                self.halves = pages;
+                Ok(Reply::Done)
+            }
             Request::Forget { .. } => Ok(Reply::Done),
             _ => Err(Failure { kind: FailureKind::Invalid, text: "not simulated".into() }),
         }
@@ -113,9 +148,23 @@ impl Guest {
     }
 
     fn say(&mut self, message: &FromGuest) {
-        let mut frame = Vec::new();
-        encode(CHANNEL_DEBUGGER, &postcard::to_allocvec(message).expect("encodes"), &mut frame)
-            .expect("short");
+        self.say_with(message, &[]);
+    }
+
+    fn say_with(&mut self, message: &FromGuest, bulk: &[u8]) {
+        let (mut frame, channel) = (Vec::new(), CHANNEL_DEBUGGER);
+        let message = postcard::to_allocvec(message).expect("encodes");
+        match (bulk, self.capacity.is_lossless) {
+            ([], _) => encode(channel, &message, &mut frame),
+            (bulk, false) => encode_with_bulk(channel, &message, bulk, &mut frame),
+            (bulk, true) => encode_raw_head(channel, &message, bulk.len(), Sum::of(bulk), &mut frame),
+        }
+        .expect("short");
+        if self.capacity.is_lossless {
+            let is_half = !bulk.is_empty() && self.halves > 0;
+            self.halves -= u32::from(is_half);
+            frame.extend_from_slice(if is_half { &bulk[..bulk.len() / 2] } else { bulk });
+        }
         // The host may have gone.
         let _ = self.writer.write(&frame);
     }

@@ -8,8 +8,8 @@ mod pipe;
 use std::{sync::mpsc::Receiver, time::Duration};
 
 use flob_link::host::{BULK_WINDOW, Link, LinkError, Log, Notice, Timing, Urgency};
-use flob_link::{Event, Memory, Reply, Request};
-use guest::{FITTING, Guest, long_answer};
+use flob_link::{Capacity, Event, Memory, Reply, Request, Run};
+use guest::{FITTING, Guest, NARROW, WIDE, long_answer, pages};
 use pipe::{Faults, PERFECT, pipe};
 
 const LONG: usize = 200_000;
@@ -26,9 +26,13 @@ fn timing() -> Timing {
 }
 
 fn connect(faults: Faults, seed: u64, version: u32) -> (Link, Receiver<Notice>) {
+    connect_to(NARROW, faults, seed, version)
+}
+
+fn connect_to(capacity: Capacity, faults: Faults, seed: u64, version: u32) -> (Link, Receiver<Notice>) {
     let (to_guest, guest_reads) = pipe(faults, seed);
     let (guest_writes, from_guest) = pipe(faults, seed ^ 0xdead_beef);
-    Guest::start(guest_reads, guest_writes, version, LONG);
+    Guest::start(guest_reads, guest_writes, version, LONG, capacity);
     Link::start(from_guest, to_guest, timing(), Log::none()).expect("threads start")
 }
 
@@ -132,4 +136,68 @@ fn a_guest_that_ends_fails_what_is_under_way() {
     drop(guest_writes);
     assert_eq!(asked.join().expect("no panic"), Err(LinkError::Ended));
     assert_eq!(notices.recv_timeout(STUCK), Ok(Notice::Ended));
+}
+
+/// Runs of so many pages in all, as many a message as the line carries.
+fn batches(capacity: Capacity, count: u64) -> Vec<Vec<Run>> {
+    let most = capacity.to_host;
+    let run = |first| vec![Run { first, count: most }];
+    (0..count).step_by(most as usize).map(run).collect()
+}
+
+/// Bytes of pages are lost, flipped and late like all others, whole messages of them are repeated: each page comes as it is.
+#[test]
+fn pages_come_whole_over_a_bad_line_raw_or_framed() {
+    for (seed, capacity) in seeds().into_iter().flat_map(|seed| [(seed, NARROW), (seed, WIDE)]) {
+        println!("FLOB_SEED={seed}, {capacity:?}");
+        let (link, _notices) =
+            connect_to(capacity, Faults { lose: 60_000, flip: 60_000, delay: 9 }, seed, FITTING);
+        let batches = batches(capacity, 200);
+        let requests = (0..).zip(batches.iter().map(|runs| Request::SavePages { runs: runs.clone() }));
+        let mut came = 0;
+        link.pipeline(requests, |index, reply| {
+            assert!(reply == Reply::Pages(pages(&batches[index as usize])), "batch {index}, seed {seed}");
+            came += 1;
+            Ok::<(), LinkError>(())
+        })
+        .expect("all answered");
+        assert_eq!(came, batches.len());
+    }
+}
+
+/// The other way: the guest takes each message once, with all its pages, however often it was sent.
+#[test]
+fn pages_go_whole_over_a_bad_line_and_are_taken_once() {
+    for (seed, capacity) in seeds().into_iter().flat_map(|seed| [(seed, NARROW), (seed, WIDE)]) {
+        println!("FLOB_SEED={seed}, {capacity:?}");
+        let (link, _notices) =
+            connect_to(capacity, Faults { lose: 60_000, flip: 60_000, delay: 9 }, seed, FITTING);
+        let batches = batches(capacity, 200);
+        let put = |runs: &Vec<Run>| Request::RestorePages { runs: runs.clone(), bulk: pages(runs) };
+        link.pipeline((0..).zip(batches.iter().map(put)), |_, reply| {
+            assert_eq!(reply, Reply::Done, "seed {seed}");
+            Ok::<(), LinkError>(())
+        })
+        .expect("all answered");
+        for first in batches.iter().map(|runs| runs[0].first) {
+            let times = link.bytes(read(first)).expect("answered");
+            assert_eq!(times, 1_u32.to_le_bytes(), "page {first}, seed {seed}");
+        }
+    }
+}
+
+/// A message whose bulk stops half-way takes what follows for the rest: that is found out, and both come again.
+#[test]
+fn half_of_the_pages_are_none() {
+    let (link, _notices) = connect_to(WIDE, PERFECT, 1, FITTING);
+    for halves in [1, 3] {
+        assert_eq!(link.request(Request::Blank { pages: halves }), Ok(Reply::Done));
+        let batches = batches(WIDE, 40);
+        let requests = (0..).zip(batches.iter().map(|runs| Request::SavePages { runs: runs.clone() }));
+        link.pipeline(requests, |index, reply| {
+            assert!(reply == Reply::Pages(pages(&batches[index as usize])), "batch {index}");
+            Ok::<(), LinkError>(())
+        })
+        .expect("all answered");
+    }
 }
