@@ -5,7 +5,7 @@ use alloc::{string::String, vec::Vec};
 use flob_abi::Status;
 use flob_image::Border;
 use flob_runtime::{
-    flob::{FlobAt, OwnedReference, Reference, Thread},
+    flob::{FlobAt, Reference, Thread},
     nester::{
         Environment,
         memory::Peek,
@@ -38,14 +38,14 @@ pub struct Server<'a, N> {
     pub name: N,
 }
 
-/// What a blocked server thread has at hand.
+/// What a blocked server thread has at hand. `client` is set to whom it serves.
 pub fn of_server<'a>(
     environment: &Environment,
     server: &Server<'a, impl Fn(u64) -> &'a str>,
+    client: FlobAt<Reference>,
 ) -> Result<Option<Border>, Status> {
-    let client = OwnedReference::new()?;
-    let at_hand = at_hand(server.thread, client.at())?;
-    let border = |service: &str, request| whole(environment, client.at(), service, request);
+    let at_hand = at_hand(server.thread, client)?;
+    let border = |service: &str, request| whole(environment, client, service, request);
     let answered = server.answered;
     Ok(match (server.in_hand, at_hand) {
         (Some((service, bytes)), _) => border(service, server.inbox.copy(bytes)),

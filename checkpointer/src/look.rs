@@ -115,7 +115,7 @@ impl Bearings<'_> {
     }
 
     /// The room for the link at this index.
-    pub(crate) fn reference(&self, index: usize) -> FlobAt<Reference> {
+    pub fn reference(&self, index: usize) -> FlobAt<Reference> {
         self.references.get(index).map_or(FlobAt::new(0), OwnedReference::at)
     }
 

@@ -35,6 +35,13 @@ pub struct Sights {
 }
 
 impl Sights {
+    /// With room for what most environments have.
+    pub fn with_room() -> Self {
+        let (outside, threads) = (Vec::with_capacity(MOST_ROOM / ROOM), Vec::with_capacity(MOST_ROOM / ROOM));
+        let ran = Vec::with_capacity(MOST_ROOM / ROOM);
+        Self { words: vec![0; ROOM], filled: 0, outside, threads, ran }
+    }
+
     /// Looks at all flobs; all threads are stopped by that. `false` if they are too many: then the rest of the threads are not.
     pub fn take(&mut self, environment: &Environment) -> Result<bool, Status> {
         if self.words.is_empty() {

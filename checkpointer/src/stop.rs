@@ -85,12 +85,16 @@ impl Standing {
 }
 
 /// The same for threads that have just been looked at: those of `known` (ascending by place) that are at these places.
-pub fn release_known(environment: &Environment, known: &[Standing], places: &[Place]) -> Result<(), Status> {
-    let find = |place: &Place| {
-        let index = known.binary_search_by_key(place, |standing| standing.place).ok()?;
+pub fn release_known(
+    environment: &Environment,
+    known: &[Standing],
+    places: impl Iterator<Item = Place>,
+) -> Result<(), Status> {
+    let find = |place: Place| {
+        let index = known.binary_search_by_key(&place, |standing| standing.place).ok()?;
         known.get(index).copied()
     };
-    let mut ranked: Vec<_> = places.iter().filter_map(find).collect();
+    let mut ranked: Vec<_> = places.filter_map(find).collect();
     ranked.sort_unstable();
     ranked
         .into_iter()

@@ -26,14 +26,14 @@ struct Piece {
 }
 
 /// All that is watched, by spaces.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Watches {
     spaces: BTreeMap<Place, Watched>,
     /// Registers that threads have been given: by these they are known for ours.
     given: Vec<DebugRegisters>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Watched {
     watches: BTreeSet<Watch>,
     registers: [Option<Piece>; REGISTERS],

@@ -54,9 +54,12 @@ impl<T> Answers<T> {
         }
     }
 
-    /// Keeps the answer to a request that was judged new.
-    pub fn keep(&mut self, number: u32, answer: T) {
-        self.kept.insert(number, answer);
+    /// Keeps the answer to a request of this epoch and number that was judged new. One that has taken so long that nobody waits
+    /// for it any more is dropped.
+    pub fn keep(&mut self, (epoch, number): (u32, u32), answer: T) {
+        if self.epoch == Some(epoch) && self.newest.saturating_sub(number) < NUMBER_SPAN {
+            self.kept.insert(number, answer);
+        }
     }
 }
 
@@ -69,7 +72,7 @@ mod tests {
         let mut answers = Answers::default();
         for number in 0..40 {
             assert_eq!(answers.judge(7, number), Verdict::New);
-            answers.keep(number, number * 2);
+            answers.keep((7, number), number * 2);
         }
         assert_eq!(answers.judge(7, 24), Verdict::Repeat(&48));
         assert_eq!(answers.judge(7, 23), Verdict::Stale);
@@ -79,9 +82,11 @@ mod tests {
     fn a_new_epoch_begins_anew_and_the_old_one_is_over() {
         let mut answers = Answers::default();
         answers.judge(7, 30);
-        answers.keep(30, ());
+        answers.keep((7, 30), ());
         assert_eq!(answers.judge(8, 0), Verdict::New);
-        answers.keep(0, ());
+        answers.keep((7, 1), ());
+        assert_eq!(answers.judge(8, 1), Verdict::New, "the answer comes from before");
+        answers.keep((8, 0), ());
         assert_eq!(answers.judge(7, 31), Verdict::Stale);
         assert_eq!(answers.judge(8, 0), Verdict::Repeat(&()));
     }

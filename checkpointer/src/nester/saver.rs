@@ -133,6 +133,7 @@ fn record(nester: &Nester, state: &State, stopped: &[Place]) -> Result<(usize, V
 /// Every request that has crossed the border and has not been answered.
 fn borders(nester: &Nester, state: &State) -> Result<Vec<Border>, Status> {
     let mut borders: Vec<Border> = state.joins.iter().map(|join| join.border.clone()).collect();
+    let client = OwnedReference::new()?;
     for servant in &state.servants {
         let name = |alias| servant.joined.or_else(|| nester.desk.name(alias)).unwrap_or_default();
         let in_hand =
@@ -144,7 +145,7 @@ fn borders(nester: &Nester, state: &State) -> Result<Vec<Border>, Status> {
             answered: &servant.answered,
             name,
         };
-        borders.extend(of_server(&nester.environment, &server)?);
+        borders.extend(of_server(&nester.environment, &server, client.at())?);
     }
     Ok(borders)
 }

@@ -8,7 +8,7 @@ use alloc::{
     vec::Vec,
 };
 
-use flob_abi::{Call, FlobKind, SpaceState, Status, ipc, state::space_flag};
+use flob_abi::{Call, FlobKind, Status, ipc, state::space_flag};
 use flob_image::Place;
 use flob_link::{FailureKind, Reply, StopReason};
 use flob_runtime::{
@@ -46,6 +46,11 @@ impl Catching {
     /// Whether calls of this space are reflected for us.
     pub fn is_on(&self, space: Place) -> bool {
         self.reflected.contains(&space)
+    }
+
+    /// Spaces whose calls are reflected.
+    pub const fn reflected(&self) -> &BTreeSet<Place> {
+        &self.reflected
     }
 
     /// A thread's call is let through.
@@ -217,11 +222,4 @@ pub fn environment_replaced(state: &mut State) -> Result<(), Status> {
     let environment = Arc::clone(&state.environment);
     state.catching.spaces.retain(|space, _| check(&environment, *space).is_ok());
     settle(state)
-}
-
-/// As if nothing were reflected.
-pub fn hide(state: &State, place: Place, space: &mut SpaceState) {
-    if state.catching.is_on(place) {
-        space.flags &= !space_flag::REFLECT_CALLS;
-    }
 }

@@ -3,7 +3,7 @@
 use alloc::{collections::BTreeSet, collections::VecDeque, format, string::String, sync::Arc, vec::Vec};
 
 use flob_abi::{MAX_PRIORITY, PAGE_SIZE, SpaceState, Status, ThreadState, state::group};
-use flob_checkpointer::border::Answered;
+use flob_checkpointer::{Sights, border::Answered};
 use flob_debugger_nester::{breakpoints::Breakpoints, events::Events, streams};
 use flob_link::{Capacity, answers::Answers};
 use flob_runtime::{
@@ -15,9 +15,9 @@ use flob_runtime::{
     thread,
 };
 
-use super::state::{Clock, Looks, Nester, Own, Shared, State};
+use super::state::{Clock, Looks, Nester, Own, Program, Shared, State};
 use super::torture::{self, Size, Torture};
-use super::{answerer, denial, exceptions, link, record, services, step::Stepping, watcher};
+use super::{answerer, denial, exceptions, link, record, saver, services, step::Stepping, watcher};
 
 /// Most memory that stays for the nester itself: records, queues, buffers.
 const OWN_MEMORY: usize = 22 << 20;
@@ -104,9 +104,7 @@ fn state(ceiling: u32) -> Result<State, Status> {
         spare: environment()?,
         spare_is_clear: true,
         is_clear: true,
-        program: String::new(),
-        arguments: Vec::new(),
-        build_id: String::new(),
+        program: Arc::default(),
         boot: clock::now().unwrap_or(0),
         born: call::epoch_begin()?,
         replaced: 0,
@@ -130,7 +128,7 @@ fn state(ceiling: u32) -> Result<State, Status> {
             all: Vec::new(),
             ceiling,
         },
-        sights: Default::default(),
+        sights: Sights::with_room(),
         bearings: None,
         held: BTreeSet::new(),
         stepping: Stepping::default(),
@@ -139,6 +137,7 @@ fn state(ceiling: u32) -> Result<State, Status> {
         watching: Default::default(),
         catching: Default::default(),
         trace: Default::default(),
+        ordered: None,
         save: None,
         copying: None,
         began: (clock::now().unwrap_or(0), clock::ticks()),
@@ -170,9 +169,9 @@ fn load(nester: &Nester, options: &Options) -> Result<(), String> {
     let mut state = nester.lock();
     let state = &mut *state;
     state.is_clear = false;
-    state.build_id = load_into(nester, &state.environment, state.own.ceiling, &options.program)?;
-    state.program = options.program.first().cloned().unwrap_or_default();
-    state.arguments = options.program.clone();
+    let build_id = load_into(nester, &state.environment, state.own.ceiling, &options.program)?;
+    let name = options.program.first().cloned().unwrap_or_default();
+    state.program = Arc::new(Program { name, arguments: options.program.clone(), build_id });
     if options.paused {
         state.held.insert(FIRST_THREAD);
     }
@@ -237,6 +236,10 @@ fn start_threads(nester: &Shared, clerk: Clerk) -> Result<(), Status> {
     spawn(nester, Some(link), move || link::receive(&one))?;
     let one = shared();
     spawn(nester, Some(link), move || link::send(&one))?;
+    let one = shared();
+    spawn(nester, Some(link), move || saver::save(&one))?;
+    let one = shared();
+    spawn(nester, Some(link.saturating_sub(1)), move || saver::write(&one))?;
     Ok(())
 }
 

@@ -10,11 +10,13 @@
 //! | denials | own ceiling | keepers of the child's memory, see [`denial`] |
 //! | warden | own ceiling | hears from the watcher that the child is idle |
 //! | receiver, sender | one lower | the link |
+//! | saver | one lower | stops the child for a save, see [`saver`] |
+//! | scribe | two lower | makes the record of a save |
 //! | the child | two lower | |
 //! | torturer | own ceiling or one lower | see [`torture`] |
 //! | watcher | 0 | runs only when nothing else can |
 //!
-//! Because everything here runs above the child, and the services above the link, whoever holds the lock on behalf of the
+//! Because everything here but the scribe, who takes no lock of those, runs above the child, and the services above the link, whoever holds the lock on behalf of the
 //! link sees the child standing still and every server thread blocked.
 
 mod answerer;
@@ -33,6 +35,7 @@ mod requests;
 mod restart;
 mod restore;
 mod save;
+mod saver;
 mod search;
 mod sending;
 mod services;

@@ -1,8 +1,12 @@
 //! The record of the environment: its flobs, and what crosses its border.
 
-use alloc::{collections::BTreeSet, vec, vec::Vec};
+use alloc::{collections::BTreeSet, sync::Arc, vec, vec::Vec};
 
-use flob_abi::{ExceptionCode, Status, ThreadState, flob::thread_link, state::thread_flag};
+use flob_abi::{
+    ExceptionCode, Status, ThreadState,
+    flob::thread_link,
+    state::{space_flag, thread_flag},
+};
 use flob_checkpointer::{
     Bearings, Sights, Standing, border, look_at_each,
     record::{Damaged, Writer},
@@ -20,8 +24,8 @@ use flob_runtime::{
 
 use super::exceptions::DEBUG;
 use super::failure::{Outcome, failure, refused};
-use super::state::{Nester, ParkedCall, State};
-use super::{catch, save, search, step, watch};
+use super::state::{Nester, ParkedCall, Program, State};
+use super::{save, search, step, watch::Watching};
 
 /// For whom the record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,45 +48,72 @@ pub fn environment(
     let mut borders = borders(nester, state)?;
     let mut connected = BTreeSet::new();
     look(state, &borders, groups, &state.environment.flobs()?, |mut flob| {
-        adapter.adapt(state, &mut flob, &mut connected);
+        adapter.adapt(&mut flob, &mut connected);
         flobs.push(flob);
         Ok(())
     })?;
     borders.retain(|border| connected.contains(&border.client));
-    Ok(Environment { flobs, borders, ..without_flobs(state) })
+    Ok(Environment { flobs, ..Rest::of(state).environment(borders) })
 }
 
 /// The bytes of the record.
 pub fn bytes(nester: &Nester, state: &mut State, groups: u64, view: View) -> Outcome<Vec<u8>> {
     let listed = state.environment.flobs().map_err(refused)?;
-    let seen = see(nester, state, &listed, groups, view)?;
-    assemble(state, seen, view)
+    assemble(see(nester, state, &listed, groups, view)?).0
 }
 
-/// What can be seen only as long as the threads stand.
+/// What can be seen only as long as the threads stand, and all else that a record is made of.
 pub struct Seen {
     flobs: SeenFlobs,
     borders: Vec<Border>,
-    connected: BTreeSet<Place>,
-    /// All threads, ascending by place.
-    pub threads: Vec<Standing>,
+    rest: Rest,
 }
 
 /// Flobs as they were told all at once, or as they are to be recorded: more take too much memory, and are written one by one, in
 /// a tenth of it.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and the child waits for its being made"
+)]
 enum SeenFlobs {
-    Told(Sights),
-    Written(Writer),
+    Told { sights: Sights, known: Known, adapter: Adapter },
+    Written { writer: Writer, connected: BTreeSet<Place>, threads: Vec<Standing> },
 }
 
-/// Looks at all flobs at once, if that can be done with this room: they are as they were told.
-pub fn see_told(nester: &Nester, state: &mut State, mut sights: Sights) -> Outcome<Seen> {
+impl Seen {
+    /// All threads, ascending by place.
+    pub fn threads(&self) -> &[Standing] {
+        match &self.flobs {
+            SeenFlobs::Told { sights, .. } => &sights.threads,
+            SeenFlobs::Written { threads, .. } => threads,
+        }
+    }
+}
+
+/// What is lent to who makes a record: looks meanwhile make it anew.
+#[derive(Default)]
+pub struct Lent {
+    sights: Option<Sights>,
+    known: Option<Known>,
+}
+
+/// It comes back.
+pub fn give_back(state: &mut State, lent: Lent) {
+    state.sights = lent.sights.unwrap_or_default();
+    if state.bearings.is_none() {
+        state.bearings = lent.known;
+    }
+}
+
+/// The flobs are as they were told: finds out what leads out of them.
+pub fn see_told(nester: &Nester, state: &mut State, mut sights: Sights, adapter: Adapter) -> Outcome<Seen> {
     find_bearings(nester, state).map_err(refused)?;
     let borders = borders(nester, state).map_err(refused)?;
     let bearings = bearings(state).map_err(refused)?;
     sights.find_bearings(&state.environment, bearings, &clients(&borders)).map_err(refused)?;
-    let threads = sights.threads.clone();
-    Ok(Seen { flobs: SeenFlobs::Told(sights), borders, connected: BTreeSet::new(), threads })
+    let rest = Rest::of(state);
+    let known = state.bearings.take().ok_or_else(|| refused(Status::InvalidState))?;
+    Ok(Seen { flobs: SeenFlobs::Told { sights, known, adapter }, borders, rest })
 }
 
 fn bearings(state: &State) -> Result<&Bearings<'static>, Status> {
@@ -98,15 +129,15 @@ pub fn see(nester: &Nester, state: &mut State, listed: &[Listed], groups: u64, v
     find_bearings(nester, state).map_err(refused)?;
     let borders = borders(nester, state).map_err(refused)?;
     let adapter = Adapter::new(state, view);
-    let (mut connected, mut threads) = (BTreeSet::new(), Vec::new());
-    let mut writer = Writer::new(&without_flobs(state), listed.len()).map_err(too_large)?;
+    let (mut connected, mut threads, rest) = (BTreeSet::new(), Vec::new(), Rest::of(state));
+    let mut writer = Writer::new(&rest.environment(Vec::new()), listed.len()).map_err(too_large)?;
     look(state, &borders, groups, listed, |mut flob| {
         threads.extend(Standing::of(&flob));
-        adapter.adapt(state, &mut flob, &mut connected);
+        adapter.adapt(&mut flob, &mut connected);
         writer.flob(&flob).map_err(|_| Status::NoMemory)
     })
     .map_err(refused)?;
-    Ok(Seen { flobs: SeenFlobs::Written(writer), borders, connected, threads })
+    Ok(Seen { flobs: SeenFlobs::Written { writer, connected, threads }, borders, rest })
 }
 
 fn look(
@@ -144,27 +175,38 @@ pub fn find_bearings(nester: &Nester, state: &mut State) -> Result<(), Status> {
     Ok(())
 }
 
-/// The record of what was seen. Nothing else of the state has changed meanwhile.
-pub fn assemble(state: &mut State, seen: Seen, view: View) -> Outcome<Vec<u8>> {
-    let Seen { flobs, mut borders, mut connected, .. } = seen;
-    let environment = without_flobs(state);
-    let writer = match flobs {
-        SeenFlobs::Written(writer) => writer,
-        SeenFlobs::Told(sights) => {
-            let adapter = Adapter::new(state, view);
-            let mut writer = Writer::new(&environment, sights.count()).map_err(too_large)?;
-            let bearings = bearings(state).map_err(refused)?;
-            let written = sights.each((bearings, MEMORY_TAG), &clients(&borders), |mut flob| {
-                adapter.adapt(state, &mut flob, &mut connected);
-                writer.flob(&flob)
-            });
-            written.map_err(too_large)?;
-            state.sights = sights;
-            writer
+/// The record of what was seen, whatever has become of the environment since.
+pub fn assemble(seen: Seen) -> (Outcome<Vec<u8>>, Lent) {
+    let Seen { flobs, borders, rest } = seen;
+    let environment = rest.environment(Vec::new());
+    let (written, lent) = match flobs {
+        SeenFlobs::Written { writer, connected, .. } => (Ok((writer, connected)), Lent::default()),
+        SeenFlobs::Told { sights, known, adapter } => {
+            let written = write(&environment, (&sights, &known.bearings), &borders, &adapter);
+            (written, Lent { sights: Some(sights), known: Some(known) })
         }
     };
-    borders.retain(|border| connected.contains(&border.client));
-    writer.end(&Environment { borders, ..environment }).map_err(too_large)
+    let ended = written.and_then(|(writer, connected)| {
+        let crosses = |border: &Border| connected.contains(&border.client);
+        let borders = borders.into_iter().filter(crosses).collect();
+        writer.end(&Environment { borders, ..environment })
+    });
+    (ended.map_err(too_large), lent)
+}
+
+/// Writes all flobs; with the threads that are connected with something outside.
+fn write(
+    environment: &Environment,
+    (sights, bearings): (&Sights, &Bearings<'_>),
+    borders: &[Border],
+    adapter: &Adapter,
+) -> Result<(Writer, BTreeSet<Place>), Damaged> {
+    let (mut writer, mut connected) = (Writer::new(environment, sights.count())?, BTreeSet::new());
+    sights.each((bearings, MEMORY_TAG), &clients(borders), |mut flob| {
+        adapter.adapt(&mut flob, &mut connected);
+        writer.flob(&flob)
+    })?;
+    Ok((writer, connected))
 }
 
 /// Keeps this record as a long answer: its number and size.
@@ -173,57 +215,91 @@ pub fn kept(state: &mut State, record: Vec<u8>) -> (u32, u64) {
     (state.long_answers.keep(record), size)
 }
 
-fn without_flobs(state: &State) -> Environment {
-    let (consumed, hash) = state.input.consumed();
-    let (given, hash_given) = state.input.given();
-    let stream = |name: &str, position, hash| Stream { name: name.into(), position, hash };
-    Environment {
-        program: state.program.clone(),
-        arguments: state.arguments.clone(),
-        build_id: state.build_id.clone(),
-        size: state.environment.size(),
-        flobs: Vec::new(),
-        streams: vec![
-            stream("stdin", consumed, hash),
-            stream(Stream::STDIN_GIVEN, given, hash_given),
-            stream("stdout", state.stdout.position, 0),
-            stream("stderr", state.stderr.position, 0),
-        ],
-        borders: Vec::new(),
-        clock: state.clock.last,
-        exit: state.exit,
+/// All of a record but flobs and borders, as it is now: to be put into words later.
+struct Rest {
+    program: Arc<Program>,
+    size: u64,
+    input: (u64, u64),
+    given: (u64, u64),
+    stdout: u64,
+    stderr: u64,
+    clock: u64,
+    exit: Option<i32>,
+}
+
+impl Rest {
+    fn of(state: &State) -> Self {
+        Self {
+            program: Arc::clone(&state.program),
+            size: state.environment.size(),
+            input: state.input.consumed(),
+            given: state.input.given(),
+            stdout: state.stdout.position,
+            stderr: state.stderr.position,
+            clock: state.clock.last,
+            exit: state.exit,
+        }
+    }
+
+    fn environment(&self, borders: Vec<Border>) -> Environment {
+        let Program { name, arguments, build_id } = &*self.program;
+        let stream = |name: &str, (position, hash)| Stream { name: name.into(), position, hash };
+        Environment {
+            program: name.clone(),
+            arguments: arguments.clone(),
+            build_id: build_id.clone(),
+            size: self.size,
+            flobs: Vec::new(),
+            streams: vec![
+                stream("stdin", self.input),
+                stream(Stream::STDIN_GIVEN, self.given),
+                stream("stdout", (self.stdout, 0)),
+                stream("stderr", (self.stderr, 0)),
+            ],
+            borders,
+            clock: self.clock,
+            exit: self.exit,
+        }
     }
 }
 
-/// What makes a flob that was seen one that is recorded.
-struct Adapter {
+/// What makes a flob that was seen one that is recorded, whatever has become of the debugger's marks since.
+pub struct Adapter {
     /// Threads that look as if they ran.
     to_let_go: BTreeSet<Place>,
     /// Threads that look as if no step were under way.
     stepped: BTreeSet<Place>,
+    /// Spaces that look as if nothing were reflected.
+    reflected: BTreeSet<Place>,
+    watching: Watching,
     view: View,
 }
 
 impl Adapter {
-    fn new(state: &State, view: View) -> Self {
-        let (mut to_let_go, mut stepped) = (stopped_in_passing(state), BTreeSet::new());
+    /// For a record of this view, of the environment as it is now.
+    pub fn new(state: &State, view: View) -> Self {
+        let (mut to_let_go, mut stepped) = (BTreeSet::new(), BTreeSet::new());
+        to_let_go.extend(stopped_in_passing(state));
         if view == View::Image {
             to_let_go.extend(&state.held);
             stepped.extend(step::stepped(state));
         }
-        Self { to_let_go, stepped, view }
+        let (reflected, watching) = (state.catching.reflected().clone(), state.watching.clone());
+        Self { to_let_go, stepped, reflected, watching, view }
     }
 
     /// Notes threads that are connected with something outside.
-    fn adapt(&self, state: &State, flob: &mut Flob, connected: &mut BTreeSet<Place>) {
-        if let FlobState::Space(space) = &mut flob.state {
-            catch::hide(state, flob.place, space);
+    fn adapt(&self, flob: &mut Flob, connected: &mut BTreeSet<Place>) {
+        if let FlobState::Space(space) = &mut flob.state
+            && self.reflected.contains(&flob.place)
+        {
+            space.flags &= !space_flag::REFLECT_CALLS;
         }
         let FlobState::Thread(thread) = &mut flob.state else { return };
         if self.to_let_go.contains(&flob.place) {
             thread.flags &= !thread_flag::STOPPED;
         }
-        watch::hide(state, flob.place, thread, self.view);
+        self.watching.hide(flob.place, thread, self.view);
         if self.stepped.contains(&flob.place) {
             take_step_off(thread);
         }
@@ -234,10 +310,10 @@ impl Adapter {
 }
 
 /// Threads that nobody holds, and that stand only while something is done: these look as if they ran.
-fn stopped_in_passing(state: &State) -> BTreeSet<Place> {
+fn stopped_in_passing(state: &State) -> impl Iterator<Item = Place> {
     let search = state.search.iter().flat_map(search::Search::keeps);
     let all = save::stopped(state).chain(search).chain(step::paused(state));
-    all.filter(|place| !state.held.contains(place)).collect()
+    all.filter(|place| !state.held.contains(place))
 }
 
 /// As if no step were under way.
@@ -279,5 +355,5 @@ fn of_services(nester: &Nester, state: &State) -> Result<Option<Border>, Status>
         answered: &state.last,
         name,
     };
-    border::of_server(&state.environment, &server)
+    border::of_server(&state.environment, &server, bearings(state)?.reference(0))
 }

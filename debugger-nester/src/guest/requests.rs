@@ -5,6 +5,7 @@ use flob_link::{FailureKind, FromGuest, Progress, Reply, Request, ToGuest, VERSI
 use flob_runtime::service::clock;
 
 use super::failure::{Outcome, failure, refused};
+use super::saver::{Order, Question};
 use super::state::{Bulk, Nester, Outgoing, State};
 use super::step::{self, Purpose};
 use super::{
@@ -23,10 +24,19 @@ pub fn handle(nester: &Nester, message: &[u8], bulk: &[u8]) {
         state.garbled += 1;
         return;
     };
-    let reply = match state.replies.judge(epoch, number) {
-        Verdict::Repeat(reply) => reply.clone(),
-        Verdict::Stale => return,
-        Verdict::New => {
+    match (state.replies.judge(epoch, number), request) {
+        (Verdict::Repeat(reply), _) => {
+            let reply = reply.clone();
+            queue(nester, state, reply);
+        }
+        (Verdict::Stale, _) => {}
+        // It is being done.
+        (Verdict::New, _) if state.ordered == Some((epoch, number)) => {}
+        (Verdict::New, Request::SaveBegin { when, since }) => {
+            state.ordered = Some((epoch, number));
+            nester.tray.order(Order { question: (epoch, number), when, since });
+        }
+        (Verdict::New, request) => {
             let bulk_of_reply = match &request {
                 Request::SavePages { runs } => Bulk::Pages(runs.clone()),
                 Request::Blank { pages } => Bulk::Blank(*pages),
@@ -34,14 +44,31 @@ pub fn handle(nester: &Nester, message: &[u8], bulk: &[u8]) {
             };
             let result = answer(nester, state, request, bulk);
             let bulk = if matches!(result, Ok(Reply::Pages(_))) { bulk_of_reply } else { Bulk::None };
-            let Ok(message) = postcard::to_allocvec(&FromGuest::Reply { epoch, number, result }) else {
-                return;
-            };
-            let reply = Outgoing { message, bulk };
-            state.replies.keep(number, reply.clone());
-            reply
+            reply_with(nester, state, (epoch, number), result, bulk);
         }
-    };
+    }
+}
+
+/// Answers a save.
+pub fn reply(nester: &Nester, state: &mut State, question: Question, result: Outcome<Reply>) {
+    state.ordered.take_if(|ordered| *ordered == question);
+    reply_with(nester, state, question, result, Bulk::None);
+}
+
+fn reply_with(
+    nester: &Nester,
+    state: &mut State,
+    (epoch, number): Question,
+    result: Outcome<Reply>,
+    bulk: Bulk,
+) {
+    let Ok(message) = postcard::to_allocvec(&FromGuest::Reply { epoch, number, result }) else { return };
+    let reply = Outgoing { message, bulk };
+    state.replies.keep((epoch, number), reply.clone());
+    queue(nester, state, reply);
+}
+
+fn queue(nester: &Nester, state: &mut State, reply: Outgoing) {
     if state.outbox.len() < MAX_OUTBOX {
         state.outbox.push_back(reply);
     }
@@ -74,7 +101,8 @@ fn answer(nester: &Nester, state: &mut State, request: Request, bulk: &[u8]) -> 
         Request::CatchCalls { space, calls } => catch::set(state, space, calls),
         Request::SetTrace(tracing) => trace::set(nester, state, tracing),
         Request::Trace { from } => Ok(trace::read(state, from)),
-        Request::SaveBegin { when, since } => save::begin(nester, state, when, since),
+        // The saver's.
+        Request::SaveBegin { .. } => Err(failure(FailureKind::State, "another save is on")),
         Request::RoundBegin { since } => save::begin_round(nester, state, since),
         Request::SaveSurvey { from } => survey::survey(state, from),
         Request::SavePages { runs } => sending::pages(state, &runs),
@@ -109,7 +137,7 @@ fn hello(state: &State) -> Reply {
     Reply::Hello {
         version: VERSION,
         size: state.environment.size(),
-        program: state.program.clone(),
+        program: state.program.name.clone(),
         boot: state.boot,
         capacity: state.capacity,
     }

@@ -15,7 +15,7 @@ use super::{copying, launch, restore, services};
 pub fn restart(nester: &Nester, state: &mut State, command: Vec<String>) -> Outcome<Reply> {
     restore::abandon(state)?;
     copying::end(nester, state).map_err(refused)?;
-    let command = if command.is_empty() { state.arguments.clone() } else { command };
+    let command = if command.is_empty() { state.program.arguments.clone() } else { command };
     state.spare.resize(state.spare.memory().size()).map_err(refused)?;
     if !state.spare_is_clear {
         state.spare.memory().clear_from(0);

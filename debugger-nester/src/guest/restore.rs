@@ -24,7 +24,7 @@ use flob_runtime::{
 use super::copying;
 use super::failure::{Outcome, failure, refused};
 use super::lazy::Lazy;
-use super::state::{Clock, Nester, ParkedCall, ReadyAnswer, State};
+use super::state::{Clock, Nester, ParkedCall, Program, ReadyAnswer, State};
 use super::{
     answerer, catch, denial, exceptions, lazy, memory, record, sending, services, step, trace, watch,
 };
@@ -238,9 +238,9 @@ pub fn replace(
     nester.arrived.broadcast();
     record::find_bearings(nester, state)?;
     state.held = threads.into_iter().collect();
-    state.program = image.program.clone();
-    state.arguments = image.arguments.clone();
-    state.build_id = image.build_id.clone();
+    let Image { program, arguments, build_id, .. } = image;
+    let (name, arguments, build_id) = (program.clone(), arguments.clone(), build_id.clone());
+    state.program = Arc::new(Program { name, arguments, build_id });
     state.exit = image.exit;
     streams(state, image);
     for border in &image.borders {

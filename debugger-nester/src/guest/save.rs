@@ -1,4 +1,5 @@
-//! Saving: the environment stands still while its record is made; then it goes on, and its memory as it was is sent.
+//! Saving: the environment stands still while all of it is told; then it goes on, and its record is made ([`super::saver`]) and its
+//! memory as it was is sent ([`copying`]).
 
 use alloc::vec::Vec;
 
@@ -21,23 +22,36 @@ pub struct Save {
     pub paused: Vec<Place>,
 }
 
-/// `SaveBegin`.
+/// A save that has begun.
+pub struct Begun {
+    /// All of the child, which was stopped and may run.
+    pub seen: record::Seen,
+    /// What the mark of this moment says but for the epoch, which is still to begin: nothing of the child runs before that.
+    pub boot: u64,
+    /// As above.
+    pub environment: u32,
+    /// Only changes of its memory are wanted, and known.
+    pub only_changes: bool,
+}
+
+/// `SaveBegin`. `None` if its moment is waited for.
 pub fn begin(
     nester: &Nester,
     state: &mut State,
     when: Option<WaitKind>,
     since: Option<Mark>,
-) -> Outcome<Reply> {
+) -> Outcome<Option<Begun>> {
     if state.restore.is_some() {
         return Err(failure(FailureKind::State, "a restore is on"));
     }
     if when.is_some() && state.exit.is_some() {
         return Err(failure(FailureKind::State, "the program ended before the moment came"));
     }
-    let from = clock::ticks();
     // A save or a search of a host that is gone.
     copying::end(nester, state).map_err(refused)?;
-    search::give_up(state);
+    if state.search.is_some() {
+        search::give_up(state);
+    }
     if let Some(kind) = when
         && state.save.is_none()
     {
@@ -46,38 +60,42 @@ pub fn begin(
         if !search::has_come(state, kind).map_err(refused)? {
             search::start(state, kind, stopped).map_err(refused)?;
             nester.sleepers.signal();
-            return Ok(Reply::Waiting);
+            return Ok(None);
         }
         state.save = Some(Save { stopped, paused: Vec::new() });
     }
+    // Others have seen it stand, or wait for what it does at once.
+    let is_known = state.save.is_some() || step::is_under_way(state);
     let seen = stop_and_see(nester, state)?;
     let since = since.filter(|since| state.knows(since)).map(|since| since.epoch);
     copying::begin(nester, state, since).map_err(refused)?;
-    let free = free(state);
-    // A new epoch drops all translations, this program's too: what is left to do is little.
-    let mark = state.mark().map_err(refused)?;
-    release_known(&state.environment, &seen.threads, &free).map_err(refused)?;
-    let taken = clock::ticks().wrapping_sub(from);
-    let record = record::assemble(state, seen, record::View::Image)?;
-    run_on(nester, state)?;
-    state.stop_time = nanoseconds(state.began, taken);
-    let (answer, size) = record::kept(state, record);
-    Ok(Reply::Saving { answer, size, mark, only_changes: since.is_some() })
+    let (known, free) = (seen.threads(), |place: &Place| !state.held.contains(place));
+    let stopped = state.save.iter().flat_map(|save| &save.stopped).copied().filter(free);
+    release_known(&state.environment, known, stopped).map_err(refused)?;
+    if is_known {
+        run_on(nester, state)?;
+    }
+    state.save = None;
+    let only_changes = since.is_some();
+    Ok(Some(Begun { seen, boot: state.boot, environment: state.replaced, only_changes }))
 }
 
 /// Stops all that runs, unless that is done, and looks at everything: at once, if it is not too much for that.
 fn stop_and_see(nester: &Nester, state: &mut State) -> Outcome<record::Seen> {
-    let mut stopped = if state.save.is_none() { step::cancel_job(state) } else { Vec::new() };
+    let cancelled = if state.save.is_none() { step::cancel_job(state) } else { Vec::new() };
+    state.save.get_or_insert_default().stopped.extend(cancelled);
     let mut sights = core::mem::take(&mut state.sights);
     let is_told = sights.take(&state.environment).map_err(refused)?;
-    add(&mut stopped, &sights.ran);
-    let listed = if is_told { Vec::new() } else { state.environment.flobs().map_err(refused)? };
-    add(&mut stopped, &stop_listed(&state.environment, &listed).map_err(refused)?);
-    state.save.get_or_insert_default().stopped.append(&mut stopped);
+    // What ran was told as running.
+    let adapter = record::Adapter::new(state, record::View::Image);
+    let stopped = &mut state.save.get_or_insert_default().stopped;
+    add(stopped, &sights.ran);
     if is_told {
-        return record::see_told(nester, state, sights);
+        return record::see_told(nester, state, sights, adapter);
     }
     state.sights = sights;
+    let listed = state.environment.flobs().map_err(refused)?;
+    add(stopped, &stop_listed(&state.environment, &listed).map_err(refused)?);
     record::see(nester, state, &listed, group::ALL, record::View::Image)
 }
 

@@ -28,8 +28,18 @@ use flob_runtime::{
 };
 
 use super::{
-    catch::Catching, copying::Copying, lazy::Lazy, record::Known, restore::Restore, save::Save,
-    search::Search, step::Stepping, torture::Torture, watch::Watching, watcher::Watch,
+    catch::Catching,
+    copying::Copying,
+    lazy::Lazy,
+    record::Known,
+    restore::Restore,
+    save::Save,
+    saver::{Question, Tray},
+    search::Search,
+    step::Stepping,
+    torture::Torture,
+    watch::Watching,
+    watcher::Watch,
 };
 
 /// What the threads of the nester share.
@@ -55,6 +65,8 @@ pub struct Nester {
     pub arrived: Condition,
     /// The request that the services thread has received and not handled: its bytes and one more than its alias, or 0.
     in_hand: AtomicU64,
+    /// Saves that are under way.
+    pub tray: Tray,
     /// What it receives into.
     pub inbox: Peek,
 }
@@ -77,6 +89,7 @@ impl Nester {
             halves: Condition::new(),
             arrived: Condition::new(),
             in_hand: AtomicU64::new(0),
+            tray: Tray::new(),
             inbox,
         }
     }
@@ -177,6 +190,14 @@ pub struct Looks {
     pub ticks: u64,
 }
 
+/// What runs in the environment.
+#[derive(Debug, Default)]
+pub struct Program {
+    pub name: String,
+    pub arguments: Vec<String>,
+    pub build_id: String,
+}
+
 /// Everything else.
 pub struct State {
     pub environment: Arc<Environment>,
@@ -186,9 +207,7 @@ pub struct State {
     pub spare_is_clear: bool,
     /// So is that of the environment: nothing was ever in it.
     pub is_clear: bool,
-    pub program: String,
-    pub arguments: Vec<String>,
-    pub build_id: String,
+    pub program: Arc<Program>,
     pub boot: u64,
     /// The epoch at whose beginning the memory of both environments was zero: what was not written since is so still.
     pub born: u64,
@@ -227,6 +246,8 @@ pub struct State {
     pub watching: Watching,
     pub catching: Catching,
     pub trace: Trace,
+    /// The host's request for a save, as long as it has no answer.
+    pub ordered: Option<Question>,
     /// A save that is on, while everything stands still.
     pub save: Option<Save>,
     /// … and while the child runs on.

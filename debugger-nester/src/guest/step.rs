@@ -251,6 +251,11 @@ pub fn cancel_job(state: &mut State) -> Vec<Place> {
     paused
 }
 
+/// Whether a step is under way, for which all others stand.
+pub const fn is_under_way(state: &State) -> bool {
+    state.stepping.job.is_some()
+}
+
 /// Ends the job: the others go on, and the next step begins.
 pub fn end_job(nester: &Nester, state: &mut State) -> Result<(), Status> {
     let queue: Vec<_> = state.stepping.queue.drain(..).collect();

@@ -26,7 +26,7 @@ pub const RESUME_FLAG: u64 = 1 << 16;
 pub const WATCHED: u32 = 0xf;
 
 /// What is watched, and what the program itself had in the registers that were taken.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Watching {
     watches: Watches,
     own: BTreeMap<Place, DebugRegisters>,
@@ -141,14 +141,15 @@ pub fn put_aside(state: &mut State, place: Place, space: Option<Place>, new: &Th
     mask & !group::DEBUG
 }
 
-/// Puts the program's own debug registers into the record of a thread.
-pub fn hide(state: &State, place: Place, thread: &mut ThreadState, view: View) {
-    let Watching { watches, own } = &state.watching;
-    if watches.is_ours(&thread.debug) {
-        thread.debug = own.get(&place).copied().unwrap_or_else(nothing);
-    }
-    if view == View::Image && !is_armed(&thread.debug) {
-        // What happened last was a debugger's step.
-        thread.debug.dr6 = nothing().dr6;
+impl Watching {
+    /// Puts the program's own debug registers into the record of a thread.
+    pub fn hide(&self, place: Place, thread: &mut ThreadState, view: View) {
+        if self.watches.is_ours(&thread.debug) {
+            thread.debug = self.own.get(&place).copied().unwrap_or_else(nothing);
+        }
+        if view == View::Image && !is_armed(&thread.debug) {
+            // What happened last was a debugger's step.
+            thread.debug.dr6 = nothing().dr6;
+        }
     }
 }
