@@ -100,13 +100,11 @@ impl<M: Machine> Kernel<M> {
 
     /// How many frames in a row, from this one on, have no flob in them; all the rest if none has.
     pub(crate) fn empty_frames(&self, first: Frame) -> u32 {
-        let here = self.frames_in_use.get(first.0 as usize / 64).map_or(0, |word| word >> (first.0 % 64));
-        if here != 0 {
-            return here.trailing_zeros();
-        }
-        let next = next_bit(&self.words_in_use, first.0 as usize / 64 + 1);
-        let next = next.and_then(|word| next_bit(&self.frames_in_use, word * 64));
-        next.map_or(u32::MAX, |next| next as u32 - first.0)
+        let at = first.0 as usize;
+        let here = self.frames_in_use.get(at / 64).filter(|word| *word >> (at % 64) != 0).map(|_| at / 64);
+        let word = here.or_else(|| next_bit(&self.words_in_use, at / 64 + 1));
+        let next = word.and_then(|word| next_bit(&self.frames_in_use, at.max(word * 64)));
+        next.map_or(u32::MAX, |next| (next - at) as u32)
     }
 
     /// The place that a user address means for a flob of this kind.
