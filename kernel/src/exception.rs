@@ -136,6 +136,15 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// Nobody has a pending exception any more: it is dispatched once more, unless the thread is stopped.
+    pub(crate) fn dispatch_again(&mut self, thread: ThreadId) {
+        self.leave_queue(thread);
+        self.thread_mut(thread).waiting_for = None;
+        if !self.thread(thread).is_stopped() {
+            self.dispatch_exception(thread);
+        }
+    }
+
     /// Finds whom a pending exception goes to; nobody has it now.
     pub(crate) fn dispatch_exception(&mut self, thread: ThreadId) {
         let whom = self.whom_to_ask(thread);

@@ -156,19 +156,13 @@ impl<M: Machine> Kernel<M> {
     /// A client whose request this server has dropped puts it again.
     fn ask_again(&mut self, client: ThreadId, server: ThreadId) {
         self.thread_mut(client).idempotent_server = None;
-        if self.thread(client).waiting_for != Some(server.into()) {
-            return;
-        }
-        if !self.thread(client).has_exception() {
-            if self.is_in_call(client) {
+        let record = self.thread(client);
+        if record.waiting_for == Some(server.into()) {
+            if record.has_exception() {
+                self.dispatch_again(client);
+            } else if self.is_in_call(client) {
                 self.wake(client);
             }
-            return;
-        }
-        self.leave_queue(client);
-        self.thread_mut(client).waiting_for = None;
-        if !self.thread(client).is_stopped() {
-            self.dispatch_exception(client);
         }
     }
 

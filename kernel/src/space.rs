@@ -91,9 +91,7 @@ impl<M: Machine> Kernel<M> {
         for _ in 0..DISPATCHED {
             let lost = |kernel: &Self, _, thread: &Thread| kernel.is_lost(thread, id);
             let Some(thread) = self.find_going_waiter(id, lost) else { return true };
-            self.leave_queue(thread);
-            self.thread_mut(thread).waiting_for = None;
-            self.dispatch_exception(thread);
+            self.dispatch_again(thread);
         }
         false
     }

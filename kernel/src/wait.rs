@@ -363,19 +363,15 @@ impl<M: Machine> Kernel<M> {
         let stopped = record.is_stopped();
         if let Some(on) = record.waiting_for {
             let lost = !stopped && on.as_thread().is_some() && self.is_lost_call(thread);
-            if !self.exists(on) || lost {
-                self.thread_mut(thread).waiting_for = None;
-            } else if self.stage_fits(thread, on) {
+            if !lost && self.stage_fits(thread, on) {
                 self.enqueue_waiter(thread, on);
                 self.settle_waiting(thread, on);
-            } else if !stopped {
+            } else if lost || !stopped || !self.exists(on) {
                 self.thread_mut(thread).waiting_for = None;
             }
         }
         if !stopped && self.thread(thread).has_exception() && !self.asks_already(thread) {
-            self.leave_queue(thread);
-            self.thread_mut(thread).waiting_for = None;
-            self.dispatch_exception(thread);
+            self.dispatch_again(thread);
         }
         if self.thread(thread).exception.deferred != 0 {
             self.take_deferred(thread);
