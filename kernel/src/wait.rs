@@ -363,10 +363,12 @@ impl<M: Machine> Kernel<M> {
         let stopped = record.is_stopped();
         if let Some(on) = record.waiting_for {
             let lost = !stopped && on.as_thread().is_some() && self.is_lost_call(thread);
-            if !lost && self.stage_fits(thread, on) {
+            if !self.exists(on) || lost {
+                self.thread_mut(thread).waiting_for = None;
+            } else if self.stage_fits(thread, on) {
                 self.enqueue_waiter(thread, on);
                 self.settle_waiting(thread, on);
-            } else if lost || !stopped || !self.exists(on) {
+            } else if !stopped {
                 self.thread_mut(thread).waiting_for = None;
             }
         }
