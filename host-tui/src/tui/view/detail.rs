@@ -30,17 +30,51 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
         buffer.set_stringn(inner.x, inner.y, text, usize::from(inner.width), state.theme.dim());
         return;
     }
-    let width = usize::from(inner.width);
+    let columns = Columns::of(&all, usize::from(inner.width));
     let list = &state.detail.list;
     rows::draw(buffer, inner, list.window(all.len(), usize::from(inner.height)), |index| {
-        let line = all.get(index).map(|row| row_line(state, row, width)).unwrap_or_default();
+        let line = all.get(index).map(|row| row_line(state, row, columns)).unwrap_or_default();
         line.style(rows::row_style(state, focused && index == list.selected, focused))
     });
 }
 
-const NAME_WIDTH: usize = 22;
+/// Where the parts of a row are.
+#[derive(Clone, Copy)]
+struct Columns {
+    /// Cells of the longest name.
+    name: usize,
+    /// Where what a field means begins, unless its value is too long.
+    doc: usize,
+    width: usize,
+}
 
-fn row_line(state: &State, row: &Row, width: usize) -> Line<'static> {
+/// Longer names push their values to the right.
+const LONGEST_NAME: usize = 22;
+/// Room for most values.
+const VALUE: usize = 22;
+/// Less of what a field means says nothing.
+const LEAST_DOC: usize = 20;
+
+impl Columns {
+    fn of(rows: &[Row], width: usize) -> Self {
+        let names = rows.iter().filter_map(|row| match row {
+            Row::Link { name, .. } => Some(name.len()),
+            Row::Field { name, .. } => Some(name.len()),
+            _ => None,
+        });
+        let name = names.max().unwrap_or_default().min(LONGEST_NAME);
+        Self { name, doc: name + 2 + VALUE, width }
+    }
+
+    /// What a field means, from a line of this width on, as far as there is room.
+    fn doc(self, used: usize, doc: &str) -> Option<String> {
+        let gap = self.doc.saturating_sub(used).max(2);
+        let room = self.width.checked_sub(used + gap).filter(|room| *room >= LEAST_DOC.min(doc.len()))?;
+        Some(format!("{}{}", " ".repeat(gap), fit(doc, room)))
+    }
+}
+
+fn row_line(state: &State, row: &Row, columns: Columns) -> Line<'static> {
     let theme = state.theme;
     match row {
         Row::Sentence(sentence) => Line::from(span(sentence.clone(), theme.title())),
@@ -51,7 +85,7 @@ fn row_line(state: &State, row: &Row, width: usize) -> Line<'static> {
             span(format!(" ({name})"), theme.dim()),
         ]),
         Row::Link { name, value, target, changed, pending } => {
-            let mut line = start(state, name, *changed, pending.is_some());
+            let mut line = start(state, name, columns.name, *changed, pending.is_some());
             let style = if target.is_some() { theme.link() } else { Style::new() };
             let sign = if target.is_some() { theme.signs().to } else { " " };
             line.push_span(span(format!("{sign} "), style));
@@ -59,26 +93,23 @@ fn row_line(state: &State, row: &Row, width: usize) -> Line<'static> {
             line
         }
         Row::Field { name, value, changed, pending, settable, doc } => {
-            let mut line = start(state, name, *changed, pending.is_some());
+            let mut line = start(state, name, columns.name, *changed, pending.is_some());
             let style = if *settable { Style::new() } else { theme.dim() };
             push_value(&mut line, state, name, value, *changed, style, pending.as_deref());
-            let used = line.width();
-            if used + 12 < width {
-                let gap = 46usize.saturating_sub(used).max(2);
-                line.push_span(span(format!("{}{doc}", " ".repeat(gap)), theme.dim()));
-            }
+            let doc = columns.doc(line.width(), doc);
+            line.extend(doc.map(|doc| span(doc, theme.dim())));
             line
         }
     }
 }
 
-fn start(state: &State, name: &str, changed: bool, pending: bool) -> Line<'static> {
+fn start(state: &State, name: &str, width: usize, changed: bool, pending: bool) -> Line<'static> {
     let (mark, style) = match (pending, changed) {
         (true, _) => ("+", state.theme.pending()),
         (_, true) => (state.theme.signs().changed, state.theme.changed()),
         _ => (" ", Style::new()),
     };
-    Line::from(vec![span(mark, style), Span::raw(format!(" {} ", fit(name, NAME_WIDTH)))])
+    Line::from(vec![span(mark, style), Span::raw(format!(" {} ", fit(name, width)))])
 }
 
 fn push_value(
