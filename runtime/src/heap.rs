@@ -1,6 +1,6 @@
-//! The program's heap: `talc` over the memory of the start page, under a mutex flob. It grows in steps, so that
-//! memory that was never needed stays untouched (an image of the program stays small, and the rest can be given away
-//! with [`take_untouched`]).
+//! The program's heap: `talc` over the memory of the start page, under a latch. It grows in steps, so that memory that was
+//! never needed stays untouched (an image of the program stays small, and the rest can be given away with
+//! [`take_untouched`]).
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
@@ -10,13 +10,13 @@ use core::ptr::{NonNull, null_mut};
 use flob_abi::PAGE_SIZE;
 use talc::{OomHandler, Span, Talc};
 
-use crate::flob::Mutex;
+use crate::latch::Latch;
 
 /// How much more memory the heap takes when it is full, at least.
 const STEP: usize = 1 << 20;
 
 /// Held while the heap is looked at.
-static HEAP_LOCK: Mutex = Mutex::new();
+static HEAP_LOCK: Latch = Latch::new();
 static STATE: State =
     State(UnsafeCell::new(Talc::new(Untouched { claimed: Span::empty(), start: 0, end: 0 })));
 
@@ -63,8 +63,7 @@ impl OomHandler for Untouched {
 
 /// Gives the heap its memory. Called once, before there is a second thread.
 pub(crate) fn start(memory: Range<usize>) {
-    // A heap without a lock would still serve the first thread; `locked` fails where it matters.
-    let _ = HEAP_LOCK.at().create();
+    HEAP_LOCK.start();
     locked(|talc| {
         let page = PAGE_SIZE as usize;
         talc.oom_handler.start = memory.start.next_multiple_of(page);
@@ -73,10 +72,10 @@ pub(crate) fn start(memory: Range<usize>) {
 }
 
 fn locked<R>(act: impl FnOnce(&mut Talc<Untouched>) -> R) -> R {
-    let _ = HEAP_LOCK.at().lock();
-    // SAFETY: the mutex keeps all others out, and nothing in here allocates.
+    HEAP_LOCK.lock();
+    // SAFETY: the latch keeps all others out, and nothing in here allocates.
     let result = act(unsafe { &mut *STATE.0.get() });
-    let _ = HEAP_LOCK.at().unlock();
+    HEAP_LOCK.unlock();
     result
 }
 

@@ -11,6 +11,7 @@ pub mod exception;
 pub mod flob;
 pub mod heap;
 pub mod ipc;
+mod latch;
 pub mod named;
 pub mod nester;
 mod program;

@@ -5,7 +5,7 @@
 
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use flob_abi::Status;
 
@@ -122,6 +122,48 @@ impl<T: ?Sized> DerefMut for Guard<'_, T> {
 impl<T: ?Sized> Drop for Guard<'_, T> {
     fn drop(&mut self) {
         let _ = self.lock.flob.at().unlock();
+    }
+}
+
+/// A value that is set once and for all, and read without a lock.
+pub struct Once<T> {
+    is_set: AtomicBool,
+    setting: Lock<()>,
+    value: UnsafeCell<Option<T>>,
+}
+
+// SAFETY: the value is written under the lock, before anybody is told that it is there; then it is only read.
+unsafe impl<T: Send + Sync> Sync for Once<T> {}
+
+impl<T> Once<T> {
+    /// Not set yet.
+    pub const fn new() -> Self {
+        Self { is_set: AtomicBool::new(false), setting: Lock::new(()), value: UnsafeCell::new(None) }
+    }
+
+    /// The value, if it is set.
+    pub fn get(&self) -> Option<&T> {
+        if !self.is_set.load(Ordering::Acquire) {
+            return None;
+        }
+        // SAFETY: it was written before `is_set`, and nobody writes it again.
+        unsafe { (*self.value.get()).as_ref() }
+    }
+
+    /// Sets it, unless it is set.
+    pub fn set(&self, value: T) {
+        let _alone = self.setting.lock();
+        if !self.is_set.load(Ordering::Acquire) {
+            // SAFETY: whoever sets holds the lock, and nobody reads before `is_set`.
+            unsafe { *self.value.get() = Some(value) };
+            self.is_set.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl<T> Default for Once<T> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 use flob_link::frame::{self, Decoder, MAX_BULK, MAX_ENCODED, TooLong};
 use flob_runtime::abi::Sum;
-use flob_runtime::sync::Lock;
+use flob_runtime::sync::Once;
 use flob_runtime::{call, eprintln};
 
 use crate::channels;
@@ -20,7 +20,7 @@ use crate::channels;
 const DRAIN: (u32, u64) = (200, 5_000_000);
 
 /// A device that carries the line.
-pub trait Device: Sync {
+pub trait Device: Send + Sync {
     /// Sends these bytes, one part behind the other with nothing between them; waits as long as there is no room.
     fn send(&self, parts: &[&[u8]]);
 
@@ -49,10 +49,10 @@ const WIDE: Capacity = Capacity { is_lossless: true, to_host: MAX_BULK, to_guest
 const NARROW: Capacity = Capacity { is_lossless: false, to_host: PAGE, to_guest: PAGE };
 
 /// The device that was chosen; none before [`start`].
-static DEVICE: Lock<Option<&'static dyn Device>> = Lock::new(None);
+static DEVICE: Once<&'static dyn Device> = Once::new();
 
 fn device() -> Option<&'static dyn Device> {
-    *DEVICE.lock()
+    DEVICE.get().copied()
 }
 
 /// Chooses the device and starts it.
@@ -64,7 +64,7 @@ pub fn start() -> Result<(), String> {
             serial::start()?
         }
     };
-    *DEVICE.lock() = Some(device);
+    DEVICE.set(device);
     Ok(())
 }
 

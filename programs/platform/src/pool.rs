@@ -3,6 +3,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use flob_runtime::abi::Status;
 use flob_runtime::eprintln;
@@ -18,13 +19,10 @@ const STACK: usize = 64 * 1024;
 /// Most server threads.
 const MOST: usize = 64;
 
-/// How many server threads there are, and how many of them wait for a request.
-struct Count {
-    all: usize,
-    idle: usize,
-}
-
-static COUNT: Lock<Count> = Lock::new(Count { all: 0, idle: 0 });
+/// How many server threads there are: under its lock another one is made.
+static ALL: Lock<usize> = Lock::new(0);
+/// How many of them wait for a request.
+static IDLE: AtomicUsize = AtomicUsize::new(0);
 
 /// Starts the first server thread.
 pub fn start(desk: &'static Desk) -> Result<(), String> {
@@ -33,14 +31,24 @@ pub fn start(desk: &'static Desk) -> Result<(), String> {
 
 /// Starts another server thread if none waits.
 fn ensure_one_is_idle(desk: &'static Desk) -> Result<(), Status> {
-    let mut count = COUNT.lock();
-    if count.idle > 0 || count.all >= MOST {
+    if IDLE.load(Ordering::Acquire) > 0 {
+        return Ok(());
+    }
+    let mut all = ALL.lock();
+    if IDLE.load(Ordering::Acquire) > 0 || *all >= MOST {
         return Ok(());
     }
     let server = Server::new(desk.set())?;
-    Builder::new().stack(STACK).spawn(move || serve(desk, server))?.detach();
-    count.all += 1;
-    count.idle += 1;
+    // Before it can take a request and count itself out.
+    IDLE.fetch_add(1, Ordering::AcqRel);
+    match Builder::new().stack(STACK).spawn(move || serve(desk, server)) {
+        Ok(thread) => thread.detach(),
+        Err(status) => {
+            IDLE.fetch_sub(1, Ordering::AcqRel);
+            return Err(status);
+        }
+    }
+    *all += 1;
     Ok(())
 }
 
@@ -54,11 +62,11 @@ fn serve(desk: &'static Desk, mut server: Server) {
             bytes => Answer::Reply { bytes, references },
         };
         let (request, _) = server.next(answer);
-        COUNT.lock().idle -= 1;
+        IDLE.fetch_sub(1, Ordering::AcqRel);
         if let Err(status) = ensure_one_is_idle(desk) {
             eprintln!("platform: no further server thread: {}", status.text());
         }
         outcome = service::serve(desk, &request);
-        COUNT.lock().idle += 1;
+        IDLE.fetch_add(1, Ordering::AcqRel);
     }
 }

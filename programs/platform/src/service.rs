@@ -16,7 +16,7 @@ use flob_runtime::service::messages::{
     ClockReply, ClockRequest, HostReply, HostRequest, ParentReply, ParentRequest, ProgramsReply,
     ProgramsRequest, StreamReply, StreamRequest,
 };
-use flob_runtime::sync::Lock;
+use flob_runtime::sync::Once;
 use serde::Serialize;
 
 use crate::{bulk, channels, end, files, line, streams};
@@ -68,11 +68,11 @@ pub fn desk() -> Result<&'static Desk, String> {
 }
 
 /// The port of `bulk`, which has a thread of its own.
-static BULK: Lock<Option<&'static Desk>> = Lock::new(None);
+static BULK: Once<&'static Desk> = Once::new();
 
 /// Begins to serve `bulk`.
 pub fn start_bulk() -> Result<(), String> {
-    *BULK.lock() = Some(bulk::start()?);
+    BULK.set(bulk::start()?);
     Ok(())
 }
 
@@ -92,8 +92,7 @@ fn parent(desk: &Desk, request: &[u8]) -> Option<Outcome> {
     Some(match postcard::from_bytes(request).ok()? {
         ParentRequest::Lookup { name } => {
             let public = ![PARENT, KEEPER].contains(&name);
-            let bulk = *BULK.lock();
-            let found = desk.reference(name).or_else(|| bulk.and_then(|desk| desk.reference(name)));
+            let found = desk.reference(name).or_else(|| BULK.get().and_then(|desk| desk.reference(name)));
             match found.filter(|_| public) {
                 Some(reference) => Outcome { reference: Some(reference), ..Outcome::of(&ParentReply::Found) },
                 None => Outcome::of(&ParentReply::NoService),

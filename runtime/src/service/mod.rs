@@ -12,6 +12,7 @@ pub mod stream;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use flob_abi::Status;
 use serde::{Deserialize, Serialize};
@@ -95,25 +96,35 @@ pub fn reply_room() -> Vec<u8> {
 pub struct Service {
     name: &'static str,
     port: Reference,
-    found: Lock<bool>,
+    /// Set once and for all, so that the usual way needs no lock.
+    is_found: AtomicBool,
+    finding: Lock<()>,
 }
 
 impl Service {
     /// The service of this name.
     pub const fn new(name: &'static str) -> Self {
-        Self { name, port: Reference::new(), found: Lock::new(false) }
+        Self { name, port: Reference::new(), is_found: AtomicBool::new(false), finding: Lock::new(()) }
     }
 
     /// The reference to its port.
     pub fn port(&self) -> Result<FlobAt<Reference>, ServiceError> {
-        let mut found = self.found.lock();
-        if !*found {
-            if start::parent().is_null() {
-                return Err(ServiceError::NoService);
-            }
-            parent::lookup(self.name, &self.port)?;
-            *found = true;
+        if !self.is_found.load(Ordering::Acquire) {
+            self.find()?;
         }
         Ok(self.port.at())
+    }
+
+    fn find(&self) -> Result<(), ServiceError> {
+        let _alone = self.finding.lock();
+        if self.is_found.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        if start::parent().is_null() {
+            return Err(ServiceError::NoService);
+        }
+        parent::lookup(self.name, &self.port)?;
+        self.is_found.store(true, Ordering::Release);
+        Ok(())
     }
 }
