@@ -38,7 +38,7 @@ impl Breakpoints {
 
     /// Takes it out. Returns place and byte to be written back, unless somebody else still wants it.
     pub fn clear(&mut self, wanted: Wanted) -> Option<(Place, u8)> {
-        let place = *self.at.iter().find(|(_, inserted)| inserted.wanted.contains_key(&wanted))?.0;
+        let place = self.place(wanted)?;
         let inserted = self.at.get_mut(&place)?;
         inserted.wanted.remove(&wanted);
         if !inserted.wanted.is_empty() {
@@ -50,6 +50,17 @@ impl Breakpoints {
     /// The program's own byte at a breakpoint.
     pub fn original(&self, place: Place) -> Option<u8> {
         self.at.get(&place).map(|inserted| inserted.original)
+    }
+
+    /// Where the breakpoint lay when it was asked for, if a stop at exactly this address of this space was. Mappings may have
+    /// changed since.
+    pub fn place(&self, wanted: Wanted) -> Option<Place> {
+        self.at.iter().find(|(_, inserted)| inserted.wanted.contains_key(&wanted)).map(|(place, _)| *place)
+    }
+
+    /// Whether a stop at this address of this space was asked for without any condition.
+    pub fn always_stops(&self, wanted: Wanted) -> bool {
+        self.at.values().any(|inserted| inserted.wanted.get(&wanted).is_some_and(Vec::is_empty))
     }
 
     /// On what conditions a stop at this address of this space was asked for, if it was.
@@ -103,6 +114,9 @@ mod tests {
         assert!(!breakpoints.set((2, 0x2000), vec![], 0x50, INT3));
         assert_eq!(breakpoints.conditions(0x50, (1, 0x1000)), Some(&vec![vec![1]]));
         assert_eq!(breakpoints.conditions(0x50, (3, 0x1000)), None);
+        assert_eq!(breakpoints.place((2, 0x2000)), Some(0x50));
+        assert!(breakpoints.always_stops((2, 0x2000)) && !breakpoints.always_stops((1, 0x1000)));
+        assert_eq!(breakpoints.place((2, 0x1000)), None);
         assert_eq!(breakpoints.clear((1, 0x1000)), None);
         assert_eq!(breakpoints.clear((2, 0x2000)), Some((0x50, 0x90)));
         assert_eq!(breakpoints.clear((2, 0x2000)), None);

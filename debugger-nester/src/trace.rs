@@ -52,10 +52,10 @@ impl Trace {
         self.push(at, What::Ended { of, outcome });
     }
 
-    /// The environment was replaced.
-    pub fn restored(&mut self, at: u64) {
+    /// The environment was replaced, which is what `by` says.
+    pub fn replaced(&mut self, at: u64, by: What) {
         if self.tracing.is_on() {
-            self.push(at, What::Restored);
+            self.push(at, by);
         }
     }
 

@@ -17,7 +17,7 @@ use crate::{
 impl<G: Guest> Inferior<G> {
     /// Takes an event; answers the stop that the debugger is to be told now, if it waits for one.
     pub fn on_event(&mut self, event: HubEvent) -> Option<Stop> {
-        if matches!(event, HubEvent::Guest(Event::Restored)) && self.own_restarts > 0 {
+        if matches!(event, HubEvent::Guest(Event::Restarted)) && self.own_restarts > 0 {
             self.own_restarts -= 1;
             return None;
         }
@@ -29,7 +29,8 @@ impl<G: Guest> Inferior<G> {
                 self.changed();
                 None
             }
-            HubEvent::Guest(Event::Restored) => self.restored(),
+            HubEvent::Guest(Event::Restored) => self.replaced("a checkpoint was restored"),
+            HubEvent::Guest(Event::Restarted) => self.replaced("the program was restarted"),
             HubEvent::Guest(Event::Exited { code }) => self.exited(code),
             HubEvent::Guest(Event::Died { thread, code, .. }) => self.died(thread, code),
             HubEvent::Guest(Event::Stopped { thread, space, reason, state }) if space == self.space => {
@@ -64,21 +65,20 @@ impl<G: Guest> Inferior<G> {
         }
     }
 
-    /// After a restore everything is held by the user; the debugger stops too, to see the new state.
-    fn restored(&mut self) -> Option<Stop> {
+    /// After a restore or restart everything is held by the user; the debugger stops too, to see the new state.
+    fn replaced(&mut self, how: &str) -> Option<Stop> {
         self.untold.clear();
         self.exit = None;
         // The holds of before are over.
         self.whole = false;
+        self.stops_whole = false;
         self.forget();
         self.doubt(Knowledge::Void);
         if !self.running {
             self.stop_world();
             return None;
         }
-        self.console.push(
-            "flob: a checkpoint was restored, or the program begun anew: stopped at the new state".into(),
-        );
+        self.console.push(format!("flob: {how}: stopped at the new state"));
         Some(Stop::signal(self.some_thread(), Signal::SIGSTOP))
     }
 
@@ -107,6 +107,9 @@ impl<G: Guest> Inferior<G> {
 
     fn stopped(&mut self, thread: Place, reason: StopReason, state: &[u8]) -> Option<Stop> {
         let Some(State::Thread(state)) = State::from_bytes(FlobKind::Thread, state) else { return None };
+        if reason != StopReason::Step && std::mem::take(&mut self.stops_whole) {
+            self.whole = true;
+        }
         if !self.running {
             let kind = match reason {
                 StopReason::Breakpoint | StopReason::Condition { .. } => Some(StopKind::Breakpoint),

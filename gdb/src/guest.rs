@@ -39,6 +39,12 @@ pub trait Guest: Send {
     /// Lets them go; answers who else still holds some of them.
     fn release(&mut self, scope: Scope) -> Result<Vec<Owner>, Error>;
 
+    /// Lets a space go until a thread of it stops (a step is none such). Who else still holds some of it, and whether the whole space is
+    /// held again when a stop is told.
+    fn go_on(&mut self, space: Place) -> Result<(Vec<Owner>, bool), Error> {
+        Ok((self.release(Scope::Space(space))?, false))
+    }
+
     /// Starts one instruction of a held thread; `HubEvent::Guest(Stopped)` tells its end.
     fn step(&mut self, thread: Place) -> Result<(), Error>;
 
@@ -133,6 +139,12 @@ impl SessionGuest {
         self.client.request(request)
     }
 
+    /// Who else holds.
+    fn others(&self, reply: HubReply) -> Vec<Owner> {
+        let HubReply::Held { holders, .. } = reply else { return Vec::new() };
+        holders.into_iter().filter(|holder| *holder != self.owner).collect()
+    }
+
     /// As [`Self::ask`], for what changes nothing: given up when it takes too long.
     fn ask_quickly(&self, request: HubRequest) -> Result<HubReply, Error> {
         let Some(by) = self.answer_by else { return self.ask(request) };
@@ -185,8 +197,12 @@ impl Guest for SessionGuest {
 
     fn release(&mut self, scope: Scope) -> Result<Vec<Owner>, Error> {
         let reply = self.ask(HubRequest::Release { owner: self.owner.clone(), scope, force: false })?;
-        let HubReply::Held { holders, .. } = reply else { return Ok(Vec::new()) };
-        Ok(holders.into_iter().filter(|holder| *holder != self.owner).collect())
+        Ok(self.others(reply))
+    }
+
+    fn go_on(&mut self, space: Place) -> Result<(Vec<Owner>, bool), Error> {
+        let reply = self.ask(HubRequest::Continue { owner: self.owner.clone(), space })?;
+        Ok((self.others(reply), true))
     }
 
     fn step(&mut self, thread: Place) -> Result<(), Error> {

@@ -76,6 +76,8 @@ pub struct Inferior<G> {
     is_attached: bool,
     /// The space is held, and no thread of it let go.
     pub(crate) whole: bool,
+    /// It is held again, all of it, when a stop is told.
+    pub(crate) stops_whole: bool,
     /// A thread is stepped alone until then.
     pub(crate) alone_until: Option<Instant>,
     /// `flob undo` comes back to before what the debugger has written since the last stop.
@@ -120,6 +122,7 @@ impl<G: Guest> Inferior<G> {
             trace: Trace::default(),
             is_attached: false,
             whole: false,
+            stops_whole: false,
             alone_until: None,
             is_kept: false,
             own_changes: 0,
@@ -186,6 +189,7 @@ impl<G: Guest> Inferior<G> {
         }
         let _ = self.guest.release(Scope::Space(self.space));
         self.whole = false;
+        self.stops_whole = false;
         self.forget();
         self.numbers.clear();
         self.seen.clear();

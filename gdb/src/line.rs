@@ -6,7 +6,7 @@ use std::{
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     thread,
@@ -15,17 +15,27 @@ use std::{
 
 use crate::Stream;
 
-/// Silence that any debugger bears.
+/// Silence that any debugger bears; twice as much is borne, too.
 const SILENCE: Duration = Duration::from_millis(700);
 
 struct Shared<S> {
     stream: Mutex<S>,
     is_busy: AtomicBool,
+    /// Answers that were begun.
+    begun: AtomicU64,
+    /// The thread below has nothing to look after, and waits to be woken. Most answers come at once: it is not woken for each.
+    sleeps: AtomicBool,
 }
 
 impl<S> Shared<S> {
     fn stream(&self) -> MutexGuard<'_, S> {
         self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answer that is being made, if one is.
+    fn under_way(&self) -> Option<u64> {
+        let begun = self.begun.load(Ordering::SeqCst);
+        self.is_busy.load(Ordering::SeqCst).then_some(begun)
     }
 }
 
@@ -38,7 +48,12 @@ pub struct Line<S> {
 impl<S: Stream> Line<S> {
     /// Over this stream.
     pub fn new(stream: S) -> io::Result<Self> {
-        let shared = Arc::new(Shared { stream: Mutex::new(stream), is_busy: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            stream: Mutex::new(stream),
+            is_busy: AtomicBool::new(false),
+            begun: AtomicU64::new(0),
+            sleeps: AtomicBool::new(true),
+        });
         let (wake, woken) = mpsc::channel();
         let theirs = Arc::clone(&shared);
         thread::Builder::new().name("gdb patience".into()).spawn(move || keep_alive(&theirs, &woken))?;
@@ -47,9 +62,12 @@ impl<S: Stream> Line<S> {
 
     /// From now on an answer is being made, or no more.
     pub fn set_busy(&self, is_busy: bool) {
+        self.shared.begun.fetch_add(u64::from(is_busy), Ordering::SeqCst);
         self.shared.is_busy.store(is_busy, Ordering::SeqCst);
-        // The thread goes with the line.
-        let _ = self.wake.send(());
+        if is_busy && self.shared.sleeps.swap(false, Ordering::SeqCst) {
+            // The thread goes with the line.
+            let _ = self.wake.send(());
+        }
     }
 
     /// Sends all of this.
@@ -64,19 +82,27 @@ impl<S: Stream> Line<S> {
 }
 
 fn keep_alive<S: Stream>(shared: &Shared<S>, woken: &Receiver<()>) {
-    while woken.recv().is_ok() {
-        while shared.is_busy.load(Ordering::SeqCst) {
-            match woken.recv_timeout(SILENCE) {
-                Ok(()) => {}
-                Err(RecvTimeoutError::Timeout) => {
-                    let mut stream = shared.stream();
-                    if shared.is_busy.load(Ordering::SeqCst) && stream.write_all(b"+").is_err() {
-                        return;
-                    }
-                }
-                Err(RecvTimeoutError::Disconnected) => return,
+    let mut before = None;
+    loop {
+        let came = match before {
+            // Nothing is to be looked after until somebody says so.
+            None => woken.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(_) => woken.recv_timeout(SILENCE),
+        };
+        if came == Err(RecvTimeoutError::Disconnected) {
+            return;
+        }
+        let now = shared.under_way();
+        if now.is_some() && now == before {
+            let mut stream = shared.stream();
+            if shared.under_way() == before && stream.write_all(b"+").is_err() {
+                return;
             }
         }
+        before = now;
+        // Who begins now either finds it asleep and wakes it, or is seen by the second look.
+        shared.sleeps.store(now.is_none(), Ordering::SeqCst);
+        before = before.or_else(|| shared.under_way());
     }
 }
 

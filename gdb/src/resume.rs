@@ -166,7 +166,11 @@ impl<G: Guest> Inferior<G> {
         if steps.is_empty() && !self.plan.locked {
             self.whole = false;
             self.forget_all();
-            return self.release(Scope::Space(self.space));
+            let (holders, stops_whole) = self.guest.go_on(self.space)?;
+            self.stops_whole = stops_whole;
+            self.own_changes += 1;
+            self.tell_holders(&holders);
+            return Ok(());
         }
         if self.plan.actions.values().any(is_continued) {
             self.release_continued()?;
@@ -267,6 +271,7 @@ impl<G: Guest> Inferior<G> {
         }
         // A step that is under way ends by a hold.
         self.whole = false;
+        self.stops_whole = false;
         self.stop_world();
         self.forget();
         let threads = self.threads().unwrap_or_default();

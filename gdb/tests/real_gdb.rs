@@ -253,6 +253,18 @@ fn a_restore_while_the_program_runs_stops_gdb_at_the_new_state() {
 }
 
 #[test]
+fn a_restart_by_somebody_else_is_told_as_one() {
+    let (guest, server) = start();
+    let runs = guest.watch_runs();
+    let gdb = server.gdb(&["continue", "info threads"]);
+    runs.recv().unwrap();
+    guest.emit(HubEvent::Guest(Event::Restarted));
+    let text = server.finish(gdb);
+    assert_has(&text, &["the program was restarted: stopped at the new state", "thread-20"]);
+    assert!(!text.contains("restored"), "{text}");
+}
+
+#[test]
 fn who_else_holds_the_program_is_said_on_the_console() {
     let (guest, server) = start();
     guest.with(|machine| machine.user_holds = true);

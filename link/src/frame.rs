@@ -75,12 +75,29 @@ fn encode_parts(channel: u8, parts: &[&[u8]], out: &mut Vec<u8>) -> Result<(), T
     contents.extend_from_slice(&crc32fast::hash(&contents).to_le_bytes());
 
     out.push(0);
-    let start = out.len();
-    out.resize(start + contents.len() + contents.len() / 254 + 1, 0);
-    let stuffed = out.get_mut(start..).map_or(0, |room| cobs::encode(&contents, room));
-    out.truncate(start + stuffed);
+    stuff(&contents, out);
     out.push(0);
     Ok(())
+}
+
+/// COBS, a run at a time: bytes without a zero are copied, not looked at one by one, because frames are made in the guest.
+fn stuff(contents: &[u8], out: &mut Vec<u8>) {
+    /// Most bytes that are not zero behind one count.
+    const RUN: usize = 254;
+    let mut rest = contents;
+    loop {
+        let zero = rest.iter().take(RUN).position(|byte| *byte == 0);
+        let length = zero.unwrap_or(RUN.min(rest.len()));
+        let (run, behind) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+        out.push(length as u8 + 1);
+        out.extend_from_slice(run);
+        match zero {
+            // The zero itself: the count stands for it. What follows has a count of its own, even if it is nothing.
+            Some(_) => rest = behind.get(1..).unwrap_or_default(),
+            None if behind.is_empty() => return,
+            None => rest = behind,
+        }
+    }
 }
 
 /// One message as it arrived.
@@ -130,9 +147,14 @@ impl Decoder {
         while !rest.is_empty() {
             if let Some(raw) = self.raw.take() {
                 rest = self.feed_raw(raw, rest, &mut deliver);
-            } else if let Some((byte, behind)) = rest.split_first() {
-                rest = behind;
-                self.push(*byte, &mut deliver);
+                continue;
+            }
+            let run = rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len());
+            let (run, behind) = rest.split_at_checked(run).unwrap_or((rest, &[]));
+            self.keep(run);
+            rest = behind.get(1..).unwrap_or_default();
+            if !behind.is_empty() {
+                self.delimiter(&mut deliver);
             }
         }
     }
@@ -156,10 +178,8 @@ impl Decoder {
         rest
     }
 
-    fn push(&mut self, byte: u8, deliver: &mut impl FnMut(Frame<'_>)) {
-        if byte != 0 {
-            return self.keep(byte);
-        }
+    /// A zero byte has come.
+    fn delimiter(&mut self, deliver: &mut impl FnMut(Frame<'_>)) {
         let Some(length) = self.close() else { return };
         let opened = length.and_then(|length| Opened::of(self.buffer.get(..length)?));
         match opened {
@@ -169,15 +189,14 @@ impl Decoder {
         }
     }
 
-    fn keep(&mut self, byte: u8) {
-        if self.buffer_is_closed() {
+    /// Bytes without a zero have come.
+    fn keep(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() && self.buffer_is_closed() {
             self.buffer.clear();
         }
-        if self.buffer.len() < MAX_STUFFED {
-            self.buffer.push(byte);
-        } else {
-            self.overlong = true;
-        }
+        let room = MAX_STUFFED.saturating_sub(self.buffer.len());
+        self.overlong |= bytes.len() > room;
+        self.buffer.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
     }
 
     /// A closed buffer ends with the zero that closed it: no stuffed byte is zero.

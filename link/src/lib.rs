@@ -6,6 +6,7 @@
 extern crate alloc;
 
 pub mod answers;
+mod bytes;
 pub mod condition;
 pub mod frame;
 #[cfg(feature = "std")]

@@ -1,4 +1,5 @@
-//! What host and debugger nester say to each other. Every message is one frame (at most [`MAX_FRAME`] bytes of postcard).
+//! What host and debugger nester say to each other. A frame has at most [`MAX_FRAME`] bytes of postcard. From the host it
+//! is one message; from the guest one or several, one behind the other: what happens at once travels at once.
 //!
 //! - The host asks ([`ToGuest`]), the guest answers with the same number ([`FromGuest::Reply`]). Only the host has
 //!   time-outs: it repeats a request with the same number, and the guest answers a repeat from its cache of the last
@@ -22,7 +23,7 @@ pub use reply::{Failure, FailureKind, Progress, Reply};
 pub use request::Request;
 
 /// Version of the protocol; both sides must have the same.
-pub const VERSION: u32 = 8;
+pub const VERSION: u32 = 9;
 /// Most bytes of a message.
 pub const MAX_FRAME: usize = 8192;
 /// Bytes of a chunk of a long answer; the last may be shorter.

@@ -57,6 +57,8 @@ pub enum What {
     },
     /// The environment was replaced by a checkpoint: nothing that began before ends any more.
     Restored,
+    /// The same by the program's new beginning.
+    Restarted,
 }
 
 /// What was asked.

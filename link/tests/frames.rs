@@ -33,6 +33,19 @@ proptest! {
     }
 
     #[test]
+    fn what_goes_out_is_cobs_as_others_have_it(payload in payload()) {
+        let mut stream = Vec::new();
+        encode(5, &payload, &mut stream).expect("short enough");
+        let frame = stream.strip_prefix(&[0]).and_then(|frame| frame.strip_suffix(&[0])).expect("delimiters");
+        let mut contents = frame.to_vec();
+        let length = cobs::decode_in_place(&mut contents).expect("COBS");
+        let mut again = vec![0; frame.len() + 1];
+        let stuffed = cobs::encode(&contents[..length], &mut again);
+        // One that ends with a full run may have a count of nothing behind it, or not.
+        prop_assert!(frame == &again[..stuffed] || [frame, &[1]].concat() == again[..stuffed]);
+    }
+
+    #[test]
     fn noise_between_frames_costs_no_frame(noise in prop::collection::vec(any::<u8>(), 0..3000), payload in payload()) {
         let mut stream = noise;
         encode(3, &payload, &mut stream).expect("short enough");

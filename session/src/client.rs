@@ -38,6 +38,8 @@ struct Inbox {
     pending: HashMap<u32, Sender<Update>>,
     subscribers: Vec<Sender<HubEvent>>,
     closed: bool,
+    /// Why, if the hub has said so.
+    reason: Option<String>,
 }
 
 /// What comes of a request that is under way.
@@ -158,7 +160,7 @@ impl Client {
         {
             let mut inbox = lock(&self.connection.inbox);
             if inbox.closed {
-                return Err(hub_gone());
+                return Err(inbox.gone());
             }
             inbox.pending.insert(number, sender);
         }
@@ -248,13 +250,21 @@ impl Inbox {
                     let _ = sender.send(Update::Progress { phase, done, total });
                 }
             }
+            FromHub::CutOff(text) => self.reason = Some(text),
             FromHub::Event(event) => self.subscribers.retain(|sender| sender.send(event.clone()).is_ok()),
         }
     }
 
+    /// Why there will be no answer.
+    fn gone(&self) -> Error {
+        self.reason.clone().map_or_else(hub_gone, Error::Guest)
+    }
+
     fn close(&mut self) {
         self.closed = true;
-        self.pending.clear();
+        for (_, sender) in std::mem::take(&mut self.pending) {
+            let _ = sender.send(Update::Done(Err(self.gone())));
+        }
         self.subscribers.clear();
     }
 }

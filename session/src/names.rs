@@ -40,6 +40,7 @@ pub struct Names {
     names: HashMap<Place, Name>,
     /// In the order of places.
     places: Vec<Place>,
+    translation: Translation,
 }
 
 impl Names {
@@ -49,9 +50,15 @@ impl Names {
         let labeler = Labeler { environment, symbols, translation: &translation };
         let spaces = labeler.spaces();
         let names = environment.flobs.iter().map(|flob| (flob.place, labeler.name(flob, &spaces))).collect();
-        let mut names = Self { names, places: environment.flobs.iter().map(|flob| flob.place).collect() };
+        let places = environment.flobs.iter().map(|flob| flob.place).collect();
+        let mut names = Self { names, places, translation };
         names.name_first_thread(environment);
         names
+    }
+
+    /// Where the memory of each space was, when the environment was looked at.
+    pub const fn translation(&self) -> &Translation {
+        &self.translation
     }
 
     /// The whole name: `mutex:philosophers/FORKS[2]`.

@@ -41,6 +41,8 @@ pub enum FromHub {
     },
     /// Something happened, to every client that has subscribed.
     Event(HubEvent),
+    /// The last word to a client that does not read what happens: a sentence that says so.
+    CutOff(String),
 }
 
 /// Who holds threads back. A thread runs if and only if nobody holds it.
@@ -106,6 +108,14 @@ pub enum HubRequest {
         scope: Scope,
         #[allow(missing_docs)]
         force: bool,
+    },
+    /// Lets go what this owner holds in a space until a thread of it stops for whatever but a step: then this owner holds all of
+    /// the space again, before anybody is told. Answered as `Release`.
+    Continue {
+        #[allow(missing_docs)]
+        owner: Owner,
+        #[allow(missing_docs)]
+        space: Place,
     },
     /// One instruction of one held thread; answered when it has stopped again or at once (`HubEvent::Guest(Stopped)` tells).
     Step {

@@ -39,8 +39,10 @@ pub enum Change {
     Began(u64),
     /// This one has ended, later than it was told of.
     Ended(u64),
-    /// The environment was replaced at this time: what had not ended never will.
+    /// The environment was replaced by a checkpoint at this time: what had not ended never will.
     Restored(u64),
+    /// The same by the program's new beginning.
+    Restarted(u64),
 }
 
 /// The last calls.
@@ -86,11 +88,12 @@ impl Trace {
                 self.calls.get_mut(index)?.end = Some((at, outcome));
                 Some(Change::Ended(of))
             }
-            What::Restored => {
+            What::Restored | What::Restarted => {
                 for call in self.calls.iter_mut().filter(|call| call.end.is_none()) {
                     call.end = Some((at, Outcome::Unseen));
                 }
-                Some(Change::Restored(at))
+                let is_restart = matches!(what, What::Restarted);
+                Some(if is_restart { Change::Restarted(at) } else { Change::Restored(at) })
             }
         }
     }
@@ -170,5 +173,7 @@ mod tests {
         let restored = Traced { number: 1, at: 5, what: What::Restored };
         assert_eq!(trace.take(vec![began(0), restored], 2), [Change::Began(0), Change::Restored(5)]);
         assert_eq!(trace.call(0).and_then(|call| call.end.clone()), Some((5, Outcome::Unseen)));
+        let restarted = Traced { number: 2, at: 7, what: What::Restarted };
+        assert_eq!(trace.take(vec![restarted], 3), [Change::Restarted(7)]);
     }
 }

@@ -29,6 +29,8 @@ pub struct Translation {
     spaces: HashMap<Place, Vec<Segment>>,
     /// In the order of spaces and addresses.
     all: Vec<Segment>,
+    /// The same in the order of places: each with its number among all, and the furthest end of those up to it.
+    by_place: Vec<(Segment, usize, Place)>,
 }
 
 impl Translation {
@@ -40,7 +42,8 @@ impl Translation {
         for space in spaces {
             all.extend(walk.segments(space.place, LEVELS));
         }
-        Self { spaces: walk.known, all }
+        let by_place = sorted_by_place(&all);
+        Self { spaces: walk.known, all, by_place }
     }
 
     /// The offset in the environment that an address of a space leads to.
@@ -64,10 +67,17 @@ impl Translation {
 
     /// Every (space, address) at which an offset of the environment is seen, the lowest space first.
     pub fn addresses(&self, place: Place) -> impl Iterator<Item = (Place, u64)> {
-        let within = move |segment: &&Segment| place >= segment.place && place - segment.place < segment.size;
-        self.all
-            .iter()
-            .filter(within)
+        let after = self.by_place.partition_point(|(segment, ..)| segment.place <= place);
+        let before = self.by_place.get(..after).unwrap_or_default().iter().rev();
+        let near = before.take_while(|(.., furthest)| *furthest > place);
+        let mut found: Vec<usize> = near
+            .filter(|(segment, ..)| place - segment.place < segment.size)
+            .map(|(_, number, _)| *number)
+            .collect();
+        found.sort_unstable();
+        found
+            .into_iter()
+            .filter_map(|number| self.all.get(number))
             .map(move |segment| (segment.space, segment.address + (place - segment.place)))
     }
 
@@ -86,6 +96,17 @@ impl Translation {
         }
         pieces
     }
+}
+
+fn sorted_by_place(all: &[Segment]) -> Vec<(Segment, usize, Place)> {
+    let mut sorted: Vec<_> = all.iter().zip(0..).map(|(segment, number)| (*segment, number, 0)).collect();
+    sorted.sort_by_key(|(segment, ..)| segment.place);
+    let mut furthest = 0;
+    for (segment, _, end) in &mut sorted {
+        furthest = furthest.max(segment.place.saturating_add(segment.size));
+        *end = furthest;
+    }
+    sorted
 }
 
 struct Walk<'a> {

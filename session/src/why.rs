@@ -8,6 +8,7 @@ use crate::{
     Source,
     place::Map,
     symbols::{Caller, Location},
+    translate::Translation,
 };
 
 /// Functions that are looked at to find one of the program's own.
@@ -184,11 +185,9 @@ impl Map<'_> {
     /// The functions that a thread is in, innermost first, inlined ones too.
     pub fn backtrace(&self, thread: Place, source: &mut dyn Source) -> Vec<Location> {
         let Some(state) = self.state(thread) else { return Vec::new() };
-        let memory = match self.link(thread, thread_link::SPACE) {
-            Some(Link::Flob(space)) => Memory::Space(space),
-            _ => return Vec::new(),
-        };
-        let mut stack = Stack { memory, source, start: 0, bytes: Vec::new() };
+        let Some(Link::Flob(space)) = self.link(thread, thread_link::SPACE) else { return Vec::new() };
+        let translation = self.names.translation();
+        let mut stack = Stack { space, translation, source, start: 0, bytes: Vec::new() };
         let mut frames = Vec::new();
         let mut present = Some(Caller::innermost(&state.registers));
         while let Some(function) = present.take().filter(|_| frames.len() < MOST_FRAMES) {
@@ -199,9 +198,11 @@ impl Map<'_> {
     }
 }
 
-/// Reads words of a stack, a piece at a time.
+/// Reads words of a stack, a piece at a time. Where its memory is was found out when all was looked at: the guest would look at all
+/// mappings for each piece.
 struct Stack<'a> {
-    memory: Memory,
+    space: Place,
+    translation: &'a Translation,
     source: &'a mut dyn Source,
     start: u64,
     bytes: Vec<u8>,
@@ -214,7 +215,8 @@ impl Stack<'_> {
         if self.word(address).is_none() {
             // A function's saved registers are read downwards: from the beginning of a piece on, they are all in it.
             let within = if address.is_multiple_of(8) { address % u64::from(Self::PIECE) } else { 0 };
-            self.bytes = self.source.read(self.memory, address - within, Self::PIECE).ok()?;
+            let place = self.translation.place(self.space, address - within)?;
+            self.bytes = self.source.read(Memory::Environment, place, Self::PIECE).ok()?;
             self.start = address - within;
         }
         self.word(address)

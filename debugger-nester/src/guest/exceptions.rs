@@ -102,6 +102,12 @@ fn judge(
 fn breakpoint(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -> Result<(), Status> {
     let rip = seen.state.registers.rip;
     let space = seen.space.unwrap_or(u64::MAX);
+    if state.stepping.purpose(place).is_none() && state.breakpoints.always_stops((space, rip)) {
+        // Who asked for a stop here is told of one, and no mapping need be looked at.
+        step::clear_exception(&state.environment, place, &seen.state.exception)?;
+        step::report(nester, state, place, seen, StopReason::Breakpoint);
+        return Ok(());
+    }
     let translator = translator(nester, state)?;
     let at = translator.place(space, rip);
     let ours = at.filter(|at| state.breakpoints.original(*at).is_some());

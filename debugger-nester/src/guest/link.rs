@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use flob_abi::{PAGE_SIZE, Sum};
-use flob_link::FromGuest;
+use flob_link::{FromGuest, MAX_FRAME};
 use flob_runtime::{
     service::{ServiceError, clock, host},
     start,
@@ -91,8 +91,29 @@ fn send_blank(message: &[u8], pages: u32, blank: &mut Vec<u8>) -> Result<(), Ser
     host::send_bulk(CHANNEL, message, Sum::of_zeroes(bytes / size_of::<u64>() as u64), &[place])
 }
 
-/// What is to be sent next: small replies, replies, events.
+/// What is to be sent next: one message, or small ones that wait together.
 fn next(state: &mut State) -> Option<Outgoing> {
+    let mut first = next_message(state)?;
+    while first.bulk == Bulk::None && first.message.len() <= SMALL {
+        match next_message(state) {
+            Some(next)
+                if next.bulk == Bulk::None && first.message.len() + next.message.len() <= MAX_FRAME =>
+            {
+                first.message.extend_from_slice(&next.message);
+            }
+            // Its turn has come, but not in this frame.
+            Some(next) => {
+                state.outbox.push_front(next);
+                break;
+            }
+            None => break,
+        }
+    }
+    Some(first)
+}
+
+/// Small replies, replies, events.
+fn next_message(state: &mut State) -> Option<Outgoing> {
     let is_small = |reply: &Outgoing| reply.bulk == Bulk::None && reply.message.len() <= SMALL;
     let small = state.outbox.iter().position(is_small);
     if let Some(reply) = state.outbox.remove(small.unwrap_or(0)) {

@@ -10,7 +10,7 @@ use super::state::{Bulk, Nester, Outgoing, State};
 use super::step::{self, Purpose};
 use super::{
     catch, lazy, memory, record, restart, restore, save, sending, services, set, survey, threads, trace,
-    watch,
+    watch, watcher,
 };
 
 /// Most replies that wait to be sent; the host repeats what it misses.
@@ -27,7 +27,8 @@ pub fn handle(nester: &Nester, message: &[u8], bulk: &[u8]) {
     match (state.replies.judge(epoch, number), request) {
         (Verdict::Repeat(reply), _) => {
             let reply = reply.clone();
-            queue(nester, state, reply);
+            queue(state, reply);
+            nester.outgoing.signal();
         }
         (Verdict::Stale, _) => {}
         // It is being done.
@@ -42,9 +43,17 @@ pub fn handle(nester: &Nester, message: &[u8], bulk: &[u8]) {
                 Request::Blank { pages } => Bulk::Blank(*pages),
                 _ => Bulk::None,
             };
+            let stepped = if let Request::Step { thread } = request { Some(thread) } else { None };
             let result = answer(nester, state, request, bulk);
             let bulk = if matches!(result, Ok(Reply::Pages(_))) { bulk_of_reply } else { Bulk::None };
-            reply_with(nester, state, (epoch, number), result, bulk);
+            reply_with(state, (epoch, number), result, bulk);
+            if stepped.is_some_and(|thread| step::is_stepping(state, thread)) {
+                // The step's end comes at once, and takes the reply along. If it does not, whoever speaks next does: the watcher,
+                // when nothing can run, or the host, which asks again.
+                watcher::look_again(state);
+            } else {
+                nester.outgoing.signal();
+            }
         }
     }
 }
@@ -52,27 +61,21 @@ pub fn handle(nester: &Nester, message: &[u8], bulk: &[u8]) {
 /// Answers a save.
 pub fn reply(nester: &Nester, state: &mut State, question: Question, result: Outcome<Reply>) {
     state.ordered.take_if(|ordered| *ordered == question);
-    reply_with(nester, state, question, result, Bulk::None);
+    reply_with(state, question, result, Bulk::None);
+    nester.outgoing.signal();
 }
 
-fn reply_with(
-    nester: &Nester,
-    state: &mut State,
-    (epoch, number): Question,
-    result: Outcome<Reply>,
-    bulk: Bulk,
-) {
+fn reply_with(state: &mut State, (epoch, number): Question, result: Outcome<Reply>, bulk: Bulk) {
     let Ok(message) = postcard::to_allocvec(&FromGuest::Reply { epoch, number, result }) else { return };
     let reply = Outgoing { message, bulk };
     state.replies.keep((epoch, number), reply.clone());
-    queue(nester, state, reply);
+    queue(state, reply);
 }
 
-fn queue(nester: &Nester, state: &mut State, reply: Outgoing) {
+fn queue(state: &mut State, reply: Outgoing) {
     if state.outbox.len() < MAX_OUTBOX {
         state.outbox.push_back(reply);
     }
-    nester.outgoing.signal();
 }
 
 fn answer(nester: &Nester, state: &mut State, request: Request, bulk: &[u8]) -> Outcome<Reply> {

@@ -14,7 +14,7 @@ use flob_debugger_nester::{
     streams::{Input, Output},
 };
 use flob_image::{Border, Environment as Image, Place, Stream};
-use flob_link::{Event, FailureKind, Mark, Reply, Run, pack::unpack};
+use flob_link::{Event, FailureKind, Mark, Reply, Run, pack::unpack, trace::What};
 use flob_runtime::{
     flob::{FlobAt, Links, OwnedReference, Reference, Thread},
     nester::Parked,
@@ -166,7 +166,7 @@ pub fn commit(nester: &Nester, state: &mut State, force: bool) -> Outcome<Reply>
     };
     match (built, image) {
         (Ok(threads), Some(image)) => {
-            replace(nester, state, (&image.environment, after), threads).map_err(refused)?;
+            replace(nester, state, (&image.environment, after), threads, What::Restored).map_err(refused)?;
             state.restore_ticks = state.restore_ticks.wrapping_add(clock::ticks().wrapping_sub(from));
             state.tell(nester, Event::Restored);
             // A program that had ended when it was saved has ended here too.
@@ -217,6 +217,7 @@ pub fn replace(
     state: &mut State,
     (image, after): (&Image, Option<Lazy>),
     threads: Vec<Place>,
+    by: What,
 ) -> Result<(), flob_runtime::abi::Status> {
     state.restore = None;
     state.save = None;
@@ -252,7 +253,7 @@ pub fn replace(
     }
     watch::environment_replaced(state)?;
     catch::environment_replaced(state)?;
-    trace::environment_replaced(nester, state);
+    trace::environment_replaced(nester, state, by);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use alloc::{
 };
 
 use flob_abi::{PendingException, Status, ThreadState, flob::thread_link, state::group};
-use flob_checkpointer::{release, resume, stop_all};
+use flob_checkpointer::{release, resume};
 use flob_debugger_nester::breakpoints::INT3;
 use flob_image::Place;
 use flob_link::{Event, StopReason};
@@ -20,7 +20,7 @@ use zerocopy::IntoBytes;
 
 use super::catch;
 use super::state::{Nester, State};
-use super::threads::{Seen, seize, translator};
+use super::threads::{Seen, seize, stop_all, translator};
 use super::trace;
 use super::watch;
 use super::watcher;
@@ -108,11 +108,16 @@ pub fn clear_exception(
     environment.flob::<Thread>(place).set_groups(&state, &links, group::EXCEPTION)
 }
 
-/// Where the breakpoint is that a thread stands at, if it does. The thread must be stopped.
+/// Where the breakpoint is that a thread stands at, if it does. The thread must be stopped. A look at all mappings is spared where
+/// the breakpoint was asked for in this very space: should it lie elsewhere by now, it is taken away for a step that does not
+/// need it, and one that is in the way is met by the step (see `exceptions::breakpoint`).
 fn breakpoint_at(nester: &Nester, state: &State, seen: &Seen) -> Result<Option<Place>, Status> {
     let (Some(space), rip) = (seen.space, seen.state.registers.rip) else { return Ok(None) };
     if !state.breakpoints.is_any_at(rip) {
         return Ok(None);
+    }
+    if let Some(place) = state.breakpoints.place((space, rip)) {
+        return Ok(Some(place));
     }
     let place = translator(nester, state)?.place(space, rip);
     Ok(place.filter(|place| state.breakpoints.original(*place).is_some()))
@@ -206,6 +211,10 @@ pub fn report(nester: &Nester, state: &mut State, place: Place, seen: &Seen, rea
     own.registers.rflags &= !(TRAP_FLAG | watch::RESUME_FLAG);
     own.exception.code = 0;
     let bytes = own.as_bytes().get(..flob_abi::THREAD_STATE_HEAD).unwrap_or_default().to_vec();
+    if state.stepping.job.is_none() {
+        // While somebody is held, standing still is no news.
+        watcher::rest(state);
+    }
     let event = Event::Stopped { thread: place, space: seen.space.unwrap_or(u64::MAX), reason, state: bytes };
     state.tell(nester, event);
 }
@@ -275,6 +284,11 @@ pub fn pause_instead(state: &mut State, places: &[Place]) -> bool {
     let Some(job) = &mut state.stepping.job else { return false };
     job.paused.extend_from_slice(places);
     true
+}
+
+/// Whether this thread is being stepped now, and does not wait for its turn.
+pub fn is_stepping(state: &State, place: Place) -> bool {
+    state.stepping.steps.contains_key(&place)
 }
 
 /// Whether any step is under way.

@@ -3,7 +3,7 @@
 use alloc::{collections::BTreeSet, vec::Vec};
 
 use flob_abi::{FlobKind, Status, ThreadState, flob::thread_link, state::group};
-use flob_checkpointer::{release, stop_all};
+use flob_checkpointer::{release, stop_listed};
 use flob_debugger_nester::translate::Translator;
 use flob_image::Place;
 use flob_link::{FailureKind, Scope};
@@ -75,8 +75,13 @@ pub fn stop(state: &mut State, scope: Scope) -> Outcome<u32> {
         Scope::Environment => stop_everything(state),
         Scope::Thread(place) => hold(state, place)?,
         Scope::Space(space) => {
-            for place in threads_of(&state.environment, space).map_err(refused)? {
-                hold(state, place)?;
+            for place in threads(&state.environment).map_err(refused)? {
+                let Some(seen) = seize(&state.environment, place).map_err(refused)? else { continue };
+                if seen.space == Some(space) {
+                    hold_seized(state, place, &seen);
+                } else if !was_stopped(&seen) {
+                    flob_checkpointer::resume(&state.environment, place).map_err(refused)?;
+                }
             }
         }
     }
@@ -86,25 +91,40 @@ pub fn stop(state: &mut State, scope: Scope) -> Outcome<u32> {
 fn hold(state: &mut State, place: Place) -> Outcome<()> {
     let seen = seize(&state.environment, place).map_err(refused)?;
     let seen = seen.ok_or_else(|| failure(FailureKind::NotFound, "there is no thread at this place"))?;
+    hold_seized(state, place, &seen);
+    Ok(())
+}
+
+fn hold_seized(state: &mut State, place: Place, seen: &Seen) {
     let is_paused = step::is_paused(state, place) || save::stopped(state).any(|stopped| stopped == place);
-    if !was_stopped(&seen) || is_paused {
+    if !was_stopped(seen) || is_paused {
         step::forget(state, place);
         step::unpause(state, place);
         state.held.insert(place);
     }
-    Ok(())
+}
+
+/// All threads.
+fn threads(environment: &Environment) -> Result<Vec<Place>, Status> {
+    let flobs = environment.flobs()?;
+    Ok(flobs.iter().filter(|flob| flob.kind == FlobKind::Thread).map(|flob| flob.place).collect())
+}
+
+/// Stops every thread and returns those that were not stopped before. One pass does: nothing of the child runs meanwhile.
+pub fn stop_all(environment: &Environment) -> Result<Vec<Place>, Status> {
+    stop_listed(environment, &environment.flobs()?)
 }
 
 /// The threads of a space. Looking lets those run on that ran.
 pub fn threads_of(environment: &Environment, space: Place) -> Result<Vec<Place>, Status> {
     let mut threads = Vec::new();
-    for flob in environment.flobs()?.iter().filter(|flob| flob.kind == FlobKind::Thread) {
-        let Some(seen) = seize(environment, flob.place)? else { continue };
+    for place in self::threads(environment)? {
+        let Some(seen) = seize(environment, place)? else { continue };
         if seen.space == Some(space) {
-            threads.push(flob.place);
+            threads.push(place);
         }
         if !was_stopped(&seen) {
-            flob_checkpointer::resume(environment, flob.place)?;
+            flob_checkpointer::resume(environment, place)?;
         }
     }
     Ok(threads)

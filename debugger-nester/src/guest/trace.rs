@@ -6,7 +6,7 @@ use flob_debugger_nester::trace::decode;
 use flob_image::Place;
 use flob_link::{
     Event, Reply, Tracing,
-    trace::{Asked, Outcome as Came},
+    trace::{Asked, Outcome as Came, What},
 };
 use flob_runtime::{nester::Parked, service::clock};
 
@@ -155,10 +155,10 @@ pub fn call_lost(nester: &Nester, state: &mut State, place: Place) {
 }
 
 /// The environment is another one: its requests that wait are put again.
-pub fn environment_replaced(nester: &Nester, state: &mut State) {
+pub fn environment_replaced(nester: &Nester, state: &mut State, by: What) {
     state.catching.under.clear();
     let at = now(state);
-    state.trace.restored(at);
+    state.trace.replaced(at, by);
     waiting(nester, state);
     tell(nester, state);
 }

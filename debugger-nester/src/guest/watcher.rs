@@ -55,6 +55,8 @@ pub fn guard(nester: &Nester) {
             continue;
         }
         rest(&mut state);
+        // A reply may wait for a step that has come to a call that blocks.
+        nester.outgoing.signal();
         let _ = step::child_is_idle(nester, &mut state);
         // A step that was ended just now has let the others go.
         if !state.watch.is_on && !state.watch.told && stands_still(&state) {

@@ -13,6 +13,7 @@ use super::{
     list::List,
     sieve::{Sieve, natural},
     snapshot::Snapshot,
+    text,
 };
 
 /// Most rows that are kept.
@@ -104,7 +105,8 @@ impl Calls {
             match change {
                 Change::Began(number) => self.add(number, &describer),
                 Change::Ended(number) => self.end(number, &describer),
-                Change::Restored(at) => self.end_all(at),
+                Change::Restored(at) => self.end_all(at, text::CALL_UNDONE),
+                Change::Restarted(at) => self.end_all(at, text::CALL_OF_LAST_RUN),
             }
         }
         if self.sieve.column.is_some() && !self.is_frozen {
@@ -148,10 +150,10 @@ impl Calls {
         }
     }
 
-    fn end_all(&mut self, at: u64) {
+    fn end_all(&mut self, at: u64, outcome: &str) {
         for row in self.rows.iter_mut().filter(|row| row.ended.is_none()) {
             row.ended = Some(at);
-            row.described.outcome = super::text::CALL_UNDONE.to_owned();
+            row.described.outcome = outcome.to_owned();
         }
     }
 

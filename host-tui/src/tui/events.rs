@@ -74,6 +74,11 @@ fn guest_event(state: &mut State, event: Event) -> Vec<Ask> {
             state.ended = Some(Ended::Died(sentence, code));
         }
         Event::Exited { code } => ended(state, code),
+        Event::Restarted => {
+            state.console.rewind();
+            state.ended = None;
+            state.tell(LogKind::Note, text::RESTARTED);
+        }
         Event::Restored => {
             state.console.rewind();
             state.ended = None;

@@ -36,6 +36,7 @@ mod constants {
     pub const GUEST_DEAD: &str = "the guest has ended; what was seen last stays";
     pub const LINK_LOST: &str = "reconnecting";
     pub const LINK_UP: &str = "connected to the guest";
+    pub const RESTARTED: &str = "restarted: the program stands at its beginning, held: {resume} lets it run";
     pub const RESTORED: &str = "restored; everything is held: {resume} lets it run";
     pub const CANCELLING: &str = "giving up";
     pub const NO_BYTES: &str = "there is no memory here";
@@ -124,6 +125,7 @@ mod constants {
     pub const CALLS_HEAD: [&str; 3] = ["time", "  thread", "call"];
     pub const UNDER_WAY: &str = "under way";
     pub const CALL_UNDONE: &str = "undone: a checkpoint was restored";
+    pub const CALL_OF_LAST_RUN: &str = "never ended: the program was restarted";
     pub const THREAD_GONE: &str = "that thread is not there any more";
     pub const NO_OLD_BYTES: &str = "??";
 }

@@ -104,11 +104,11 @@ fn crowd(world: &Path) -> Result<Vec<f64>, Error> {
 
 /// Steps and stops of flob's gdb server, and of the emulator's own stub.
 fn rates(world: &Path) -> Result<Vec<Rate>, Error> {
-    let session = Session::begin(world, &[&["run", "--headless"], &bench_stub::PROGRAM[..]].concat())?;
-    session.client()?;
+    let mut session = Session::begin(world, &[&["run", "--headless"], &bench_stub::PROGRAM[..]].concat())?;
+    session.terminal.wait_for(bench_stub::READY, PATIENCE)?;
     let (ours, place) = bench_stub::of_flob(&session.path("gdb"))?;
     drop(session);
-    let theirs = bench_stub::of_emulator(place)?;
+    let theirs = bench_stub::of_emulator(&place)?;
     Ok(vec![
         Rate {
             name: "single steps",

@@ -17,8 +17,10 @@ use flob_session::{
 use super::bench_machine::emulator;
 use crate::guest;
 
-/// The program: it computes for good, and never waits. Large enough that even its beginning lasts.
+/// The program: once it says that it is ready, it computes in one loop for good, and never waits.
 pub const PROGRAM: [&str; 2] = ["scribble", "32"];
+/// What it says. Where it was before that it never comes again.
+pub const READY: &str = "ready";
 /// Steps that are taken to find out where it is most often.
 const SAMPLES: usize = 400;
 /// Steps and stops that are timed.
@@ -38,20 +40,30 @@ pub struct Rates {
     pub stops: f64,
 }
 
-/// Those of the server behind this socket, and where the breakpoint was.
-pub fn of_flob(socket: &Path) -> Result<(Rates, u64), Error> {
+/// An instruction: other programs have others at the same address.
+#[derive(Clone, Debug)]
+pub struct Place {
+    address: u64,
+    /// The bytes from there on, in hexadecimal digits.
+    code: String,
+}
+
+/// Those of the server behind this socket, and where the breakpoint was. The program is ready.
+pub fn of_flob(socket: &Path) -> Result<(Rates, Place), Error> {
     let mut stub = Stub::connect(socket)?;
     let mut seen: HashMap<u64, usize> = HashMap::new();
     for _ in 0..SAMPLES {
         stub.step()?;
         *seen.entry(stub.position()?).or_default() += 1;
     }
-    let place = seen.into_iter().max_by_key(|(place, count)| (*count, *place)).map_or(0, |(place, _)| place);
-    Ok((stub.rates(place)?, place))
+    let address =
+        seen.into_iter().max_by_key(|(place, count)| (*count, *place)).map_or(0, |(place, _)| place);
+    let place = Place { address, code: stub.code(address)? };
+    Ok((stub.rates(&place)?, place))
 }
 
 /// Those of the emulator's stub, at the same place of the same program on the same kernel.
-pub fn of_emulator(place: u64) -> Result<Rates, Error> {
+pub fn of_emulator(place: &Place) -> Result<Rates, Error> {
     let emulator = Emulator::start()?;
     Stub::connect(&emulator.socket)?.rates(place)
 }
@@ -123,11 +135,23 @@ impl Stub {
         Ok(stub)
     }
 
-    fn rates(&mut self, place: u64) -> Result<Rates, Error> {
-        let (set, clear) = (format!("Z0,{place:x},1"), format!("z0,{place:x},1"));
+    fn rates(&mut self, place: &Place) -> Result<Rates, Error> {
+        let Place { address, code } = place;
+        let (set, clear) = (format!("Z0,{address:x},1"), format!("z0,{address:x},1"));
         self.expect(&set, "OK")?;
         self.go("c")?;
         self.expect(&clear, "OK")?;
+        // The emulator's stub knows nothing of spaces: another program may have come by.
+        let begin = Instant::now();
+        while self.code(*address)? != *code {
+            if begin.elapsed() > PATIENCE {
+                return Err(Error::Guest(format!("the program never came to {address:#x}")));
+            }
+            self.step()?;
+            self.expect(&set, "OK")?;
+            self.go("c")?;
+            self.expect(&clear, "OK")?;
+        }
         let steps = timed(STEPS, || self.step())?;
         self.expect(&set, "OK")?;
         self.go("c")?;
@@ -138,9 +162,9 @@ impl Stub {
             self.go("c")
         })?;
         match self.position()? {
-            stands if stands == place => Ok(Rates { steps, stops }),
+            stands if stands == *address => Ok(Rates { steps, stops }),
             stands => {
-                Err(Error::Guest(format!("stopped at {stands:#x} and not at the breakpoint {place:#x}")))
+                Err(Error::Guest(format!("stopped at {stands:#x} and not at the breakpoint {address:#x}")))
             }
         }
     }
@@ -173,6 +197,11 @@ impl Stub {
         let number = registers.get(RIP).and_then(|digits| u64::from_str_radix(digits, 16).ok());
         let unreadable = || Error::Guest(format!("no registers but '{registers}'"));
         number.map(u64::swap_bytes).ok_or_else(unreadable)
+    }
+
+    /// The instruction at an address, and some behind it.
+    fn code(&mut self, address: u64) -> Result<String, Error> {
+        self.ask(&format!("m{address:x},20"))
     }
 
     fn expect(&mut self, packet: &str, expected: &str) -> Result<(), Error> {

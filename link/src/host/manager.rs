@@ -142,11 +142,25 @@ impl Manager {
         self.decoder = decoder;
     }
 
+    /// What came in a frame: see [`crate::message`].
     fn message(&mut self, payload: &[u8], bulk: Vec<u8>) {
-        let message = match postcard::from_bytes::<FromGuest>(payload) {
-            Ok(message) => message,
-            Err(error) => return self.log.line('!', format_args!("no message: {error}")),
-        };
+        let (mut rest, mut bulk) = (payload, Some(bulk));
+        loop {
+            match postcard::take_from_bytes::<FromGuest>(rest) {
+                // One that has bulk is alone in its frame.
+                Ok((message, behind)) => {
+                    self.take(message, bulk.take().unwrap_or_default());
+                    rest = behind;
+                }
+                Err(error) => return self.log.line('!', format_args!("no message: {error}")),
+            }
+            if rest.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, message: FromGuest, bulk: Vec<u8>) {
         self.log.line('<', &message);
         self.heard();
         match message {

@@ -17,6 +17,7 @@ pub enum Event {
         /// Where in the stream.
         position: u64,
         #[allow(missing_docs)]
+        #[serde(with = "crate::bytes")]
         bytes: Vec<u8>,
     },
     /// A thread was stopped by a debug exception or at the end of a step. It is stopped by the debugger now.
@@ -28,6 +29,7 @@ pub enum Event {
         #[allow(missing_docs)]
         reason: StopReason,
         /// Its state, without vectors (`flob_abi::ThreadState`).
+        #[serde(with = "crate::bytes")]
         state: Vec<u8>,
     },
     /// A thread died of an exception that nobody handled; the environment is stopped, to be looked at.
@@ -58,6 +60,8 @@ pub enum Event {
     },
     /// A restore has replaced the environment.
     Restored,
+    /// The program was begun anew, in the place of what it was ([`super::Request::Restart`]).
+    Restarted,
     /// Nothing of the program can run, and it waits for nothing outside: it stands still for good, unless somebody changes
     /// it. Told once a standstill.
     StandsStill,

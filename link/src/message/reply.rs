@@ -35,7 +35,7 @@ pub enum Reply {
         size: u64,
     },
     /// To `Chunk`, `Read`, `SaveHashes`.
-    Bytes(Vec<u8>),
+    Bytes(#[serde(with = "crate::bytes")] Vec<u8>),
     /// To `SaveBegin`: the record is ready as a long answer.
     Saving {
         #[allow(missing_docs)]
@@ -61,7 +61,7 @@ pub enum Reply {
     /// To `RestoreCommit`: the moment from which on the environment differs from what was restored.
     Restored(Mark),
     /// To `SavePages`, on a line that may lose bytes.
-    Packed(Vec<u8>),
+    Packed(#[serde(with = "crate::bytes")] Vec<u8>),
     /// To `StopTime` and `RestoreTime`.
     Nanoseconds(u64),
     /// To `SavePages` and `Blank`: bulk.

@@ -54,6 +54,7 @@ pub enum Request {
         #[allow(missing_docs)]
         address: u64,
         #[allow(missing_docs)]
+        #[serde(with = "crate::bytes")]
         bytes: Vec<u8>,
     },
     /// Changes a flob; the hash guards against meeting another flob at the same place.
@@ -141,6 +142,7 @@ pub enum Request {
         #[allow(missing_docs)]
         offset: u64,
         #[allow(missing_docs)]
+        #[serde(with = "crate::bytes")]
         bytes: Vec<u8>,
     },
     /// These pages of memory, packed ([`crate::pack`]); for a line that may lose bytes.
@@ -148,6 +150,7 @@ pub enum Request {
         #[allow(missing_docs)]
         runs: Vec<Run>,
         #[allow(missing_docs)]
+        #[serde(with = "crate::bytes")]
         packed: Vec<u8>,
     },
     /// These pages of memory, as bulk; pages not sent are zero, or missing.
@@ -171,6 +174,7 @@ pub enum Request {
         #[allow(missing_docs)]
         position: u64,
         #[allow(missing_docs)]
+        #[serde(with = "crate::bytes")]
         bytes: Vec<u8>,
     },
     /// Ends the guest.
@@ -213,6 +217,7 @@ pub enum Request {
         #[allow(missing_docs)]
         runs: Vec<Run>,
         #[allow(missing_docs)]
+        #[serde(with = "crate::bytes")]
         packed: Vec<u8>,
     },
     /// The same, of pages that are all zero: at most [`super::MAX_ZERO_PAGES`].
@@ -235,7 +240,7 @@ pub enum Request {
     /// How long the guest has worked for the last restore until the program could run, in its own time.
     RestoreTime,
     /// Loads a program of the guest into an empty environment, which takes the place of the present one. Its first thread stands
-    /// before its first instruction, stopped by the debugger; its streams begin anew. Afterwards `Event::Restored` is told.
+    /// before its first instruction, stopped by the debugger; its streams begin anew. Afterwards `Event::Restarted` is told.
     Restart {
         /// The program's name and its arguments; empty: as it was started before.
         command: Vec<String>,

@@ -60,11 +60,12 @@ pub enum LinkDevice {
 
 impl LinkDevice {
     /// The emulator's options for it. The guest takes what it finds: the virtio port before the 16550. A legacy virtio
-    /// device is all I/O ports: no uncached memory has to be mapped for it.
+    /// device is all I/O ports: no uncached memory has to be mapped for it. Without `ioeventfd` a message leaves in the thread that
+    /// runs the guest, and wakes no other one first.
     const fn options(self) -> &'static str {
         match self {
             Self::Virtio => {
-                "-serial none -device virtio-serial-pci,disable-modern=on,disable-legacy=off,max_ports=2,vectors=0 \
+                "-serial none -device virtio-serial-pci,disable-modern=on,disable-legacy=off,max_ports=2,vectors=0,ioeventfd=off \
                  -device virtserialport,chardev=link,name=flob,nr=1"
             }
             Self::Serial => "-serial chardev:link",

@@ -8,16 +8,20 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{self, Receiver, Sender},
+        mpsc::{self, Receiver, SyncSender},
     },
     thread,
 };
 
 use super::{
     Ending, Hub, lock,
-    traffic::{Outward, Underway},
+    outward::{Outward, Way},
+    traffic::Underway,
 };
 use crate::{FromHub, HubReply, HubRequest, ToHub, wire};
+
+/// Requests of a client that may wait for those before them; no more are read.
+const MOST_REQUESTS: usize = 64;
 
 /// Lets clients in until the process ends.
 pub fn accept(listener: UnixListener, hub: Arc<Hub>) -> io::Result<()> {
@@ -43,11 +47,11 @@ pub(super) struct Connection {
 
 fn serve(stream: UnixStream, number: u64, hub: Arc<Hub>) {
     let Ok(writing) = stream.try_clone() else { return };
-    let (outward, messages) = Outward::new(&hub.traffic);
-    let (in_order, requests) = mpsc::channel();
+    let (outward, way) = Outward::new(writing, &hub.traffic);
+    let (in_order, requests) = mpsc::sync_channel(MOST_REQUESTS);
     let connection = Arc::new(Connection { number, outward, long: Mutex::default() });
     let same = Arc::clone(&hub);
-    let write = move || write_all(writing, &messages, &same);
+    let write = move || write_all(&way, &same);
     let answer = {
         let (hub, connection) = (Arc::clone(&hub), Arc::clone(&connection));
         move || answer_all(&hub, &connection, &requests)
@@ -72,17 +76,12 @@ fn serve(stream: UnixStream, number: u64, hub: Arc<Hub>) {
     hub.clean_up_after(number);
 }
 
-fn write_all(mut stream: UnixStream, messages: &Receiver<(FromHub, Underway)>, hub: &Hub) {
-    for (message, _underway) in messages {
-        let written = wire::write(&mut stream, &message);
-        end_if_moved(&message, hub);
-        if written.is_err() {
-            return;
-        }
-    }
+/// A session whose program has moved away ends once that was told.
+fn write_all(way: &Way, hub: &Hub) {
+    way.write_all(|to| hub.end(Ending::Moved(to.to_owned())));
 }
 
-/// A session whose program has moved away ends once that was told.
+/// The same where nobody is there to be told.
 fn end_if_moved(message: &FromHub, hub: &Hub) {
     if let FromHub::Reply { result: Ok(HubReply::Migrated(moved)), .. } = message {
         hub.end(Ending::Moved(moved.to.clone()));
@@ -100,7 +99,7 @@ fn read_all(
     mut stream: UnixStream,
     hub: &Arc<Hub>,
     connection: &Arc<Connection>,
-    in_order: &Sender<(ToHub, Underway)>,
+    in_order: &SyncSender<(ToHub, Underway)>,
 ) {
     while let Ok(message) = wire::read::<ToHub>(&mut stream) {
         match message.request {

@@ -21,6 +21,7 @@ impl Hub {
         let threads = self.count(Request::Stop(scope))?;
         let members = self.members_for(&mut books, Some(owner), scope)?;
         books.register(owner, connection);
+        books.until_stop.retain(|(other, _)| other != owner);
         books.holds.add(owner, scope, &members);
         let holders = books.holds.holders_in(scope, &members);
         drop(books);
@@ -32,10 +33,41 @@ impl Hub {
     pub(super) fn release(&self, owner: &Owner, scope: Scope, force: bool) -> Result<Held, Failure> {
         self.mend_supply()?;
         let mut books = lock(&self.books);
+        if !matches!(scope, Scope::Thread(_)) {
+            books.until_stop.retain(|(other, _)| other != owner);
+        }
         let held = self.release_with(&mut books, (!force).then_some(owner), scope);
         drop(books);
         self.changed();
         held
+    }
+
+    /// Lets a space go until a thread of it stops.
+    pub(super) fn go_on(&self, owner: &Owner, space: Place, connection: u64) -> Result<Held, Failure> {
+        self.mend_supply()?;
+        let mut books = lock(&self.books);
+        let held = self.release_with(&mut books, Some(owner), Scope::Space(space));
+        if held.is_ok() {
+            books.register(owner, Some(connection));
+            books.until_stop.retain(|waits| *waits != (owner.clone(), space));
+            books.until_stop.push((owner.clone(), space));
+        }
+        drop(books);
+        self.changed();
+        held
+    }
+
+    /// A thread of this space has stopped: who has let it go until then holds all of it. Whatever is asked of the guest from now on
+    /// comes behind its being stopped.
+    pub(super) fn stop_together(&self, books: &mut Books, space: Place) {
+        let members = books.seen.clone();
+        let owners: Vec<_> = books.until_stop.extract_if(.., |(_, waits)| *waits == space).collect();
+        for (owner, _) in &owners {
+            books.holds.add(owner, Scope::Space(space), &members);
+        }
+        if !owners.is_empty() {
+            self.tell_guest(Request::Stop(Scope::Space(space)));
+        }
     }
 
     fn release_with(&self, books: &mut Books, owner: Option<&Owner>, scope: Scope) -> Result<Held, Failure> {
@@ -199,6 +231,7 @@ impl Hub {
     pub(super) fn clean_up_after(&self, connection: u64) {
         let mut books = lock(&self.books);
         let owners = books.unregister(connection);
+        books.until_stop.retain(|(owner, _)| !owners.contains(owner));
         for owner in &owners {
             // The guest may be gone or the space with it; then so is the breakpoint.
             for point in books.points.of(owner) {
@@ -232,6 +265,7 @@ impl Hub {
         let mut books = lock(&self.books);
         books.holds.clear();
         books.silent_steps.clear();
+        books.until_stop.clear();
         books.seen.clear();
         books.holds.add(&Owner::User, Scope::Environment, &[]);
         for location in books.points.locations() {

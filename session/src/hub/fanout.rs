@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use flob_link::Event;
 
-use super::traffic::Outward;
+use super::outward::Outward;
 use crate::{FromHub, HubEvent};
 
 /// Bytes of output that are kept for those who come later.

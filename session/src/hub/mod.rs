@@ -17,6 +17,7 @@ mod memory;
 mod migrate;
 mod notices;
 mod output;
+mod outward;
 mod points;
 mod receive;
 mod requests;
@@ -165,6 +166,8 @@ pub(crate) struct Books {
     seen: Vec<Member>,
     /// Threads that step over a breakpoint which is not for them.
     silent_steps: HashSet<Place>,
+    /// Who holds all of a space again as soon as a thread of it stops.
+    until_stop: Vec<(Owner, Place)>,
     /// Owners that are clients, with their connection.
     clients: Vec<(u64, Owner)>,
 }

@@ -64,7 +64,7 @@ impl Hub {
                 self.tell_save(Moment::Never("the program ended before the moment came"));
             }
             // What runs now has not ended, whatever was there before.
-            Event::Restored => lock(&self.info).progress.exit = None,
+            Event::Restored | Event::Restarted => lock(&self.info).progress.exit = None,
             Event::PageWanted { environment, page } => self.page_wanted(*environment, *page),
             Event::StandsStill | Event::Traced { .. } => {}
         }
@@ -149,11 +149,14 @@ impl Hub {
         for owner in owners {
             books.holds.add(&owner, Scope::Thread(thread), &[member]);
         }
+        if let Some(space) = member.space {
+            self.stop_together(&mut books, space);
+        }
         true
     }
 
     /// Asks without waiting: the answer says nothing that an event does not.
-    fn tell_guest(&self, request: Request) {
+    pub(super) fn tell_guest(&self, request: Request) {
         let (sender, _) = std::sync::mpsc::channel();
         self.link.submit(flob_link::host::Urgency::Urgent, request, 0, &sender);
     }

@@ -2,15 +2,11 @@
 //! written yet. A session that ends waits for it a moment, so that nobody is told of its end in place of an answer.
 
 use std::{
-    sync::{
-        Arc, Condvar, Mutex,
-        mpsc::{self, Receiver, SendError, Sender},
-    },
+    sync::{Arc, Condvar, Mutex},
     time::Duration,
 };
 
 use super::lock;
-use crate::FromHub;
 
 /// Counts what is on its way.
 #[derive(Debug, Default)]
@@ -47,53 +43,18 @@ impl Drop for Underway {
     }
 }
 
-/// The way out to a client.
-#[derive(Clone, Debug)]
-pub struct Outward {
-    sender: Sender<(FromHub, Underway)>,
-    traffic: Arc<Traffic>,
-}
-
-impl Outward {
-    /// A way, and where its messages come out: each is on its way until what comes with it is dropped.
-    pub fn new(traffic: &Arc<Traffic>) -> (Self, Receiver<(FromHub, Underway)>) {
-        let (sender, messages) = mpsc::channel();
-        (Self { sender, traffic: Arc::clone(traffic) }, messages)
-    }
-
-    /// Sends a message, or gives it back if nobody is there to hear it.
-    #[expect(clippy::result_large_err, reason = "the message comes back as channels give it back")]
-    pub fn send(&self, message: FromHub) -> Result<(), FromHub> {
-        self.sender.send((message, self.traffic.begin())).map_err(|SendError((message, _))| message)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::HubEvent;
-
-    const LONG: Duration = Duration::from_secs(60);
 
     #[test]
-    fn what_is_sent_is_on_its_way_until_it_is_written() {
-        let traffic = Arc::default();
-        let (outward, messages) = Outward::new(&traffic);
-        outward.send(FromHub::Event(HubEvent::Changed)).expect("somebody hears it");
-        let writer = std::thread::spawn(move || messages.recv().expect("it was sent").0);
-        traffic.settle(LONG);
-        // Not before.
-        assert!(matches!(writer.join().expect("no panic"), FromHub::Event(HubEvent::Changed)));
-    }
-
-    #[test]
-    fn nobody_waits_for_a_client_that_has_gone() {
-        let traffic = Arc::default();
-        let (outward, messages) = Outward::new(&traffic);
-        outward.send(FromHub::Event(HubEvent::Changed)).expect("somebody hears it");
-        drop(messages);
-        assert!(outward.send(FromHub::Event(HubEvent::Changed)).is_err());
-        traffic.settle(LONG);
+    fn what_is_on_its_way_is_waited_for() {
+        let traffic: Arc<Traffic> = Arc::default();
+        let underway = traffic.begin();
+        let ender = std::thread::spawn(move || drop(underway));
+        traffic.settle(Duration::from_secs(60));
+        assert_eq!(*lock(&traffic.count), 0);
+        ender.join().expect("no panic");
     }
 
     #[test]

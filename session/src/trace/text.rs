@@ -7,6 +7,10 @@ use flob_link::trace::{Asked, Message, Outcome, Value};
 use super::Call;
 use crate::translate::Translation;
 
+/// Where the words of the short form are among the registers of a record, and the count of bytes that have come.
+const SHORT_FIRST: usize = 1;
+const SHORT_COUNT: usize = 9;
+
 /// A call in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Described {
@@ -106,6 +110,9 @@ impl<'a> Describer<'a> {
         }
         if has(ipc::SHORT) {
             arguments.push((String::new(), "short".to_owned()));
+            if has(ipc::SEND | ipc::ONE_WAY | ipc::CALL | ipc::REPLY) {
+                arguments.push(("words".to_owned(), payload(registers, ipc::SHORT_BYTES as u64)));
+            }
         } else {
             if has(ipc::SEND | ipc::ONE_WAY | ipc::CALL | ipc::REPLY) {
                 arguments.push(number_named("send", register(2)));
@@ -117,6 +124,16 @@ impl<'a> Describer<'a> {
         }
         (ipc_name(call), arguments)
     }
+}
+
+/// The words of a message in the short form, of so many bytes; without the zeros behind the last that is none.
+fn payload(registers: &[u64], bytes: u64) -> String {
+    let count = usize::try_from(bytes.div_ceil(8)).unwrap_or(usize::MAX).min(ipc::SHORT_WORDS);
+    let words = registers.get(SHORT_FIRST..).unwrap_or_default();
+    let words = words.get(..count).unwrap_or(words);
+    let end = words.iter().rposition(|word| *word != 0).map_or(0, |last| last + 1);
+    let shown: Vec<String> = words.iter().take(end).map(|word| format!("{word:#x}")).collect();
+    format!("[{}]", shown.join(" "))
 }
 
 fn number_named(name: &str, number: u64) -> (String, String) {
@@ -194,6 +211,10 @@ fn returned(asked: &Asked, status: u64, registers: &[u64]) -> String {
     if number & ipc::WAIT != 0 && number & ipc::IPC != 0 {
         add("alias", register(registers, 0));
     }
+    let has_come = register(registers, SHORT_COUNT);
+    if number & ipc::IPC != 0 && number & ipc::SHORT != 0 && has_come > 0 {
+        text += &format!(" words={}", payload(registers, has_come));
+    }
     text
 }
 
@@ -238,6 +259,14 @@ mod tests {
         assert_eq!(
             words(&call(asked, Some(done))),
             "t1000: ipc_client_connect_send_over_receive(port=0x1200, send=24, room=100) = Success received=40"
+        );
+        let mut registers = vec![0x1200, 7, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0];
+        let asked = Asked::Call { number: ipc::CLIENT_CALL | ipc::SHORT, registers: registers.clone() };
+        (registers[1], registers[3], registers[SHORT_COUNT]) = (5, 6, 16);
+        let done = Outcome::Returned { status: 0, registers };
+        assert!(
+            words(&call(asked, Some(done)))
+                .ends_with("(port=0x1200, short, words=[0x7 0x0 0x9]) = Success words=[0x5]")
         );
         let odd = Asked::Call {
             number: ipc::IPC | ipc::SERVER | ipc::DISCONNECT | ipc::WAIT,

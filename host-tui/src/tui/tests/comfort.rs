@@ -1,7 +1,7 @@
 //! What makes it pleasant: links chosen from a list, jumps to symbols, the clipboard, what looking costs, where a program went.
 
 use flob_image::Link;
-use flob_link::{Memory, Progress};
+use flob_link::{Event, Memory, Progress};
 use flob_session::HubEvent;
 
 use super::{
@@ -128,4 +128,13 @@ fn what_a_guest_said_last_is_in_the_log_too() {
     desk.tell(Message::Hub(HubEvent::GuestEnded("the guest has died\n  | === kernel panic ===".into())));
     desk.keys("<Esc>7");
     assert!(desk.screen().contains("! === kernel panic ==="), "{}", desk.screen());
+}
+
+#[test]
+fn a_program_that_was_begun_anew_is_called_restarted() {
+    let mut desk = Desk::new(120, 40);
+    desk.tell(Message::Hub(HubEvent::Guest(Event::Restarted)));
+    let screen = desk.screen();
+    assert!(screen.contains("restarted: the program stands at its beginning"), "{screen}");
+    assert!(!screen.contains("restored"), "{screen}");
 }

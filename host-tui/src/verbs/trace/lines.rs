@@ -101,6 +101,10 @@ impl Lines {
             Change::Restored(at) if self.is_json => {
                 print::line(&json!({ "at": at, "restored": true }).to_string())
             }
+            Change::Restarted(at) if self.is_json => {
+                print::line(&json!({ "at": at, "restarted": true }).to_string())
+            }
+            Change::Restarted(at) => print::line(&format!("{}  the program was restarted", time(at))),
             Change::Restored(at) => print::line(&format!("{}  a checkpoint was restored", time(at))),
             Change::Began(number) | Change::Ended(number) => {
                 let Some(call) = self.trace.call(number) else { return Ok(()) };
