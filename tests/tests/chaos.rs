@@ -13,9 +13,9 @@ use std::{
 };
 
 use fastrand::Rng;
-use flob_abi::state::group;
-use flob_image::{Environment, Place, State};
-use flob_link::{Change, Scope};
+use flob_abi::{flob::thread_link, state::group};
+use flob_image::{Environment, Link, Place, State};
+use flob_link::{Change, Memory, Scope};
 use flob_session::{Client, HubRequest, Owner, Source};
 use flob_tests::{
     World,
@@ -32,6 +32,7 @@ const REGISTERS: [&str; 17] = [
 ];
 /// Nobody keeps anything in it across what these tests do: it is set back before anybody runs.
 const R15: usize = 15;
+const RSP: usize = 7;
 
 /// A debugger's end of gdb's protocol.
 struct Debugger {
@@ -161,6 +162,7 @@ const OF_THE_DEBUGGER: &[(&str, Deed)] = &[
         }
     }),
     ("edit a register", |chaos| chaos.edit(true)),
+    ("edit memory", |chaos| chaos.edit_memory(true)),
     ("nothing", |_| ()),
 ];
 
@@ -181,6 +183,7 @@ const OF_THE_USER: &[(&str, Deed)] = &[
     }),
     ("edit a priority", |chaos| chaos.edit_priority()),
     ("edit a register", |chaos| chaos.edit(false)),
+    ("edit memory", |chaos| chaos.edit_memory(false)),
     ("look", |chaos| drop(chaos.user.environment(true))),
     ("nothing", |_| ()),
 ];
@@ -290,6 +293,50 @@ impl Chaos<'_, '_> {
             self.compare(thread);
         }
         self.release_all();
+    }
+
+    /// The same of memory that nobody uses: far enough below a stack's end.
+    fn edit_memory(&mut self, by_debugger: bool) {
+        self.settle();
+        if self.has_ended {
+            return;
+        }
+        self.hold_all();
+        self.know_threads();
+        let thread = self.thread();
+        let address = (self.registers(thread).expect("it is there")[RSP] - 512) & !7;
+        let memory = Memory::Space(self.space_of(thread));
+        if let Some(before) = self.word(address) {
+            let other = self.random.u64(..);
+            for value in [other, before] {
+                if by_debugger {
+                    let digits: String =
+                        value.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+                    assert_eq!(self.debugger.ask(&format!("M{address:x},8:{digits}")), "OK");
+                } else {
+                    self.user.write(memory, address, &value.to_le_bytes()).unwrap();
+                }
+                self.world
+                    .wait_until("the edit is seen by the debugger", || self.word(address) == Some(value));
+                assert_eq!(self.checker.read(memory, address, 8).unwrap(), value.to_le_bytes());
+            }
+        }
+        self.release_all();
+    }
+
+    /// Eight bytes of memory as the debugger sees them.
+    fn word(&mut self, address: u64) -> Option<u64> {
+        let digits = self.debugger.ask(&format!("m{address:x},8"));
+        u64::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 16).map(u64::swap_bytes)
+    }
+
+    fn space_of(&mut self, thread: u64) -> Place {
+        let place = self.place_of(thread);
+        let environment = self.checker.environment(false).unwrap();
+        match environment.flob(place).unwrap().links[thread_link::SPACE] {
+            Link::Flob(space) => space,
+            ref other => panic!("a thread in {other:?}"),
+        }
     }
 
     fn edit_priority(&mut self) {

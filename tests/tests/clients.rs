@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
 use flob_tests::{Guest, World};
+use serde_json::json;
 
 /// Philosophers that will wait for each other for good, all with their left fork in hand.
 fn deadlock(world: &World) -> Guest<'_> {
@@ -53,6 +54,12 @@ fn what_is_paused_stands_still_until_it_is_resumed() {
     assert_eq!(guest.flob_ok(&["tree", "--json"]), before);
     let said = guest.flob(&["resume"]);
     assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""), "{said}");
+    let threads = threads.as_array().unwrap().len();
+    assert_eq!(guest.json(&["pause", "--json"]), json!({ "stopped": threads, "holders": "the user" }));
+    assert_eq!(guest.json(&["pause", "--json", "main"]), json!({ "stopped": 0, "holders": "the user" }));
+    assert_eq!(guest.json(&["resume", "--json", "main"])["resumed"], 1);
+    assert_eq!(guest.json(&["resume", "--json"]), json!({ "resumed": threads - 1, "holders": "" }));
+    assert_eq!(guest.json(&["resume", "--json"]), json!({ "resumed": 0, "holders": "" }));
     assert_eq!(world.json(&["sessions", "--json"])[0]["state"], "running");
     let meals = guest.hub.wait_for_output(0).lines().count();
     guest.hub.wait_for(&format!("meal {}", meals / 3 + 5));

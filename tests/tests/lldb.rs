@@ -50,8 +50,9 @@ fn a_variable_is_watched_by_lldb() {
         &[
             "breakpoint set --name add_up",
             "continue",
-            "thread step-out",
+            // First: another worker would come to it meanwhile.
             "breakpoint delete --force",
+            "thread step-out",
             "watchpoint set variable chunks_done",
             "continue",
             "watchpoint delete --force",
