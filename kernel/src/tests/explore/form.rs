@@ -83,7 +83,7 @@ impl Sim {
 
     /// Whether a thread could run, and not only to find that there are no requests after all. Which of the servers of a
     /// request were woken for it does not count: any of them may look.
-    fn has_something_to_do(&mut self, thread: ThreadId) -> bool {
+    pub fn has_something_to_do(&mut self, thread: ThreadId) -> bool {
         match self.kernel.thread(thread).waiting_for {
             Some(set) if self.kernel.port_set(set).is_some() => self.can_look(thread),
             _ => self.kernel.is_runnable(thread),

@@ -3,6 +3,8 @@
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::DefaultHasher;
 use std::string::String;
 use std::vec::Vec;
 
@@ -62,7 +64,7 @@ pub struct World {
     pub sim: Sim,
     budget: Budget,
     form: u64,
-    /// Who lost the processor, as long as it has not executed anything since. The form does not show it, and it must not matter.
+    /// Who lost the processor, as long as it could go on and has not executed anything since. The form does not show it, and it must not matter.
     preempted: Option<u8>,
     /// Whether it comes to its right end from here. Part of what a state is: two that look the same may differ in what the
     /// kernel has forgotten.
@@ -123,8 +125,16 @@ impl Exploration {
                 world.wrong = Some(form.difference(&now));
             }
         }
+        world.preempted = world.preempted.filter(|number| {
+            let thread = self.named(*number, &world.sim);
+            thread.is_some_and(|thread| world.sim.has_something_to_do(thread))
+        });
         world.ends_well = self.end(&world).is_ok();
         world
+    }
+
+    fn named(&self, number: u8, sim: &Sim) -> Option<ThreadId> {
+        self.scene.threads(sim).into_iter().find(|(other, _)| *other == number).map(|(_, thread)| thread)
     }
 
     /// A thread gets the processor. A server that waits may look whether there is a request at any moment.
@@ -193,10 +203,33 @@ impl Exploration {
 
     /// The nester lets a stopped thread go on, as it was.
     fn resume(&self, sim: &mut Sim, number: u8) {
-        let (_, id) =
-            self.scene.threads(sim).into_iter().find(|(other, _)| *other == number).expect("it is there");
+        let id = self.named(number, sim).expect("it is there");
         let flags = sim.kernel.thread(id).flags & !thread_flag::STOPPED;
         sim.resume_as(self.scene.thread(number.into()), &ThreadState { flags, ..ThreadState::default() });
+    }
+
+    /// All states that can be reached, by their hashes, each with a shortest way to it.
+    pub fn ways(&self) -> BTreeMap<u64, Vec<Action>> {
+        let hash = |world: &World| {
+            let mut hasher = DefaultHasher::new();
+            world.hash(&mut hasher);
+            hasher.finish()
+        };
+        let mut ways = BTreeMap::new();
+        let mut next: VecDeque<_> = self.init_states().into_iter().map(|world| (world, Vec::new())).collect();
+        while let Some((world, way)) = next.pop_front() {
+            if ways.insert(hash(&world), way.clone()).is_some() {
+                continue;
+            }
+            let mut actions = Vec::new();
+            self.actions(&world, &mut actions);
+            next.extend(actions.into_iter().filter_map(|action| {
+                let there = self.next_state(&world, action)?;
+                let way = way.iter().copied().chain([action]).collect();
+                (!ways.contains_key(&hash(&there))).then_some((there, way))
+            }));
+        }
+        ways
     }
 
     /// Nobody disturbs any more: how it ends; an error if that is not right.
@@ -281,15 +314,14 @@ impl Model for Exploration {
 
     fn next_state(&self, last: &World, action: Action) -> Option<World> {
         let mut world = last.clone();
-        let named = |number, sim| self.scene.threads(sim).into_iter().find(|(other, _)| *other == number);
         match action {
             Action::Run(number) => {
-                let (_, thread) = named(number, &world.sim)?;
+                let thread = self.named(number, &world.sim)?;
                 Self::run(&mut world.sim, thread);
                 world.preempted.take_if(|preempted| *preempted == number);
             }
             Action::Preempt(number) => {
-                let (_, thread) = named(number, &world.sim)?;
+                let thread = self.named(number, &world.sim)?;
                 Self::preempt(&mut world.sim, thread);
                 world.budget.preempts -= 1;
                 world.preempted = Some(number);
