@@ -1,6 +1,6 @@
 //! The two threads of a save. The saver runs above the child, as the link does: it stops the child, has everything told, and lets it
-//! go. The scribe runs at the child's own priority and makes a record of what was told, while the child runs as well. So the child stands
-//! still for what has to be looked at, and not for what has to be written down.
+//! go. The scribe runs at the child's own priority: it makes ready what can be made ready before, and makes a record of what was told
+//! behind, while the child runs as well. So the child stands still for what has to be looked at, and for nothing else.
 //!
 //! A save is answered when its record is made. Until then the host may repeat its request, which changes nothing.
 
@@ -10,6 +10,7 @@ use flob_link::{Mark, Reply, WaitKind};
 use flob_runtime::{
     call,
     service::clock,
+    start,
     sync::{Condition, Lock},
 };
 
@@ -41,6 +42,9 @@ pub struct Tray {
 
 #[derive(Default)]
 struct Inside {
+    /// An order that has come.
+    wanted: Option<Order>,
+    /// One that everything has been made ready for.
     order: Option<Order>,
     draft: Option<(Question, Seen)>,
     record: Option<(Question, Record)>,
@@ -61,8 +65,8 @@ impl Tray {
 
     /// A save is wanted. One that was wanted before is not any more: its host is gone.
     pub fn order(&self, order: Order) {
-        self.inside.lock().order = Some(order);
-        self.for_saver.signal();
+        self.inside.lock().wanted = Some(order);
+        self.for_scribe.signal();
     }
 }
 
@@ -126,11 +130,20 @@ fn finish(nester: &Nester, under_way: &mut Option<UnderWay>, question: Question,
 pub fn write(nester: &Nester) {
     let Tray { inside, for_saver, for_scribe } = &nester.tray;
     loop {
-        let mut tray = for_scribe.wait_until(inside.lock(), |inside| inside.draft.is_some());
-        let Some((question, seen)) = tray.draft.take() else { continue };
+        let mut tray =
+            for_scribe.wait_until(inside.lock(), |inside| inside.wanted.is_some() || inside.draft.is_some());
+        let (wanted, draft) = (tray.wanted.take(), tray.draft.take());
         drop(tray);
-        let (bytes, lent) = record::assemble(seen);
-        inside.lock().record = Some((question, Record { bytes, lent }));
-        for_saver.signal();
+        if wanted.is_some() {
+            // The last epoch dropped this program's translations: found again one by one, they would keep the child waiting.
+            start::touch_image();
+            inside.lock().order = wanted;
+            for_saver.signal();
+        }
+        if let Some((question, seen)) = draft {
+            let (bytes, lent) = record::assemble(seen);
+            inside.lock().record = Some((question, Record { bytes, lent }));
+            for_saver.signal();
+        }
     }
 }
