@@ -130,8 +130,9 @@ fn start_long(hub: &Arc<Hub>, connection: &Arc<Connection>, message: ToHub) {
     let ToHub { number, request } = message;
     let cancelled = Arc::new(AtomicBool::new(false));
     lock(&connection.long).insert(number, Arc::clone(&cancelled));
-    let (hub, theirs) = (Arc::clone(hub), Arc::clone(connection));
+    let (hub, theirs, underway) = (Arc::clone(hub), Arc::clone(connection), hub.long_traffic.begin());
     let work = move || {
+        let _underway = underway;
         let last_told = AtomicU64::new(u64::MAX);
         let progress = |phase: &str, done: u64, total: u64| {
             // A hundred reports are enough for anybody.

@@ -124,6 +124,8 @@ pub(crate) struct Hub {
     fanout: Mutex<Fanout>,
     /// What is on its way from and to clients.
     traffic: Arc<Traffic>,
+    /// Long work that clients have asked for.
+    long_traffic: Arc<Traffic>,
     cache: Mutex<Cache>,
     input: Arc<Input>,
     takes_typing: bool,
@@ -217,6 +219,7 @@ impl Session {
             books: Mutex::default(),
             fanout: Mutex::default(),
             traffic: Arc::default(),
+            long_traffic: Arc::default(),
             cache: Mutex::default(),
             input,
             takes_typing: !config.standard.input,
@@ -327,6 +330,10 @@ impl Drop for Session {
         self.hub.is_closing.store(true, Ordering::Relaxed);
         self.hub.input.close();
         self.guest.end();
+        // What has all that it needs of the guest is done, and told; the rest finds the guest gone, and says so.
+        self.hub.wake_long_work();
+        self.hub.long_traffic.settle(LAST_ANSWERS);
+        self.hub.traffic.settle(LAST_ANSWERS);
     }
 }
 
