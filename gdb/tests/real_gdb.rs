@@ -242,24 +242,24 @@ fn a_change_that_is_none_of_gdbs_does_not_stop_it() {
     assert!(!text.contains("changed meanwhile"));
 }
 
-#[test]
-fn a_restore_while_the_program_runs_stops_gdb_at_the_new_state() {
+/// What gdb says when this happens while the program runs.
+fn told_while_it_runs(event: Event) -> String {
     let (guest, server) = start();
     let runs = guest.watch_runs();
     let gdb = server.gdb(&["continue", "info threads"]);
     runs.recv().unwrap();
-    guest.emit(HubEvent::Guest(Event::Restored));
-    assert_has(&server.finish(gdb), &["a checkpoint was restored", "thread-20"]);
+    guest.emit(HubEvent::Guest(event));
+    server.finish(gdb)
+}
+
+#[test]
+fn a_restore_while_the_program_runs_stops_gdb_at_the_new_state() {
+    assert_has(&told_while_it_runs(Event::Restored), &["a checkpoint was restored", "thread-20"]);
 }
 
 #[test]
 fn a_restart_by_somebody_else_is_told_as_one() {
-    let (guest, server) = start();
-    let runs = guest.watch_runs();
-    let gdb = server.gdb(&["continue", "info threads"]);
-    runs.recv().unwrap();
-    guest.emit(HubEvent::Guest(Event::Restarted));
-    let text = server.finish(gdb);
+    let text = told_while_it_runs(Event::Restarted);
     assert_has(&text, &["the program was restarted: stopped at the new state", "thread-20"]);
     assert!(!text.contains("restored"), "{text}");
 }

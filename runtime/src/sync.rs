@@ -152,12 +152,22 @@ impl<T> Once<T> {
 
     /// Sets it, unless it is set.
     pub fn set(&self, value: T) {
+        let Ok(()) = self.try_set(|| Ok::<T, core::convert::Infallible>(value));
+    }
+
+    /// Sets it to what `make` makes, unless it is set. If that fails it can be tried again.
+    pub fn try_set<E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<(), E> {
+        if self.is_set.load(Ordering::Acquire) {
+            return Ok(());
+        }
         let _alone = self.setting.lock();
         if !self.is_set.load(Ordering::Acquire) {
+            let value = make()?;
             // SAFETY: whoever sets holds the lock, and nobody reads before `is_set`.
             unsafe { *self.value.get() = Some(value) };
             self.is_set.store(true, Ordering::Release);
         }
+        Ok(())
     }
 }
 

@@ -261,21 +261,26 @@ impl Chaos<'_, '_> {
         Some(std::array::from_fn(word))
     }
 
-    /// A register is another one for a moment, everybody sees that, and it is as it was. All stand meanwhile.
-    fn edit(&mut self, by_debugger: bool) {
+    /// All stand, unless the program has ended: one of its threads.
+    fn stand(&mut self) -> Option<u64> {
         self.settle();
         if self.has_ended {
-            return;
+            return None;
         }
         self.hold_all();
         self.know_threads();
-        let thread = self.thread();
+        Some(self.thread())
+    }
+
+    /// A register is another one for a moment, everybody sees that, and it is as it was. All stand meanwhile.
+    fn edit(&mut self, by_debugger: bool) {
+        let Some(thread) = self.stand() else { return };
         let place = self.place_of(thread);
         let before = self.registers(thread).expect("it is there")[R15];
         let other = self.random.u64(..);
         for value in [other, before] {
             if by_debugger {
-                let digits: String = value.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+                let digits = digits_of(value);
                 self.debugger.ask(&format!("Hg{thread:x}"));
                 assert_eq!(self.debugger.ask(&format!("P{R15:x}={digits}")), "OK");
             } else {
@@ -297,21 +302,14 @@ impl Chaos<'_, '_> {
 
     /// The same of memory that nobody uses: far enough below a stack's end.
     fn edit_memory(&mut self, by_debugger: bool) {
-        self.settle();
-        if self.has_ended {
-            return;
-        }
-        self.hold_all();
-        self.know_threads();
-        let thread = self.thread();
+        let Some(thread) = self.stand() else { return };
         let address = (self.registers(thread).expect("it is there")[RSP] - 512) & !7;
         let memory = Memory::Space(self.space_of(thread));
         if let Some(before) = self.word(address) {
             let other = self.random.u64(..);
             for value in [other, before] {
                 if by_debugger {
-                    let digits: String =
-                        value.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+                    let digits = digits_of(value);
                     assert_eq!(self.debugger.ask(&format!("M{address:x},8:{digits}")), "OK");
                 } else {
                     self.user.write(memory, address, &value.to_le_bytes()).unwrap();
@@ -412,6 +410,11 @@ impl Chaos<'_, '_> {
         self.compare(thread);
         self.release_all();
     }
+}
+
+/// A number as a debugger writes it into registers and memory.
+fn digits_of(value: u64) -> String {
+    value.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn number(value: &serde_json::Value) -> u64 {

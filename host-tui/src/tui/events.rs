@@ -74,14 +74,13 @@ fn guest_event(state: &mut State, event: Event) -> Vec<Ask> {
             state.ended = Some(Ended::Died(sentence, code));
         }
         Event::Exited { code } => ended(state, code),
-        Event::Restarted => {
+        Event::Restored | Event::Restarted => {
             state.console.rewind();
             state.ended = None;
-            state.tell(LogKind::Note, text::RESTARTED);
-        }
-        Event::Restored => {
-            state.console.rewind();
-            state.ended = None;
+            // What was restored is told by who asked for it.
+            if event == Event::Restarted {
+                state.tell(LogKind::Note, text::RESTARTED);
+            }
         }
         Event::Traced { .. } => return tracing::fetch(state),
         Event::SaveReady | Event::StandsStill | Event::InputWanted { .. } | Event::PageWanted { .. } => {

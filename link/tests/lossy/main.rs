@@ -145,14 +145,19 @@ fn batches(capacity: Capacity, count: u64) -> Vec<Vec<Run>> {
     (0..count).step_by(most as usize).map(run).collect()
 }
 
+/// Bad lines of both kinds, each with its seed and with what two hundred pages are on it.
+fn bad_lines() -> impl Iterator<Item = (u64, (Link, Receiver<Notice>), Vec<Vec<Run>>)> {
+    let faults = Faults { lose: 60_000, flip: 60_000, delay: 9 };
+    seeds().into_iter().flat_map(|seed| [(seed, NARROW), (seed, WIDE)]).map(move |(seed, capacity)| {
+        println!("FLOB_SEED={seed}, {capacity:?}");
+        (seed, connect_to(capacity, faults, seed, FITTING), batches(capacity, 200))
+    })
+}
+
 /// Bytes of pages are lost, flipped and late like all others, whole messages of them are repeated: each page comes as it is.
 #[test]
 fn pages_come_whole_over_a_bad_line_raw_or_framed() {
-    for (seed, capacity) in seeds().into_iter().flat_map(|seed| [(seed, NARROW), (seed, WIDE)]) {
-        println!("FLOB_SEED={seed}, {capacity:?}");
-        let (link, _notices) =
-            connect_to(capacity, Faults { lose: 60_000, flip: 60_000, delay: 9 }, seed, FITTING);
-        let batches = batches(capacity, 200);
+    for (seed, (link, _notices), batches) in bad_lines() {
         let requests = (0..).zip(batches.iter().map(|runs| Request::SavePages { runs: runs.clone() }));
         let mut came = 0;
         link.pipeline(requests, |index, reply| {
@@ -168,11 +173,7 @@ fn pages_come_whole_over_a_bad_line_raw_or_framed() {
 /// The other way: the guest takes each message once, with all its pages, however often it was sent.
 #[test]
 fn pages_go_whole_over_a_bad_line_and_are_taken_once() {
-    for (seed, capacity) in seeds().into_iter().flat_map(|seed| [(seed, NARROW), (seed, WIDE)]) {
-        println!("FLOB_SEED={seed}, {capacity:?}");
-        let (link, _notices) =
-            connect_to(capacity, Faults { lose: 60_000, flip: 60_000, delay: 9 }, seed, FITTING);
-        let batches = batches(capacity, 200);
+    for (seed, (link, _notices), batches) in bad_lines() {
         let put = |runs: &Vec<Run>| Request::RestorePages { runs: runs.clone(), bulk: pages(runs) };
         link.pipeline((0..).zip(batches.iter().map(put)), |_, reply| {
             assert_eq!(reply, Reply::Done, "seed {seed}");

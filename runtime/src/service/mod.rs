@@ -12,7 +12,6 @@ pub mod stream;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, Ordering};
 
 use flob_abi::Status;
 use serde::{Deserialize, Serialize};
@@ -20,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::flob::{FlobAt, Reference};
 use crate::ipc;
 use crate::start;
-use crate::sync::Lock;
+use crate::sync::Once;
 
 pub use stream::{Input, Output, STDERR, STDIN, STDOUT, print, stderr_of_panic};
 
@@ -96,35 +95,26 @@ pub fn reply_room() -> Vec<u8> {
 pub struct Service {
     name: &'static str,
     port: Reference,
-    /// Set once and for all, so that the usual way needs no lock.
-    is_found: AtomicBool,
-    finding: Lock<()>,
+    /// Set once it leads there, so that the usual way needs no lock.
+    found: Once<()>,
 }
 
 impl Service {
     /// The service of this name.
     pub const fn new(name: &'static str) -> Self {
-        Self { name, port: Reference::new(), is_found: AtomicBool::new(false), finding: Lock::new(()) }
+        Self { name, port: Reference::new(), found: Once::new() }
     }
 
     /// The reference to its port.
     pub fn port(&self) -> Result<FlobAt<Reference>, ServiceError> {
-        if !self.is_found.load(Ordering::Acquire) {
-            self.find()?;
-        }
+        self.found.try_set(|| self.find())?;
         Ok(self.port.at())
     }
 
     fn find(&self) -> Result<(), ServiceError> {
-        let _alone = self.finding.lock();
-        if self.is_found.load(Ordering::Acquire) {
-            return Ok(());
-        }
         if start::parent().is_null() {
             return Err(ServiceError::NoService);
         }
-        parent::lookup(self.name, &self.port)?;
-        self.is_found.store(true, Ordering::Release);
-        Ok(())
+        parent::lookup(self.name, &self.port)
     }
 }

@@ -193,19 +193,8 @@ impl Session {
         let restored =
             config.restore.as_deref().map(|id| restore::prepare(&config.store, id, manner)).transpose()?;
         let beginning = if restored.is_some() { arguments::Beginning::Restore } else { config.beginning() };
-        let stack =
-            arguments::Stack { above: &config.above, program: &config.program, arguments: &config.arguments };
-        let command_line = arguments::command_line(beginning, config.disturbance, stack)?;
         let input = config.open_input(restored.as_ref())?;
-        let machine = qemu::Machine {
-            software: &config.software,
-            command_line: &command_line,
-            memory: config.memory,
-            link: config.link,
-            counted: config.counted,
-            folder: &folder,
-        };
-        let guest = Guest::start(machine, &config.launcher)?;
+        let guest = boot(&config, beginning, &folder)?;
         let io = |error| Error::io("starting the hub", error);
         let line = guest.line.try_clone().map_err(io)?;
         let log = Log::to_file(&folder.join("link.log")).map_err(io)?;
@@ -335,6 +324,22 @@ impl Drop for Session {
         self.hub.long_traffic.settle(LAST_ANSWERS);
         self.hub.traffic.settle(LAST_ANSWERS);
     }
+}
+
+/// Starts the guest's process.
+fn boot(config: &Config, beginning: arguments::Beginning, folder: &std::path::Path) -> Result<Guest, Error> {
+    let Config { above, program, arguments, .. } = config;
+    let stack = arguments::Stack { above, program, arguments };
+    let command_line = arguments::command_line(beginning, config.disturbance, stack)?;
+    let machine = qemu::Machine {
+        software: &config.software,
+        command_line: &command_line,
+        memory: config.memory,
+        link: config.link,
+        counted: config.counted,
+        folder,
+    };
+    Guest::start(machine, &config.launcher)
 }
 
 impl Hub {
