@@ -2,10 +2,7 @@
 
 use alloc::vec::Vec;
 
-use flob_abi::{
-    FlobKind, Status,
-    state::{group, thread_flag},
-};
+use flob_abi::{FlobKind, Status, state::thread_flag};
 use flob_image::{Flob, Place, State};
 use flob_runtime::{
     flob::{Links, Thread},
@@ -47,21 +44,26 @@ pub fn resume(environment: &Environment, place: Place) -> Result<(), Status> {
         return Ok(());
     }
     let thread = environment.flob::<Thread>(place);
-    let flags = thread.get_groups(&Links::NONE, group::CONTROL)?.flags;
-    thread.resume(flags & thread_flag::EXCEPTIONS_ENABLED != 0)
+    let enabled = thread.head(&Links::NONE)?.flags & thread_flag::EXCEPTIONS_ENABLED != 0;
+    thread.resume(enabled)
 }
 
 /// Lets these threads go: those that wait, in the order of their ranks.
 pub fn release(environment: &Environment, places: &[Place]) -> Result<(), Status> {
-    let mut ranked = Vec::new();
+    let mut standing = Vec::new();
     for place in places.iter().copied() {
         if environment.kind_at(place) == Some(FlobKind::Thread) {
-            let state = environment.flob::<Thread>(place).get_groups(&Links::NONE, group::SCHEDULING)?;
-            ranked.push((state.rank, place));
+            let head = environment.flob::<Thread>(place).head(&Links::NONE)?;
+            standing.push(Standing::new(place, head.rank, head.flags));
         }
     }
-    ranked.sort_unstable();
-    ranked.into_iter().try_for_each(|(_, place)| resume(environment, place))
+    release_standing(environment, standing)
+}
+
+fn release_standing(environment: &Environment, mut standing: Vec<Standing>) -> Result<(), Status> {
+    standing.sort_unstable();
+    let mut standing = standing.into_iter();
+    standing.try_for_each(|Standing { place, enabled, .. }| environment.flob::<Thread>(place).resume(enabled))
 }
 
 /// A thread that was looked at while it stands.
@@ -76,11 +78,14 @@ pub struct Standing {
 }
 
 impl Standing {
+    const fn new(place: Place, rank: u64, flags: u32) -> Self {
+        Self { rank, place, enabled: flags & thread_flag::EXCEPTIONS_ENABLED != 0 }
+    }
+
     /// Of a flob as it was seen, if it is a thread.
     pub fn of(flob: &Flob) -> Option<Self> {
         let State::Thread(state) = &flob.state else { return None };
-        let enabled = state.flags & thread_flag::EXCEPTIONS_ENABLED != 0;
-        Some(Self { rank: state.rank, place: flob.place, enabled })
+        Some(Self::new(flob.place, state.rank, state.flags))
     }
 }
 
@@ -94,9 +99,5 @@ pub fn release_known(
         let index = known.binary_search_by_key(&place, |standing| standing.place).ok()?;
         known.get(index).copied()
     };
-    let mut ranked: Vec<_> = places.filter_map(find).collect();
-    ranked.sort_unstable();
-    ranked
-        .into_iter()
-        .try_for_each(|Standing { place, enabled, .. }| environment.flob::<Thread>(place).resume(enabled))
+    release_standing(environment, places.filter_map(find).collect())
 }

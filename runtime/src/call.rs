@@ -6,6 +6,7 @@
 
 use core::arch::{asm, naked_asm};
 use core::marker::PhantomData;
+use core::mem::MaybeUninit;
 
 use flob_abi::call::{Dirty, Found};
 use flob_abi::ipc::{self as steps, Buffer, SHORT_WORDS};
@@ -89,6 +90,24 @@ pub fn get_state<S: FromBytes + IntoBytes + ?Sized>(
     let buffer = state.as_mut_bytes().as_mut_ptr().expose_provenance() as u64;
     // SAFETY: the state is a buffer of the kind's size, given whole; the links are only read.
     unsafe { enter(number, [flob, buffer, links_address(links), mask, 0, 0]) }
+}
+
+/// The same into a struct that need not be zeroed first.
+///
+/// # Safety
+/// The kernel must write all of an `S` for this call and mask, and no more.
+pub(crate) unsafe fn read_state<S: FromBytes>(
+    number: u64,
+    flob: u64,
+    links: &[u64],
+    mask: u64,
+) -> Result<S, Status> {
+    let mut state = MaybeUninit::<S>::uninit();
+    let buffer = state.as_mut_ptr().expose_provenance() as u64;
+    // SAFETY: the state is a buffer of the size that is written, given whole; the links are only read.
+    unsafe { enter(number, [flob, buffer, links_address(links), mask, 0, 0]) }.result()?;
+    // SAFETY: a call that has succeeded has written all of it, and any bytes are an `S`.
+    Ok(unsafe { state.assume_init() })
 }
 
 /// `X_get_state` of the links alone: the references at these addresses are set to them.

@@ -8,7 +8,7 @@ use alloc::{
     vec::Vec,
 };
 
-use flob_abi::{Call, FlobKind, Status, ipc, state::space_flag};
+use flob_abi::{Call, FlobKind, Status, ThreadHead, ipc, state::space_flag};
 use flob_image::Place;
 use flob_link::{FailureKind, Reply, StopReason};
 use flob_runtime::{
@@ -16,10 +16,11 @@ use flob_runtime::{
     nester::Environment,
 };
 
+use super::adjustment::Adjustment;
 use super::failure::{Outcome, failure, refused};
 use super::state::{Nester, State};
 use super::step::{self, Obstacle, Purpose};
-use super::threads::{Seen, seize};
+use super::threads::{Seen, look, space_of};
 use super::trace::{self, Under};
 
 /// Position of the keeper among a space's links.
@@ -129,19 +130,16 @@ pub fn call_is_over(state: &mut State, place: Place) -> Result<(), Status> {
 }
 
 /// A stopped thread whose call was to be let through stays where it is for a while.
-pub fn stays(state: &mut State, place: Place) -> Result<(), Status> {
-    if let Some(seen) = seize(&state.environment, place)? {
-        state.catching.told.insert(place, seen.state.registers.rip);
-    }
-    Ok(())
+pub fn stays(state: &mut State, place: Place, rip: u64) {
+    state.catching.told.insert(place, rip);
 }
 
 /// A thread was stopped in a call that it was let through, and that has not ended: it passes again, as the same call, when it goes
 /// on.
 pub fn interrupted(state: &mut State, place: Place) -> Result<(), Status> {
     let Some((_, rip)) = state.catching.has_passed(place) else { return Ok(()) };
-    let seen = seize(&state.environment, place)?;
-    if seen.is_some_and(|seen| seen.state.registers.rip == rip) {
+    let head = look(&state.environment, place)?;
+    if head.is_some_and(|head| head.registers.rip == rip) {
         state.catching.told.insert(place, rip);
     }
     Ok(())
@@ -183,7 +181,7 @@ pub fn reflected(
     space: Place,
     seen: &Seen,
 ) -> Result<(), Status> {
-    step::clear_exception(&state.environment, place, &seen.state.exception)?;
+    let thread = Adjustment::of(place, &seen.state).without_exception();
     let (call, rip) = (seen.state.registers.rax, seen.state.registers.rip);
     let purpose = state.stepping.purpose(place);
     // One that is let through already has blocked, and comes back to its instruction.
@@ -193,25 +191,24 @@ pub fn reflected(
         trace::call_came(nester, state, place, space, seen);
     }
     if is_new && state.catching.is_wanted(space, call) {
+        thread.apply(&state.environment)?;
         step::forget(state, place);
         state.catching.told.insert(place, rip);
         step::report(nester, state, place, seen, StopReason::Call(call));
         return Ok(());
     }
-    step::begin_at(
-        state,
-        place,
-        purpose.unwrap_or(Purpose::Continue),
-        Some(Obstacle::Calls { space, call, rip }),
-    )
+    let obstacle = Obstacle::Calls { space, call, rip };
+    step::begin_at(state, thread, purpose.unwrap_or(Purpose::Continue), Some(obstacle))
 }
 
 /// The call that a stopped thread was told to stand at, if it does: it must be let through.
-pub fn standing_at(state: &State, place: Place, seen: &Seen) -> Option<Obstacle> {
-    let told = state.catching.told.get(&place)?;
-    let space = seen.space.filter(|space| state.catching.is_on(*space))?;
-    let (call, rip) = (seen.state.registers.rax, seen.state.registers.rip);
-    (*told == rip).then_some(Obstacle::Calls { space, call, rip })
+pub fn standing_at(state: &State, place: Place, head: &ThreadHead) -> Result<Option<Obstacle>, Status> {
+    let (call, rip) = (head.registers.rax, head.registers.rip);
+    if state.catching.told.get(&place) != Some(&rip) {
+        return Ok(None);
+    }
+    let space = space_of(&state.environment, place)?.filter(|space| state.catching.is_on(*space));
+    Ok(space.map(|space| Obstacle::Calls { space, call, rip }))
 }
 
 /// The environment is another one.

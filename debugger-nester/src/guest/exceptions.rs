@@ -3,16 +3,16 @@
 
 use flob_abi::{
     ExceptionCode, ExceptionMessage, ExceptionReply, Status, exception::reply_action, ipc::Flavour,
-    state::group,
 };
 use flob_image::Place;
 use flob_link::{Event, StopReason};
 use flob_runtime::{
-    flob::{FlobAt, Links, Reference, Thread},
+    flob::{FlobAt, Reference},
     ipc::{Answer, Request, Server},
 };
 use zerocopy::FromBytes;
 
+use super::adjustment::Adjustment;
 use super::catch;
 use super::conditions;
 use super::search;
@@ -102,58 +102,62 @@ fn judge(
 fn breakpoint(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -> Result<(), Status> {
     let rip = seen.state.registers.rip;
     let space = seen.space.unwrap_or(u64::MAX);
+    let thread = Adjustment::of(place, &seen.state).without_exception();
     if state.stepping.purpose(place).is_none() && state.breakpoints.always_stops((space, rip)) {
         // Who asked for a stop here is told of one, and no mapping need be looked at.
-        step::clear_exception(&state.environment, place, &seen.state.exception)?;
+        thread.apply(&state.environment)?;
         step::report(nester, state, place, seen, StopReason::Breakpoint);
         return Ok(());
     }
     let translator = translator(nester, state)?;
     let at = translator.place(space, rip);
     let ours = at.filter(|at| state.breakpoints.original(*at).is_some());
-    step::clear_exception(&state.environment, place, &seen.state.exception)?;
-    let Some(at) = ours else { return programs_own(nester, state, place, seen) };
+    let Some(at) = ours else { return programs_own(nester, state, thread, seen) };
     if let Some(purpose) = state.stepping.purpose(place) {
         // A call that blocked while it was stepped comes back to its instruction.
-        return step::begin_at(state, place, purpose, Some(Obstacle::Breakpoint(at)));
+        return step::begin_at(state, thread, purpose, Some(Obstacle::Breakpoint(at)));
     }
     if let Some(reason) = conditions::judge(state, &translator, (place, at), (space, rip), seen) {
+        thread.apply(&state.environment)?;
         step::report(nester, state, place, seen, reason);
         return Ok(());
     }
-    step::begin_at(state, place, Purpose::Continue, Some(Obstacle::Breakpoint(at)))
+    step::begin_at(state, thread, Purpose::Continue, Some(Obstacle::Breakpoint(at)))
 }
 
 /// The program's own `int3` (or one of ours that was taken out a moment ago: then the instruction is run again).
-fn programs_own(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -> Result<(), Status> {
+fn programs_own(nester: &Nester, state: &mut State, thread: Adjustment, seen: &Seen) -> Result<(), Status> {
+    let place = thread.place();
     let rip = seen.state.registers.rip;
     let mut byte = [0];
     let at = translator(nester, state)?.place(seen.space.unwrap_or(u64::MAX), rip);
     let is_there = at.is_some_and(|at| state.environment.memory().read(at, &mut byte));
     if !is_there || byte != [flob_debugger_nester::breakpoints::INT3] {
-        return flob_checkpointer::resume(&state.environment, place);
+        return thread.run().apply(&state.environment);
     }
     // As the hardware has it: the thread stands behind the instruction.
-    let mut moved = seen.state;
-    moved.registers.rip = rip.wrapping_add(1);
-    state.environment.flob::<Thread>(place).set_groups(&moved, &Links::NONE, group::REGISTERS)?;
+    let thread = thread.move_to(rip.wrapping_add(1));
+    thread.apply(&state.environment)?;
+    let moved = Seen { state: *thread.head(), space: seen.space };
     step::forget(state, place);
-    step::report(nester, state, place, &Seen { state: moved, space: seen.space }, StopReason::Debug(0));
+    step::report(nester, state, place, &moved, StopReason::Debug(0));
     Ok(())
 }
 
 fn debug(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -> Result<(), Status> {
     let detail = seen.state.exception.detail;
-    step::clear_exception(&state.environment, place, &seen.state.exception)?;
+    let thread = Adjustment::of(place, &seen.state).without_exception();
     let is_step = detail & step::SINGLE_STEP != 0 && state.stepping.purpose(place).is_some();
     let hit = match watch::judge(state, place, seen)? {
-        Meaning::Stale if !is_step => return flob_checkpointer::resume(&state.environment, place),
+        Meaning::Stale if !is_step => return thread.run().apply(&state.environment),
         Meaning::Hit(reason) => Some(reason),
         Meaning::Stale | Meaning::NotOurs => None,
     };
     if is_step {
+        thread.trap(false).apply(&state.environment)?;
         return step::ended(nester, state, place, seen, hit);
     }
+    thread.apply(&state.environment)?;
     step::forget(state, place);
     step::report(nester, state, place, seen, hit.unwrap_or(StopReason::Debug(detail)));
     Ok(())

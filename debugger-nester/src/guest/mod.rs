@@ -19,6 +19,7 @@
 //! Because everything here but the scribe, who takes no lock of those, runs above the child, and the services above the link, whoever holds the lock on behalf of the
 //! link sees the child standing still and every server thread blocked.
 
+mod adjustment;
 mod answerer;
 mod catch;
 mod conditions;

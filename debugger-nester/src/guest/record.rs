@@ -25,7 +25,7 @@ use flob_runtime::{
 use super::exceptions::DEBUG;
 use super::failure::{Outcome, failure, refused};
 use super::state::{Nester, ParkedCall, Program, State};
-use super::{save, search, step, watch::Watching};
+use super::{adjustment, save, search, step, watch::Watching};
 
 /// For whom the record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -318,7 +318,7 @@ fn stopped_in_passing(state: &State) -> impl Iterator<Item = Place> {
 
 /// As if no step were under way.
 fn take_step_off(thread: &mut ThreadState) {
-    thread.registers.rflags &= !step::TRAP_FLAG;
+    thread.registers.rflags &= !adjustment::TRAP_FLAG;
     if thread.exception.code == ExceptionCode::Debug as u32 {
         thread.exception.code = 0;
     }

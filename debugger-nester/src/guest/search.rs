@@ -21,6 +21,7 @@ use flob_runtime::{
     nester::Environment,
 };
 
+use super::adjustment::Adjustment;
 use super::exceptions::Verdict;
 use super::save::{Save, stop};
 use super::state::{Nester, State};
@@ -93,7 +94,7 @@ pub fn start(state: &mut State, kind: WaitKind, stopped: Vec<Place>) -> Result<(
 fn waits_for_requests(environment: &Environment, place: Place) -> Result<(bool, bool), Status> {
     let on = OwnedReference::new()?;
     let links = Links::NONE.with(thread_link::WAITING_FOR, on.at());
-    let state = environment.flob::<Thread>(place).get_groups(&links, group::CONTROL)?;
+    let state = environment.flob::<Thread>(place).head(&links)?;
     let was_stopped = state.flags & thread_flag::STOPPED != 0;
     Ok((was_stopped, on.at().target_kind() == Some(FlobKind::PortSet)))
 }
@@ -183,8 +184,8 @@ fn withhold(nester: &Nester, state: &mut State, place: Place, kind: WaitKind) ->
     if kind != WaitKind::Mutex || !holds_a_mutex(state, place)? {
         return Ok(false);
     }
-    let Some(seen) = threads::seize(&state.environment, place)? else { return Ok(false) };
-    step::clear_exception(&state.environment, place, &seen.state.exception)?;
+    let Some(head) = threads::look(&state.environment, place)? else { return Ok(false) };
+    Adjustment::of(place, &head).without_exception().apply(&state.environment)?;
     let until = services::now(state).saturating_add(WITHHOLD);
     if let Some(search) = &mut state.search {
         search.withheld = Some((place, until));

@@ -7,26 +7,25 @@ use alloc::{
     vec::Vec,
 };
 
-use flob_abi::{PendingException, Status, ThreadState, flob::thread_link, state::group};
-use flob_checkpointer::{release, resume};
+use flob_abi::{Status, ThreadHead};
+use flob_checkpointer::release;
 use flob_debugger_nester::breakpoints::INT3;
 use flob_image::Place;
 use flob_link::{Event, StopReason};
 use flob_runtime::{
-    flob::{Links, OwnedReference, Thread},
+    flob::{Links, Thread},
     nester::Environment,
 };
 use zerocopy::IntoBytes;
 
+use super::adjustment::{Adjustment, RESUME_FLAG, TRAP_FLAG};
 use super::catch;
 use super::state::{Nester, State};
-use super::threads::{Seen, seize, stop_all, translator};
+use super::threads::{Seen, look, space_of, stop_all, translator};
 use super::trace;
 use super::watch;
 use super::watcher;
 
-/// RFLAGS.TF.
-pub const TRAP_FLAG: u64 = 1 << 8;
 /// DR6.BS: a single step is done.
 pub const SINGLE_STEP: u32 = 1 << 14;
 
@@ -83,39 +82,26 @@ impl Stepping {
     }
 }
 
-/// Sets or clears TF of a stopped thread.
+/// Sets or clears TF of a thread, which is stopped.
 pub fn set_trap(environment: &Environment, place: Place, on: bool) -> Result<(), Status> {
-    let thread = environment.flob::<Thread>(place);
-    let mut state = thread.get_groups(&Links::NONE, group::REGISTERS)?;
-    let rflags = if on { state.registers.rflags | TRAP_FLAG } else { state.registers.rflags & !TRAP_FLAG };
-    if rflags != state.registers.rflags {
-        state.registers.rflags = rflags;
-        thread.set_groups(&state, &Links::NONE, group::REGISTERS)?;
-    }
-    Ok(())
-}
-
-/// Takes a debug exception over: the thread has none any more, and stays stopped.
-pub fn clear_exception(
-    environment: &Environment,
-    place: Place,
-    exception: &PendingException,
-) -> Result<(), Status> {
-    let state =
-        ThreadState { exception: PendingException { code: 0, ..*exception }, ..ThreadState::default() };
-    let nothing = OwnedReference::new()?;
-    let links = Links::NONE.with(thread_link::WAITING_FOR, nothing.at());
-    environment.flob::<Thread>(place).set_groups(&state, &links, group::EXCEPTION)
+    let head = environment.flob::<Thread>(place).head(&Links::NONE)?;
+    Adjustment::of(place, &head).trap(on).apply(environment)
 }
 
 /// Where the breakpoint is that a thread stands at, if it does. The thread must be stopped. A look at all mappings is spared where
 /// the breakpoint was asked for in this very space: should it lie elsewhere by now, it is taken away for a step that does not
 /// need it, and one that is in the way is met by the step (see `exceptions::breakpoint`).
-fn breakpoint_at(nester: &Nester, state: &State, seen: &Seen) -> Result<Option<Place>, Status> {
-    let (Some(space), rip) = (seen.space, seen.state.registers.rip) else { return Ok(None) };
+fn breakpoint_at(
+    nester: &Nester,
+    state: &State,
+    place: Place,
+    head: &ThreadHead,
+) -> Result<Option<Place>, Status> {
+    let rip = head.registers.rip;
     if !state.breakpoints.is_any_at(rip) {
         return Ok(None);
     }
+    let Some(space) = space_of(&state.environment, place)? else { return Ok(None) };
     if let Some(place) = state.breakpoints.place((space, rip)) {
         return Ok(Some(place));
     }
@@ -123,43 +109,40 @@ fn breakpoint_at(nester: &Nester, state: &State, seen: &Seen) -> Result<Option<P
     Ok(place.filter(|place| state.breakpoints.original(*place).is_some()))
 }
 
-/// What a stopped thread stands at.
-fn obstacle_at(
+/// What a stopped thread stands at, and can only step over.
+pub fn obstacle_at(
     nester: &Nester,
     state: &State,
     place: Place,
-    seen: &Seen,
+    head: &ThreadHead,
 ) -> Result<Option<Obstacle>, Status> {
-    let breakpoint = breakpoint_at(nester, state, seen)?.map(Obstacle::Breakpoint);
-    Ok(breakpoint.or_else(|| catch::standing_at(state, place, seen)))
-}
-
-/// Whether a stopped thread stands at something that it can only step over.
-pub fn is_at_obstacle(nester: &Nester, state: &State, place: Place) -> Result<bool, Status> {
-    let Some(seen) = seize(&state.environment, place)? else { return Ok(false) };
-    Ok(obstacle_at(nester, state, place, &seen)?.is_some())
+    match breakpoint_at(nester, state, place, head)? {
+        Some(breakpoint) => Ok(Some(Obstacle::Breakpoint(breakpoint))),
+        None => catch::standing_at(state, place, head),
+    }
 }
 
 /// Steps a stopped thread.
 pub fn begin(nester: &Nester, state: &mut State, place: Place, purpose: Purpose) -> Result<(), Status> {
-    let Some(seen) = seize(&state.environment, place)? else { return Ok(()) };
-    let obstacle = obstacle_at(nester, state, place, &seen)?;
-    begin_at(state, place, purpose, obstacle)
+    let Some(head) = look(&state.environment, place)? else { return Ok(()) };
+    let obstacle = obstacle_at(nester, state, place, &head)?;
+    begin_at(state, Adjustment::of(place, &head), purpose, obstacle)
 }
 
 /// Steps a stopped thread that stands at this, or at nothing.
 pub fn begin_at(
     state: &mut State,
-    place: Place,
+    thread: Adjustment,
     purpose: Purpose,
     obstacle: Option<Obstacle>,
 ) -> Result<(), Status> {
+    let place = thread.place();
     if state.stepping.job.is_some() {
-        if matches!(obstacle, Some(Obstacle::Calls { .. })) {
-            catch::stays(state, place)?;
+        if let Some(Obstacle::Calls { rip, .. }) = obstacle {
+            catch::stays(state, place, rip);
         }
         state.stepping.queue.push_back((place, purpose));
-        return Ok(());
+        return thread.apply(&state.environment);
     }
     if let Some(obstacle) = obstacle {
         let paused = stop_all(&state.environment)?;
@@ -171,13 +154,11 @@ pub fn begin_at(
         watcher::look_again(state);
     }
     state.stepping.steps.insert(place, purpose);
-    watch::pass(state, place)?;
-    set_trap(&state.environment, place, true)?;
-    resume(&state.environment, place)
+    watch::pass(state, thread).trap(true).run().apply(&state.environment)
 }
 
-/// The thread has been stopped behind its step (or for another reason that ends it); its exception is taken over. The step
-/// may have hit something, too: then that is told.
+/// The thread has been stopped behind its step (or for another reason that ends it); its exception is taken over, and TF. The
+/// step may have hit something, too: then that is told.
 pub fn ended(
     nester: &Nester,
     state: &mut State,
@@ -188,7 +169,6 @@ pub fn ended(
     let purpose = state.stepping.steps.remove(&place);
     trace::step_ended(nester, state, place, &seen.state);
     catch::call_is_over(state, place)?;
-    set_trap(&state.environment, place, false)?;
     let is_job = state.stepping.job.as_ref().is_some_and(|job| job.thread == place);
     match (purpose, hit) {
         (_, Some(hit)) => report(nester, state, place, seen, hit),
@@ -198,7 +178,9 @@ pub fn ended(
                 job.paused.push(place);
             }
         }
-        (Some(Purpose::Continue), None) => resume(&state.environment, place)?,
+        (Some(Purpose::Continue), None) => {
+            Adjustment::of(place, &seen.state).trap(false).run().apply(&state.environment)?
+        }
         (None, None) => {}
     }
     if is_job { end_job(nester, state) } else { Ok(()) }
@@ -208,14 +190,18 @@ pub fn ended(
 pub fn report(nester: &Nester, state: &mut State, place: Place, seen: &Seen, reason: StopReason) {
     state.held.insert(place);
     let mut own = seen.state;
-    own.registers.rflags &= !(TRAP_FLAG | watch::RESUME_FLAG);
+    own.registers.rflags &= !(TRAP_FLAG | RESUME_FLAG);
     own.exception.code = 0;
-    let bytes = own.as_bytes().get(..flob_abi::THREAD_STATE_HEAD).unwrap_or_default().to_vec();
     if state.stepping.job.is_none() {
         // While somebody is held, standing still is no news.
         watcher::rest(state);
     }
-    let event = Event::Stopped { thread: place, space: seen.space.unwrap_or(u64::MAX), reason, state: bytes };
+    let event = Event::Stopped {
+        thread: place,
+        space: seen.space.unwrap_or(u64::MAX),
+        reason,
+        state: own.as_bytes().to_vec(),
+    };
     state.tell(nester, event);
 }
 
@@ -280,9 +266,9 @@ pub fn child_is_idle(nester: &Nester, state: &mut State) -> Result<(), Status> {
 }
 
 /// Threads that would be let go while a job is on wait for its end: `true` if so.
-pub fn pause_instead(state: &mut State, places: &[Place]) -> bool {
+pub fn pause_instead(state: &mut State, threads: &[(Place, ThreadHead)]) -> bool {
     let Some(job) = &mut state.stepping.job else { return false };
-    job.paused.extend_from_slice(places);
+    job.paused.extend(threads.iter().map(|(place, _)| *place));
     true
 }
 
@@ -330,12 +316,10 @@ pub fn forget(state: &mut State, place: Place) {
 
 /// Takes the marks of a step off a stopped thread: TF, and the exception that ends a step.
 pub fn clean(environment: &Environment, place: Place) -> Result<(), Status> {
-    let Some(seen) = seize(environment, place)? else { return Ok(()) };
-    let exception = &seen.state.exception;
-    if is_only_step(exception.code, exception.detail) {
-        clear_exception(environment, place, exception)?;
-    }
-    set_trap(environment, place, false)
+    let Some(head) = look(environment, place)? else { return Ok(()) };
+    let thread = Adjustment::of(place, &head).trap(false);
+    let is_step = is_only_step(head.exception.code, head.exception.detail);
+    if is_step { thread.without_exception() } else { thread }.apply(environment)
 }
 
 /// The threads that are being stepped.

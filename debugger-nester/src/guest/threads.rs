@@ -2,8 +2,8 @@
 
 use alloc::{collections::BTreeSet, vec::Vec};
 
-use flob_abi::{FlobKind, Status, ThreadState, flob::thread_link, state::group};
-use flob_checkpointer::{release, stop_listed};
+use flob_abi::{FlobKind, Status, ThreadHead, flob::thread_link, state::group};
+use flob_checkpointer::stop_listed;
 use flob_debugger_nester::translate::Translator;
 use flob_image::Place;
 use flob_link::{FailureKind, Scope};
@@ -12,6 +12,7 @@ use flob_runtime::{
     nester::Environment,
 };
 
+use super::adjustment::Adjustment;
 use super::failure::{Outcome, failure, refused};
 use super::save;
 use super::state::{Nester, State};
@@ -24,8 +25,8 @@ pub const HEAD: u64 = group::ALL & !group::VECTORS;
 
 /// A thread that is stopped now.
 pub struct Seen {
-    /// Its state without vectors, the flags as they were before.
-    pub state: ThreadState,
+    /// Its state, the flags as they were before.
+    pub state: ThreadHead,
     /// Its space, if that lies in the environment.
     pub space: Option<Place>,
 }
@@ -37,8 +38,23 @@ pub fn seize(environment: &Environment, place: Place) -> Result<Option<Seen>, St
     }
     let space = OwnedReference::new()?;
     let links = Links::NONE.with(thread_link::SPACE, space.at());
-    let state = environment.flob::<Thread>(place).get_groups(&links, HEAD)?;
+    let state = environment.flob::<Thread>(place).head(&links)?;
     Ok(Some(Seen { state, space: space.at().locate(environment.region()).ok() }))
+}
+
+/// The same without finding out in which space it is, which costs as much again.
+pub fn look(environment: &Environment, place: Place) -> Result<Option<ThreadHead>, Status> {
+    if environment.kind_at(place) != Some(FlobKind::Thread) {
+        return Ok(None);
+    }
+    environment.flob::<Thread>(place).head(&Links::NONE).map(Some)
+}
+
+/// The space of a thread that is stopped, if that lies in the environment.
+pub fn space_of(environment: &Environment, thread: Place) -> Result<Option<Place>, Status> {
+    let space = OwnedReference::new()?;
+    environment.flob::<Thread>(thread).links(&Links::NONE.with(thread_link::SPACE, space.at()))?;
+    Ok(space.at().locate(environment.region()).ok())
 }
 
 /// Whether the thread was stopped when it was seen.
@@ -158,21 +174,23 @@ pub fn let_go(nester: &Nester, state: &mut State, places: Vec<Place>) -> Result<
         save.paused.extend(places);
         return Ok(());
     }
-    let mut free = Vec::new();
-    let mut at_breakpoint = Vec::new();
+    let (mut free, mut at_obstacle) = (Vec::new(), Vec::new());
     for place in places {
-        watch::pass(state, place)?;
-        match step::is_at_obstacle(nester, state, place)? {
-            true => at_breakpoint.push(place),
-            false => free.push(place),
+        let Some(head) = look(&state.environment, place)? else { continue };
+        match step::obstacle_at(nester, state, place, &head)? {
+            Some(_) => at_obstacle.push(place),
+            None => free.push((place, head)),
         }
     }
-    if step::pause_instead(state, &free) {
-        free.clear();
+    // Those that wait, in the order in which they do.
+    free.sort_unstable_by_key(|(place, head)| (head.rank, *place));
+    let is_paused = step::pause_instead(state, &free);
+    for (place, head) in &free {
+        let passing = watch::pass(state, Adjustment::of(*place, head));
+        if is_paused { passing } else { passing.run() }.apply(&state.environment)?;
     }
-    release(&state.environment, &free)?;
-    if !free.is_empty() {
+    if !is_paused && !free.is_empty() {
         watcher::stirred(state);
     }
-    at_breakpoint.into_iter().try_for_each(|place| step::begin(nester, state, place, Purpose::Continue))
+    at_obstacle.into_iter().try_for_each(|place| step::begin(nester, state, place, Purpose::Continue))
 }

@@ -1,7 +1,7 @@
 //! Tracing what the child asks, of us and of the kernel. Kernel calls are seen where they are reflected ([`catch`]), and their
 //! ends where the step over them ends.
 
-use flob_abi::{Registers, Status, ThreadState};
+use flob_abi::{Registers, Status, ThreadHead};
 use flob_debugger_nester::trace::decode;
 use flob_image::Place;
 use flob_link::{
@@ -130,7 +130,7 @@ pub fn call_came(nester: &Nester, state: &mut State, place: Place, space: Place,
 }
 
 /// A thread has been stopped behind a step. If that was over a traced call, it may be over.
-pub fn step_ended(nester: &Nester, state: &mut State, place: Place, seen: &ThreadState) {
+pub fn step_ended(nester: &Nester, state: &mut State, place: Place, seen: &ThreadHead) {
     let Some(Under { number, rip }) = state.catching.under.get(&place).copied() else { return };
     let registers = &seen.registers;
     if registers.rip == rip {

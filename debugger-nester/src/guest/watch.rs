@@ -15,13 +15,12 @@ use flob_runtime::{
     nester::Environment,
 };
 
+use super::adjustment::Adjustment;
 use super::failure::{Outcome, failure, refused};
 use super::record::View;
 use super::state::State;
 use super::threads::{Seen, seize, threads_of, was_stopped};
 
-/// RFLAGS.RF: the next instruction meets no hardware breakpoint.
-pub const RESUME_FLAG: u64 = 1 << 16;
 /// DR6.B0 to B3: a watchpoint or hardware breakpoint.
 pub const WATCHED: u32 = 0xf;
 
@@ -117,18 +116,10 @@ pub fn judge(state: &mut State, place: Place, seen: &Seen) -> Result<Meaning, St
     })
 }
 
-/// Lets a stopped thread pass the hardware breakpoint that it stands at, if it does.
-pub fn pass(state: &State, place: Place) -> Result<(), Status> {
-    if !state.watching.watches.has_breakpoints() {
-        return Ok(());
-    }
-    let Some(seen) = seize(&state.environment, place)? else { return Ok(()) };
-    if !state.watching.watches.is_breakpoint(seen.state.registers.rip) {
-        return Ok(());
-    }
-    let mut passing = seen.state;
-    passing.registers.rflags |= RESUME_FLAG;
-    state.environment.flob::<Thread>(place).set_groups(&passing, &Links::NONE, group::REGISTERS)
+/// A stopped thread passes the hardware breakpoint that it stands at, if it does.
+pub fn pass(state: &State, thread: Adjustment) -> Adjustment {
+    let stands_at_one = state.watching.watches.is_breakpoint(thread.head().registers.rip);
+    if stands_at_one { thread.pass() } else { thread }
 }
 
 /// The host sets a thread's debug registers: while they are taken, what it sets is for later. The groups to be set now.

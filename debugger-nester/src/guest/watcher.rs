@@ -34,8 +34,9 @@ pub fn look_again(state: &mut State) {
 
 /// There is nothing to watch any more.
 pub fn rest(state: &mut State) {
-    state.watch.is_on = false;
-    let _ = state.own.watcher.stop();
+    if core::mem::take(&mut state.watch.is_on) {
+        let _ = state.own.watcher.stop();
+    }
 }
 
 /// The watcher's thread: calls the warden, who stops it.

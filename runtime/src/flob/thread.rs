@@ -1,9 +1,9 @@
 //! Threads, the bare flobs; [`crate::thread`] starts them with a stack.
 
 use flob_abi::state::{group, thread_flag};
-use flob_abi::{Call, Status, ThreadState};
+use flob_abi::{Call, Status, ThreadHead, ThreadState};
 
-use super::{FlobAt, Links, Referable, Reference, storage};
+use super::{Common, Flob, FlobAt, Links, Referable, Reference, storage};
 use crate::call;
 
 storage! {
@@ -47,10 +47,29 @@ impl FlobAt<Thread> {
         self.set_groups(state, &Links::of(&[space]), group::ALL & !group::DEBUG)
     }
 
+    /// `get_state` without the vectors.
+    pub fn head(self, links: &Links) -> Result<ThreadHead, Status> {
+        let (call, links) = (Common::GetState.of(Thread::KIND), links.for_kind(Thread::KIND));
+        // SAFETY: without the vectors a thread's state is a `ThreadHead`.
+        unsafe { call::read_state(call, self.address(), links, group::ALL & !group::VECTORS) }
+    }
+
+    /// `get_state` of the links alone: it is stopped, too.
+    pub fn links(self, links: &Links) -> Result<(), Status> {
+        let links = links.for_kind(Thread::KIND);
+        call::get_links(Common::GetState.of(Thread::KIND), self.address(), links).result()
+    }
+
+    /// `set_state` of the field groups in `mask` ([`group`]); the vectors are never among them.
+    pub fn set_head(self, head: &ThreadHead, links: &Links, mask: u64) -> Result<(), Status> {
+        let links = links.for_kind(Thread::KIND);
+        let mask = mask & !group::VECTORS;
+        call::set_state(Common::SetState.of(Thread::KIND), self.address(), Some(head), links, mask).result()
+    }
+
     /// Stops it and says whether it was stopped already.
     pub fn stop(self) -> Result<bool, Status> {
-        let state = self.get_groups(&Links::NONE, group::CONTROL)?;
-        Ok(state.flags & thread_flag::STOPPED != 0)
+        Ok(self.head(&Links::NONE)?.flags & thread_flag::STOPPED != 0)
     }
 
     /// `thread_interrupt`: posts an `Interrupt` exception to it; not to the caller itself.
@@ -61,7 +80,7 @@ impl FlobAt<Thread> {
     /// Lets it run. Exceptions are enabled if `exceptions_enabled` says so (the two flags are one group).
     pub fn resume(self, exceptions_enabled: bool) -> Result<(), Status> {
         let flags = if exceptions_enabled { thread_flag::EXCEPTIONS_ENABLED } else { 0 };
-        self.set_groups(&ThreadState { flags, ..ThreadState::default() }, &Links::NONE, group::CONTROL)
+        self.set_head(&ThreadHead { flags, ..ThreadHead::default() }, &Links::NONE, group::CONTROL)
     }
 }
 

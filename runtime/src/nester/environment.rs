@@ -110,6 +110,7 @@ pub struct Environment {
     size: AtomicU64,
     region: Box<Region>,
     reference: OwnedReference,
+    nothing: OwnedReference,
 }
 
 impl Environment {
@@ -120,7 +121,7 @@ impl Environment {
         let reference = OwnedReference::new()?;
         region.at().reference(reference.at())?;
         let size = AtomicU64::new(memory.size());
-        Ok(Self { memory, size, region, reference })
+        Ok(Self { memory, size, region, reference, nothing: OwnedReference::new()? })
     }
 
     /// The memory that it has room in.
@@ -140,7 +141,7 @@ impl Environment {
         if let Some(keeper) = keeper {
             return self.region().set_state(&state, &Links::NONE.with(1, keeper));
         }
-        self.region().set_state(&state, &Links::NONE.with(1, OwnedReference::new()?.at()))
+        self.region().set_state(&state, &Links::NONE.with(1, self.nothing()))
     }
 
     /// Gives it another size: what comes from elsewhere stays as large as it was there, wherever it goes. All of it counts as
@@ -166,6 +167,11 @@ impl Environment {
     /// A reference to the region.
     pub fn reference(&self) -> FlobAt<Reference> {
         self.reference.at()
+    }
+
+    /// A reference that names nothing, for links that are to lead nowhere.
+    pub fn nothing(&self) -> FlobAt<Reference> {
+        self.nothing.at()
     }
 
     /// The flob at this place, if it is of kind `F`.
