@@ -97,6 +97,11 @@ impl Breakpoints {
         }
     }
 
+    /// Who wants one, and where.
+    pub fn all_wanted(&self) -> Vec<Wanted> {
+        self.at.values().flat_map(|inserted| inserted.wanted.keys().copied()).collect()
+    }
+
     /// Forgets all and returns who wanted them: after a restore they are set again.
     pub fn take(&mut self) -> Vec<(Wanted, Conditions)> {
         core::mem::take(&mut self.at).into_values().flat_map(|inserted| inserted.wanted).collect()

@@ -31,6 +31,11 @@ impl Events {
         self.first + self.kept.len() as u64
     }
 
+    /// Number of the first that the host has not acknowledged.
+    pub const fn first_number(&self) -> u64 {
+        self.first
+    }
+
     /// Adds an event.
     pub fn push(&mut self, event: Event) {
         self.output += output_size(&event);

@@ -78,6 +78,11 @@ impl Watches {
         }
     }
 
+    /// All of them.
+    pub fn all(&self) -> Vec<Watch> {
+        self.spaces.values().flat_map(|space| &space.watches).copied().collect()
+    }
+
     /// The spaces in which anything is watched.
     pub fn spaces(&self) -> Vec<Place> {
         self.spaces.keys().copied().collect()

@@ -31,6 +31,7 @@ impl<G: Guest> Inferior<G> {
             }
             HubEvent::Guest(Event::Restored) => self.replaced("a checkpoint was restored"),
             HubEvent::Guest(Event::Restarted) => self.replaced("the program was restarted"),
+            HubEvent::AnotherGuest => self.replaced("the guest was started anew"),
             HubEvent::Guest(Event::Exited { code }) => self.exited(code),
             HubEvent::Guest(Event::Died { thread, code, .. }) => self.died(thread, code),
             HubEvent::Guest(Event::Stopped { thread, space, reason, state }) if space == self.space => {

@@ -12,6 +12,7 @@ pub mod names;
 pub mod place;
 mod points;
 pub mod protocol;
+pub mod serial;
 pub mod sessions;
 pub mod source;
 pub mod stored;

@@ -380,8 +380,10 @@ pub struct SessionInfo {
     pub arguments: Vec<String>,
     /// Process of the hub.
     pub hub_process: u32,
-    /// Process of QEMU.
-    pub guest_process: u32,
+    /// Process of QEMU, if the session owns one.
+    pub guest_process: Option<u32>,
+    /// The serial device behind which the guest is, if it runs elsewhere.
+    pub device: Option<PathBuf>,
     /// The program's ELF on the host, for symbols.
     pub elf: Option<PathBuf>,
     /// Socket of its gdb server.
@@ -442,6 +444,8 @@ pub enum HubEvent {
     PagesLost(String),
     /// The guest has ended by itself: a sentence, and below it what it said last, a kernel's panic record above all.
     GuestEnded(String),
+    /// Where the guest was that runs elsewhere there is one that was started since: nothing of what was known or asked for is true.
+    AnotherGuest,
     /// The program has moved into the session of this name; this one ends.
     Moved(String),
 }

@@ -94,6 +94,11 @@ pub fn set(state: &mut State, space: Place, calls: Vec<u64>) -> Outcome<Reply> {
     Ok(Reply::Done)
 }
 
+/// Spaces some of whose calls are waited for.
+pub fn spaces(state: &State) -> Vec<Place> {
+    state.catching.spaces.keys().copied().collect()
+}
+
 /// These calls are traced, instead of those before.
 pub fn trace(state: &mut State, calls: BTreeSet<u64>) -> Result<(), Status> {
     state.catching.traced = calls;

@@ -150,6 +150,7 @@ fn state(ceiling: u32) -> Result<State, Status> {
         torture: None,
         events: Events::default(),
         replies: Answers::default(),
+        greeted: None,
         capacity: capacity(),
         long_answers: Default::default(),
         outbox: VecDeque::new(),

@@ -25,6 +25,7 @@ mod catch;
 mod conditions;
 mod copying;
 mod denial;
+mod detach;
 mod exceptions;
 mod failure;
 mod launch;

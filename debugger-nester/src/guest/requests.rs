@@ -9,8 +9,8 @@ use super::saver::{Order, Question};
 use super::state::{Bulk, Nester, Outgoing, State};
 use super::step::{self, Purpose};
 use super::{
-    catch, lazy, memory, record, restart, restore, save, sending, services, set, survey, threads, trace,
-    watch, watcher,
+    catch, detach, lazy, memory, record, restart, restore, save, sending, services, set, survey, threads,
+    trace, watch, watcher,
 };
 
 /// Most replies that wait to be sent; the host repeats what it misses.
@@ -24,6 +24,9 @@ pub fn handle(nester: &Nester, message: &[u8], bulk: &[u8]) {
         state.garbled += 1;
         return;
     };
+    if !is_greeted(state, epoch, &request) {
+        return;
+    }
     match (state.replies.judge(epoch, number), request) {
         (Verdict::Repeat(reply), _) => {
             let reply = reply.clone();
@@ -56,6 +59,15 @@ pub fn handle(nester: &Nester, message: &[u8], bulk: &[u8]) {
             }
         }
     }
+}
+
+/// Whether a request may be carried out here: one of a host that has not said hello to this guest was meant for another guest, which
+/// ran before this one. How things are it may ask, and learns that.
+fn is_greeted(state: &mut State, epoch: u32, request: &Request) -> bool {
+    if matches!(request, Request::Hello { .. }) {
+        state.greeted = Some(epoch);
+    }
+    state.greeted == Some(epoch) || matches!(request, Request::Sync { .. })
 }
 
 /// Answers a save.
@@ -94,6 +106,7 @@ fn answer(nester: &Nester, state: &mut State, request: Request, bulk: &[u8]) -> 
         Request::Stop(scope) => threads::stop(state, scope).map(Reply::Threads),
         Request::Resume(scope) => threads::resume(nester, state, scope).map(Reply::Threads),
         Request::Step { thread } => step(nester, state, thread),
+        Request::Detach => detach::detach(nester, state),
         Request::Restart { command } => restart::restart(nester, state, command),
         Request::SetBreakpoint { space, address, conditions } => {
             memory::set_breakpoint(nester, state, (space, address), conditions)
@@ -142,6 +155,7 @@ fn hello(state: &State) -> Reply {
         size: state.environment.size(),
         program: state.program.name.clone(),
         boot: state.boot,
+        first_event: state.events.first_number(),
         capacity: state.capacity,
     }
 }
@@ -152,6 +166,7 @@ fn sync(nester: &Nester, state: &mut State, events_from: u64) -> Reply {
     }
     let (input_from, input_to) = state.input.wanted();
     Reply::Sync(Progress {
+        boot: state.boot,
         next_event: state.events.next_number(),
         input_from,
         input_to,

@@ -269,6 +269,8 @@ pub struct State {
 
     pub events: Events,
     pub replies: Answers<Outgoing>,
+    /// The epoch of the host that has said hello last.
+    pub greeted: Option<u32>,
     /// What the line to the host carries.
     pub capacity: Capacity,
     pub long_answers: LongAnswers,

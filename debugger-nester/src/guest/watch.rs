@@ -4,7 +4,7 @@
 //! A thread that is made later watches what its maker watches (`docs/kernel/thread_create.md`). What the program itself had
 //! in its debug registers comes back when the last watch goes.
 
-use alloc::collections::BTreeMap;
+use alloc::{collections::BTreeMap, vec::Vec};
 
 use flob_abi::{DebugRegisters, Status, ThreadState, state::group};
 use flob_debugger_nester::watches::{REGISTERS, Watches, is_armed, nothing};
@@ -54,6 +54,11 @@ pub fn clear(state: &mut State, watch: Watch) -> Outcome<Reply> {
         arm(state, watch.space).map_err(refused)?;
     }
     Ok(Reply::Done)
+}
+
+/// Everything that is watched.
+pub fn all(state: &State) -> Vec<Watch> {
+    state.watching.watches.all()
 }
 
 /// The environment is another one, and none of its threads watches anything.

@@ -67,7 +67,7 @@ verbs! {
     Run: verbs::run::Run;
     /// Meet flob: a deadlock, and a coach that says which key is next
     Demo: verbs::demo::Demo;
-    /// Open the terminal interface on a running session
+    /// Open the terminal interface on a running session, a checkpoint, or a guest behind a serial device
     Attach: verbs::attach::Attach;
     /// List the running sessions
     Sessions: verbs::sessions::Sessions;
@@ -107,7 +107,7 @@ verbs! {
     Checkpoint: verbs::checkpoint::Checkpoint;
     /// Move a program into another session's guest while it runs
     Migrate: verbs::migrate::Migrate;
-    /// End a session: its guest and its hub
+    /// End a session: its hub, and its guest unless that runs elsewhere
     Stop: verbs::stop::Stop;
     /// Measure what things cost, in real runs
     Bench: verbs::bench::Bench;
@@ -116,7 +116,9 @@ verbs! {
     #[command(hide = true)]
     BootFiles: verbs::boot_files::BootFiles;
     #[command(hide = true)]
-    Hub: verbs::hub::HubProcess;
+    Hub: verbs::hub::HubProcess<verbs::run::Run>;
+    #[command(hide = true)]
+    SerialHub: verbs::hub::HubProcess<verbs::serial::Serial>;
     #[command(hide = true)]
     GuestProcess: verbs::guest_process::GuestProcess;
 }

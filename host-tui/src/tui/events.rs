@@ -31,6 +31,11 @@ pub fn hub_event(state: &mut State, event: HubEvent) -> Vec<Ask> {
             state.link = link;
         }
         HubEvent::Changed => {}
+        HubEvent::AnotherGuest => {
+            state.console.rewind();
+            state.ended = None;
+            state.tell(LogKind::Trouble, text::ANOTHER_GUEST);
+        }
         HubEvent::PagesLost(text) => state.tell(LogKind::Trouble, text),
         HubEvent::GuestEnded(text) => guest_ended(state, &text),
         HubEvent::Moved(to) => {

@@ -36,6 +36,8 @@ mod constants {
     pub const GUEST_DEAD: &str = "the guest has ended; what was seen last stays";
     pub const LINK_LOST: &str = "reconnecting";
     pub const LINK_UP: &str = "connected to the guest";
+    pub const ANOTHER_GUEST: &str =
+        "another guest answers, which was started since: breakpoints and holds are gone";
     pub const RESTARTED: &str = "restarted: the program stands at its beginning, held: {resume} lets it run";
     pub const RESTORED: &str = "restored; everything is held: {resume} lets it run";
     pub const CANCELLING: &str = "giving up";

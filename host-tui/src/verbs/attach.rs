@@ -11,17 +11,20 @@ use flob::tui;
 use flob_image::store::Store;
 use flob_session::{Client, Error, sessions};
 
-use super::checkpoint::diff::Compared;
+use super::{checkpoint::diff::Compared, hub, serial::Serial};
 use crate::cli::{Context, source::symbols_of};
 
 /// Arguments of `attach`.
 #[derive(Args, Debug)]
 pub struct Attach {
     /// The session's name; the only one if left out
+    #[arg(conflicts_with = "serial")]
     name: Option<String>,
     /// A checkpoint instead, without any guest
-    #[arg(long, value_name = "ID", conflicts_with = "name")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["name", "serial"])]
     at: Option<String>,
+    #[command(flatten)]
+    serial: Serial,
     /// Do the commands of this file first, as if typed after `:`; the first that fails ends it
     #[arg(long, value_name = "FILE")]
     commands: Option<PathBuf>,
@@ -38,12 +41,23 @@ impl Attach {
         if let Some(id) = self.at {
             return show(None, Some(id), Manner { script, ..Manner::default() }, config);
         }
+        if self.serial.serial.is_some() {
+            return attach_to_device(self.serial, context, script);
+        }
         let path = sessions::find(self.name.as_deref().or(context.session.as_deref()))?;
         let client = Client::connect_path(&path)?;
         let name = client.info()?.name;
         let manner = Manner { typed: true, coach: false, script };
         show(Some((name, Box::new(move || Ok(client)))), None, manner, config)
     }
+}
+
+/// A session of its own on the device, with the terminal interface on it.
+fn attach_to_device(serial: Serial, context: &Context, script: Option<tui::Script>) -> Result<u8, Error> {
+    let name = hub::name(&serial, context)?;
+    serial.check()?;
+    let manner = Manner { typed: true, coach: false, script };
+    open(name.clone(), manner, move || hub::start(&serial, &name))
 }
 
 /// How the interface behaves.

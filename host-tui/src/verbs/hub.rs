@@ -1,6 +1,7 @@
 //! `flob hub`: a session in a process of its own, which outlives the terminal it was started from. For flob's own use.
 
 use std::{
+    ffi::OsString,
     fs,
     io::{Read, Write},
     os::{
@@ -14,20 +15,37 @@ use std::{
 use clap::Args;
 use flob_session::{
     Error,
-    hub::{Ending, Session, Standard},
+    hub::{Config, Ending, Session, Standard},
     sessions,
 };
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::{
-    black_box,
-    run::{Run, redirected},
-};
+use super::{black_box, gdb_server::Servers, run::redirected};
 use crate::cli::Context;
+
+/// What a hub is started with.
+pub trait Plan {
+    /// The verb of a hub that is given [`Self::to_arguments`].
+    const VERB: &str;
+
+    /// What the session is called after.
+    fn label(&self) -> String;
+
+    /// The arguments that make a hub of its own do the same.
+    fn to_arguments(&self) -> Vec<OsString>;
+
+    /// Which standard streams are the program's.
+    fn standard(&self) -> Standard {
+        redirected()
+    }
+
+    /// Everything that can be found out before a guest is started.
+    fn prepare(&self, name: Option<&str>, standard: Standard) -> Result<(Config, Servers), Error>;
+}
 
 /// Arguments of the hub.
 #[derive(Args, Debug)]
-pub struct HubProcess {
+pub struct HubProcess<P: Args> {
     /// Where to say that the session is up
     #[arg(long)]
     ready: PathBuf,
@@ -38,10 +56,10 @@ pub struct HubProcess {
     #[arg(long)]
     output: bool,
     #[command(flatten)]
-    run: Run,
+    plan: P,
 }
 
-impl HubProcess {
+impl<P: Args + Plan> HubProcess<P> {
     /// Runs the session until somebody ends it.
     pub fn run(self, context: &Context) -> Result<u8, Error> {
         // Fails only for the leader of a group, which is one of its own already.
@@ -65,7 +83,7 @@ impl HubProcess {
     fn start(&self, context: &Context) -> Result<Session, Error> {
         // Who started us knows: in place of a terminal we were given nothing to read and write.
         let standard = Standard { input: self.input, output: self.output };
-        let (config, servers) = self.run.prepare(context.session.as_deref(), standard)?;
+        let (config, servers) = self.plan.prepare(context.session.as_deref(), standard)?;
         let session = Session::start(config)?;
         servers.serve(session.socket())?;
         Ok(session)
@@ -87,42 +105,37 @@ fn live(session: &Session) -> u8 {
 }
 
 /// What the session will be called: known before anything is started.
-pub fn name(run: &Run, context: &Context) -> Result<String, Error> {
+pub fn name(plan: &impl Plan, context: &Context) -> Result<String, Error> {
     let name = match &context.session {
         Some(name) => name.clone(),
-        None => sessions::free_name(&label(run))?,
+        None => sessions::free_name(&plan.label())?,
     };
     sessions::socket(&name)?;
     Ok(name)
 }
 
 /// Starts a hub process for a session of this name and waits until it is up.
-pub fn start(run: &Run, name: &str) -> Result<(), Error> {
+pub fn start(plan: &impl Plan, name: &str) -> Result<(), Error> {
     let ready = sessions::socket(name)?.with_extension("ready");
     let _ = fs::remove_file(&ready);
     let io = |error| Error::io("starting the session", error);
     let listener = UnixListener::bind(&ready).map_err(io)?;
-    let started = spawn(run, name, &ready).map_err(io).and_then(|child| wait(child, &listener));
+    let started = spawn(plan, name, &ready).map_err(io).and_then(|child| wait(child, &listener));
     // It has served its purpose, or nobody will come.
     let _ = fs::remove_file(&ready);
     started
 }
 
-fn label(run: &Run) -> String {
-    let program = run.program.as_deref().or(run.restore.as_deref()).unwrap_or_default();
-    program.rsplit('/').next().unwrap_or_default().to_owned()
-}
-
-fn spawn(run: &Run, name: &str, ready: &std::path::Path) -> std::io::Result<Child> {
-    let standard = redirected();
+fn spawn<P: Plan>(plan: &P, name: &str, ready: &std::path::Path) -> std::io::Result<Child> {
+    let standard = plan.standard();
     let stream = |ours: bool| if ours { Stdio::inherit() } else { Stdio::null() };
     let errors = std::io::IsTerminal::is_terminal(&std::io::stderr());
     Command::new(std::env::current_exe()?)
-        .args(["--session", name, "hub", "--ready"])
+        .args(["--session", name, P::VERB, "--ready"])
         .arg(ready)
         .args(standard.input.then_some("--input"))
         .args(standard.output.then_some("--output"))
-        .args(run.to_arguments())
+        .args(plan.to_arguments())
         .stdin(stream(standard.input))
         .stdout(stream(standard.output))
         .stderr(stream(!errors))

@@ -28,6 +28,7 @@ pub mod memory;
 pub mod migrate;
 pub mod ps;
 pub mod run;
+pub mod serial;
 pub mod serve_gdb;
 pub mod sessions;
 pub mod set;

@@ -7,12 +7,13 @@ use flob_image::{Environment, store::Store};
 use flob_session::{
     Claim, Error,
     boot::{Launcher, LinkDevice, arguments},
-    hub::{Config, Ending, Session, Standard},
+    hub::{Config, Emulated, Ending, GuestPlan, Session, Standard},
     sessions, symbols,
 };
 
 use super::{
-    attach, black_box, gdb_server, hub,
+    attach, black_box, gdb_server,
+    hub::{self, Plan},
     under::{CHECKPOINTER, Under},
 };
 use crate::{
@@ -169,51 +170,6 @@ impl Run {
         attach::open(name.clone(), manner, move || hub::start(&self, &name))
     }
 
-    /// Everything that can be found out before a guest is started.
-    pub fn prepare(
-        &self,
-        name: Option<&str>,
-        standard: Standard,
-    ) -> Result<(Config, gdb_server::Servers), Error> {
-        let store = Store::open_default()?;
-        let Found { program, label, stack, above } = self.find_program(&store)?;
-        // Whoever is named on the way, in a checkpoint's arguments too: nesters load their children by name.
-        let named: Vec<_> = above.iter().chain(&stack).filter_map(|word| guest::carried(word)).collect();
-        let name = match name {
-            Some(name) => name.to_owned(),
-            None => sessions::free_name(&label)?,
-        };
-        flob_session::boot::qemu::find()?;
-        let claim = Claim::take(&name)?;
-        let servers = gdb_server::Servers::bind(&claim, self.gdb, self.paused)?;
-        // A checkpoint's symbols are found by its build id; below a nester the debugger's program is that nester.
-        let nester = stack.first().filter(|name| *name == CHECKPOINTER).and_then(|name| guest::carried(name));
-        let given = nester.as_ref().or(program.as_ref()).filter(|_| self.restore.is_none());
-        let elf = given.map(|program| file_of(program, &store)).transpose()?.flatten();
-        let config = Config {
-            claim,
-            program: stack.first().cloned().unwrap_or_default(),
-            arguments: stack.iter().skip(1).cloned().collect(),
-            above,
-            elf,
-            software: guest::software(program.iter().chain(&named)),
-            memory: self.memory,
-            link: self.link.device(),
-            counted: self.counted,
-            disturbance: self.disturb.disturbance(),
-            launcher: launcher()?,
-            paused: self.paused,
-            restore: self.restore.clone(),
-            force: self.force,
-            lazy: self.lazy,
-            store,
-            standard,
-            gdb_socket: Some(servers.socket().to_owned()),
-            gdb_port: self.gdb,
-        };
-        Ok((config, servers))
-    }
-
     fn find_program(&self, store: &Store) -> Result<Found, Error> {
         let (above, mut stack) = self.under.around_the_debugger()?;
         match (&self.restore, &self.program) {
@@ -241,9 +197,63 @@ impl Run {
             (None, None) => Err(Error::Usage("which program?".into())),
         }
     }
+}
 
-    /// The arguments that make a hub of its own do the same.
-    pub fn to_arguments(&self) -> Vec<OsString> {
+impl Plan for Run {
+    const VERB: &str = "hub";
+
+    fn label(&self) -> String {
+        let program = self.program.as_deref().or(self.restore.as_deref()).unwrap_or_default();
+        program.rsplit('/').next().unwrap_or_default().to_owned()
+    }
+
+    fn prepare(
+        &self,
+        name: Option<&str>,
+        standard: Standard,
+    ) -> Result<(Config, gdb_server::Servers), Error> {
+        let store = Store::open_default()?;
+        let Found { program, label, stack, above } = self.find_program(&store)?;
+        // Whoever is named on the way, in a checkpoint's arguments too: nesters load their children by name.
+        let named: Vec<_> = above.iter().chain(&stack).filter_map(|word| guest::carried(word)).collect();
+        let name = match name {
+            Some(name) => name.to_owned(),
+            None => sessions::free_name(&label)?,
+        };
+        flob_session::boot::qemu::find()?;
+        let claim = Claim::take(&name)?;
+        let servers = gdb_server::Servers::bind(&claim, self.gdb, self.paused)?;
+        // A checkpoint's symbols are found by its build id; below a nester the debugger's program is that nester.
+        let nester = stack.first().filter(|name| *name == CHECKPOINTER).and_then(|name| guest::carried(name));
+        let given = nester.as_ref().or(program.as_ref()).filter(|_| self.restore.is_none());
+        let elf = given.map(|program| file_of(program, &store)).transpose()?.flatten();
+        let config = Config {
+            claim,
+            program: stack.first().cloned().unwrap_or_default(),
+            arguments: stack.iter().skip(1).cloned().collect(),
+            elf,
+            guest: GuestPlan::Emulated(Box::new(Emulated {
+                software: guest::software(program.iter().chain(&named)),
+                above,
+                memory: self.memory,
+                link: self.link.device(),
+                counted: self.counted,
+                launcher: launcher()?,
+                disturbance: self.disturb.disturbance(),
+            })),
+            paused: self.paused,
+            restore: self.restore.clone(),
+            force: self.force,
+            lazy: self.lazy,
+            store,
+            standard,
+            gdb_socket: Some(servers.socket().to_owned()),
+            gdb_port: self.gdb,
+        };
+        Ok((config, servers))
+    }
+
+    fn to_arguments(&self) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = Vec::new();
         let mut option = |name: &str, value: Option<String>| {
             if let Some(value) = value {

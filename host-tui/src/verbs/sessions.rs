@@ -43,9 +43,15 @@ fn row(info: &SessionInfo) -> Vec<String> {
         words.collect::<Vec<_>>().join(" "),
         state(info),
         info.hub_process.to_string(),
-        info.guest_process.to_string(),
+        guest(info),
         if info.holders.is_empty() { "nobody".into() } else { flob_session::owner_names(&info.holders) },
     ]
+}
+
+/// Its process, or where it is.
+fn guest(info: &SessionInfo) -> String {
+    let place = info.device.as_ref().map(|device| device.display().to_string());
+    info.guest_process.map(|process| process.to_string()).or(place).unwrap_or_default()
 }
 
 fn state(info: &SessionInfo) -> String {
@@ -70,6 +76,7 @@ fn to_json(info: &SessionInfo) -> Json {
         "state": state(info),
         "hub": info.hub_process,
         "guest": info.guest_process,
+        "device": info.device,
         "elf": info.elf,
         "gdb_socket": info.gdb_socket,
         "gdb_port": info.gdb_port,

@@ -14,6 +14,8 @@ const CHUNK: u64 = 256 * 1024;
 /// The input of one session, in a file without a name: it is gone with the process, unless a checkpoint keeps it.
 pub struct Spool {
     file: File,
+    /// What is before this was read before anybody kept it.
+    known_from: u64,
     length: u64,
     ended: bool,
 }
@@ -26,7 +28,12 @@ impl Store {
     pub fn spool(&self) -> Result<Spool, StoreError> {
         let folder = self.backend.scratch();
         let failed = |source| StoreError::io(format!("making a file in {}", folder.display()), source);
-        Ok(Spool { file: tempfile::tempfile_in(&folder).map_err(failed)?, length: 0, ended: false })
+        Ok(Spool {
+            file: tempfile::tempfile_in(&folder).map_err(failed)?,
+            known_from: 0,
+            length: 0,
+            ended: false,
+        })
     }
 }
 
@@ -61,6 +68,11 @@ impl Spool {
         self.length
     }
 
+    /// Whether nothing was read before anybody kept it.
+    pub const fn has_beginning(&self) -> bool {
+        self.known_from == 0
+    }
+
     /// Whether the end of the input has been seen.
     pub const fn has_ended(&self) -> bool {
         self.ended
@@ -78,17 +90,33 @@ impl Spool {
         Ok(())
     }
 
+    /// Of an empty spool: the first bytes were read before anybody kept them. They are not to be had, and zero in a checkpoint, which goes
+    /// on behind them.
+    ///
+    /// # Errors
+    /// If the file cannot be so long.
+    pub fn begin_at(&mut self, position: u64) -> Result<(), StoreError> {
+        self.file.set_len(position).map_err(failed)?;
+        (self.known_from, self.length) = (position, position);
+        Ok(())
+    }
+
     /// The input has ended.
     pub const fn end(&mut self) {
         self.ended = true;
     }
 
-    /// At most `count` bytes from a position on; none where there are none yet.
+    /// At most `count` bytes from a position on; none where there are none yet, or are not to be had.
     ///
     /// # Errors
     /// If they cannot be read.
     pub fn read(&self, position: u64, count: usize) -> Result<Vec<u8>, StoreError> {
-        let count = self.length.saturating_sub(position).min(count as u64);
+        let known = position >= self.known_from;
+        let count = if known { self.length.saturating_sub(position).min(count as u64) } else { 0 };
+        self.read_raw(position, count)
+    }
+
+    fn read_raw(&self, position: u64, count: u64) -> Result<Vec<u8>, StoreError> {
         let mut file = &self.file;
         file.seek(SeekFrom::Start(position)).map_err(failed)?;
         let mut bytes = Vec::new();
@@ -121,7 +149,7 @@ impl Spool {
     pub(super) fn store_chunks(&self, store: &Store) -> Result<Vec<Chunk>, StoreError> {
         let mut chunks = Vec::new();
         for position in (0..self.length).step_by(CHUNK as usize) {
-            let bytes = self.read(position, CHUNK as usize)?;
+            let bytes = self.read_raw(position, CHUNK.min(self.length - position))?;
             let chunk = Chunk { name: *blake3::hash(&bytes).as_bytes(), bytes: bytes.len() as u64 };
             store.put_named(&path(&chunk.name), bytes)?;
             chunks.push(chunk);

@@ -38,9 +38,9 @@ impl Events {
         due
     }
 
-    /// The guest counts from 0 again.
-    pub fn restart(&mut self) {
-        *self = Self::default();
+    /// Another guest, or one met in the middle of its life: nothing before this one is to be had.
+    pub fn begin_at(&mut self, first: u64) {
+        *self = Self { next: first, beyond: BTreeMap::new() };
     }
 }
 
@@ -50,6 +50,15 @@ mod tests {
 
     fn event(code: i32) -> Event {
         Event::Exited { code }
+    }
+
+    #[test]
+    fn what_was_forgotten_before_the_host_came_is_not_missed() {
+        let mut events = Events::default();
+        events.begin_at(7);
+        assert_eq!(events.take(7, event(7)), vec![event(7)]);
+        assert!(events.take(3, event(3)).is_empty());
+        assert!(!events.has_gap());
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub enum Inward {
     Bytes(Vec<u8>),
     /// A request.
     Submit(Submission),
+    /// The stream carries nothing for now.
+    Interrupted,
     /// The stream has ended.
     Ended,
 }
@@ -59,6 +61,8 @@ pub struct Manager {
     timing: Timing,
     log: Log,
     epoch: u32,
+    /// Which guest has answered the hello.
+    boot: u64,
     decoder: Decoder,
     exchanges: Exchanges,
     events: Events,
@@ -86,6 +90,7 @@ impl Manager {
             timing,
             log,
             epoch: fresh_epoch(),
+            boot: 0,
             decoder: Decoder::new(),
             exchanges: Exchanges::new(timing),
             events: Events::default(),
@@ -104,6 +109,7 @@ impl Manager {
             match self.inbox.recv_timeout(self.sleep()) {
                 Ok(Inward::Bytes(bytes)) => self.arrived(&bytes),
                 Ok(Inward::Submit(submission)) => self.asked(submission),
+                Ok(Inward::Interrupted) => self.interrupted(),
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Inward::Ended) | Err(RecvTimeoutError::Disconnected) => return self.end(),
             }
@@ -174,6 +180,17 @@ impl Manager {
         }
     }
 
+    /// What was on its way is lost, half a frame too.
+    fn interrupted(&mut self) {
+        self.log.line('!', "the stream is interrupted");
+        self.decoder = Decoder::new();
+        self.garbled = 0;
+        if self.standing == Standing::Up {
+            self.standing = Standing::Lost;
+            self.notify(Notice::Lost);
+        }
+    }
+
     fn heard(&mut self) {
         self.last_heard = Instant::now();
         if self.standing == Standing::Lost {
@@ -194,8 +211,11 @@ impl Manager {
 
     fn hello(&mut self, result: Result<Reply, Failure>) {
         match result {
-            Ok(Reply::Hello { version: VERSION, size, program, boot, capacity }) => {
+            Ok(Reply::Hello { version: VERSION, size, program, boot, first_event, capacity }) => {
                 self.standing = Standing::Up;
+                self.boot = boot;
+                self.events.begin_at(first_event);
+                self.acknowledged = first_event;
                 self.capacity = capacity;
                 self.notify(Notice::Up(Guest { size, program, boot, capacity }));
                 self.synchronise();
@@ -240,12 +260,11 @@ impl Manager {
     }
 
     fn synchronised(&mut self, progress: Progress) {
-        self.notify(Notice::Progress(progress));
-        if progress.next_event < self.acknowledged {
-            // Only a guest that has been started anew counts from 0 again.
+        if progress.boot == self.boot {
+            self.notify(Notice::Progress(progress));
+        } else {
+            // It was started anew, and knows nothing of what was asked.
             self.exchanges.fail_callers(&LinkError::Ended);
-            self.events.restart();
-            self.acknowledged = 0;
             self.epoch = self.epoch.wrapping_add(1);
             self.standing = Standing::Connecting;
             self.send(Request::Hello { version: VERSION }, Asker::Hello, false);

@@ -19,7 +19,7 @@ const WAITING_FRAMES: usize = 64;
 /// Most bytes that are read at once.
 const READ: usize = 256 * 1024;
 
-/// Reads until the end, counts and hands everything on.
+/// Reads until the end, counts and hands everything on. A stream that says `NotConnected` is interrupted, and read again.
 pub fn read_into(
     mut reader: impl Read + Send + 'static,
     inward: Sender<Inward>,
@@ -32,6 +32,13 @@ pub fn read_into(
                 Ok(0) => break,
                 Ok(count) => buffer.get(..count).unwrap_or_default().to_vec(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // A device that has gone and may come back: the next read waits for that.
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                    if inward.send(Inward::Interrupted).is_err() {
+                        return;
+                    }
+                    continue;
+                }
                 Err(_) => break,
             };
             received.fetch_add(bytes.len() as u64, Ordering::Relaxed);

@@ -22,6 +22,8 @@ pub enum Reply {
         program: String,
         /// Changes with each start of the guest.
         boot: u64,
+        /// Number of the first event that is still there: who comes to a guest that has run for a while begins with it.
+        first_event: u64,
         /// Of the line.
         capacity: Capacity,
     },
@@ -66,7 +68,7 @@ pub enum Reply {
     Nanoseconds(u64),
     /// To `SavePages` and `Blank`: bulk.
     Pages(#[serde(skip)] Vec<u8>),
-    /// To `Stop` and `Resume`: how many threads it changed.
+    /// To `Stop` and `Resume`: how many threads it changed. To `Detach`: how many are stopped.
     Threads(u32),
     /// To `SaveBegin` with `when`: the moment has not come yet; `Event::SaveReady` will tell.
     Waiting,
@@ -87,6 +89,8 @@ pub enum Reply {
 /// State of affairs in the guest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
+    /// As in the hello: another one is another guest, which was started since.
+    pub boot: u64,
     /// Number of the next event.
     pub next_event: u64,
     /// Bytes of input that the guest wants next: from here …

@@ -239,6 +239,10 @@ pub enum Request {
     },
     /// How long the guest has worked for the last restore until the program could run, in its own time.
     RestoreTime,
+    /// All that lasts of what was asked for ends: breakpoints, watchpoints, caught calls and traces are taken out, a save or restore
+    /// that is on is given up. Said by a host that comes to a guest which another one has left, and by one that leaves a guest which
+    /// stays. Threads that are stopped stay so: answered by `Reply::Threads`, how many.
+    Detach,
     /// Loads a program of the guest into an empty environment, which takes the place of the present one. Its first thread stands
     /// before its first instruction, stopped by the debugger; its streams begin anew. Afterwards `Event::Restarted` is told.
     Restart {

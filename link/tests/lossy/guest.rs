@@ -101,6 +101,7 @@ impl Guest {
                 size: 1 << 20,
                 program: "simulated".into(),
                 boot: 1,
+                first_event: 0,
                 capacity: self.capacity,
             }),
             Request::Sync { events_from } => {
@@ -109,7 +110,11 @@ impl Guest {
                 for number in events_from..self.events.len() as u64 {
                     self.tell(number);
                 }
-                Ok(Reply::Sync(Progress { next_event: self.events.len() as u64, ..Progress::default() }))
+                Ok(Reply::Sync(Progress {
+                    boot: 1,
+                    next_event: self.events.len() as u64,
+                    ..Progress::default()
+                }))
             }
             Request::Look { .. } => Ok(Reply::Long { answer: 5, size: self.long.len() as u64 }),
             Request::Chunk { answer: 5, index } => {

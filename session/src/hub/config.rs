@@ -22,6 +22,7 @@ use crate::{
         Launcher, LinkDevice, Software,
         arguments::{Beginning, Disturbance},
     },
+    serial, symbols,
 };
 
 /// Everything that a session needs to start.
@@ -34,20 +35,8 @@ pub struct Config {
     pub arguments: Vec<String>,
     /// Its ELF on the host, if it is a file there.
     pub elf: Option<PathBuf>,
-    /// What runs in the guest.
-    pub software: Software,
-    /// Names and options of the nesters above the debugger's, one after the other.
-    pub above: Vec<String>,
-    /// Main memory in MiB.
-    pub memory: u32,
-    /// What carries the line to the guest.
-    pub link: LinkDevice,
-    /// An instruction of the guest is a nanosecond of its time.
-    pub counted: bool,
-    /// How to start the guest's process.
-    pub launcher: Launcher,
-    /// How the run is disturbed, for tests.
-    pub disturbance: Disturbance,
+    /// Which guest.
+    pub guest: GuestPlan,
     /// The program is held from its first instruction on.
     pub paused: bool,
     /// A checkpoint to begin with.
@@ -64,6 +53,37 @@ pub struct Config {
     pub gdb_socket: Option<PathBuf>,
     /// TCP port of the gdb server that goes with it.
     pub gdb_port: Option<u16>,
+}
+
+/// Which guest a session is on.
+pub enum GuestPlan {
+    /// One of its own.
+    Emulated(Box<Emulated>),
+    /// One that runs elsewhere, behind a serial device. Its program is whatever it says it is.
+    Remote {
+        #[expect(missing_docs, reason = "the type says it")]
+        port: serial::Port,
+        /// ELFs, one of which may be the program's.
+        known: Vec<Vec<u8>>,
+    },
+}
+
+/// A guest to be started.
+pub struct Emulated {
+    /// What runs in the guest.
+    pub software: Software,
+    /// Names and options of the nesters above the debugger's, one after the other.
+    pub above: Vec<String>,
+    /// Main memory in MiB.
+    pub memory: u32,
+    /// What carries the line to the guest.
+    pub link: LinkDevice,
+    /// An instruction of the guest is a nanosecond of its time.
+    pub counted: bool,
+    /// How to start the guest's process.
+    pub launcher: Launcher,
+    /// How the run is disturbed, for tests.
+    pub disturbance: Disturbance,
 }
 
 /// Which standard streams of this process are the program's.
@@ -86,17 +106,38 @@ impl Config {
 
     /// The program's ELF.
     pub(super) fn program_elf(&self) -> Option<Vec<u8>> {
-        let programs = &self.software.programs;
+        let GuestPlan::Emulated(guest) = &self.guest else { return None };
+        let programs = &guest.software.programs;
         programs.iter().find(|file| file.name == self.program).map(|file| file.contents.clone())
     }
 
-    pub(super) fn info(&self, guest_process: u32) -> SessionInfo {
+    /// ELFs, one of which may be the program's.
+    pub(super) fn known(&self) -> Vec<Vec<u8>> {
+        match &self.guest {
+            GuestPlan::Emulated(_) => Vec::new(),
+            GuestPlan::Remote { known, .. } => known.clone(),
+        }
+    }
+
+    /// Identification of the kernel, for checkpoints; empty where it is not known.
+    pub(super) fn kernel(&self) -> String {
+        match &self.guest {
+            GuestPlan::Emulated(guest) => symbols::build_id(&guest.software.kernel),
+            GuestPlan::Remote { .. } => String::new(),
+        }
+    }
+
+    pub(super) fn info(&self, guest_process: Option<u32>) -> SessionInfo {
         SessionInfo {
             name: self.claim.name().to_owned(),
             program: self.program.clone(),
             arguments: self.arguments.clone(),
             hub_process: std::process::id(),
             guest_process,
+            device: match &self.guest {
+                GuestPlan::Emulated(_) => None,
+                GuestPlan::Remote { port, .. } => Some(port.path.clone()),
+            },
             elf: self.elf.clone(),
             gdb_socket: self.gdb_socket.clone(),
             gdb_port: self.gdb_port,

@@ -276,7 +276,7 @@ impl Hub {
         self.changed();
     }
 
-    fn describe(&self, environment: &Environment, checkpoint: Option<String>, restored: bool) {
+    pub(super) fn describe(&self, environment: &Environment, checkpoint: Option<String>, restored: bool) {
         let elf = self.elf_of(environment);
         let mut info = lock(&self.info);
         info.checkpoint = checkpoint;

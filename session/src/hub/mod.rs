@@ -13,6 +13,7 @@ mod input;
 mod known;
 mod line;
 mod long_work;
+mod machine;
 mod memory;
 mod migrate;
 mod notices;
@@ -20,6 +21,7 @@ mod output;
 mod outward;
 mod points;
 mod receive;
+mod remote;
 mod requests;
 mod restart;
 mod restore;
@@ -48,14 +50,14 @@ use std::{
 use flob_image::{Environment, Place, store::Store};
 use flob_link::{
     Capacity, Progress, Request, Scope,
-    host::{Link, Log, Notice, Timing},
+    host::{Link, Log, Notice},
 };
 
-pub use config::{Config, Standard};
+pub use config::{Config, Emulated, GuestPlan, Standard};
 
 use crate::{
     Claim, Error, HubEvent, LinkState, Owner, SessionInfo,
-    boot::{Guest, arguments, qemu},
+    boot::{arguments, qemu},
     sessions, symbols,
 };
 use base::Base;
@@ -65,6 +67,7 @@ use fanout::Fanout;
 use holds::{Holds, Member};
 use input::Input;
 use long_work::LongWork;
+use machine::Machine;
 use output::Output;
 use points::Points;
 use receive::Receiving;
@@ -74,8 +77,6 @@ use traces::Traces;
 use traffic::Traffic;
 use watches::Watches;
 
-/// A guest that has not said hello after this long is not coming up.
-const BOOT_PATIENCE: Duration = Duration::from_secs(60);
 /// How long the end of a session waits for answers on their way to clients.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
@@ -103,9 +104,9 @@ pub enum Ending {
     Failed(Error),
 }
 
-/// A running session. Dropping it ends the guest.
+/// A running session. Dropping it ends the guest, if that is its own.
 pub struct Session {
-    guest: Guest,
+    guest: Machine,
     hub: Arc<Hub>,
     endings: Receiver<Ending>,
     socket: PathBuf,
@@ -151,6 +152,8 @@ pub(crate) struct Hub {
     /// The program's ELF, to be kept with its checkpoints, and where it is.
     program: Option<Vec<u8>>,
     elf: Option<PathBuf>,
+    /// ELFs, one of which may be the program's, where the guest is not ours.
+    known: Vec<Vec<u8>>,
     /// Identification of the kernel, for checkpoints.
     kernel: String,
     endings: Sender<Ending>,
@@ -194,12 +197,10 @@ impl Session {
             config.restore.as_deref().map(|id| restore::prepare(&config.store, id, manner)).transpose()?;
         let beginning = if restored.is_some() { arguments::Beginning::Restore } else { config.beginning() };
         let input = config.open_input(restored.as_ref())?;
-        let guest = boot(&config, beginning, &folder)?;
+        let guest = Machine::begin(&config, beginning, &folder)?;
         let io = |error| Error::io("starting the hub", error);
-        let line = guest.line.try_clone().map_err(io)?;
         let log = Log::to_file(&folder.join("link.log")).map_err(io)?;
-        let (link, notices) =
-            Link::start(line.try_clone().map_err(io)?, line, Timing::default(), log).map_err(io)?;
+        let (link, notices) = guest.connect(log).map_err(io)?;
         let (ending, endings) = mpsc::channel();
         let hub = Arc::new_cyclic(|me| Hub {
             me: Weak::clone(me),
@@ -224,7 +225,8 @@ impl Session {
             undo: Mutex::default(),
             program: config.program_elf(),
             elf: config.elf.clone(),
-            kernel: symbols::build_id(&config.software.kernel),
+            known: config.known(),
+            kernel: config.kernel(),
             store: config.store.clone(),
             endings: ending,
         });
@@ -248,11 +250,14 @@ impl Session {
 
     /// Waits for the guest's hello, and follows what it says.
     fn come_up(&mut self, notices: Receiver<Notice>) -> Result<(), Error> {
-        let first = notices.recv_timeout(BOOT_PATIENCE);
+        let first = notices.recv_timeout(self.guest.patience());
         match &first {
             Ok(Notice::Up(guest)) => *lock(&self.hub.capacity) = guest.capacity,
             Ok(Notice::Version(text)) => return Err(Error::Guest(text.clone())),
             _ => return Err(self.boot_failure()),
+        }
+        if self.guest.is_remote() {
+            self.hub.meet().map_err(Error::from)?;
         }
         qemu::remove_boot_files(&self.folder);
         let io = |error| Error::io("starting the hub", error);
@@ -267,6 +272,9 @@ impl Session {
     }
 
     fn boot_failure(&mut self) -> Error {
+        if let Machine::Remote(device) = &self.guest {
+            return remote::nobody_answers(device.port());
+        }
         let status = self.guest.end();
         let status = status.map_or(String::new(), |status| format!(" ({status})"));
         let said = |path: PathBuf| notices::last_lines(&path);
@@ -318,28 +326,15 @@ impl Drop for Session {
         self.hub.traffic.settle(LAST_ANSWERS);
         self.hub.is_closing.store(true, Ordering::Relaxed);
         self.hub.input.close();
+        if self.guest.is_remote() {
+            self.hub.leave();
+        }
         self.guest.end();
         // What has all that it needs of the guest is done, and told; the rest finds the guest gone, and says so.
         self.hub.wake_long_work();
         self.hub.long_traffic.settle(LAST_ANSWERS);
         self.hub.traffic.settle(LAST_ANSWERS);
     }
-}
-
-/// Starts the guest's process.
-fn boot(config: &Config, beginning: arguments::Beginning, folder: &std::path::Path) -> Result<Guest, Error> {
-    let Config { above, program, arguments, .. } = config;
-    let stack = arguments::Stack { above, program, arguments };
-    let command_line = arguments::command_line(beginning, config.disturbance, stack)?;
-    let machine = qemu::Machine {
-        software: &config.software,
-        command_line: &command_line,
-        memory: config.memory,
-        link: config.link,
-        counted: config.counted,
-        folder,
-    };
-    Guest::start(machine, &config.launcher)
 }
 
 impl Hub {
@@ -385,10 +380,11 @@ impl Hub {
         self.store.program_file(&environment.build_id).ok().flatten()
     }
 
-    /// Asks the guest to end; the emulator's end follows.
+    /// Asks the guest to end, if it is ours; the emulator's end follows.
     fn shut_down(&self) {
-        let (sender, _) = mpsc::channel();
-        self.link.submit(flob_link::host::Urgency::Urgent, Request::Shutdown, 0, &sender);
+        if lock(&self.info).device.is_none() {
+            self.tell_guest(Request::Shutdown);
+        }
         // The owner may have gone already.
         let _ = self.endings.send(Ending::Shutdown);
     }

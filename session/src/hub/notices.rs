@@ -18,7 +18,8 @@ impl Hub {
     pub(super) fn follow(&self, notices: &Receiver<Notice>, console: &Path) {
         for notice in notices {
             match notice {
-                Notice::Up(_) | Notice::Back => self.set_link(LinkState::Up),
+                Notice::Up(guest) => self.another_guest(guest.capacity),
+                Notice::Back => self.set_link(LinkState::Up),
                 Notice::Lost => self.set_link(LinkState::Lost),
                 Notice::Version(text) => self.end(Ending::Failed(Error::Guest(text))),
                 Notice::Progress(progress) => self.set_progress(progress),

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use flob_link::{Failure, Request};
 
 use super::{Hub, lock, memory, requests::ProgressTo};
+use crate::Error;
 
 impl Hub {
     /// Begins the program anew, with other arguments if any are given; afterwards the user holds everything.
@@ -24,7 +25,10 @@ impl Hub {
         *lock(&self.base) = None;
         self.end_supply();
         self.output.begin_at(&[]);
-        self.input.replaced(None);
+        let is_whole = self.input.with_spool(flob_image::store::Spool::has_beginning);
+        // What was read before anybody kept it cannot be read again: what is typed from now on is its input.
+        let fresh = if is_whole { None } else { Some(self.store.spool().map_err(Error::from)?) };
+        self.input.replaced(fresh);
         let environment = self.look_uncached(false)?;
         self.environment_replaced(&environment, None, false);
         Ok(())

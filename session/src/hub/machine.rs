@@ -1,0 +1,93 @@
+//! The guest of a session: an emulator of its own, which ends with it, or one behind a serial device, which stays.
+
+use std::{io, path::Path, process::ExitStatus, sync::mpsc::Receiver, time::Duration};
+
+use flob_link::host::{Link, Log, Notice, Timing};
+
+use super::{Config, GuestPlan, config::Emulated};
+use crate::{
+    Error,
+    boot::{Guest, arguments, qemu},
+    serial::Device,
+};
+
+/// A guest that has not said hello after this long is not coming up.
+const BOOT_PATIENCE: Duration = Duration::from_secs(60);
+/// One that runs already answers sooner, on a slow line too.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(20);
+
+/// See above.
+pub(super) enum Machine {
+    Own(Guest),
+    Remote(Device),
+}
+
+impl Machine {
+    /// Starts it, or opens the line to it.
+    pub fn begin(config: &Config, beginning: arguments::Beginning, folder: &Path) -> Result<Self, Error> {
+        match &config.guest {
+            GuestPlan::Emulated(guest) => boot(config, guest, beginning, folder).map(Self::Own),
+            GuestPlan::Remote { port, .. } => Device::open(port.clone()).map(Self::Remote),
+        }
+    }
+
+    /// Starts the link to it.
+    pub fn connect(&self, log: Log) -> io::Result<(Link, Receiver<Notice>)> {
+        let timing = Timing::default();
+        match self {
+            Self::Own(guest) => Link::start(guest.line.try_clone()?, guest.line.try_clone()?, timing, log),
+            Self::Remote(device) => Link::start(device.clone(), device.clone(), timing, log),
+        }
+    }
+
+    /// How long its hello is waited for.
+    pub const fn patience(&self) -> Duration {
+        match self {
+            Self::Own(_) => BOOT_PATIENCE,
+            Self::Remote(_) => ANSWER_PATIENCE,
+        }
+    }
+
+    /// Its process number, if it is ours.
+    pub fn process(&self) -> Option<u32> {
+        match self {
+            Self::Own(guest) => Some(guest.process()),
+            Self::Remote(_) => None,
+        }
+    }
+
+    pub const fn is_remote(&self) -> bool {
+        matches!(self, Self::Remote(_))
+    }
+
+    /// Ends it if it is ours; else somebody else may have the device from now on.
+    pub fn end(&mut self) -> Option<ExitStatus> {
+        match self {
+            Self::Own(guest) => guest.end(),
+            Self::Remote(device) => {
+                device.release();
+                None
+            }
+        }
+    }
+}
+
+fn boot(
+    config: &Config,
+    guest: &Emulated,
+    beginning: arguments::Beginning,
+    folder: &Path,
+) -> Result<Guest, Error> {
+    let stack =
+        arguments::Stack { above: &guest.above, program: &config.program, arguments: &config.arguments };
+    let command_line = arguments::command_line(beginning, guest.disturbance, stack)?;
+    let machine = qemu::Machine {
+        software: &guest.software,
+        command_line: &command_line,
+        memory: guest.memory,
+        link: guest.link,
+        counted: guest.counted,
+        folder,
+    };
+    Guest::start(machine, &guest.launcher)
+}

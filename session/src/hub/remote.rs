@@ -1,0 +1,84 @@
+//! A guest that was there before the session and stays when it ends: met as it is, met again when it was started anew, and left in
+//! order.
+
+use flob_image::{Environment, Stream};
+use flob_link::{Capacity, Failure, Progress, Reply, Request, Scope, host::LinkError};
+
+use super::{Books, Hub, lock};
+use crate::{Error, HubEvent, LinkState, Owner, serial::Port, symbols};
+
+impl Hub {
+    /// Begins with what runs there. What another session has left in it is taken out; if threads are stopped, the user holds all.
+    pub(super) fn meet(&self) -> Result<(), Failure> {
+        let stopped = self.detach()?;
+        *lock(&self.base) = None;
+        self.end_supply();
+        let environment = self.look_uncached(false)?;
+        self.keep_known_program(&environment);
+        self.output.begin_at(&environment.streams);
+        self.input.replaced(Some(self.spool_from(&environment)?));
+        self.describe(&environment, None, false);
+        let mut books = lock(&self.books);
+        *books = Books::default();
+        drop(books);
+        if stopped > 0 {
+            self.hold(&Owner::User, Scope::Environment, None)?;
+        }
+        self.changed();
+        Ok(())
+    }
+
+    /// The hello was answered once more: in the place of the guest there is one that was started since.
+    pub(super) fn another_guest(&self, capacity: Capacity) {
+        *lock(&self.capacity) = capacity;
+        // What cannot be found out now will be when somebody looks.
+        let _ = self.meet();
+        self.set_link(LinkState::Up);
+        lock(&self.info).progress = Progress::default();
+        self.tell(HubEvent::AnotherGuest);
+    }
+
+    /// Nothing of ours stays in it, but that what the user holds stays held. Who holds as a client holds no longer than its connection.
+    pub(super) fn leave(&self) {
+        let clients: Vec<u64> = lock(&self.books).clients.iter().map(|(connection, _)| *connection).collect();
+        for connection in clients {
+            self.clean_up_after(connection);
+        }
+        // One that does not answer now is tidied up by whoever comes next.
+        let _ = self.detach();
+    }
+
+    fn detach(&self) -> Result<u32, Failure> {
+        match self.link.request(Request::Detach)? {
+            Reply::Threads(stopped) => Ok(stopped),
+            other => Err(LinkError::unexpected(&other).into()),
+        }
+    }
+
+    /// Symbols, and the program's file for checkpoints. Without it there are no symbols.
+    fn keep_known_program(&self, environment: &Environment) {
+        if let Some(elf) = self.known.iter().find(|elf| symbols::is_program_of(elf, environment)) {
+            let _ = self.store.put_program(&environment.build_id, elf);
+        }
+    }
+
+    /// Its input from where it stands: what it has read before nobody has kept.
+    fn spool_from(&self, environment: &Environment) -> Result<flob_image::store::Spool, Failure> {
+        let consumed = |stream: &&Stream| stream.name == "stdin";
+        let position = environment.streams.iter().find(consumed).map_or(0, |stream| stream.position);
+        let mut spool = self.store.spool().map_err(Error::from)?;
+        spool.begin_at(position).map_err(Error::from)?;
+        Ok(spool)
+    }
+}
+
+/// The device is there, and nothing comes.
+pub(super) fn nobody_answers(port: &Port) -> Error {
+    Error::Guest(format!(
+        "nobody answers at {}: is a guest running there whose first serial port this is, at {} bits a second? If it uses another \
+         speed, say it: --serial {},SPEED",
+        port.path.display(),
+        port.speed,
+        port.path.display()
+    ))
+}

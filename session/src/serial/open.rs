@@ -1,0 +1,98 @@
+//! Opening a serial device: found, permitted, a terminal, nobody else's, and then raw.
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt,
+};
+
+use rustix::{
+    fs::{FlockOperation, OFlags, fcntl_getfl, fcntl_setfl, flock},
+    io::Errno,
+    termios::{ControlModes, OptionalActions, tcgetattr, tcsetattr},
+};
+
+use super::Port;
+use crate::Error;
+
+/// Opens it, or says what is in the way and what to do about it.
+pub(super) fn open(port: &Port) -> Result<File, Error> {
+    let file = open_file(port)?;
+    lock(port, &file)?;
+    set_up(port, &file)?;
+    Ok(file)
+}
+
+/// Without waiting for a carrier, which need not come.
+fn open_file(port: &Port) -> Result<File, Error> {
+    let flags = (OFlags::NOCTTY | OFlags::NONBLOCK).bits();
+    let opened = OpenOptions::new().read(true).write(true).custom_flags(flags as i32).open(&port.path);
+    let path = port.path.display();
+    let file = opened.map_err(|error| match Errno::from_io_error(&error) {
+        Some(Errno::NOENT) => Error::NotFound(format!("there is no {path}: is the device plugged in?")),
+        Some(Errno::ACCESS | Errno::PERM) => Error::Environment(format!(
+            "{path} may not be opened: join the group that owns it ('ls -l {path}' names it, often dialout: 'sudo usermod \
+             -aG dialout $USER') and log in again"
+        )),
+        Some(Errno::BUSY) => busy(port),
+        Some(Errno::ISDIR | Errno::NODEV | Errno::NXIO) => no_terminal(port),
+        _ => Error::io(format!("opening {path}"), error),
+    })?;
+    if !rustix::termios::isatty(&file) {
+        return Err(no_terminal(port));
+    }
+    Ok(file)
+}
+
+/// Locks it against whoever looks at the lock, as programs for serial lines do. Having the system refuse everybody else (`TIOCEXCL`)
+/// would on a pseudo-terminal outlive us.
+fn lock(port: &Port, file: &File) -> Result<(), Error> {
+    flock(file, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
+        Errno::WOULDBLOCK => busy(port),
+        other => failed(port, other.into()),
+    })
+}
+
+/// Undoes that. What fails here is undone when the file is closed.
+pub(super) fn release(file: &File) {
+    let _ = flock(file, FlockOperation::Unlock);
+}
+
+/// Eight bits, no parity, one stop bit, no flow control; every byte as it is. Hanging up is left to cables: it resets some machines.
+fn set_up(port: &Port, file: &File) -> Result<(), Error> {
+    let failed = |error: Errno| failed(port, error.into());
+    let mut settings = tcgetattr(file).map_err(failed)?;
+    settings.make_raw();
+    settings.control_modes |= ControlModes::CREAD | ControlModes::CLOCAL;
+    settings.control_modes -= ControlModes::CSTOPB | ControlModes::CRTSCTS | ControlModes::HUPCL;
+    let unknown = |_| {
+        Error::Usage(format!(
+            "{} cannot do {} bits a second: try {}",
+            port.path.display(),
+            port.speed,
+            super::SPEED
+        ))
+    };
+    settings.set_speed(port.speed).map_err(unknown)?;
+    tcsetattr(file, OptionalActions::Now, &settings).map_err(failed)?;
+    let flags = fcntl_getfl(file).map_err(failed)?;
+    fcntl_setfl(file, flags - OFlags::NONBLOCK).map_err(failed)
+}
+
+fn no_terminal(port: &Port) -> Error {
+    Error::BadInput(format!(
+        "{} is no serial device: name one like /dev/ttyUSB0, /dev/ttyS0, or the /dev/pts/N that 'qemu -serial pty' prints",
+        port.path.display()
+    ))
+}
+
+fn busy(port: &Port) -> Error {
+    Error::Environment(format!(
+        "{0} is in use by another program, or by another session ('flob sessions'): 'fuser -v {0}' says by whom",
+        port.path.display()
+    ))
+}
+
+fn failed(port: &Port, error: io::Error) -> Error {
+    Error::io(format!("setting {} up", port.path.display()), error)
+}

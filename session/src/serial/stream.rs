@@ -1,0 +1,168 @@
+//! The open device as a stream that outlives it: when it goes, reading says so once and then waits until it is back; what is
+//! written meanwhile is lost, as on any bad line, and the link repeats it.
+
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
+
+use super::{
+    Port,
+    open::{open, release},
+};
+use crate::{Error, hub::lock};
+
+/// How often a device that is gone is looked for. Nothing tells that a port can be opened.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// A serial device that is open, or is waited for. Clones are of the same.
+#[derive(Clone, Debug)]
+pub struct Device {
+    port: Port,
+    present: Arc<Mutex<Option<Arc<File>>>>,
+}
+
+impl Device {
+    /// Opens it, or says what is in the way.
+    pub fn open(port: Port) -> Result<Self, Error> {
+        let file = open(&port)?;
+        Ok(Self { port, present: Arc::new(Mutex::new(Some(Arc::new(file)))) })
+    }
+
+    /// Which it is.
+    pub const fn port(&self) -> &Port {
+        &self.port
+    }
+
+    /// Lets others have it, whoever of us is still waiting for something to read.
+    pub fn release(&self) {
+        if let Some(file) = self.present() {
+            release(&file);
+        }
+    }
+
+    fn present(&self) -> Option<Arc<File>> {
+        lock(&self.present).clone()
+    }
+
+    /// Waits until it can be opened again.
+    fn await_it(&self) -> Arc<File> {
+        loop {
+            if let Some(file) = self.present() {
+                return file;
+            }
+            match open(&self.port) {
+                Ok(file) => *lock(&self.present) = Some(Arc::new(file)),
+                Err(_) => thread::sleep(LOOK_AGAIN),
+            }
+        }
+    }
+}
+
+impl Read for Device {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let file = self.await_it();
+        match (&*file).read(buffer) {
+            Ok(count @ 1..) => Ok(count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            // A terminal has no end: what was at the other side is gone.
+            Ok(_) | Err(_) => {
+                *lock(&self.present) = None;
+                Err(io::ErrorKind::NotConnected.into())
+            }
+        }
+    }
+}
+
+impl Write for Device {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.present().map(|file| (&*file).write(bytes)) {
+            Some(Ok(count @ 1..)) => Ok(count),
+            Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            // The reader finds out what is wrong.
+            None | Some(Ok(_) | Err(_)) => Ok(bytes.len()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        os::unix::fs::symlink,
+        path::{Path, PathBuf},
+    };
+
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    use super::*;
+
+    /// The other end of a pseudo-terminal that is to be found at this path.
+    fn plug_in(path: &Path) -> File {
+        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo-terminal");
+        grantpt(&ours).expect("granted");
+        unlockpt(&ours).expect("unlocked");
+        let name = ptsname(&ours, Vec::new()).expect("a name").to_string_lossy().into_owned();
+        let _ = fs::remove_file(path);
+        symlink(name, path).expect("a link");
+        File::from(ours)
+    }
+
+    fn port(path: PathBuf) -> Port {
+        Port { path, speed: 115_200 }
+    }
+
+    fn code(path: &Path) -> Option<u8> {
+        Device::open(port(path.to_owned())).err().map(|error| error.exit_code())
+    }
+
+    #[test]
+    fn every_byte_passes_as_it_is_and_a_device_that_is_gone_comes_back() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("line");
+        let mut other_end = plug_in(&path);
+        let mut device = Device::open(port(path.clone())).expect("it opens");
+        let all: Vec<u8> = (0..=255).collect();
+        let mut came = vec![0; all.len()];
+        other_end.write_all(&all).expect("written");
+        device.read_exact(&mut came).expect("read");
+        assert_eq!(came, all);
+        device.write_all(&all).expect("written");
+        came.fill(0);
+        other_end.read_exact(&mut came).expect("read");
+        assert_eq!(came, all);
+
+        drop(other_end);
+        let gone = device.read(&mut came).expect_err("nothing is there");
+        assert_eq!(gone.kind(), io::ErrorKind::NotConnected);
+        device.write_all(b"lost on the way").expect("nobody waits");
+        let back = thread::spawn(move || plug_in(&path));
+        let mut other_end = back.join().expect("it is back");
+        let writer = thread::spawn(move || other_end.write_all(b"here again").map(|()| other_end));
+        device.read_exact(&mut came[..10]).expect("read");
+        assert_eq!(&came[..10], b"here again");
+        drop(writer.join());
+    }
+
+    #[test]
+    fn what_cannot_be_opened_says_why() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("line");
+        assert_eq!(code(&path), Some(121), "there is none");
+        fs::write(&path, "no terminal").expect("written");
+        assert_eq!(code(&path), Some(122));
+        assert_eq!(code(folder.path()), Some(122));
+        let _other_end = plug_in(&path);
+        let device = Device::open(port(path.clone())).expect("it opens");
+        assert_eq!(code(&path), Some(123), "somebody has it");
+        drop(device);
+        assert_eq!(code(&path), None);
+    }
+}

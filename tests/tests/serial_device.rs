@@ -1,0 +1,182 @@
+//! A guest that runs elsewhere, behind a serial device: here an emulator that flob did not start, at the other end of a
+//! pseudo-terminal that loses and garbles bytes, is unplugged and plugged in again.
+#![allow(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::{
+    fs,
+    io::Write,
+    process::{Child, ChildStdin, Command, Stdio},
+};
+
+use flob_tests::{Screen, World, debugged::assert_has};
+use serde_json::Value;
+
+/// The machine elsewhere, and the cable to it.
+struct Elsewhere<'world> {
+    world: &'world World,
+    line: Child,
+    orders: Option<ChildStdin>,
+}
+
+impl<'world> Elsewhere<'world> {
+    /// Starts a program there; `quality` is that of the line.
+    fn start(world: &'world World, quality: &str, program: &[&str]) -> Self {
+        let folder = world.path("elsewhere");
+        fs::create_dir(&folder).unwrap();
+        let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+        let folder_name = folder.to_str().unwrap().to_owned();
+        world.flob_ok(&[&["boot-files", &folder_name], program].concat());
+        let machine = "-accel tcg -M pc -cpu qemu64 -nodefaults -no-user-config -no-reboot -display none -m 256 -device \
+                       isa-debug-exit,iobase=0xf4,iosize=0x04 -chardev stdio,id=link,signal=off -serial chardev:link";
+        let mut line = Command::new(env!("CARGO_BIN_EXE_flob-line"));
+        line.args(machine.split_whitespace())
+            .args(["-kernel", &path("kernel"), "-initrd", &path("archive")])
+            .args(["-append", &fs::read_to_string(path("command-line")).unwrap()])
+            .args(["-debugcon", &format!("file:{}", path("console.log"))])
+            .env("FLOB_LINE", quality)
+            .env("FLOB_LINE_DEVICE", world.path("cable"))
+            .stdin(Stdio::piped());
+        let mut line = line.spawn().unwrap();
+        world.wait_until("the cable is there", || world.path("cable").exists());
+        let orders = line.stdin.take();
+        Self { world, line, orders }
+    }
+
+    fn device(&self) -> String {
+        self.world.path("cable").to_str().unwrap().to_owned()
+    }
+
+    fn order(&mut self, what: &str) {
+        writeln!(self.orders.as_mut().unwrap(), "{what}").unwrap();
+    }
+
+    /// The terminal interface on it, over the device.
+    fn attach(&self, name: &str) -> Screen {
+        let device = self.device();
+        let screen = Screen::start(self.world, &["-s", name, "attach", "--serial", &device], 120, 40);
+        screen.wait_for("space:");
+        screen
+    }
+}
+
+impl Drop for Elsewhere<'_> {
+    fn drop(&mut self) {
+        // The emulator ends with it.
+        self.line.kill().unwrap();
+        self.line.wait().unwrap();
+    }
+}
+
+fn session(world: &World) -> Value {
+    world.json(&["sessions", "--json"])[0].clone()
+}
+
+fn leave_running(mut screen: Screen) {
+    screen.keys("q");
+    screen.wait_for("leave the session running");
+    screen.keys("l");
+    screen.wait_until_left();
+    assert_eq!(screen.end(), 0);
+}
+
+fn gdb(world: &World, commands: &[&str]) -> String {
+    let mut arguments = vec!["gdb", "--", "-nx", "-batch", "-ex", "set pagination off", "-ex", "set width 0"];
+    arguments.extend(commands.iter().flat_map(|command| ["-ex", command]));
+    let finished = world.flob(&arguments);
+    finished.stdout.clone() + &finished.stderr
+}
+
+#[test]
+fn a_guest_elsewhere_is_met_debugged_saved_left_and_met_again() {
+    let world = World::new();
+    let quality = format!("lose=20000,flip=20000,seed={}", flob_tests::seed());
+    let program = ["philosophers", "3", "--meals", "150"];
+    let mut elsewhere = Elsewhere::start(&world, &quality, &program);
+    // It runs, and nobody is there.
+    let screen = elsewhere.attach("far");
+    screen.wait_for("space:philosophers");
+    let met = session(&world);
+    assert_eq!(met["guest"], Value::Null, "{met}");
+    assert_eq!(met["device"], elsewhere.device(), "{met}");
+    assert_eq!(met["arguments"], serde_json::json!(["3", "--meals", "150"]), "{met}");
+
+    world.flob_ok(&["pause"]);
+    // Answers that were on their way still arrive.
+    let tree = || world.flob_ok(&["tree", "--json"]);
+    let mut last = tree();
+    world.wait_until("what is held stands still", || std::mem::replace(&mut last, tree()) == last);
+    let checkpoint = world.flob_ok(&["checkpoint", "save"]).trim().to_owned();
+    world.flob_ok(&["checkpoint", "verify", &checkpoint]);
+    world.flob_ok(&["resume"]);
+    // Symbols of a bundled program are known.
+    let said =
+        gdb(&world, &["break philosophers::table::Fork::take", "continue", "backtrace 2", "stepi", "detach"]);
+    assert_has(&said, &["hit Breakpoint 1", "#1  philosophers::philosopher (", "detached"]);
+
+    // Somebody trips over the cable.
+    elsewhere.order("unplug");
+    screen.wait_for("reconnecting");
+    elsewhere.order("plug");
+    screen.wait("that the link is back", |text| !text.lines().next().unwrap().contains("reconnecting"));
+    world.flob_ok(&["pause"]);
+    leave_running(screen);
+
+    // The session ends; the guest stays as it is, but for what only a debugger puts there.
+    world.flob_ok(&["resume"]);
+    world.flob_ok(&["break", "table.rs:37"]);
+    world.flob_ok(&["stop"]);
+    let screen = elsewhere.attach("again");
+    assert!(world.flob_ok(&["break"]).lines().count() <= 1, "breakpoints stayed");
+    world.wait_until("it has come to its end", || session(&world)["exit"] == 0);
+    leave_running(screen);
+    world.flob_ok(&["stop"]);
+}
+
+#[test]
+fn another_guest_at_the_same_cable_is_found_out() {
+    let world = World::new();
+    let mut elsewhere = Elsewhere::start(&world, "", &["philosophers", "2", "--meals", "1000000"]);
+    let screen = elsewhere.attach("far");
+    world.flob_ok(&["pause"]);
+    world.flob_ok(&["break", "table.rs:37"]);
+    elsewhere.order("reset");
+    screen.wait_for("another guest answers");
+    // Nobody holds the new one, and nothing of what was asked of the old one is in it.
+    assert_eq!(session(&world)["state"], "running");
+    assert!(world.flob_ok(&["break"]).lines().count() <= 1);
+    world.flob_ok(&["pause"]);
+    assert_eq!(session(&world)["state"], "held");
+    // The user's hold outlasts the session.
+    leave_running(screen);
+    world.flob_ok(&["stop"]);
+    let screen = elsewhere.attach("again");
+    assert_eq!(session(&world)["state"], "held");
+    leave_running(screen);
+    world.flob_ok(&["stop"]);
+}
+
+#[test]
+fn a_device_that_cannot_be_used_says_why() {
+    let world = World::new();
+    let attach = |device: &str| world.flob(&["-s", "far", "attach", "--serial", device]);
+    let text = world.file("text", b"no terminal");
+    let elsewhere = Elsewhere::start(&world, "", &["philosophers", "2", "--meals", "1000000"]);
+    let gone = world.path("nothing");
+    for (device, code, said) in [
+        (gone.to_str().unwrap(), 121, "is the device plugged in?"),
+        (text.to_str().unwrap(), 122, "is no serial device"),
+        ("/dev/null", 122, "is no serial device"),
+        (&format!("{},fast", elsewhere.device()), 120, "bits a second"),
+    ] {
+        let finished = attach(device);
+        assert_eq!(finished.code, Some(code), "{device}: {finished}");
+        assert!(finished.stderr.contains(said), "{device}: {finished}");
+    }
+    let screen = elsewhere.attach("first");
+    let finished = attach(&elsewhere.device());
+    assert_eq!(finished.code, Some(123), "{finished}");
+    assert!(finished.stderr.contains("in use by another program"), "{finished}");
+    leave_running(screen);
+    world.flob_ok(&["-s", "first", "stop"]);
+}
