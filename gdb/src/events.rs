@@ -34,7 +34,7 @@ impl<G: Guest> Inferior<G> {
             HubEvent::AnotherGuest => self.replaced("the guest was started anew"),
             HubEvent::Guest(Event::Exited { code }) => self.exited(code),
             HubEvent::Guest(Event::Died { thread, code, .. }) => self.died(thread, code),
-            HubEvent::Guest(Event::Stopped { thread, space, reason, state }) if space == self.space => {
+            HubEvent::Guest(Event::Stopped { thread, space, reason, state, .. }) if space == self.space => {
                 self.stopped(thread, reason, &state)
             }
             HubEvent::Guest(_)

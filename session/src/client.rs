@@ -17,7 +17,9 @@ use std::{
 use flob_image::{Environment, Place};
 use flob_link::{Change, Failure, FailureKind, Memory};
 
-use crate::{Error, FromHub, HubEvent, HubReply, HubRequest, SessionInfo, Source, ToHub, sessions, wire};
+use crate::{
+    Error, FromHub, HubEvent, HubReply, HubRequest, SessionInfo, Source, ToHub, hub::Inward, sessions, wire,
+};
 
 /// A connection to a hub.
 #[derive(Clone, Debug)]
@@ -25,16 +27,25 @@ pub struct Client {
     connection: Arc<Connection>,
 }
 
-/// The last handle's drop closes the socket, which ends the reading thread.
 #[derive(Debug)]
 struct Connection {
-    stream: Mutex<UnixStream>,
+    way: Way,
     next: AtomicU32,
     inbox: Arc<Mutex<Inbox>>,
 }
 
+/// How requests get to the hub.
+#[derive(Debug)]
+enum Way {
+    /// By a socket. The last handle's drop closes it, which ends the reading thread.
+    Far(Mutex<UnixStream>),
+    /// The hub is in this process.
+    Near(Inward),
+}
+
+/// What comes from the hub, and who waits for it.
 #[derive(Debug, Default)]
-struct Inbox {
+pub(crate) struct Inbox {
     pending: HashMap<u32, Sender<Update>>,
     subscribers: Vec<Sender<HubEvent>>,
     closed: bool,
@@ -127,14 +138,8 @@ impl Client {
     pub fn over(stream: UnixStream) -> Result<Self, Error> {
         let context = "connecting to the session";
         let mut reading = stream.try_clone().map_err(|source| Error::io(context, source))?;
-        let inbox = Arc::new(Mutex::new(Inbox::default()));
-        let client = Self {
-            connection: Arc::new(Connection {
-                stream: Mutex::new(stream),
-                next: AtomicU32::new(1),
-                inbox: Arc::clone(&inbox),
-            }),
-        };
+        let inbox = Arc::default();
+        let client = Self::new(Way::Far(Mutex::new(stream)), Arc::clone(&inbox));
         let read = move || {
             while let Ok(message) = wire::read(&mut reading) {
                 lock(&inbox).deliver(message);
@@ -148,9 +153,23 @@ impl Client {
         Ok(client)
     }
 
+    /// A client of a hub in this process.
+    pub(crate) fn near<E>(inward: impl FnOnce(&Arc<Mutex<Inbox>>) -> Result<Inward, E>) -> Result<Self, E> {
+        let inbox = Arc::default();
+        let inward = inward(&inbox)?;
+        Ok(Self::new(Way::Near(inward), inbox))
+    }
+
+    fn new(way: Way, inbox: Arc<Mutex<Inbox>>) -> Self {
+        Self { connection: Arc::new(Connection { way, next: AtomicU32::new(1), inbox }) }
+    }
+
     /// Asks, and waits for the answer.
     pub fn request(&self, request: HubRequest) -> Result<HubReply, Error> {
-        self.start(request)?.wait()
+        match &self.connection.way {
+            Way::Near(inward) if !request.is_long() => Ok(inward.answer(request)?),
+            _ => self.start(request)?.wait(),
+        }
     }
 
     /// Asks; the answer can be waited for, watched, or cancelled.
@@ -164,8 +183,14 @@ impl Client {
             }
             inbox.pending.insert(number, sender);
         }
-        wire::write(&mut *lock(&self.connection.stream), &ToHub { number, request })
-            .map_err(|_| hub_gone())?;
+        let message = ToHub { number, request };
+        let is_sent = match &self.connection.way {
+            Way::Far(stream) => wire::write(&mut *lock(stream), &message).is_ok(),
+            Way::Near(inward) => inward.take(message),
+        };
+        if !is_sent {
+            return Err(hub_gone());
+        }
         Ok(Pending { client: self.clone(), number, updates })
     }
 
@@ -231,14 +256,16 @@ impl Source for Client {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // Fails only if the connection has ended already.
-        let _ = lock(&self.stream).shutdown(Shutdown::Both);
+        if let Way::Far(stream) = &self.way {
+            // Fails only if the connection has ended already.
+            let _ = lock(stream).shutdown(Shutdown::Both);
+        }
     }
 }
 
 impl Inbox {
     /// Receivers that are gone simply miss it.
-    fn deliver(&mut self, message: FromHub) {
+    pub(crate) fn deliver(&mut self, message: FromHub) {
         match message {
             FromHub::Reply { number, result } => {
                 if let Some(sender) = self.pending.remove(&number) {

@@ -285,6 +285,22 @@ pub enum HubRequest {
     },
 }
 
+impl HubRequest {
+    /// Whether it is answered beside the others: it takes its time, tells how far it is, and can be cancelled.
+    pub const fn is_long(&self) -> bool {
+        matches!(
+            self,
+            Self::Save { .. }
+                | Self::Restore { .. }
+                | Self::AwaitPages
+                | Self::Migrate { .. }
+                | Self::Remember { .. }
+                | Self::Restart { .. }
+                | Self::Undo
+        )
+    }
+}
+
 /// What the hub answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum HubReply {

@@ -17,7 +17,13 @@ use flob_runtime::{
 
 use super::state::{Clock, Looks, Nester, Own, Program, Shared, State};
 use super::torture::{self, Size, Torture};
-use super::{answerer, denial, exceptions, link, record, saver, services, step::Stepping, watcher};
+use super::{
+    answerer,
+    caller::{self, Caller},
+    denial, exceptions, link, record, saver, services,
+    step::Stepping,
+    watcher,
+};
 
 /// Most memory that stays for the nester itself: records, queues, buffers.
 const OWN_MEMORY: usize = 22 << 20;
@@ -123,7 +129,8 @@ fn state(ceiling: u32) -> Result<State, Status> {
         own: Own {
             services: nobody,
             answerer: nobody,
-            watcher: nobody,
+            watcher: Caller::nobody(),
+            courier: Caller::nobody(),
             answerer_reference: OwnedReference::new()?,
             all: Vec::new(),
             ceiling,
@@ -131,6 +138,7 @@ fn state(ceiling: u32) -> Result<State, Status> {
         sights: Sights::with_room(),
         bearings: None,
         held: BTreeSet::new(),
+        until_stop: BTreeSet::new(),
         stepping: Stepping::default(),
         watch: watcher::Watch::default(),
         breakpoints: Breakpoints::default(),
@@ -225,9 +233,11 @@ fn start_threads(nester: &Shared, clerk: Clerk) -> Result<(), Status> {
         spawn(nester, Some(MAX_PRIORITY), move || denial::serve(&one))?;
     }
     let one = shared();
-    let watcher = spawn(nester, Some(LOWEST), move || watcher::watch(&one))?;
-    watcher.stop()?;
-    nester.lock().own.watcher = watcher;
+    let watcher = spawn(nester, Some(LOWEST), move || caller::call(&one.idle))?;
+    nester.lock().own.watcher = Caller::new(watcher)?;
+    let one = shared();
+    let courier = spawn(nester, Some(link.saturating_sub(1)), move || caller::call(&one.outgoing))?;
+    nester.lock().own.courier = Caller::new(courier)?;
     let one = shared();
     spawn(nester, None, move || watcher::guard(&one))?;
     let one = shared();

@@ -70,6 +70,8 @@ pub fn send(nester: &Nester) {
                     start::exit(state.exit.unwrap_or(0));
                 }
                 state = nester.outgoing.wait(state);
+                // It need not call any more.
+                state.own.courier.rest();
             }
         }
     }

@@ -21,6 +21,7 @@
 
 mod adjustment;
 mod answerer;
+mod caller;
 mod catch;
 mod conditions;
 mod copying;

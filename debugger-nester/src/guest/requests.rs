@@ -10,7 +10,7 @@ use super::state::{Bulk, Nester, Outgoing, State};
 use super::step::{self, Purpose};
 use super::{
     catch, detach, lazy, memory, record, restart, restore, save, sending, services, set, survey, threads,
-    trace, watch, watcher,
+    trace, watch,
 };
 
 /// Most replies that wait to be sent; the host repeats what it misses.
@@ -46,14 +46,15 @@ pub fn handle(nester: &Nester, message: &[u8], bulk: &[u8]) {
                 Request::Blank { pages } => Bulk::Blank(*pages),
                 _ => Bulk::None,
             };
-            let stepped = if let Request::Step { thread } = request { Some(thread) } else { None };
+            let lets_go =
+                matches!(request, Request::Step { .. } | Request::Resume(_) | Request::Continue { .. });
             let result = answer(nester, state, request, bulk);
             let bulk = if matches!(result, Ok(Reply::Pages(_))) { bulk_of_reply } else { Bulk::None };
             reply_with(state, (epoch, number), result, bulk);
-            if stepped.is_some_and(|thread| step::is_stepping(state, thread)) {
-                // The step's end comes at once, and takes the reply along. If it does not, whoever speaks next does: the watcher,
-                // when nothing can run, or the host, which asks again.
-                watcher::look_again(state);
+            if lets_go {
+                // A step's end comes at once, a breakpoint may, and takes the reply along. If none does, the reply goes when the
+                // child has had its turn.
+                state.own.courier.start();
             } else {
                 nester.outgoing.signal();
             }
@@ -105,6 +106,7 @@ fn answer(nester: &Nester, state: &mut State, request: Request, bulk: &[u8]) -> 
         Request::Set { place, hash, change } => set::set(nester, state, place, hash, &change),
         Request::Stop(scope) => threads::stop(state, scope).map(Reply::Threads),
         Request::Resume(scope) => threads::resume(nester, state, scope).map(Reply::Threads),
+        Request::Continue { space } => threads::go_on(nester, state, space).map(Reply::Threads),
         Request::Step { thread } => step(nester, state, thread),
         Request::Detach => detach::detach(nester, state),
         Request::Restart { command } => restart::restart(nester, state, command),

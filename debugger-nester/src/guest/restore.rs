@@ -239,6 +239,7 @@ pub fn replace(
     nester.arrived.broadcast();
     record::find_bearings(nester, state)?;
     state.held = threads.into_iter().collect();
+    state.until_stop.clear();
     let Image { program, arguments, build_id, .. } = image;
     let (name, arguments, build_id) = (program.clone(), arguments.clone(), build_id.clone());
     state.program = Arc::new(Program { name, arguments, build_id });

@@ -28,6 +28,7 @@ use flob_runtime::{
 };
 
 use super::{
+    caller::Caller,
     catch::Catching,
     copying::Copying,
     lazy::Lazy,
@@ -163,8 +164,10 @@ pub struct ReadyAnswer {
 pub struct Own {
     pub services: FlobAt<Thread>,
     pub answerer: FlobAt<Thread>,
-    /// Runs only when nothing else can, once it is resumed.
-    pub watcher: FlobAt<Thread>,
+    /// Runs only when nothing else can.
+    pub watcher: Caller,
+    /// Runs in its turn among the child's threads: replies that had time until then have none left.
+    pub courier: Caller,
     pub answerer_reference: OwnedReference,
     /// References to all of them: links to these are nobody's business.
     pub all: Vec<OwnedReference>,
@@ -240,6 +243,8 @@ pub struct State {
     pub bearings: Option<Known>,
     /// Threads that the debugger has stopped.
     pub held: BTreeSet<Place>,
+    /// Spaces that go on until a thread of theirs stops.
+    pub until_stop: BTreeSet<Place>,
     pub stepping: Stepping,
     pub watch: Watch,
     pub breakpoints: Breakpoints,

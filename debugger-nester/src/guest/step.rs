@@ -11,7 +11,7 @@ use flob_abi::{Status, ThreadHead};
 use flob_checkpointer::release;
 use flob_debugger_nester::breakpoints::INT3;
 use flob_image::Place;
-use flob_link::{Event, StopReason};
+use flob_link::{Event, Scope, StopReason};
 use flob_runtime::{
     flob::{Links, Thread},
     nester::Environment,
@@ -21,7 +21,7 @@ use zerocopy::IntoBytes;
 use super::adjustment::{Adjustment, RESUME_FLAG, TRAP_FLAG};
 use super::catch;
 use super::state::{Nester, State};
-use super::threads::{Seen, look, space_of, stop_all, translator};
+use super::threads::{self, Seen, look, space_of, stop_all, translator};
 use super::trace;
 use super::watch;
 use super::watcher;
@@ -186,21 +186,24 @@ pub fn ended(
     if is_job { end_job(nester, state) } else { Ok(()) }
 }
 
-/// Holds a thread and tells the host why.
+/// Holds a thread (if its space was to go on until then: all of that) and tells the host why.
 pub fn report(nester: &Nester, state: &mut State, place: Place, seen: &Seen, reason: StopReason) {
     state.held.insert(place);
+    let together = seen.space.filter(|space| reason != StopReason::Step && state.until_stop.remove(space));
+    let whole = together.is_some_and(|space| threads::stop(state, Scope::Space(space)).is_ok());
     let mut own = seen.state;
     own.registers.rflags &= !(TRAP_FLAG | RESUME_FLAG);
     own.exception.code = 0;
     if state.stepping.job.is_none() {
         // While somebody is held, standing still is no news.
-        watcher::rest(state);
+        state.own.watcher.rest();
     }
     let event = Event::Stopped {
         thread: place,
         space: seen.space.unwrap_or(u64::MAX),
         reason,
         state: own.as_bytes().to_vec(),
+        whole,
     };
     state.tell(nester, event);
 }
@@ -239,7 +242,7 @@ fn put_back(state: &State, obstacle: Obstacle) {
 pub fn cancel_job(state: &mut State) -> Vec<Place> {
     let Some(job) = state.stepping.job.take() else { return Vec::new() };
     put_back(state, job.obstacle);
-    watcher::rest(state);
+    state.own.watcher.rest();
     let mut paused = job.paused;
     // Whoever waits for its step stands at its breakpoint still.
     paused.extend(state.stepping.queue.drain(..).map(|(place, _)| place));
@@ -270,11 +273,6 @@ pub fn pause_instead(state: &mut State, threads: &[(Place, ThreadHead)]) -> bool
     let Some(job) = &mut state.stepping.job else { return false };
     job.paused.extend(threads.iter().map(|(place, _)| *place));
     true
-}
-
-/// Whether this thread is being stepped now, and does not wait for its turn.
-pub fn is_stepping(state: &State, place: Place) -> bool {
-    state.stepping.steps.contains_key(&place)
 }
 
 /// Whether any step is under way.
@@ -329,6 +327,6 @@ pub fn stepped(state: &State) -> Vec<Place> {
 
 /// Forgets all steps: the environment they belong to is gone.
 pub fn forget_all(state: &mut State) {
-    watcher::rest(state);
+    state.own.watcher.rest();
     state.stepping = Stepping::default();
 }

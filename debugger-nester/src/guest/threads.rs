@@ -1,6 +1,6 @@
 //! Stopping threads for the debugger, and letting them go again.
 
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::vec::Vec;
 
 use flob_abi::{FlobKind, Status, ThreadHead, flob::thread_link, state::group};
 use flob_checkpointer::stop_listed;
@@ -88,9 +88,13 @@ pub fn stop_everything(state: &mut State) {
 pub fn stop(state: &mut State, scope: Scope) -> Outcome<u32> {
     let before = state.held.len();
     match scope {
-        Scope::Environment => stop_everything(state),
+        Scope::Environment => {
+            state.until_stop.clear();
+            stop_everything(state);
+        }
         Scope::Thread(place) => hold(state, place)?,
         Scope::Space(space) => {
+            state.until_stop.remove(&space);
             for place in threads(&state.environment).map_err(refused)? {
                 let Some(seen) = seize(&state.environment, place).map_err(refused)? else { continue };
                 if seen.space == Some(space) {
@@ -152,12 +156,14 @@ pub fn resume(nester: &Nester, state: &mut State, scope: Scope) -> Outcome<u32> 
         return Err(failure(FailureKind::State, "the program has ended"));
     }
     let chosen: Vec<Place> = match scope {
-        Scope::Environment => state.held.iter().copied().collect(),
+        Scope::Environment => {
+            state.until_stop.clear();
+            state.held.iter().copied().collect()
+        }
         Scope::Thread(place) => state.held.get(&place).copied().into_iter().collect(),
         Scope::Space(space) => {
-            let threads: BTreeSet<_> =
-                threads_of(&state.environment, space).map_err(refused)?.into_iter().collect();
-            state.held.intersection(&threads).copied().collect()
+            state.until_stop.remove(&space);
+            held_of(state, space).map_err(refused)?
         }
     };
     let count = chosen.len() as u32;
@@ -165,6 +171,25 @@ pub fn resume(nester: &Nester, state: &mut State, scope: Scope) -> Outcome<u32> 
         state.held.remove(place);
     }
     let_go(nester, state, chosen).map_err(refused)?;
+    Ok(count)
+}
+
+/// Those of the debugger's threads that are in this space.
+fn held_of(state: &State, space: Place) -> Result<Vec<Place>, Status> {
+    let mut held = Vec::new();
+    for place in state.held.iter().copied() {
+        let is_there = state.environment.kind_at(place) == Some(FlobKind::Thread);
+        if is_there && space_of(&state.environment, place)? == Some(space) {
+            held.push(place);
+        }
+    }
+    Ok(held)
+}
+
+/// `Continue`: how many threads it let go.
+pub fn go_on(nester: &Nester, state: &mut State, space: Place) -> Outcome<u32> {
+    let count = resume(nester, state, Scope::Space(space))?;
+    state.until_stop.insert(space);
     Ok(count)
 }
 

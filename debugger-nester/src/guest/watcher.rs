@@ -1,5 +1,5 @@
-//! Finding out that the child stands still: the watcher runs at the lowest priority of all, so once it is let go it runs
-//! exactly when nothing else can. It holds no lock, ever, so nobody can be made to wait for it.
+//! Finding out that the child stands still: the watcher (a [`super::caller`]) runs at the lowest priority of all, so once it is let
+//! go it runs exactly when nothing else can. It calls the warden.
 
 use flob_link::Event;
 
@@ -9,8 +9,6 @@ use super::{lazy, step};
 /// What is known of the child's standing still.
 #[derive(Default)]
 pub struct Watch {
-    /// The watcher is let go.
-    is_on: bool,
     /// The child was let go on since the watcher was last heard: what it saw may be from before.
     stirred: bool,
     /// The host knows of this standstill.
@@ -26,24 +24,7 @@ pub fn stirred(state: &mut State) {
 /// The child goes on as it was before: if it stood still, that is no news.
 pub fn look_again(state: &mut State) {
     state.watch.stirred = true;
-    if !state.watch.is_on {
-        // Cannot fail: the watcher is ours.
-        state.watch.is_on = state.own.watcher.resume(false).is_ok();
-    }
-}
-
-/// There is nothing to watch any more.
-pub fn rest(state: &mut State) {
-    if core::mem::take(&mut state.watch.is_on) {
-        let _ = state.own.watcher.stop();
-    }
-}
-
-/// The watcher's thread: calls the warden, who stops it.
-pub fn watch(nester: &Nester) {
-    loop {
-        nester.idle.signal();
-    }
+    state.own.watcher.start();
 }
 
 /// The warden's thread.
@@ -55,12 +36,10 @@ pub fn guard(nester: &Nester) {
             // If the child really stands still, the watcher calls again at once.
             continue;
         }
-        rest(&mut state);
-        // A reply may wait for a step that has come to a call that blocks.
-        nester.outgoing.signal();
+        state.own.watcher.rest();
         let _ = step::child_is_idle(nester, &mut state);
         // A step that was ended just now has let the others go.
-        if !state.watch.is_on && !state.watch.told && stands_still(&state) {
+        if !state.own.watcher.is_on() && !state.watch.told && stands_still(&state) {
             state.watch.told = true;
             state.tell(nester, Event::StandsStill);
         }

@@ -156,7 +156,7 @@ impl Machine {
     fn stopped(&mut self, thread: Place, reason: StopReason) {
         let state = State::Thread(*self.thread(thread)).as_bytes()[..flob_abi::THREAD_STATE_HEAD].to_vec();
         let Link::Flob(space) = self.links(thread)[0] else { return };
-        self.emit(HubEvent::Guest(Event::Stopped { thread, space, reason, state }));
+        self.emit(HubEvent::Guest(Event::Stopped { thread, space, reason, state, whole: false }));
     }
 
     /// Lets every thread that nobody holds walk, until it meets a breakpoint or has gone round often.

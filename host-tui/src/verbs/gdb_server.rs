@@ -11,7 +11,7 @@ use std::{
 };
 
 use flob_gdb::{Options, Stream};
-use flob_session::{Claim, Client, Error, sessions};
+use flob_session::{Claim, Error, hub::Door, sessions};
 
 /// Listening, but not yet serving.
 pub struct Servers {
@@ -40,18 +40,18 @@ impl Servers {
     }
 
     /// Serves everybody who comes, until the process ends.
-    pub fn serve(self, session: &Path) -> Result<(), Error> {
+    pub fn serve(self, door: &Door) -> Result<(), Error> {
         let failed = |error| Error::io("starting the gdb server", error);
         let Self { local, tcp, awaited, .. } = self;
-        let (path, first) = (session.to_owned(), Arc::clone(&awaited));
+        let (local_door, first) = (door.clone(), Arc::clone(&awaited));
         spawn("gdb socket", move || {
-            accept(std::iter::from_fn(|| Some(local.accept().map(|(stream, _)| stream))), &path, &first)
+            accept(std::iter::from_fn(|| Some(local.accept().map(|(stream, _)| stream))), &local_door, &first)
         })
         .map_err(failed)?;
         if let Some(tcp) = tcp {
-            let path = session.to_owned();
+            let door = door.clone();
             spawn("gdb port", move || {
-                accept(std::iter::from_fn(|| Some(tcp.accept().map(|(stream, _)| stream))), &path, &awaited)
+                accept(std::iter::from_fn(|| Some(tcp.accept().map(|(stream, _)| stream))), &door, &awaited)
             })
             .map_err(failed)?;
         }
@@ -67,16 +67,16 @@ fn bind_port(port: u16) -> Result<TcpListener, Error> {
 
 fn accept<S: Stream + Send + 'static>(
     streams: impl Iterator<Item = io::Result<S>>,
-    session: &Path,
+    door: &Door,
     awaited: &Arc<AtomicBool>,
 ) {
     for stream in streams {
         let Ok(stream) = stream else { return };
-        let session = session.to_owned();
+        let door = door.clone();
         let options = Options { awaited: Arc::clone(awaited), ..Options::default() };
         // A connection that cannot be served is closed: gdb says so.
         let _ = spawn("gdb", move || {
-            if let Ok(client) = Client::connect_path(&session) {
+            if let Ok(client) = door.client() {
                 let _ = flob_gdb::serve(stream, client, options);
             }
         });

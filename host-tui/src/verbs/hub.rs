@@ -85,7 +85,7 @@ impl<P: Args + Plan> HubProcess<P> {
         let standard = Standard { input: self.input, output: self.output };
         let (config, servers) = self.plan.prepare(context.session.as_deref(), standard)?;
         let session = Session::start(config)?;
-        servers.serve(session.socket())?;
+        servers.serve(&session.door())?;
         Ok(session)
     }
 }

@@ -140,7 +140,7 @@ impl Run {
         let standard = Standard { input: true, output: true };
         let (config, servers) = self.prepare(context.session.as_deref(), standard)?;
         let session = Session::start(config)?;
-        servers.serve(session.socket())?;
+        servers.serve(&session.door())?;
         loop {
             match session.wait() {
                 Ending::Exited(code) => return Ok(exit_code(code)),

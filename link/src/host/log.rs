@@ -52,8 +52,9 @@ impl Log {
         let whole = write!(line, "{what:?}");
         let (text, rest) = (line.text, if whole.is_ok() { "" } else { "…" });
         let elapsed = self.start.elapsed();
+        let line = format!("{:>6}.{:03} {mark} {text}{rest}\n", elapsed.as_secs(), elapsed.subsec_millis());
         // A full disk must not stop the session.
-        let _ = writeln!(file, "{:>6}.{:03} {mark} {text}{rest}", elapsed.as_secs(), elapsed.subsec_millis());
+        let _ = file.write_all(line.as_bytes());
     }
 }
 

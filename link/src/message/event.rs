@@ -31,6 +31,8 @@ pub enum Event {
         /// Its state, without vectors (`flob_abi::ThreadState`).
         #[serde(with = "crate::bytes")]
         state: Vec<u8>,
+        /// So are all threads of its space, because that was let go by `Continue`.
+        whole: bool,
     },
     /// A thread died of an exception that nobody handled; the environment is stopped, to be looked at.
     Died {

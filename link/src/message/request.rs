@@ -70,6 +70,12 @@ pub enum Request {
     Stop(Scope),
     /// Lets go those of the threads that the debugger stopped, and no others.
     Resume(Scope),
+    /// The same of the threads of a space, until one of them stops (a step is none such): then all of it is stopped before that
+    /// is told, and the event says so. `Resume` of the space, or `Stop`, takes that back.
+    Continue {
+        #[allow(missing_docs)]
+        space: Place,
+    },
     /// Runs one stopped thread for one instruction (over a call: to its end, however long). Ends with `Event::Stopped`.
     Step {
         #[allow(missing_docs)]

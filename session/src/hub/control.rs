@@ -46,7 +46,8 @@ impl Hub {
     pub(super) fn go_on(&self, owner: &Owner, space: Place, connection: u64) -> Result<Held, Failure> {
         self.mend_supply()?;
         let mut books = lock(&self.books);
-        let held = self.release_with(&mut books, Some(owner), Scope::Space(space));
+        let go = Request::Continue { space };
+        let held = self.release_by(&mut books, Some(owner), Scope::Space(space), go);
         if held.is_ok() {
             books.register(owner, Some(connection));
             books.until_stop.retain(|waits| *waits != (owner.clone(), space));
@@ -57,20 +58,45 @@ impl Hub {
         held
     }
 
-    /// A thread of this space has stopped: who has let it go until then holds all of it. Whatever is asked of the guest from now on
-    /// comes behind its being stopped.
-    pub(super) fn stop_together(&self, books: &mut Books, space: Place) {
+    /// A thread of this space has stopped, and the whole space with it, or not: who has let it go until then holds all of it.
+    /// Whatever is asked of the guest from now on comes behind its being stopped.
+    pub(super) fn stop_together(&self, books: &mut Books, space: Place, whole: bool) {
         let members = books.seen.clone();
         let owners: Vec<_> = books.until_stop.extract_if(.., |(_, waits)| *waits == space).collect();
         for (owner, _) in &owners {
             books.holds.add(owner, Scope::Space(space), &members);
         }
-        if !owners.is_empty() {
-            self.tell_guest(Request::Stop(Scope::Space(space)));
+        match (owners.is_empty(), whole) {
+            (false, false) => self.tell_guest(Request::Stop(Scope::Space(space))),
+            (true, true) => self.let_unheld_go(books, space),
+            _ => {}
+        }
+    }
+
+    /// The guest has stopped all of a space for nobody: those threads of it that nobody holds go on.
+    pub(super) fn let_unheld_go(&self, books: &Books, space: Place) {
+        let scope = Scope::Space(space);
+        if books.holds.holders_in(scope, &books.seen).is_empty() {
+            return self.tell_guest(Request::Resume(scope));
+        }
+        let unheld = books.seen.iter().filter(|member| contains(scope, **member));
+        for member in unheld.filter(|member| books.holds.holders(**member).is_empty()) {
+            self.tell_guest(Request::Resume(Scope::Thread(member.thread)));
         }
     }
 
     fn release_with(&self, books: &mut Books, owner: Option<&Owner>, scope: Scope) -> Result<Held, Failure> {
+        self.release_by(books, owner, scope, Request::Resume(scope))
+    }
+
+    /// The same, by this request if nobody else holds anything there.
+    fn release_by(
+        &self,
+        books: &mut Books,
+        owner: Option<&Owner>,
+        scope: Scope,
+        go: Request,
+    ) -> Result<Held, Failure> {
         let members = self.members_for(books, owner, scope)?;
         books.holds.remove(owner, scope, &members);
         let inside: Vec<Member> = members.iter().copied().filter(|member| contains(scope, *member)).collect();
@@ -79,7 +105,7 @@ impl Hub {
             inside.iter().copied().filter(|member| books.holds.holders(*member).is_empty()).collect();
         self.step_off_breakpoints(books, &free)?;
         let threads = if holders.is_empty() {
-            self.count(Request::Resume(scope))?
+            self.count(go)?
         } else {
             let mut threads = 0;
             for member in free {

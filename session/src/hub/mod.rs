@@ -40,7 +40,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{self, Receiver, Sender},
     },
     thread,
@@ -53,6 +53,8 @@ use flob_link::{
     host::{Link, Log, Notice},
 };
 
+pub use clients::Door;
+pub(crate) use clients::Inward;
 pub use config::{Config, Emulated, GuestPlan, Standard};
 
 use crate::{
@@ -123,6 +125,8 @@ pub(crate) struct Hub {
     info: Mutex<SessionInfo>,
     books: Mutex<Books>,
     fanout: Mutex<Fanout>,
+    /// Number of the next client's connection.
+    connections: AtomicU64,
     /// What is on its way from and to clients.
     traffic: Arc<Traffic>,
     /// Long work that clients have asked for.
@@ -208,6 +212,7 @@ impl Session {
             info: Mutex::new(config.info(guest.process())),
             books: Mutex::default(),
             fanout: Mutex::default(),
+            connections: AtomicU64::new(1),
             traffic: Arc::default(),
             long_traffic: Arc::default(),
             cache: Mutex::default(),
@@ -300,6 +305,11 @@ impl Session {
     /// What session this is.
     pub fn info(&self) -> SessionInfo {
         self.hub.info()
+    }
+
+    /// Where clients in this process come in.
+    pub fn door(&self) -> Door {
+        Door(Arc::downgrade(&self.hub))
     }
 
     /// Its socket.

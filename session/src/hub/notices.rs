@@ -10,7 +10,7 @@ use flob_abi::{ExceptionCode, FlobKind};
 use flob_image::{Place, State};
 use flob_link::{Event, Request, Scope, StopReason, host::Notice};
 
-use super::{Ending, Hub, holds::Member, lock, save::Moment};
+use super::{Books, Ending, Hub, holds::Member, lock, save::Moment};
 use crate::{Error, HubEvent, LinkState, Owner};
 
 impl Hub {
@@ -45,8 +45,9 @@ impl Hub {
     fn happened(&self, mut event: Event) {
         match &mut event {
             Event::Output { stream, position, bytes } => self.output.write(*stream, *position, bytes),
-            Event::Stopped { thread, space, reason, state } => {
-                if !self.stopped(Member { thread: *thread, space: Some(*space) }, *reason, state) {
+            Event::Stopped { thread, space, reason, state, whole } => {
+                let member = Member { thread: *thread, space: Some(*space) };
+                if !self.stopped(member, *reason, state, *whole) {
                     return;
                 }
                 // Who is to know of which condition was found out; to clients it is a breakpoint.
@@ -102,12 +103,13 @@ impl Hub {
         lock(&self.books).holds.add(&Owner::User, Scope::Environment, &[]);
     }
 
-    /// A thread was stopped. Whoever asked for that holds it from now on; whether anybody is to know.
-    fn stopped(&self, member: Member, reason: StopReason, state: &[u8]) -> bool {
+    /// A thread was stopped (with all of its space, if that is `whole`). Whoever asked for that holds it from now on; whether anybody
+    /// is to know.
+    fn stopped(&self, member: Member, reason: StopReason, state: &[u8], whole: bool) -> bool {
         let mut books = lock(&self.books);
         books.saw(member);
         let silent = books.silent_steps.remove(&member.thread);
-        let thread = member.thread;
+        let (thread, space) = (member.thread, member.space.unwrap_or(0));
         let owners = match reason {
             StopReason::Step if silent => {
                 if books.holds.holders(member).is_empty() {
@@ -118,48 +120,52 @@ impl Hub {
             StopReason::Step => return true,
             StopReason::Debug(_) => books.clients.iter().map(|(_, owner)| owner.clone()).collect(),
             StopReason::Watched { .. } | StopReason::Call(_) => {
-                let owners = books.interested(member.space.unwrap_or(0), reason);
-                if owners.is_empty() {
-                    // Whoever waited for it has gone since.
-                    if books.holds.holders(member).is_empty() {
-                        self.tell_guest(Request::Resume(Scope::Thread(thread)));
-                    }
-                    return false;
-                }
-                books.count_hit(&owners, member.space.unwrap_or(0), reason);
+                let owners = books.interested(space, reason);
+                books.count_hit(&owners, space, reason);
                 owners
             }
-            StopReason::Breakpoint | StopReason::Condition { .. } => {
-                let held = match reason {
-                    StopReason::Condition { met, failed } => Some((met, failed)),
-                    _ => None,
-                };
-                let owners = instruction(state)
-                    .map(|address| books.points.hit((member.space.unwrap_or(0), address), held))
-                    .unwrap_or_default();
-                if owners.is_empty() {
-                    // In code that it shares with a space that wanted this breakpoint.
-                    books.silent_steps.insert(thread);
-                    self.tell_guest(Request::Step { thread });
-                    return false;
-                }
-                owners
-            }
+            StopReason::Breakpoint => books.hit((space, state), None),
+            StopReason::Condition { met, failed } => books.hit((space, state), Some((met, failed))),
         };
+        if owners.is_empty() && !matches!(reason, StopReason::Debug(_)) {
+            self.stopped_for_nobody(&mut books, member, reason, whole);
+            return false;
+        }
         let owners = if owners.is_empty() { vec![Owner::User] } else { owners };
         for owner in owners {
             books.holds.add(&owner, Scope::Thread(thread), &[member]);
         }
         if let Some(space) = member.space {
-            self.stop_together(&mut books, space);
+            self.stop_together(&mut books, space, whole);
         }
         true
+    }
+
+    /// Whoever waited for it has gone since; or it was in code that its space shares with one that wanted this breakpoint.
+    fn stopped_for_nobody(&self, books: &mut Books, member: Member, reason: StopReason, whole: bool) {
+        let thread = member.thread;
+        if matches!(reason, StopReason::Breakpoint | StopReason::Condition { .. }) {
+            books.silent_steps.insert(thread);
+            self.tell_guest(Request::Step { thread });
+        } else if books.holds.holders(member).is_empty() {
+            self.tell_guest(Request::Resume(Scope::Thread(thread)));
+        }
+        if let Some(space) = member.space.filter(|_| whole) {
+            self.let_unheld_go(books, space);
+        }
     }
 
     /// Asks without waiting: the answer says nothing that an event does not.
     pub(super) fn tell_guest(&self, request: Request) {
         let (sender, _) = std::sync::mpsc::channel();
         self.link.submit(flob_link::host::Urgency::Urgent, request, 0, &sender);
+    }
+}
+
+impl Books {
+    /// Whom a stop of a thread in this state is for.
+    fn hit(&mut self, (space, state): (Place, &[u8]), held: Option<(u32, u32)>) -> Vec<Owner> {
+        instruction(state).map(|address| self.points.hit((space, address), held)).unwrap_or_default()
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     io::Write,
     net::Shutdown,
     os::unix::net::UnixStream,
-    sync::{Arc, Condvar, Mutex},
+    sync::{Arc, Condvar, Mutex, Weak},
 };
 
 use rustix::net::SendFlags;
@@ -15,17 +15,23 @@ use super::{
     lock,
     traffic::{Traffic, Underway},
 };
-use crate::{FromHub, HubEvent, HubReply, wire};
+use crate::{FromHub, HubEvent, HubReply, client::Inbox, wire};
 
 /// Bytes of what happened that may wait for a client: a whole backlog of output, and the last trace, fit in several times.
 const MOST: usize = 16 << 20;
 
 /// The way, for those who send. When the last of these goes, what waits is still written.
 #[derive(Clone, Debug)]
-pub struct Outward(Arc<Sending>);
+pub enum Outward {
+    /// Over a socket.
+    Far(Arc<Sending>),
+    /// To a client in this process.
+    Near(Weak<Mutex<Inbox>>),
+}
 
+/// What those who send over a socket share.
 #[derive(Debug)]
-struct Sending {
+pub struct Sending {
     way: Arc<Way>,
     traffic: Arc<Traffic>,
 }
@@ -102,14 +108,40 @@ impl Outward {
     /// A way over this stream, and its end that [`Way::write_all`] is to be called on.
     pub fn new(stream: UnixStream, traffic: &Arc<Traffic>) -> (Self, Arc<Way>) {
         let way = Arc::new(Way { stream, queue: Mutex::default(), changed: Condvar::new() });
-        (Self(Arc::new(Sending { way: Arc::clone(&way), traffic: Arc::clone(traffic) })), way)
+        (Self::Far(Arc::new(Sending { way: Arc::clone(&way), traffic: Arc::clone(traffic) })), way)
+    }
+
+    /// The way to a client in this process.
+    pub fn near(inbox: &Arc<Mutex<Inbox>>) -> Self {
+        Self::Near(Arc::downgrade(inbox))
+    }
+
+    /// Whether what is sent has arrived.
+    pub const fn is_near(&self) -> bool {
+        matches!(self, Self::Near(_))
     }
 
     /// Sends a message, or gives it back if nobody is there to hear it. An answer first waits until the client has read most of
     /// what came before.
     #[expect(clippy::result_large_err, reason = "the message comes back as it went")]
     pub fn send(&self, message: FromHub) -> Result<(), FromHub> {
-        let Sending { way, traffic } = &*self.0;
+        match self {
+            Self::Far(sending) => sending.send(message),
+            Self::Near(inbox) => match inbox.upgrade() {
+                Some(inbox) => {
+                    lock(&inbox).deliver(message);
+                    Ok(())
+                }
+                None => Err(message),
+            },
+        }
+    }
+}
+
+impl Sending {
+    #[expect(clippy::result_large_err, reason = "the message comes back as it went")]
+    fn send(&self, message: FromHub) -> Result<(), FromHub> {
+        let Self { way, traffic } = self;
         let mut bytes = Vec::new();
         if wire::write(&mut bytes, &message).is_err() {
             return Err(message);

@@ -133,9 +133,10 @@ impl Driver {
         }
     }
 
-    /// Takes what has come from the host; whether something has.
+    /// Takes what has come from the host; whether something has. A device that has run out of buffers stands until it is notified:
+    /// then nearly all of them are taken here in one go.
     fn receive(&mut self) -> bool {
-        let mut any = false;
+        let mut taken = 0;
         while let Some(used) = self.receive.take() {
             let Some(index) = self.buffers.iter().position(|(chain, _)| *chain == used.chain) else {
                 continue;
@@ -143,9 +144,11 @@ impl Driver {
             let (_, block) = self.buffers.swap_remove(index);
             self.arrivals.take(block.written(used.bytes));
             self.offer(block);
-            self.port.registers.notify(Queue::Receive);
-            any = true;
+            taken += 1;
         }
-        any
+        if taken >= BUFFERS.0 / 2 {
+            self.port.registers.notify(Queue::Receive);
+        }
+        taken > 0
     }
 }
