@@ -61,7 +61,7 @@ exec qemu-system-x86_64 "$@""#,
 /// moment.
 #[test]
 fn memory_that_is_written_while_it_is_saved_is_saved_as_it_was() {
-    const ROUNDS: &str = "60000";
+    const ROUNDS: &str = "240000";
     let world = World::new();
     let guest = world.guest(&["scribble", "4", "--rounds", ROUNDS], None);
     guest.hub.wait_for_output("ready\n".len());
@@ -79,7 +79,7 @@ fn memory_that_is_written_while_it_is_saved_is_saved_as_it_was() {
 #[test]
 fn a_program_can_be_gone_back_to_after_it_was_saved_while_it_wrote() {
     let world = World::new();
-    let guest = world.guest(&["scribble", "2", "--rounds", "60000"], None);
+    let guest = world.guest(&["scribble", "2", "--rounds", "240000"], None);
     guest.hub.wait_for_output("ready\n".len());
     let first = guest.save(&[]);
     guest.save(&[]);
@@ -87,7 +87,7 @@ fn a_program_can_be_gone_back_to_after_it_was_saved_while_it_wrote() {
     guest.flob_ok(&["resume"]);
     let finished = guest.finish();
     assert_eq!(finished.code, Some(0), "{finished}");
-    assert!(finished.stdout.ends_with("60000 rounds over 512 pages\n"), "{finished}");
+    assert!(finished.stdout.ends_with("240000 rounds over 512 pages\n"), "{finished}");
 }
 
 /// Whoever asked for the save goes away in the middle of it, when pages of the program have been copied already.

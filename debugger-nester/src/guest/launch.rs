@@ -26,9 +26,11 @@ use super::{
 };
 
 /// Most memory that stays for the nester itself: records, queues, buffers.
-const OWN_MEMORY: usize = 22 << 20;
-/// Environments have a multiple of this, so that an image fits into guests whose other parts differ a little in size.
+const OWN_MEMORY: usize = 21 << 20;
+/// Environments have a multiple of this …
 const SIZE_STEP: u64 = 4 << 20;
+/// … and leave so much of their memory unused, so that an image fits into guests whose other parts differ a little in size.
+const SPARE_ROOM: u64 = 256 << 10;
 /// Threads that sleep on behalf of the child.
 const TIMERS: usize = 6;
 /// Priority of the watcher.
@@ -97,16 +99,18 @@ pub fn run(arguments: Vec<String>) -> Result<(), String> {
 
 fn state(ceiling: u32) -> Result<State, Status> {
     let untouched = heap::untouched();
-    let size = (untouched - OWN_MEMORY.min(untouched / 4)) / 2;
-    let step = if size as u64 >= 2 * SIZE_STEP { SIZE_STEP } else { PAGE_SIZE };
-    let size = size as u64 / step * step;
+    let room = (untouched - OWN_MEMORY.min(untouched / 4)) as u64 / 2 / PAGE_SIZE * PAGE_SIZE;
+    let step = if room >= 2 * SIZE_STEP { SIZE_STEP } else { PAGE_SIZE };
+    let size = room.saturating_sub(SPARE_ROOM) / step * step;
     let environment = || {
-        let memory = ChildMemory::take(size).ok_or(Status::NoMemory)?;
-        Environment::over(memory).map(Arc::new)
+        let environment = Environment::over(ChildMemory::take(room).ok_or(Status::NoMemory)?)?;
+        environment.resize(size)?;
+        Ok::<_, Status>(Arc::new(environment))
     };
     let nobody = FlobAt::new(0);
     Ok(State {
         environment: environment()?,
+        usual_size: size,
         spare: environment()?,
         spare_is_clear: true,
         is_clear: true,

@@ -16,7 +16,7 @@ pub fn restart(nester: &Nester, state: &mut State, command: Vec<String>) -> Outc
     restore::abandon(state)?;
     copying::end(nester, state).map_err(refused)?;
     let command = if command.is_empty() { state.program.arguments.clone() } else { command };
-    state.spare.resize(state.spare.memory().size()).map_err(refused)?;
+    state.spare.resize(state.usual_size).map_err(refused)?;
     if !state.spare_is_clear {
         state.spare.memory().clear_from(0);
     }

@@ -204,6 +204,8 @@ pub struct Program {
 /// Everything else.
 pub struct State {
     pub environment: Arc<Environment>,
+    /// Bytes of an environment that a program begins in; there is room for a little more.
+    pub usual_size: u64,
     /// Without flobs: for a restore, and for what a save copies.
     pub spare: Arc<Environment>,
     /// Its memory is all zero.
