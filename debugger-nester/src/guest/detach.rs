@@ -9,6 +9,7 @@ use super::{catch, memory, restore, save, trace, watch};
 /// `Detach`.
 pub fn detach(nester: &Nester, state: &mut State) -> Outcome<Reply> {
     save::end(nester, state)?;
+    state.until_stop.clear();
     restore::abandon(state)?;
     for (space, address) in state.breakpoints.all_wanted() {
         memory::clear_breakpoint(state, space, address)?;
