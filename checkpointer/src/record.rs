@@ -16,6 +16,7 @@ pub struct Damaged;
 /// Writes a record. Between [`Writer::new`] and [`Writer::end`] there have to come as many flobs as were announced.
 pub struct Writer {
     bytes: Vec<u8>,
+    count: usize,
     left: usize,
 }
 
@@ -23,10 +24,15 @@ impl Writer {
     /// Begins with what stands before the flobs; those of `environment` are left out.
     pub fn new(environment: &Environment, flobs: usize) -> Result<Self, Damaged> {
         let Environment { program, arguments, build_id, size, .. } = environment;
-        let mut writer = Self { bytes: Vec::new(), left: flobs };
+        let mut writer = Self { bytes: Vec::new(), count: flobs, left: flobs };
         writer.put(&(program, arguments, build_id, size))?;
         writer.put(&flobs)?;
         Ok(writer)
+    }
+
+    /// How many flobs were announced.
+    pub const fn count(&self) -> usize {
+        self.count
     }
 
     /// The next flob.

@@ -8,7 +8,6 @@ extern crate alloc;
 pub mod answers;
 pub mod breakpoints;
 pub mod events;
-pub mod pages;
 pub mod stages;
 pub mod streams;
 pub mod trace;

@@ -5,7 +5,7 @@ use flob_abi::{PAGE_SIZE, Protection, memory::MAX_LEVELS, memory::PHYSICAL_WINDO
 
 use crate::kernel::Kernel;
 use crate::list::NONE;
-use crate::machine::{Frame, Machine};
+use crate::machine::{Frame, Machine, Page};
 use crate::mapping::{self, InSpace};
 use crate::record::{Body, FlobId, Mapping, Object};
 
@@ -29,7 +29,8 @@ pub(crate) enum Miss {
 }
 
 impl<M: Machine> Kernel<M> {
-    /// Resolves an address of a space for an access. Denials of the region `lifted` do not count.
+    /// Resolves an address of a space for an access. Denials of the region `lifted` do not count, nor do those behind it of which
+    /// the region's own space is free at that page: its keeper may have had them lifted for itself.
     pub(crate) fn resolve(
         &mut self,
         space: FlobId,
@@ -67,8 +68,25 @@ impl<M: Machine> Kernel<M> {
             }
             let Some(outer) = region.space else { return Err(blame) };
             place = (outer, region.start.saturating_add(inner));
+            if lifted == Some(id)
+                && let Some(found) = self.entered(place, access, allowed)
+            {
+                return Ok(found);
+            }
         }
         Err(blame)
+    }
+
+    /// The translation at hand of a space's address, if it allows the access; as far as `allowed`.
+    pub(crate) fn entered(
+        &self,
+        (space, address): (FlobId, u64),
+        access: Protection,
+        allowed: Protection,
+    ) -> Option<Resolved> {
+        let (frame, entered) = self.machine.translation(space.key(), Page(address / PAGE_SIZE))?;
+        let offset = (address % PAGE_SIZE) as usize;
+        entered.allows(access).then_some(Resolved { frame, offset, access: allowed.and(entered) })
     }
 
     /// Resolves an offset of a region, whatever it allows.

@@ -9,7 +9,7 @@ use crate::kernel::{GRANULES, Kernel};
 use crate::machine::{Frame, Machine};
 use crate::outcome::{Args, Done, Outcome, SUCCESS, Trap};
 use crate::record::{FlobId, Place, ThreadId};
-use crate::resolve::Resolved;
+use crate::resolve::Miss;
 
 /// What one kernel entry may do: a page, whatever is in it, counts for several flobs.
 const BUDGET: usize = 48;
@@ -85,8 +85,7 @@ impl<M: Machine> Kernel<M> {
         report: &mut impl FnMut(&mut Self, FlobId, u64) -> Reported,
     ) -> Reported {
         let offset = self.thread(thread).context.registers.rsi;
-        let usable = |resolved: &Resolved| resolved.access.allows(access);
-        let Some(resolved) = self.resolve_in_region(region, offset).filter(usable) else {
+        let Some(resolved) = self.resolve_in_region(region, offset) else {
             let size = self.region(region).map_or(0, |region| region.size);
             // Beyond the region is nothing at all.
             let step = if offset >= size { u64::MAX } else { PAGE_SIZE - offset % PAGE_SIZE };
@@ -99,6 +98,10 @@ impl<M: Machine> Kernel<M> {
             let run = self.run_in_region(region, offset) / PAGE_SIZE;
             let pages = u64::from(empty).min(run).max(1);
             self.search_advance(thread, pages * PAGE_SIZE - offset % PAGE_SIZE);
+            return Ok(Some(0));
+        }
+        if !resolved.access.allows(access) && !self.is_lifted(thread, region, offset, access)? {
+            self.search_advance(thread, PAGE_SIZE - offset % PAGE_SIZE);
             return Ok(Some(0));
         }
         let mut spent = 0;
@@ -118,6 +121,33 @@ impl<M: Machine> Kernel<M> {
             granule += 1;
         }
         Ok(Some(spent))
+    }
+
+    /// Whether the denials of the levels above a region of the caller's space have been lifted for that. A keeper that may still do
+    /// so is asked.
+    fn is_lifted(
+        &mut self,
+        thread: ThreadId,
+        region: FlobId,
+        offset: u64,
+        access: Protection,
+    ) -> Result<bool, Trap> {
+        let place =
+            self.region(region).and_then(|region| Some((region.space?, region.start.checked_add(offset)?)));
+        let own = self.space_of(thread);
+        let Some((space, address)) = place.filter(|(space, _)| own == Some(*space)) else {
+            return Ok(false);
+        };
+        if self.entered((space, address), access, access).is_some() {
+            return Ok(true);
+        }
+        let Err(Miss::Region { region, .. }) = self.resolve(space, address, access, None) else {
+            return Ok(false);
+        };
+        match self.live(self.region(region).and_then(|region| region.keeper)) {
+            Some(_) => Err(Trap::Fault { address, access }),
+            None => Ok(false),
+        }
     }
 
     fn search_report(&mut self, thread: ThreadId, space: FlobId, found: Found) -> Reported {

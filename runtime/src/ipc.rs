@@ -209,6 +209,12 @@ pub fn answer(bytes: &[u8], references: &[FlobAt<Reference>]) -> Result<(), Stat
     }
 }
 
+/// Answers the exception at hand, without waiting for another request. Nothing happens if it is not at hand any more.
+pub fn reply(reply: &ExceptionReply) {
+    let transfer = Transfer { send: reply.as_bytes(), ..Transfer::default() };
+    call::ipc(steps::IPC | steps::SERVER | steps::REPLY, 0, transfer);
+}
+
 /// A server's buffers: room for a request and its references. One for each server thread.
 pub struct Server {
     set: FlobAt<PortSet>,

@@ -87,6 +87,69 @@ fn a_program_that_was_rolled_back_goes_on_as_if_it_had_not_died() {
     }
 }
 
+/// What a checkpointer says of a checkpoint: flobs, ticks for which the child stood, pages that it began to write while the record was
+/// made, and while the rest was copied.
+fn figures(line: &str) -> Option<[u64; 4]> {
+    let rest = line.strip_prefix("checkpoint ")?;
+    let numbers: Vec<u64> =
+        rest.split(|sign: char| !sign.is_ascii_digit()).filter_map(|word| word.parse().ok()).collect();
+    let [_, flobs, _bytes, _pages, stood, beside_record, beside_copying] = numbers[..] else {
+        panic!("{line}")
+    };
+    Some([flobs, stood, beside_record, beside_copying])
+}
+
+/// It writes all the time: so whoever sees it write sees it run.
+#[test]
+fn the_child_runs_on_while_its_record_is_made_and_while_its_memory_is_copied() {
+    for stack in [&STACKS[0][..2], &["--memory", "512", "--under", "checkpointer", "--under", "checkpointer"]]
+    {
+        let world = World::new();
+        let stack = [stack, &["--every", "30", "--counted"]].concat();
+        let finished = run(&world, &stack, &["scribble", "8", "--rounds", "400"], None);
+        assert_eq!(finished.stdout, "ready\n400 rounds over 2048 pages\n", "{finished}");
+        let log = log(&world, "one");
+        let figures: Vec<_> = log.iter().filter_map(|line| figures(line)).collect();
+        assert!(figures.len() > 2, "{log:#?}");
+        for [_, _, beside_record, beside_copying] in figures {
+            assert!(beside_record > 0 && beside_copying > 0, "it stood: {log:#?}");
+        }
+    }
+}
+
+/// Ticks that a child with so much memory stands in the middle of all its checkpoints with as many flobs as most have.
+fn stop_time(mib: &str, rounds: &str) -> u64 {
+    let world = World::new();
+    let stack = ["--counted", "--memory", "512", "--under", "checkpointer", "--every", "20"];
+    let finished = run(&world, &stack, &["scribble", mib, "--rounds", rounds], None);
+    assert_eq!(finished.code, Some(0), "{finished}");
+    let log = log(&world, "one");
+    let mut stood: Vec<_> = log.iter().filter_map(|line| figures(line)).map(|figures| figures[1]).collect();
+    stood.sort_unstable();
+    eprintln!("{mib} MiB: {stood:?}");
+    stood[stood.len() / 2]
+}
+
+#[test]
+fn the_child_stands_no_longer_the_more_memory_it_has() {
+    let (small, large) = (stop_time("1", "60000"), stop_time("64", "60"));
+    assert!(large < small + small / 5, "{small} and {large} instructions with 1 and 64 MiB");
+}
+
+/// A memory that was put together from two moments shows.
+#[test]
+fn what_was_copied_while_the_child_wrote_it_is_the_memory_of_one_moment() {
+    for stack in [&STACKS[0][..2], &["--memory", "512", "--under", "checkpointer", "--under", "checkpointer"]]
+    {
+        let world = World::new();
+        let stack = [stack, &["--every", "7", "--limit", "1000", "--counted"]].concat();
+        let finished = run(&world, &stack, &["scribble", "4", "--rounds", "3000", "--die", "100"], None);
+        let log = log(&world, "one");
+        assert_eq!(finished.stdout, "ready\n3000 rounds over 1024 pages\n", "{finished}\n{log:#?}");
+        assert!(log.iter().any(|line| line.contains("rolled back to checkpoint")), "{log:#?}");
+    }
+}
+
 /// Whether a checkpointer was in the middle of its own save: it counts when it begins one and when it ends.
 fn is_saving(world: &World, checkpoint: &str) -> bool {
     let symbol = "CHECKPOINTS_BEGUN_AND_ENDED";
@@ -112,6 +175,25 @@ fn a_checkpointer_that_is_saved_in_the_middle_of_its_own_save_goes_on_with_it() 
     assert_eq!(restored.code, Some(0), "{restored}");
     assert_eq!(restored.stdout.lines().last(), alone.stdout.lines().last(), "{restored}\nbefore: {printed}");
     assert!(checkpoints(&log(&world, "one")) > 0, "it goes on saving");
+}
+
+/// Its memory is denied to the child by both; what the inner one had copied is as it was, and the rest it copies where it is restored.
+#[test]
+fn a_checkpoint_that_was_begun_before_a_restore_is_ended_behind_it_and_rolled_back_to() {
+    let world = World::new();
+    let stack = ["--memory", "512", "--under", "checkpointer", "--every", "10", "--limit", "1000"];
+    let program = ["scribble", "8", "--rounds", "30000", "--die", "400"];
+    let guest = world.guest(&[&stack[..], &program].concat(), None);
+    guest.hub.wait_for("ready\n");
+    let mut checkpoint = guest.save(&[]);
+    while !is_saving(&world, &checkpoint) {
+        checkpoint = guest.save(&[]);
+    }
+    guest.power_cut();
+    let restored = world.start(&["-s", "one", "run", "--headless", "--restore", &checkpoint], None).finish();
+    let log = log(&world, "one");
+    assert_eq!(restored.stdout, "30000 rounds over 2048 pages\n", "{restored}\n{log:#?}");
+    assert!(log.iter().any(|line| line.contains("rolled back to checkpoint")), "{log:#?}");
 }
 
 #[test]

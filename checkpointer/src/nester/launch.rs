@@ -3,7 +3,9 @@
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 
 use flob_abi::{PAGE_SIZE, SpaceState, Status, ThreadState, flob::space_link, state::group};
+use flob_checkpointer::Sights;
 use flob_runtime::{
+    call,
     flob::{FlobAt, Links, OwnedReference, Thread},
     heap,
     nester::{ChildMemory, Desk, Environment, Setup, inherited},
@@ -11,15 +13,18 @@ use flob_runtime::{
     thread::{self, Builder, JoinHandle},
 };
 
+use super::denial::{self, REGION};
 use super::keeper::{self, KEEPER};
 use super::mirror::Mirror;
 use super::options::Options;
 use super::requests::{NAMES, PARENT};
 use super::state::{Nester, Shared, State};
-use super::{bulk, saver, servers};
+use super::{bulk, saver, scribe, servers};
 
 /// Most memory that stays for the nester itself: records, stacks and buffers of its servers.
 const OWN_MEMORY: usize = 16 << 20;
+/// Bytes of stack for those who save.
+const BIG_STACK: usize = 128 * 1024;
 
 /// Starts everything; the calling thread is not needed any more.
 pub fn run(arguments: Vec<String>) -> Result<(), String> {
@@ -32,14 +37,16 @@ pub fn run(arguments: Vec<String>) -> Result<(), String> {
 }
 
 fn make(options: &Options) -> Result<Nester, Status> {
-    let desks = (Desk::new(NAMES)?, bulk::desk()?, Desk::new(&[KEEPER])?);
+    let desks = (Desk::new(NAMES)?, bulk::desk()?, [Desk::new(&[KEEPER])?, Desk::new(&[REGION])?]);
     let debug_port = OwnedReference::new()?;
     let ceiling = ceiling_and_debug_port(&debug_port)?;
     let untouched = heap::untouched();
     let size = (untouched - OWN_MEMORY.min(untouched / 4)) / 2 / PAGE_SIZE as usize * PAGE_SIZE as usize;
     let memory = || ChildMemory::take(size as u64).ok_or(Status::NoMemory);
-    let state = State { mirror: Some(Mirror::new(memory()?)), ..State::default() };
-    Ok(Nester::new(desks, Environment::over(memory()?)?, debug_port, (ceiling, options.limit), state))
+    let environment = Environment::over(memory()?)?;
+    let mirror = Mirror::new(memory()?, call::epoch_begin()?);
+    let state = State { sights: Sights::with_room(), ..State::default() };
+    Ok(Nester::new(desks, (environment, mirror), debug_port, (ceiling, options.limit), state))
 }
 
 /// This program's own ceiling, and, into this reference, its debug port.
@@ -75,9 +82,16 @@ fn start_threads(nester: &Shared, every: u64) -> Result<(), Status> {
     let one = shared();
     note(&mut state, thread::spawn(move || keeper::serve(&one))?)?;
     let one = shared();
-    let saver = note(&mut state, Builder::new().stack(128 * 1024).spawn(move || saver::run(&one))?)?;
-    let priority = nester.ceiling.saturating_sub(1);
-    saver.set_groups(&ThreadState { priority, ..ThreadState::default() }, &Links::NONE, group::SCHEDULING)?;
+    thread::spawn(move || denial::serve(&one)).and_then(|one| note(&mut state, one))?;
+    let one = shared();
+    let saver = note(&mut state, Builder::new().stack(BIG_STACK).spawn(move || saver::run(&one))?)?;
+    let one = shared();
+    let scribe = note(&mut state, Builder::new().stack(BIG_STACK).spawn(move || scribe::run(&one))?)?;
+    for (thread, lower) in [(saver, 1), (scribe, 2)] {
+        let priority = nester.ceiling.saturating_sub(lower);
+        let scheduling = ThreadState { priority, ..ThreadState::default() };
+        thread.set_groups(&scheduling, &Links::NONE, group::SCHEDULING)?;
+    }
     let one = shared();
     note(&mut state, thread::spawn(move || saver::tick(&one, every))?)?;
     bulk::start(nester, &mut state)?;

@@ -7,12 +7,15 @@
 //! | keeper | own ceiling | hears of the child's exceptions |
 //! | bulk | own ceiling | passes pages for the host on |
 //! | ticker | own ceiling | says when the next checkpoint is due |
-//! | saver | one lower | saves, and rolls back |
+//! | denials | own ceiling | the keeper of the child's memory, see [`denial`] |
+//! | saver | one lower | stops the child for a save, and rolls back |
+//! | scribe | two lower | makes the record of a save, and copies the memory, while the child runs on |
 //! | the child | two lower | |
 //!
 //! Because the saver runs above the child and below all servers, it sees the child standing still and every server blocked.
 
 mod bulk;
+mod denial;
 mod give_up;
 mod joiners;
 mod keeper;
@@ -21,6 +24,7 @@ mod mirror;
 mod options;
 mod requests;
 mod saver;
+mod scribe;
 mod servers;
 mod state;
 

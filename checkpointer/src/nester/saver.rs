@@ -1,26 +1,27 @@
-//! Saving and rolling back. The child stands still meanwhile: see [`super::mirror`] for how long.
+//! Saving and rolling back. For a save the child stands still only while it is looked at ([`take`]); then it runs on, and the
+//! scribe ([`super::scribe`]) does the rest.
 
 use alloc::{format, string::ToString, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use flob_abi::state::thread_flag;
-use flob_abi::{Status, flob::thread_link, state::group};
+use flob_abi::{Status, state::group};
 use flob_checkpointer::{
-    Bearings, Record, Unknown, World,
+    Bearings, Draft, Record, Unknown, World,
     border::{Server, of_server},
-    look_at_each, rebuild,
-    record::Writer,
-    release, resume, stop_all,
+    rebuild, release, release_known, resume, stop_all,
 };
-use flob_image::{Border, Environment as Image, Flob, Link, Place, State as FlobState};
+use flob_image::{Border, Environment as Image, Place};
 use flob_runtime::{
     flob::{FlobAt, OwnedReference, Reference, current},
     service::clock,
+    start,
 };
 
+use super::denial::REGION;
 use super::give_up::{cause, give_up, say};
 use super::joiners;
 use super::launch::ceiling_and_debug_port;
+use super::scribe::{Work, Written, adapt};
 use super::state::{Checkpoint, Death, Nester, Shared, State};
 
 /// How many checkpoints were begun; odd while one is being taken. For whoever looks from outside.
@@ -50,58 +51,43 @@ pub fn run(nester: &Shared) {
         match state.death.take() {
             _ if state.has_ended => {}
             Some(death) => roll_back(nester, &mut state, own.at(), death),
-            None => save(nester, &mut state),
+            None => {
+                drop(state);
+                save(nester);
+                state = nester.lock();
+            }
         }
         state.is_due = false;
         nester.saved.signal();
     }
 }
 
-/// Takes a checkpoint; if that fails, the last one stays the last good one.
-fn save(nester: &Nester, state: &mut State) {
+/// Takes a checkpoint; if that fails, the last one stays the last good one. Whoever dies meanwhile is rolled back to this one.
+fn save(nester: &Nester) {
     CHECKPOINTS_BEGUN_AND_ENDED.fetch_add(1, Ordering::SeqCst);
-    let taken = take(nester, state);
-    CHECKPOINTS_BEGUN_AND_ENDED.fetch_add(1, Ordering::SeqCst);
-    match taken {
-        Ok((flobs, bytes, pages)) => {
-            let number = state.last.as_ref().map_or(0, |last| last.number);
-            say(&format!(
-                "checkpoint {number}: {flobs} flobs in {bytes} bytes, {pages} pages written since the last"
-            ));
+    // The last epoch dropped this program's translations: found again one by one, they would keep the child waiting.
+    start::touch_image();
+    let from = clock::ticks();
+    let mut state = nester.lock();
+    // The child may have died since that was looked at.
+    if state.death.is_none() {
+        match take(nester, &mut state) {
+            Ok(work) => {
+                state.work = Some(work);
+                nester.scribe.signal();
+                let stood = clock::ticks().wrapping_sub(from);
+                let mut state = nester.written.wait_until(state, |state| state.written.is_some());
+                finish(&mut state, stood);
+            }
+            Err(status) => say(&format!("no checkpoint could be taken: {}", status.text())),
         }
-        Err(status) => say(&format!("no checkpoint could be taken: {}", status.text())),
     }
+    CHECKPOINTS_BEGUN_AND_ENDED.fetch_add(1, Ordering::SeqCst);
 }
 
-/// Flobs, bytes of the record, pages.
-fn take(nester: &Nester, state: &mut State) -> Result<(usize, usize, u64), Status> {
-    let stopped = stop_all(&nester.environment)?;
-    let taken = record(nester, state, &stopped).and_then(|(flobs, record)| {
-        let mirror = state.mirror.as_mut().ok_or(Status::NoMemory)?;
-        Ok((flobs, mirror.update(&nester.environment)?, record))
-    });
-    let taken = taken.map(|(flobs, pages, record)| {
-        let number = state.last.as_ref().map_or(1, |last| last.number + 1);
-        let bytes = record.len();
-        state.last = Some(Checkpoint { number, record });
-        state.input.forget();
-        (flobs, bytes, pages)
-    });
-    release(&nester.environment, &stopped)?;
-    taken
-}
-
-/// The record of the child, as if those that were stopped for it ran.
-fn record(nester: &Nester, state: &State, stopped: &[Place]) -> Result<(usize, Vec<u8>), Status> {
+/// All that is done while the child stands still.
+fn take(nester: &Nester, state: &mut State) -> Result<Work, Status> {
     let environment = &nester.environment;
-    let mut borders = borders(nester, state)?;
-    let clients: Vec<_> = borders.iter().map(|border| (border.client, border.service.clone())).collect();
-    let clients: Vec<_> = clients.iter().map(|(client, service)| (*client, service.as_str())).collect();
-    let tags = nester.tags();
-    let mut hidden: Vec<_> = state.own.iter().map(OwnedReference::at).collect();
-    hidden.push(nester.debug_port.at());
-    let bearings = Bearings::new(&tags, &hidden)?;
-    let listed = environment.flobs()?;
     let head = Image {
         program: state.program.clone(),
         arguments: state.arguments.clone(),
@@ -109,25 +95,71 @@ fn record(nester: &Nester, state: &State, stopped: &[Place]) -> Result<(usize, V
         size: environment.size(),
         ..Image::default()
     };
-    let count = listed.len();
-    let mut writer = Writer::new(&head, count).map_err(|_| Status::NoMemory)?;
-    let mut to_let_go = stopped.to_vec();
-    to_let_go.sort_unstable();
-    let mut connected = Vec::new();
-    look_at_each(environment, (&bearings, &clients), group::ALL, listed, |mut flob: Flob| {
-        if let FlobState::Thread(thread) = &mut flob.state {
-            if to_let_go.binary_search(&flob.place).is_ok() {
-                thread.flags &= !thread_flag::STOPPED;
-            }
-            if matches!(flob.links.get(thread_link::CLIENT_PEER), Some(Link::External(_))) {
-                connected.push(flob.place);
-            }
-        }
-        writer.flob(&flob).map_err(|_| Status::NoMemory)
-    })?;
-    borders.retain(|border| connected.binary_search(&border.client).is_ok());
-    let record = writer.end(&Image { borders, ..head }).map_err(|_| Status::NoMemory)?;
-    Ok((count, record))
+    let keeper = nester.denials.reference(REGION).ok_or(Status::NoMemory)?;
+    let bearings = bearings(nester, state)?;
+    let mut stopped = Vec::new();
+    let draft = see(nester, state, (&head, &bearings), &mut stopped);
+    let draft = draft.and_then(|draft| nester.mirror.lock().begin(environment, keeper).map(|()| draft));
+    let released = match &draft {
+        Ok(draft) => release_known(environment, draft.threads(), stopped.iter().copied()),
+        Err(_) => release(environment, &stopped),
+    };
+    if let Err(status) = released {
+        say(&format!("a thread of the child could not go on: {}", status.text()));
+    }
+    draft.map(|draft| Work { draft, bearings, head, stopped, asked: state.input.asked() })
+}
+
+/// What lies outside.
+fn bearings(nester: &Nester, state: &State) -> Result<Bearings<'static>, Status> {
+    let mut hidden: Vec<_> = state.own.iter().map(OwnedReference::at).collect();
+    hidden.push(nester.debug_port.at());
+    Bearings::new(&nester.tags(), &hidden)
+}
+
+/// Stops all that runs and looks at everything: at once, if it is not too much for that. Those that it stops, ascending by place.
+fn see(
+    nester: &Nester,
+    state: &mut State,
+    (head, bearings): (&Image, &Bearings<'_>),
+    stopped: &mut Vec<Place>,
+) -> Result<Draft, Status> {
+    let environment = &nester.environment;
+    let mut sights = core::mem::take(&mut state.sights);
+    let is_told = sights.take(environment);
+    stopped.clone_from(&sights.ran);
+    if is_told? {
+        return Draft::of_told(sights, environment, bearings, borders(nester, state)?);
+    }
+    state.sights = sights;
+    stopped.extend(stop_all(environment)?);
+    stopped.sort_unstable();
+    let listed = environment.flobs()?;
+    let adapt = |flob: &mut _| adapt(flob, stopped);
+    Draft::of_listed(environment, bearings, borders(nester, state)?, head, (&listed, group::ALL), adapt)
+}
+
+/// The scribe has done its work: this is the last good checkpoint.
+fn finish(state: &mut State, stood: u64) {
+    let Some(Written { record, sights, flobs, asked, beside_record, copied }) = state.written.take() else {
+        return;
+    };
+    if let Some(sights) = sights {
+        state.sights = sights;
+    }
+    let number = state.last.take().map_or(0, |last| last.number) + 1;
+    let Ok(record) = record else {
+        say("the record of a checkpoint could not be made: there is none now, until the next");
+        return;
+    };
+    let (bytes, beside_copying) = (record.len(), copied.for_child - beside_record);
+    state.last = Some(Checkpoint { number, record });
+    state.input.forget(asked);
+    say(&format!(
+        "checkpoint {number}: {flobs} flobs in {bytes} bytes, {} pages written since the last; the child stood for {stood} ticks, and \
+         began to write {beside_record} pages while the record was made, {beside_copying} while the rest was copied",
+        copied.pages
+    ));
 }
 
 /// Every request that has crossed the border and has not been answered.
@@ -180,7 +212,7 @@ fn put_back(
     let environment = &nester.environment;
     let record = Record::read(&last.record).map_err(|_| "the checkpoint is damaged".to_string())?;
     environment.clear().map_err(kernel)?;
-    state.mirror.as_ref().ok_or("there is no memory of it")?.put_back(environment);
+    nester.mirror.lock().put_back(environment);
     let tags = nester.tags();
     // Asked each time: after a restore under other nesters it may be lower.
     let ceiling = ceiling_and_debug_port(&nester.debug_port).map_err(kernel)?;

@@ -4,7 +4,7 @@ use alloc::{collections::VecDeque, string::String, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use flob_abi::ExceptionMessage;
-use flob_checkpointer::border::Answered;
+use flob_checkpointer::{Sights, border::Answered};
 use flob_image::{Border, Place};
 use flob_runtime::{
     flob::{FlobAt, OwnedReference, Reference, Thread},
@@ -13,6 +13,10 @@ use flob_runtime::{
 };
 
 use super::mirror::Mirror;
+use super::scribe::{Work, Written};
+
+/// What the environment's region is called.
+pub const MEMORY_TAG: &str = "memory";
 
 /// What its threads share.
 pub struct Nester {
@@ -22,6 +26,8 @@ pub struct Nester {
     pub bulk: Option<Desk>,
     /// Its keeper.
     pub faults: Desk,
+    /// The keeper of its memory.
+    pub denials: Desk,
     pub environment: Environment,
     /// The debug port that spaces inherit here, from whoever is above.
     pub debug_port: OwnedReference,
@@ -29,10 +35,16 @@ pub struct Nester {
     pub ceiling: u32,
     pub limit: u32,
     state: Lock<State>,
+    /// The memory of the last good checkpoint. Taken behind the state, or alone.
+    pub mirror: Lock<Mirror>,
     /// Something is due, or the child has died.
     pub saver: Condition,
     /// Nothing is due any more.
     pub saved: Condition,
+    /// There is work for the scribe.
+    pub scribe: Condition,
+    /// It is done.
+    pub written: Condition,
     /// There are requests out of a checkpoint.
     pub joins: Condition,
 }
@@ -94,7 +106,11 @@ pub struct State {
     pub program: String,
     pub arguments: Vec<String>,
     pub build_id: String,
-    pub mirror: Option<Mirror>,
+    /// A checkpoint that is being taken.
+    pub work: Option<Work>,
+    pub written: Option<Written>,
+    /// Room for what a save is told of all flobs.
+    pub sights: Sights,
     pub last: Option<Checkpoint>,
     pub rollbacks: u32,
     pub is_due: bool,
@@ -112,15 +128,31 @@ pub struct State {
 
 impl Nester {
     pub fn new(
-        (desk, bulk, faults): (Desk, Option<Desk>, Desk),
-        environment: Environment,
+        (desk, bulk, [faults, denials]): (Desk, Option<Desk>, [Desk; 2]),
+        (environment, mirror): (Environment, Mirror),
         debug_port: OwnedReference,
         (ceiling, limit): (u32, u32),
         state: State,
     ) -> Self {
-        let state = Lock::new(state);
-        let [saver, saved, joins] = [const { Condition::new() }; 3];
-        Self { desk, bulk, faults, environment, debug_port, ceiling, limit, state, saver, saved, joins }
+        let (state, mirror) = (Lock::new(state), Lock::new(mirror));
+        let [saver, saved, scribe, written, joins] = [const { Condition::new() }; 5];
+        Self {
+            desk,
+            bulk,
+            faults,
+            denials,
+            environment,
+            debug_port,
+            ceiling,
+            limit,
+            state,
+            mirror,
+            saver,
+            saved,
+            scribe,
+            written,
+            joins,
+        }
     }
 
     pub fn lock(&self) -> Guard<'_, State> {
@@ -128,10 +160,11 @@ impl Nester {
     }
 
     /// What references handed out to the child mean.
-    pub fn tags(&self) -> Vec<(&str, FlobAt<Reference>)> {
-        let memory = ("memory", self.environment.reference());
+    pub fn tags(&self) -> Vec<(&'static str, FlobAt<Reference>)> {
+        let memory = (MEMORY_TAG, self.environment.reference());
         let bulk = self.bulk.iter().flat_map(Desk::tags);
-        self.desk.tags().chain(bulk).chain(self.faults.tags()).chain([memory]).collect()
+        let keepers = self.faults.tags().chain(self.denials.tags());
+        self.desk.tags().chain(bulk).chain(keepers).chain([memory]).collect()
     }
 }
 
@@ -163,10 +196,15 @@ impl Spool {
         }
     }
 
-    /// Nothing before the last position asked for will be asked for again.
-    pub fn forget(&mut self) {
-        let count = usize::try_from(self.asked.saturating_sub(self.start)).unwrap_or(usize::MAX);
+    /// The position that was asked for last.
+    pub const fn asked(&self) -> u64 {
+        self.asked
+    }
+
+    /// Nothing before this position will be asked for again.
+    pub fn forget(&mut self, position: u64) {
+        let count = usize::try_from(position.saturating_sub(self.start)).unwrap_or(usize::MAX);
         self.bytes.drain(..count.min(self.bytes.len()));
-        self.start = self.start.max(self.asked);
+        self.start = self.start.max(position);
     }
 }

@@ -1,18 +1,9 @@
-//! What the region of the environment denies, and its keepers. While a save is on that is writing, while pages are missing
-//! everything; else nothing, and the region has no keeper: what it lacks is the child's own business.
-//!
-//! A denial is lifted page by page: a lift is a translation and may be forgotten; then the page faults again, is found as it
-//! should be, and the denial is lifted again.
+//! What the region of the environment denies. While a save is on that is writing, while pages are missing everything; else nothing,
+//! and the region has no keeper: what it lacks is the child's own business. How it is lifted: [`flob_checkpointer::denial`].
 
-use flob_abi::{
-    ExceptionCode, ExceptionMessage, ExceptionReply, PAGE_SIZE, Protection, Status, exception::reply_action,
-    ipc::Flavour,
-};
-use flob_runtime::{
-    ipc::{Answer, Request, Server},
-    nester::Environment,
-};
-use zerocopy::FromBytes;
+use flob_abi::{PAGE_SIZE, Protection, Status};
+use flob_checkpointer::denial::{self, Denied};
+use flob_runtime::nester::Environment;
 
 use super::state::{Nester, State};
 use super::{copying, lazy};
@@ -44,48 +35,38 @@ fn set(nester: &Nester, environment: &Environment, protection: Protection) -> Re
 
 /// A keeper's thread.
 pub fn serve(nester: &Nester) {
-    let Ok(mut server) = Server::new(nester.denials.set()) else { return };
-    let mut answer = Answer::None;
-    loop {
-        let (request, _) = server.next(answer);
-        answer = handle(nester, &request);
-    }
+    denial::serve(&nester.denials, |denied| answer(nester, denied));
 }
 
-fn handle(nester: &Nester, request: &Request<'_>) -> Answer<'static> {
-    let Ok((message, _)) = ExceptionMessage::read_from_prefix(request.bytes) else { return Answer::None };
-    if request.incoming.flavour != Flavour::Idempotent {
-        return Answer::None;
-    }
-    let (action, access) = denied(nester, &message);
-    Answer::Exception(ExceptionReply { number: message.number, action, access })
-}
-
-/// The region denied an access: what is answered, an action and the access that is granted.
-fn denied(nester: &Nester, message: &ExceptionMessage) -> (u32, u32) {
-    const AGAIN: (u32, u32) = (reply_action::RETRY, 0);
-    if message.code != ExceptionCode::PageFault as u32 {
-        return AGAIN;
-    }
-    let (access, page) = (Protection::from_bits(message.access), message.offset / PAGE_SIZE);
+/// Nobody denies anew, or anything else, as long as the lock is held.
+fn answer(nester: &Nester, denied: &Denied) {
+    let page = denied.page;
     let mut state = nester.lock();
     let environment = state.replaced;
     while lazy::is_missing(&state, page) {
         lazy::await_page(nester, &mut state, page);
         state = nester.arrived.wait(state);
         if state.replaced != environment {
-            return AGAIN;
+            return;
         }
         lazy::await_no_more(&mut state, page);
     }
-    if !access.allows(Protection::WRITE) {
-        // What was denied may be allowed by now.
-        return if lazy::is_on(&state) { (reply_action::LIFT, access.0) } else { AGAIN };
+    // What was denied may be allowed by now.
+    if let Some(access) = granted(&mut state, denied) {
+        denied.lift(state.environment.memory(), access);
     }
-    if !lazy::is_on(&state) && state.copying.is_none() {
-        return AGAIN;
+}
+
+fn granted(state: &mut State, denied: &Denied) -> Option<Protection> {
+    let is_lazy = lazy::is_on(state);
+    if !denied.is_write() {
+        return is_lazy.then_some(denied.access);
     }
-    copying::about_to_change(&mut state, page * PAGE_SIZE, PAGE_SIZE);
-    lazy::about_to_write(&mut state, page * PAGE_SIZE, PAGE_SIZE);
-    (reply_action::LIFT, access.or(Protection::READ_WRITE).0)
+    if !is_lazy && state.copying.is_none() {
+        return None;
+    }
+    let place = denied.page * PAGE_SIZE;
+    copying::about_to_change(state, place, PAGE_SIZE);
+    lazy::about_to_write(state, place, PAGE_SIZE);
+    Some(denied.access.or(Protection::READ_WRITE))
 }

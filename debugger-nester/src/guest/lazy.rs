@@ -8,7 +8,7 @@
 use alloc::vec::Vec;
 
 use flob_abi::{PAGE_SIZE, Status};
-use flob_debugger_nester::pages::PageSet;
+use flob_checkpointer::pages::PageSet;
 use flob_image::Place;
 use flob_link::{Event, FailureKind, MAX_ZERO_PAGES, Reply, Run, pack::unpack};
 use flob_runtime::call;

@@ -4,15 +4,16 @@ use alloc::{collections::BTreeSet, sync::Arc, vec, vec::Vec};
 
 use flob_abi::{
     ExceptionCode, Status, ThreadState,
-    flob::thread_link,
     state::{space_flag, thread_flag},
 };
 use flob_checkpointer::{
-    Bearings, Sights, Standing, border, look_at_each,
-    record::{Damaged, Writer},
+    Bearings, Draft, Sights, Standing, border,
+    draft::{clients, crosses_border},
+    look_at_each,
+    record::Damaged,
 };
 use flob_debugger_nester::translate::MEMORY_TAG;
-use flob_image::{Border, Environment, Flob, Link, Place, State as FlobState, Stream};
+use flob_image::{Border, Environment, Flob, Place, State as FlobState, Stream};
 use flob_link::{Failure, FailureKind};
 use flob_runtime::{
     flob::OwnedReference,
@@ -47,11 +48,19 @@ pub fn environment(
     let (mut flobs, adapter) = (Vec::new(), Adapter::new(state, view));
     let mut borders = borders(nester, state)?;
     let mut connected = BTreeSet::new();
-    look(state, &borders, groups, &state.environment.flobs()?, |mut flob| {
-        adapter.adapt(&mut flob, &mut connected);
-        flobs.push(flob);
-        Ok(())
-    })?;
+    let (bearings, clients) = (bearings(state)?, clients(&borders));
+    look_at_each(
+        &state.environment,
+        (bearings, &clients),
+        groups,
+        state.environment.flobs()?,
+        |mut flob| {
+            adapter.adapt(&mut flob);
+            connected.extend(crosses_border(&flob).then_some(flob.place));
+            flobs.push(flob);
+            Ok(())
+        },
+    )?;
     borders.retain(|border| connected.contains(&border.client));
     Ok(Environment { flobs, ..Rest::of(state).environment(borders) })
 }
@@ -59,34 +68,24 @@ pub fn environment(
 /// The bytes of the record.
 pub fn bytes(nester: &Nester, state: &mut State, groups: u64, view: View) -> Outcome<Vec<u8>> {
     let listed = state.environment.flobs().map_err(refused)?;
-    assemble(see(nester, state, &listed, groups, view)?).0
+    let seen = see(nester, state, &listed, groups, view)?;
+    let (bytes, lent) = assemble(seen);
+    state.bearings = lent.known;
+    bytes
 }
 
 /// What can be seen only as long as the threads stand, and all else that a record is made of.
 pub struct Seen {
-    flobs: SeenFlobs,
-    borders: Vec<Border>,
+    draft: Draft,
+    known: Known,
+    adapter: Adapter,
     rest: Rest,
-}
-
-/// Flobs as they were told all at once, or as they are to be recorded: more take too much memory, and are written one by one, in
-/// a tenth of it.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one at a time, and the child waits for its being made"
-)]
-enum SeenFlobs {
-    Told { sights: Sights, known: Known, adapter: Adapter },
-    Written { writer: Writer, connected: BTreeSet<Place>, threads: Vec<Standing> },
 }
 
 impl Seen {
     /// All threads, ascending by place.
     pub fn threads(&self) -> &[Standing] {
-        match &self.flobs {
-            SeenFlobs::Told { sights, .. } => &sights.threads,
-            SeenFlobs::Written { threads, .. } => threads,
-        }
+        self.draft.threads()
     }
 }
 
@@ -99,29 +98,21 @@ pub struct Lent {
 
 /// It comes back.
 pub fn give_back(state: &mut State, lent: Lent) {
-    state.sights = lent.sights.unwrap_or_default();
+    if let Some(sights) = lent.sights {
+        state.sights = sights;
+    }
     if state.bearings.is_none() {
         state.bearings = lent.known;
     }
 }
 
 /// The flobs are as they were told: finds out what leads out of them.
-pub fn see_told(nester: &Nester, state: &mut State, mut sights: Sights, adapter: Adapter) -> Outcome<Seen> {
+pub fn see_told(nester: &Nester, state: &mut State, sights: Sights, adapter: Adapter) -> Outcome<Seen> {
     find_bearings(nester, state).map_err(refused)?;
     let borders = borders(nester, state).map_err(refused)?;
     let bearings = bearings(state).map_err(refused)?;
-    sights.find_bearings(&state.environment, bearings, &clients(&borders)).map_err(refused)?;
-    let rest = Rest::of(state);
-    let known = state.bearings.take().ok_or_else(|| refused(Status::InvalidState))?;
-    Ok(Seen { flobs: SeenFlobs::Told { sights, known, adapter }, borders, rest })
-}
-
-fn bearings(state: &State) -> Result<&Bearings<'static>, Status> {
-    state.bearings.as_ref().map(|known| &known.bearings).ok_or(Status::InvalidState)
-}
-
-fn clients(borders: &[Border]) -> Vec<(Place, &str)> {
-    borders.iter().map(|border| (border.client, border.service.as_str())).collect()
+    let draft = Draft::of_told(sights, &state.environment, bearings, borders).map_err(refused)?;
+    seen(state, draft, adapter)
 }
 
 /// Looks at these flobs, with these groups of the threads' states.
@@ -129,26 +120,21 @@ pub fn see(nester: &Nester, state: &mut State, listed: &[Listed], groups: u64, v
     find_bearings(nester, state).map_err(refused)?;
     let borders = borders(nester, state).map_err(refused)?;
     let adapter = Adapter::new(state, view);
-    let (mut connected, mut threads, rest) = (BTreeSet::new(), Vec::new(), Rest::of(state));
-    let mut writer = Writer::new(&rest.environment(Vec::new()), listed.len()).map_err(too_large)?;
-    look(state, &borders, groups, listed, |mut flob| {
-        threads.extend(Standing::of(&flob));
-        adapter.adapt(&mut flob, &mut connected);
-        writer.flob(&flob).map_err(|_| Status::NoMemory)
-    })
-    .map_err(refused)?;
-    Ok(Seen { flobs: SeenFlobs::Written { writer, connected, threads }, borders, rest })
+    let head = Rest::of(state).environment(Vec::new());
+    let bearings = bearings(state).map_err(refused)?;
+    let adapt = |flob: &mut Flob| adapter.adapt(flob);
+    let draft = Draft::of_listed(&state.environment, bearings, borders, &head, (listed, groups), adapt);
+    seen(state, draft.map_err(refused)?, adapter)
 }
 
-fn look(
-    state: &State,
-    borders: &[Border],
-    groups: u64,
-    listed: &[Listed],
-    act: impl FnMut(Flob) -> Result<(), Status>,
-) -> Result<(), Status> {
-    let surroundings = (bearings(state)?, &clients(borders)[..]);
-    look_at_each(&state.environment, surroundings, groups, listed.iter().copied(), act)
+fn seen(state: &mut State, draft: Draft, adapter: Adapter) -> Outcome<Seen> {
+    let rest = Rest::of(state);
+    let known = state.bearings.take().ok_or_else(|| refused(Status::InvalidState))?;
+    Ok(Seen { draft, known, adapter, rest })
+}
+
+fn bearings(state: &State) -> Result<&Bearings<'static>, Status> {
+    state.bearings.as_ref().map(|known| &known.bearings).ok_or(Status::InvalidState)
 }
 
 fn too_large(_: Damaged) -> Failure {
@@ -177,36 +163,11 @@ pub fn find_bearings(nester: &Nester, state: &mut State) -> Result<(), Status> {
 
 /// The record of what was seen, whatever has become of the environment since.
 pub fn assemble(seen: Seen) -> (Outcome<Vec<u8>>, Lent) {
-    let Seen { flobs, borders, rest } = seen;
-    let environment = rest.environment(Vec::new());
-    let (written, lent) = match flobs {
-        SeenFlobs::Written { writer, connected, .. } => (Ok((writer, connected)), Lent::default()),
-        SeenFlobs::Told { sights, known, adapter } => {
-            let written = write(&environment, (&sights, &known.bearings), &borders, &adapter);
-            (written, Lent { sights: Some(sights), known: Some(known) })
-        }
-    };
-    let ended = written.and_then(|(writer, connected)| {
-        let crosses = |border: &Border| connected.contains(&border.client);
-        let borders = borders.into_iter().filter(crosses).collect();
-        writer.end(&Environment { borders, ..environment })
-    });
-    (ended.map_err(too_large), lent)
-}
-
-/// Writes all flobs; with the threads that are connected with something outside.
-fn write(
-    environment: &Environment,
-    (sights, bearings): (&Sights, &Bearings<'_>),
-    borders: &[Border],
-    adapter: &Adapter,
-) -> Result<(Writer, BTreeSet<Place>), Damaged> {
-    let (mut writer, mut connected) = (Writer::new(environment, sights.count())?, BTreeSet::new());
-    sights.each((bearings, MEMORY_TAG), &clients(borders), |mut flob| {
-        adapter.adapt(&mut flob, &mut connected);
-        writer.flob(&flob)
-    })?;
-    Ok((writer, connected))
+    let Seen { draft, known, adapter, rest } = seen;
+    let surroundings = (&known.bearings, MEMORY_TAG);
+    let (bytes, sights) =
+        draft.record(rest.environment(Vec::new()), surroundings, |flob| adapter.adapt(flob));
+    (bytes.map_err(too_large), Lent { sights, known: Some(known) })
 }
 
 /// Keeps this record as a long answer: its number and size.
@@ -288,8 +249,7 @@ impl Adapter {
         Self { to_let_go, stepped, reflected, watching, view }
     }
 
-    /// Notes threads that are connected with something outside.
-    fn adapt(&self, flob: &mut Flob, connected: &mut BTreeSet<Place>) {
+    fn adapt(&self, flob: &mut Flob) {
         if let FlobState::Space(space) = &mut flob.state
             && self.reflected.contains(&flob.place)
         {
@@ -302,9 +262,6 @@ impl Adapter {
         self.watching.hide(flob.place, thread, self.view);
         if self.stepped.contains(&flob.place) {
             take_step_off(thread);
-        }
-        if matches!(flob.links.get(thread_link::CLIENT_PEER), Some(Link::External(_))) {
-            connected.insert(flob.place);
         }
     }
 }

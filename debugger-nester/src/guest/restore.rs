@@ -8,11 +8,8 @@ use alloc::{
 };
 
 use flob_abi::{FlobKind, PAGE_SIZE, state::group};
-use flob_checkpointer::{RebuildError, Record, Unknown, World, rebuild};
-use flob_debugger_nester::{
-    pages::PageSet,
-    streams::{Input, Output},
-};
+use flob_checkpointer::{RebuildError, Record, Unknown, World, pages::PageSet, rebuild};
+use flob_debugger_nester::streams::{Input, Output};
 use flob_image::{Border, Environment as Image, Place, Stream};
 use flob_link::{Event, FailureKind, Mark, Reply, Run, pack::unpack, trace::What};
 use flob_runtime::{

@@ -17,7 +17,7 @@ pub fn memory_of(state: &State, page: u64) -> Option<&ChildMemory> {
         Source::Present if lazy::is_missing(state, page) => None,
         Source::Present => Some(state.environment.memory()),
         Source::Copy => Some(state.spare.memory()),
-        Source::Earlier => None,
+        Source::Gone => None,
     }
 }
 

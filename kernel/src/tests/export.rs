@@ -10,6 +10,7 @@ use zerocopy::FromBytes;
 
 use super::program::*;
 use super::random::{Random, rounds};
+use super::regions::lifter;
 use super::sim::{ROOT_SPACE, Sim};
 
 const PAGES: u64 = 24;
@@ -220,4 +221,42 @@ fn memory_that_may_only_be_read_is_not_exported() {
         let id = sim.kernel.thread_at(thread);
         assert_eq!(sim.kernel.thread(id).is_stopped(), count == 1);
     }
+}
+
+/// What a nester exports of memory that a level above its own denies to be written: the kinds of the flobs there.
+fn exported_in_spite_of_a_denial(has_keeper: bool) -> Vec<u32> {
+    let mut sim = Sim::new();
+    let (memory, buffer) = (sim.pages(2), sim.page());
+    sim.create_at(FlobKind::Mutex, memory + 512);
+    sim.create_at(FlobKind::Thread, memory + PAGE_SIZE);
+    let (set, port) = sim.make_port(1);
+    let keeper = if has_keeper { sim.reference(port, FlobKind::Port) } else { 0 };
+    let page = sim.page();
+    sim.spawn(9, lifter(set, page, None));
+    let (_, outer) = sim.make_region(ROOT_SPACE, memory, 2 * PAGE_SIZE, Protection::READ, keeper);
+    let (_, space) = sim.make_space(20, None);
+    let at = 0x40_0000;
+    sim.make_mapping(outer, space, (0, at, 2 * PAGE_SIZE), Protection::ALL);
+    let (inner, _) = sim.make_region(space, at, 2 * PAGE_SIZE, Protection::READ, 0);
+    let (_, own) = sim.make_region(ROOT_SPACE, memory, 40 * PAGE_SIZE, Protection::ALL, 0);
+    sim.make_mapping(own, space, (0, memory, 40 * PAGE_SIZE), Protection::ALL);
+    let registers = [(Rdi, inner), (Rsi, 0), (Rdx, 2 * PAGE_SIZE), (R10, buffer), (R8, PAGE_SIZE)];
+    let program = Program::new().raw_call(Call::RegionExport as u64, &registers);
+    sim.spawn_in(space, 5, program.output(0, Rax).output(0, R8).end());
+    sim.run(3000);
+    let [status, left] = sim.said(0)[..] else { panic!("it does not come back") };
+    assert_eq!(status, Status::Success as u64);
+    let bytes = sim.read(buffer, (PAGE_SIZE - left) as usize);
+    let (mut rest, mut kinds) = (&bytes[..], Vec::new());
+    while let Ok((head, _)) = Exported::read_from_prefix(rest) {
+        kinds.push(head.kind);
+        rest = &rest[head.size as usize..];
+    }
+    kinds
+}
+
+#[test]
+fn a_denial_that_its_keeper_lifts_hides_nothing_from_an_export() {
+    assert_eq!(exported_in_spite_of_a_denial(true), [FlobKind::Mutex as u32, FlobKind::Thread as u32]);
+    assert_eq!(exported_in_spite_of_a_denial(false), [0_u32; 0], "nobody can lift it");
 }

@@ -207,6 +207,49 @@ fn a_keeper_lifts_its_own_regions_denial_and_no_other() {
     assert_eq!(lift(true).1, 0, "the outer region's denial is not the inner keeper's to lift");
 }
 
+/// A keeper that lifts every denial for writing; before that it writes back the word at `touched` in its own space.
+pub fn lifter(set: u64, page: u64, touched: Option<u64>) -> Program {
+    let write = u64::from(reply_action::LIFT) | u64::from(Protection::WRITE.0) << 32;
+    let mut program = Program::new().raw_call(ipc::SERVER_WAIT, &words(set, (0, 0), (page, 40)));
+    let again = program.here();
+    if let Some(address) = touched {
+        program = program.set(R14, address).op(Op::Load(R15, R14, 0)).op(Op::Store(R14, 0, R15));
+    }
+    program = program.set(R14, page).op(Op::Load(R15, R14, 0)).op(Op::Store(R14, 64, R15));
+    program = program.set(R15, write).op(Op::Store(R14, 72, R15)).set(R14, 0).set(R15, 0);
+    program.raw_call(ipc::SERVER_REPLY, &words(set, (page + 64, 16), (page, 40))).op(Op::Jump(again))
+}
+
+/// A thread below three regions of which each denies writing, and each has its keeper in the space that exports it. What is written
+/// after a while.
+fn lift_through_all(touch: bool) -> u64 {
+    let mut sim = Sim::new();
+    let memory = sim.page();
+    let (mut outer, mut start) = (ROOT_SPACE, memory);
+    for level in 0..3 {
+        let (set, port) = sim.make_port(1);
+        let (keeper, page) = (sim.reference(port, FlobKind::Port), sim.page());
+        sim.spawn_in(outer, 9 - level, lifter(set, page, touch.then_some(start)));
+        let (_, region) = sim.make_region(outer, start, PAGE_SIZE, Protection::READ, keeper);
+        let (_, space) = sim.make_space(20, None);
+        sim.make_mapping(region, space, (0, AT, PAGE_SIZE), ALL);
+        // The keepers' own memory is where the first space sees it.
+        let (_, own) = sim.make_region(ROOT_SPACE, memory, 40 * PAGE_SIZE, ALL, 0);
+        sim.make_mapping(own, space, (0, memory, 40 * PAGE_SIZE), ALL);
+        (outer, start) = (space, AT);
+    }
+    let writer = Program::new().set(R14, AT).set(R15, 9).op(Op::Store(R14, 0, R15));
+    sim.spawn_in(outer, 5, writer.call(Call::InterruptWait, &[9]));
+    sim.run(3000);
+    sim.read_word(memory)
+}
+
+#[test]
+fn keepers_that_make_the_access_themselves_lift_the_denials_of_all_levels() {
+    assert_eq!(lift_through_all(true), 9);
+    assert_eq!(lift_through_all(false), 0, "none lifts what another region denies");
+}
+
 #[test]
 fn region_search_finds_all_flobs_and_can_be_taken_up() {
     let mut sim = Sim::new();

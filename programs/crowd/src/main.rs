@@ -1,9 +1,10 @@
 //! A crowd: as many spaces, threads and flobs as are asked for, to see whether whoever saves them can cope.
-//! `crowd [--spaces N] [--threads N] [--flobs N] [--one-hash 1]`.
+//! `crowd [--spaces N] [--threads N] [--flobs N] [--one-hash 1] [--talk 1]`.
 //!
 //! The threads, spread over the spaces, come to wait in every way there is ([`threads`]). Then it says `ready` and waits
 //! for the mutex [`GATE`], which is held by a thread that sleeps for good: until somebody outside unlocks it. Then all
-//! threads go on, everything is looked at, and it says whether all is as it should be.
+//! threads go on, everything is looked at, and it says whether all is as it should be. With `--talk` another thread says a line
+//! every millisecond, for good.
 #![no_std]
 #![no_main]
 
@@ -15,6 +16,7 @@ mod threads;
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use flob_runtime::service::clock;
 use flob_runtime::sync::{Condition, Lock};
@@ -56,9 +58,22 @@ fn run(options: &Options) -> Result<(), Failure> {
     let flobs = flobs::make(options.flobs, options.one_hash != 0)?;
     let threads = threads::start(options)?;
     println!("ready");
+    if options.talk != 0 {
+        thread::spawn(talk)?.detach();
+    }
     drop(GATE.lock());
     threads.release()?;
     flobs.check()
+}
+
+/// Says that it is there.
+fn talk() {
+    for tick in 0_u64.. {
+        println!("tick {tick}");
+        if clock::sleep(Duration::from_millis(1)).is_err() {
+            flob_runtime::start::forever();
+        }
+    }
 }
 
 /// Takes the gate and keeps it.

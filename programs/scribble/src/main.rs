@@ -1,10 +1,12 @@
-//! Memory that changes in a known order: `scribble MIB [--rounds N] [--every N]`.
+//! Memory that changes in a known order: `scribble MIB [--rounds N] [--every N] [--die MS]`.
 //!
 //! Each page begins with a counter; the rest is noise of its own that never changes. A round raises the counters one after the
 //! other, from the first page to the last. So at any moment the pages up to some place are one ahead of all others: a
 //! memory that was put together from two moments shows. Each round looks before it writes, and the end looks at everything.
 //!
-//! `--every N` writes only every Nth page. Without `--rounds` it never ends.
+//! `--every N` writes only every Nth page. Without `--rounds` it never ends. With `--die` it dies of an invalid instruction behind
+//! each round that ends in the first tenth of so many milliseconds, but for the first of them: so it lives on if whoever rolls it
+//! back takes a checkpoint in the other nine.
 #![no_std]
 #![no_main]
 
@@ -13,6 +15,9 @@ extern crate alloc;
 use alloc::string::String;
 use alloc::{vec, vec::Vec};
 
+use core::arch::asm;
+
+use flob_runtime::service::clock;
 use flob_runtime::{eprintln, println, program};
 
 program!(main);
@@ -24,16 +29,26 @@ struct Options {
     pages: usize,
     rounds: Option<u64>,
     every: usize,
+    /// In nanoseconds.
+    die: Option<u64>,
 }
 
 fn options(arguments: &[String]) -> Option<Options> {
     let (size, mut rest) = arguments.split_first()?;
-    let mut options =
-        Options { pages: size.parse::<usize>().ok()?.checked_mul(PAGES_OF_MIB)?, rounds: None, every: 1 };
+    let mut options = Options {
+        pages: size.parse::<usize>().ok()?.checked_mul(PAGES_OF_MIB)?,
+        rounds: None,
+        every: 1,
+        die: None,
+    };
     while let [name, value, behind @ ..] = rest {
         match name.as_str() {
             "--rounds" => options.rounds = Some(value.parse().ok()?),
             "--every" => options.every = value.parse().ok().filter(|every| *every > 0)?,
+            "--die" => {
+                let period = value.parse::<u64>().ok()?.checked_mul(1_000_000)?;
+                options.die = Some(period).filter(|period| *period > 0);
+            }
             _ => return None,
         }
         rest = behind;
@@ -43,7 +58,7 @@ fn options(arguments: &[String]) -> Option<Options> {
 
 fn main(arguments: Vec<String>) -> i32 {
     let Some(options) = options(arguments.get(1..).unwrap_or_default()) else {
-        eprintln!("usage: scribble MIB [--rounds N] [--every N]");
+        eprintln!("usage: scribble MIB [--rounds N] [--every N] [--die MS]");
         return 2;
     };
     // A page more, so that pages of ours are pages of the machine.
@@ -54,6 +69,7 @@ fn main(arguments: Vec<String>) -> i32 {
         fill(number as u64, page);
     }
     println!("ready");
+    let began = clock::now().unwrap_or(0);
     let mut round = 0;
     while options.rounds.is_none_or(|rounds| round < rounds) {
         if let Err(page) = scribble(pages, options.every, round) {
@@ -61,6 +77,9 @@ fn main(arguments: Vec<String>) -> i32 {
             return 1;
         }
         round += 1;
+        if let Some(period) = options.die {
+            danger(began, period);
+        }
     }
     match check(pages, options.every, round) {
         Ok(()) => println!("{round} rounds over {} pages", options.pages),
@@ -70,6 +89,15 @@ fn main(arguments: Vec<String>) -> i32 {
         }
     }
     0
+}
+
+/// Dies at times.
+fn danger(began: u64, period: u64) {
+    let age = clock::now().unwrap_or(0).saturating_sub(began);
+    if age > period && age % period < period / 10 {
+        // SAFETY: it has no effect but an exception.
+        unsafe { asm!("ud2") };
+    }
 }
 
 /// One round; the first page whose counter is not that of the round before.

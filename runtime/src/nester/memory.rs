@@ -91,6 +91,13 @@ impl ChildMemory {
         true
     }
 
+    /// Makes a write to this page that changes nothing: whoever denies it to this program is asked.
+    pub fn touch(&self, page: u64) {
+        let Some(address) = self.page(page) else { return };
+        // SAFETY: the page is ours and within, no Rust object, and stays as it is, whatever a child writes meanwhile.
+        unsafe { core::arch::asm!("lock or dword ptr [{}], 0", in(reg) address) }
+    }
+
     /// Address of a page in the own space, if it lies within.
     fn page(&self, page: u64) -> Option<usize> {
         page.checked_mul(PAGE_SIZE).and_then(|offset| self.range(offset, PAGE_SIZE as usize))
