@@ -20,10 +20,6 @@ pub struct Draft {
 
 /// Flobs as they were told all at once, or as they are to be recorded: more take too much memory, and are written one by one, in
 /// a tenth of it.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one at a time, and the child waits for its being made"
-)]
 enum Flobs {
     Told(Sights),
     Written { writer: Writer, connected: Vec<Place>, threads: Vec<Standing> },

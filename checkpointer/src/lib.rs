@@ -9,6 +9,7 @@
 //! - [`copying`]: the memory as it was, while the child runs on.
 //! - [`denial`]: the keeper of memory that is denied for a while.
 //! - [`draft`]: what was seen while it stood, and the record that is made of that behind.
+//! - [`pace`]: rests of who works beside the child.
 //! - [`pages`]: sets of pages.
 //! - [`rebuild`]: create every flob at its place and set its state and links.
 #![cfg_attr(not(test), no_std)]
@@ -21,6 +22,7 @@ pub mod copying;
 pub mod denial;
 pub mod draft;
 pub mod look;
+pub mod pace;
 pub mod pages;
 pub mod rebuild;
 pub mod record;

@@ -28,13 +28,17 @@ use super::state::{Checkpoint, Death, Nester, Shared, State};
 #[unsafe(no_mangle)]
 static CHECKPOINTS_BEGUN_AND_ENDED: AtomicU64 = AtomicU64::new(0);
 
-/// The ticker: says when the next checkpoint is due. It counts from the end of the last one, so that the child has all that
-/// time to run in, however long a checkpoint takes.
+/// The ticker: says when the next checkpoint is due. It counts from the end of the last one, or of a roll back, so that the child has
+/// all that time to run in, however long these take.
 pub fn tick(nester: &Nester, every: u64) {
     loop {
+        let rollbacks = nester.lock().rollbacks;
         let until = clock::now().unwrap_or(0).saturating_add(every);
         let _ = clock::sleep_until(until);
         let mut state = nester.lock();
+        if state.rollbacks != rollbacks {
+            continue;
+        }
         state.is_due = true;
         nester.saver.signal();
         drop(nester.saved.wait_until(state, |state| !state.is_due));

@@ -3,15 +3,17 @@
 //! that those parts of the child that are lower have the processor too.
 
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use flob_abi::state::thread_flag;
-use flob_checkpointer::{Bearings, Draft, Sights, record::Damaged};
+use flob_checkpointer::{Bearings, Draft, Sights, pace::Pace, record::Damaged};
 use flob_image::{Environment as Image, Flob, Place, State as FlobState};
-use flob_runtime::service::clock;
 
 use super::mirror::Copied;
 use super::state::{MEMORY_TAG, Nester};
+
+/// Flobs, and pages, after which the scribe rests.
+const FLOBS: u32 = 512;
+const PAGES: u32 = 128;
 
 /// What the scribe makes a checkpoint of.
 pub struct Work {
@@ -52,7 +54,7 @@ pub fn run(nester: &Nester) {
 
 fn write(nester: &Nester, work: Work) -> Written {
     let Work { draft, bearings, head, stopped, asked } = work;
-    let (flobs, mut pace) = (draft.count(), Pace::new());
+    let (flobs, mut pace) = (draft.count(), Pace::begin(FLOBS));
     let (record, sights) = draft.record(head, (&bearings, MEMORY_TAG), |flob| {
         adapt(flob, &stopped);
         pace.keep();
@@ -64,7 +66,7 @@ fn write(nester: &Nester, work: Work) -> Written {
 
 /// Copies the memory as it was, page by page: whoever wants to write one waits for no other.
 fn copy(nester: &Nester) -> Copied {
-    let (mut next, mut pace) = (Some(0), Pace::new());
+    let (mut next, mut pace) = (Some(0), Pace::begin(PAGES));
     while let Some(page) = next {
         next = nester.mirror.lock().copy_next(&nester.environment, page);
         pace.keep();
@@ -83,30 +85,4 @@ pub fn adapt(flob: &mut Flob, stopped: &[Place]) {
     {
         thread.flags &= !thread_flag::STOPPED;
     }
-}
-
-/// When to rest: at once, for the child has stood, and then after so many flobs or pages.
-struct Pace(u32);
-
-/// A small part of a rest's time.
-const STEPS: u32 = 128;
-const REST: Duration = Duration::from_millis(1);
-
-impl Pace {
-    fn new() -> Self {
-        rest();
-        Self(0)
-    }
-
-    fn keep(&mut self) {
-        self.0 += 1;
-        if self.0.is_multiple_of(STEPS) {
-            rest();
-        }
-    }
-}
-
-fn rest() {
-    // Without a clock there is no rest.
-    let _ = clock::sleep(REST);
 }

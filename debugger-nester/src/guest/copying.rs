@@ -22,11 +22,16 @@ pub use flob_checkpointer::copying::Source;
 /// This part of the memory may be copied because it was written lately.
 const LATELY_WRITTEN_PART: u64 = 32;
 
+/// So often pages are sent before the child has its turn: some 8 MiB, most of 20 ms.
+const SENT_BETWEEN_RESTS: u32 = 16;
+
 /// What of the environment is to be kept as it was.
 pub struct Copying {
     /// Only what was written since this epoch is wanted.
     since: Option<u64>,
     pages: Pages,
+    /// How often pages have been sent.
+    sent: u32,
 }
 
 /// The environment's memory, of which all is wanted, or what was written since an epoch.
@@ -57,7 +62,7 @@ impl Original for Memory<'_> {
 /// what was written since an epoch.
 pub fn begin(nester: &Nester, state: &mut State, since: Option<u64>) -> Result<(), Status> {
     let pages = Pages::new(state.environment.size() / PAGE_SIZE);
-    state.copying = Some(Copying { since, pages });
+    state.copying = Some(Copying { since, pages, sent: 0 });
     denial::update(nester, state)
 }
 
@@ -72,6 +77,14 @@ pub fn end(nester: &Nester, state: &mut State) -> Result<(), Status> {
 /// Where a page is as it is to be saved.
 pub fn source(state: &State, page: u64) -> Source {
     state.copying.as_ref().map_or(Source::Present, |copying| copying.pages.source(page))
+}
+
+/// Pages have been sent: whether the child, which is lower than the link, is to have its turn now. A host that always has asked for
+/// more would leave it none.
+pub fn is_to_rest(state: &mut State) -> bool {
+    let Some(copying) = &mut state.copying else { return false };
+    copying.sent = copying.sent.wrapping_add(1);
+    copying.sent % SENT_BETWEEN_RESTS == 1
 }
 
 /// Whether a save is on.

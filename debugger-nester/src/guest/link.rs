@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use flob_abi::{PAGE_SIZE, Sum};
+use flob_checkpointer::pace::rest;
 use flob_link::{FromGuest, MAX_FRAME};
 use flob_runtime::{
     service::{ServiceError, clock, host},
@@ -59,6 +60,11 @@ pub fn send(nester: &Nester) {
                     let _ = clock::sleep(PAUSE);
                 }
                 state = nester.lock();
+                if matches!(outgoing.bulk, Bulk::Pages(_)) && copying::is_to_rest(&mut state) {
+                    drop(state);
+                    rest();
+                    state = nester.lock();
+                }
                 if let (Bulk::Pages(runs), Some(pages)) = (&outgoing.bulk, &pages)
                     && sending::has_changed(&state, runs, pages)
                 {

@@ -10,6 +10,7 @@ use flob_checkpointer::{
     Bearings, Draft, Sights, Standing, border,
     draft::{clients, crosses_border},
     look_at_each,
+    pace::Pace,
     record::Damaged,
 };
 use flob_debugger_nester::translate::MEMORY_TAG;
@@ -69,7 +70,7 @@ pub fn environment(
 pub fn bytes(nester: &Nester, state: &mut State, groups: u64, view: View) -> Outcome<Vec<u8>> {
     let listed = state.environment.flobs().map_err(refused)?;
     let seen = see(nester, state, &listed, groups, view)?;
-    let (bytes, lent) = assemble(seen);
+    let (bytes, lent) = assemble(seen, None);
     state.bearings = lent.known;
     bytes
 }
@@ -161,12 +162,14 @@ pub fn find_bearings(nester: &Nester, state: &mut State) -> Result<(), Status> {
     Ok(())
 }
 
-/// The record of what was seen, whatever has become of the environment since.
-pub fn assemble(seen: Seen) -> (Outcome<Vec<u8>>, Lent) {
+/// The record of what was seen, whatever has become of the environment since; with rests, if it runs.
+pub fn assemble(seen: Seen, mut pace: Option<Pace>) -> (Outcome<Vec<u8>>, Lent) {
     let Seen { draft, known, adapter, rest } = seen;
-    let surroundings = (&known.bearings, MEMORY_TAG);
-    let (bytes, sights) =
-        draft.record(rest.environment(Vec::new()), surroundings, |flob| adapter.adapt(flob));
+    let (surroundings, head) = ((&known.bearings, MEMORY_TAG), rest.environment(Vec::new()));
+    let (bytes, sights) = draft.record(head, surroundings, |flob| {
+        adapter.adapt(flob);
+        pace.as_mut().map(Pace::keep);
+    });
     (bytes.map_err(too_large), Lent { sights, known: Some(known) })
 }
 

@@ -6,6 +6,7 @@
 
 use alloc::vec::Vec;
 
+use flob_checkpointer::pace::Pace;
 use flob_link::{Mark, Reply, WaitKind};
 use flob_runtime::{
     call,
@@ -18,6 +19,9 @@ use super::failure::Outcome;
 use super::record::{self, Seen};
 use super::state::Nester;
 use super::{requests, save};
+
+/// Flobs after which the scribe rests.
+const FLOBS: u32 = 512;
 
 /// The epoch and the number of a request of the host's.
 pub type Question = (u32, u32);
@@ -141,7 +145,7 @@ pub fn write(nester: &Nester) {
             for_saver.signal();
         }
         if let Some((question, seen)) = draft {
-            let (bytes, lent) = record::assemble(seen);
+            let (bytes, lent) = record::assemble(seen, Some(Pace::begin(FLOBS)));
             inside.lock().record = Some((question, Record { bytes, lent }));
             for_saver.signal();
         }

@@ -17,7 +17,7 @@ pub struct Options {
     pub flobs: u64,
     /// Not 0: they all have the same hash.
     pub one_hash: u64,
-    /// Not 0: one thread says a line every millisecond.
+    /// Not 0: one thread counts, and says so.
     pub talk: u64,
 }
 
