@@ -110,7 +110,7 @@ fn the_child_runs_on_while_its_record_is_made_and_while_its_memory_is_copied() {
         assert_eq!(finished.stdout, "ready\n1000 rounds over 2048 pages\n", "{finished}");
         let log = log(&world, "one");
         let figures: Vec<_> = log.iter().filter_map(|line| figures(line)).collect();
-        assert!(figures.len() > 1, "{log:#?}");
+        assert!(!figures.is_empty(), "{log:#?}");
         for [_, _, beside_record, beside_copying] in figures {
             assert!(beside_record > 0 && beside_copying > 0, "it stood: {log:#?}");
         }
