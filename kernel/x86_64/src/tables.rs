@@ -34,8 +34,10 @@ pub struct Tables {
     free_count: usize,
     /// Root table of each space; `NONE` if it has no translations.
     roots: Vec<Number>,
-    /// For each table the space whose root table it is, if it is one.
-    owners: Vec<Option<SpaceKey>>,
+    /// All of these since all were forgotten, also those that are none any more.
+    rooted: Vec<Number>,
+    /// For each table what it is the root of, if it is one.
+    owners: Vec<Owner>,
     /// The root table in CR3: that of the active space.
     loaded: Number,
     active: SpaceKey,
@@ -44,6 +46,17 @@ pub struct Tables {
     /// The table that was entered into last: faults come close together.
     recent: Leaf,
 }
+
+/// What a root table is for.
+#[derive(Clone, Copy)]
+struct Owner {
+    space: SpaceKey,
+    /// The last table of its list, and how many there are.
+    last: Number,
+    count: Number,
+}
+
+const NO_OWNER: Owner = Owner { space: NO_SPACE, last: NONE, count: 0 };
 
 /// A table of the lowest level, and what it is for: pages of this number, less their place in it, of the space with this root.
 #[derive(Clone, Copy)]
@@ -71,7 +84,8 @@ impl Tables {
     /// Bytes that the pool and its lists take at most for this many frames of programs.
     pub const fn pool_bytes(frames: usize) -> usize {
         let tables = LEAST_TABLES + frames / FRAMES_PER_TABLE + 1;
-        tables * (size_of::<Table>() + 16) + frames * SPACES_PER_FRAME * size_of::<Number>()
+        tables * (size_of::<Table>() + size_of::<Owner>() + 16)
+            + frames * SPACES_PER_FRAME * size_of::<Number>()
     }
 
     /// A pool for this many frames of programs; `kernel` becomes table 0 and is loaded.
@@ -93,7 +107,8 @@ impl Tables {
             fresh: 1,
             free_count: 0,
             roots: vec![NONE; frames * SPACES_PER_FRAME],
-            owners: vec![None; count],
+            rooted: Vec::with_capacity(count),
+            owners: vec![NO_OWNER; count],
             loaded: NONE,
             active: NO_SPACE,
             lookaside: LookAside::new(),
@@ -128,7 +143,7 @@ impl Tables {
     fn walk(&self, space: SpaceKey, page: Page) -> Option<(Frame, Protection)> {
         let root = self.root(space);
         // There may be a new space with the number of one that is gone.
-        if self.owners.get(usize::from(root)) != Some(&Some(space)) || !is_user(page) {
+        if self.owners[usize::from(root)].space != space || !is_user(page) {
             return None;
         }
         let table = self.leaf_table(root, page)?;
@@ -153,7 +168,7 @@ impl Tables {
         if access == Protection::NONE || !is_user(page) {
             return self.remove(space, page, 1);
         }
-        if self.free_count < LEVELS as usize {
+        if self.free_count < LEVELS as usize || self.rooted.len() == self.pool.len() {
             self.forget_all();
         }
         let root = self.root_or_new(space);
@@ -203,21 +218,14 @@ impl Tables {
         if root == NONE {
             return;
         }
-        if let Some(place) = self.roots.get_mut(space.index()) {
-            *place = NONE;
-        }
-        self.owners[usize::from(root)] = None;
+        self.roots[space.index()] = NONE;
+        let Owner { last, count, .. } = core::mem::replace(&mut self.owners[usize::from(root)], NO_OWNER);
         self.recent = NO_LEAF;
         self.lookaside.clear();
         if root == self.loaded {
             self.load(NONE);
         }
-        let mut last = root;
-        self.free_count += 1;
-        while self.next[usize::from(last)] != NONE {
-            last = self.next[usize::from(last)];
-            self.free_count += 1;
-        }
+        self.free_count += usize::from(count);
         self.next[usize::from(last)] = self.free;
         self.free = root;
     }
@@ -227,8 +235,8 @@ impl Tables {
         self.load(NONE);
         self.recent = NO_LEAF;
         self.lookaside.clear();
-        for space in self.owners.iter_mut().take(self.fresh).filter_map(Option::take) {
-            if let Some(root) = self.roots.get_mut(space.index()) {
+        for owner in self.rooted.drain(..).map(|root| self.owners[usize::from(root)]) {
+            if let Some(root) = self.roots.get_mut(owner.space.index()) {
                 *root = NONE;
             }
         }
@@ -263,7 +271,8 @@ impl Tables {
         let (kernel, new) = self.pool.split_at_mut(1);
         new[usize::from(root) - 1].0[ENTRIES / 2..].copy_from_slice(&kernel[0].0[ENTRIES / 2..]);
         self.roots[place] = root;
-        self.owners[usize::from(root)] = Some(space);
+        self.owners[usize::from(root)] = Owner { space, last: root, count: 1 };
+        self.rooted.push(root);
         if self.active == space {
             self.load(root);
         }
@@ -306,8 +315,9 @@ impl Tables {
             return child;
         }
         let child = self.take();
-        self.next[usize::from(child)] = self.next[usize::from(root)];
-        self.next[usize::from(root)] = child;
+        let owner = &mut self.owners[usize::from(root)];
+        self.next[usize::from(owner.last)] = child;
+        (owner.last, owner.count) = (child, owner.count + 1);
         self.set_entry(table, place, self.physical(child) | TO_TABLE);
         child
     }
