@@ -40,6 +40,11 @@ impl S3Server {
         Self { folder, address, process }
     }
 
+    /// Its process number.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Where it listens.
     pub fn address(&self) -> &str {
         &self.address

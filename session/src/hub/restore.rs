@@ -133,6 +133,8 @@ impl Hub {
         memory::done(self.link.request(Request::RestoreBegin { record, size, is_lazy })?)?;
         let pages = if is_lazy { Vec::new() } else { prepared.pages() };
         let sent = self.send_contents(prepared, &pages, cancelled, progress).and_then(|()| {
+            // The last moment: nothing of it can be seen before.
+            stop_if(cancelled)?;
             progress("building", 0, 0);
             self.commit(force)
         });

@@ -79,6 +79,7 @@ impl Hub {
         let ended = self.link.request(Request::SaveEnd);
         let (environment, mark) = fetched?;
         ended?;
+        stop_if(cancelled)?;
         let id = self.finish_save(builder, &environment, name)?;
         lock(&self.info).checkpoint = Some(id.clone());
         *lock(&self.base) = Some(Base { checkpoint: id.clone(), mark });

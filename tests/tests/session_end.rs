@@ -1,0 +1,58 @@
+//! A session that ends while somebody waits for an answer.
+#![allow(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use flob_session::{
+    Client,
+    protocol::{HubReply, HubRequest},
+};
+use flob_tests::{Guest, S3Server, Signal, World, send};
+
+fn client(world: &World, guest: &Guest<'_>) -> Client {
+    Client::connect_path(&world.path("run/flob").join(format!("{}.session", guest.name))).unwrap()
+}
+
+fn wait_for_link(world: &World, guest: &Guest<'_>, text: &str, count: usize) {
+    let log = world.path(&format!("run/flob/{}.logs/link.log", guest.name));
+    let times = || std::fs::read_to_string(&log).unwrap_or_default().matches(text).count();
+    world.wait_until(text, || times() >= count);
+}
+
+const SAVE: HubRequest = HubRequest::Save { name: None, when: None, full: false };
+
+/// All that it needs of the guest it has: the store, which stands still until the guest has ended, gets the rest then.
+#[test]
+fn a_save_that_has_all_of_the_guest_is_told_its_end_before_the_session_ends() {
+    let server = S3Server::default();
+    let world = World::with_store_on(&server);
+    let guest = world.guest(&["--paused", "philosophers", "3"], None);
+    let (emulator, client) = (&guest.qemu, client(&world, &guest));
+    guest.save(&[]);
+    let saving = client.start(SAVE).unwrap();
+    wait_for_link(&world, &guest, "> ToGuest", 1);
+    wait_for_link(&world, &guest, "request: SaveBegin", 2);
+    send(Signal::STOP, server.id());
+    wait_for_link(&world, &guest, "request: SaveEnd", 2);
+    let stopping = world.start(&["-s", &guest.name, "stop"], None);
+    emulator.wait_for_end("the guest");
+    send(Signal::CONT, server.id());
+    let answer = saving.wait();
+    let Ok(HubReply::Checkpoint(id)) = answer else { panic!("{answer:?}") };
+    assert!(world.flob_ok(&["checkpoint", "verify", &id]).contains("sound"));
+    assert_eq!(stopping.finish().code, Some(0));
+}
+
+/// It hears that the guest is gone, and not only that nobody answers any more.
+#[test]
+fn a_save_that_waits_for_the_guest_is_told_that_it_has_gone() {
+    let world = World::new();
+    let guest = world.guest(&["--paused", "philosophers", "3"], None);
+    let client = client(&world, &guest);
+    let when = Some(flob_link::WaitKind::Input);
+    let saving = client.start(HubRequest::Save { name: None, when, full: false }).unwrap();
+    wait_for_link(&world, &guest, "Ok(Waiting)", 1);
+    guest.flob_ok(&["stop"]);
+    let error = saving.wait().unwrap_err().to_string();
+    eprintln!("{error}");
+    assert!(!error.contains("the session has ended"), "{error}");
+}
