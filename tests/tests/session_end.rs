@@ -2,6 +2,8 @@
 #![allow(missing_docs)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::time::{Duration, Instant};
+
 use flob_session::{
     Client,
     protocol::{HubReply, HubRequest},
@@ -25,8 +27,8 @@ const SAVE: HubRequest = HubRequest::Save { name: None, when: None, full: false 
 fn a_save_that_has_all_of_the_guest_is_told_its_end_before_the_session_ends() {
     let server = S3Server::default();
     let world = World::with_store_on(&server);
-    let guest = world.guest(&["--paused", "philosophers", "3"], None);
-    let (emulator, client) = (&guest.qemu, client(&world, &guest));
+    let mut guest = world.guest(&["--paused", "philosophers", "3"], None);
+    let client = client(&world, &guest);
     guest.save(&[]);
     let saving = client.start(SAVE).unwrap();
     wait_for_link(&world, &guest, "> ToGuest", 1);
@@ -34,7 +36,12 @@ fn a_save_that_has_all_of_the_guest_is_told_its_end_before_the_session_ends() {
     send(Signal::STOP, server.id());
     wait_for_link(&world, &guest, "request: SaveEnd", 2);
     let stopping = world.start(&["-s", &guest.name, "stop"], None);
-    emulator.wait_for_end("the guest");
+    guest.qemu.wait_for_end("the guest");
+    // A hub that does not wait is gone by now.
+    let soon = Instant::now() + Duration::from_millis(300);
+    while Instant::now() < soon && !guest.hub.has_ended() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
     send(Signal::CONT, server.id());
     let answer = saving.wait();
     let Ok(HubReply::Checkpoint(id)) = answer else { panic!("{answer:?}") };
@@ -53,6 +60,5 @@ fn a_save_that_waits_for_the_guest_is_told_that_it_has_gone() {
     wait_for_link(&world, &guest, "Ok(Waiting)", 1);
     guest.flob_ok(&["stop"]);
     let error = saving.wait().unwrap_err().to_string();
-    eprintln!("{error}");
     assert!(!error.contains("the session has ended"), "{error}");
 }
