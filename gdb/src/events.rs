@@ -164,7 +164,7 @@ impl<G: Guest> Inferior<G> {
             Some(Action::StepWithin(start, end))
                 if (*start..*end).contains(&rip) && !self.breakpoints.contains(&rip) =>
             {
-                match self.guest.step(thread) {
+                match self.guest.step(thread, Some((*start, *end))) {
                     Ok(()) => None,
                     Err(error) => {
                         self.console.push(format!("flob: cannot step on: {error}"));

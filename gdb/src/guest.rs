@@ -45,8 +45,9 @@ pub trait Guest: Send {
         Ok((self.release(Scope::Space(space))?, false))
     }
 
-    /// Starts one instruction of a held thread; `HubEvent::Guest(Stopped)` tells its end.
-    fn step(&mut self, thread: Place) -> Result<(), Error>;
+    /// Starts one instruction of a held thread, or more as long as it is between these addresses; `HubEvent::Guest(Stopped)` tells the
+    /// end.
+    fn step(&mut self, thread: Place, within: Option<(u64, u64)>) -> Result<(), Error>;
 
     /// Puts a breakpoint in, or takes it out.
     fn set_breakpoint(&mut self, space: Place, address: u64, wanted: bool) -> Result<(), Error>;
@@ -205,8 +206,8 @@ impl Guest for SessionGuest {
         Ok((self.others(reply), true))
     }
 
-    fn step(&mut self, thread: Place) -> Result<(), Error> {
-        self.ask(HubRequest::Step { owner: self.owner.clone(), thread }).map(drop)
+    fn step(&mut self, thread: Place, within: Option<(u64, u64)>) -> Result<(), Error> {
+        self.ask(HubRequest::Step { owner: self.owner.clone(), thread, within }).map(drop)
     }
 
     fn set_breakpoint(&mut self, space: Place, address: u64, wanted: bool) -> Result<(), Error> {

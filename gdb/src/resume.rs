@@ -178,7 +178,13 @@ impl<G: Guest> Inferior<G> {
             self.alone_until = Some(Instant::now() + PATIENCE);
         }
         self.forget_all();
-        steps.into_iter().try_for_each(|thread| self.guest.step(thread))
+        steps.into_iter().try_for_each(|thread| {
+            let within = match self.plan.actions.get(&thread) {
+                Some(Action::StepWithin(start, end)) => Some((*start, *end)),
+                _ => None,
+            };
+            self.guest.step(thread, within)
+        })
     }
 
     /// gdb lets a thread step alone off a breakpoint that it has taken out for that, so that no other thread misses it. The

@@ -123,6 +123,8 @@ pub enum HubRequest {
         owner: Owner,
         #[allow(missing_docs)]
         thread: Place,
+        /// The step that ends between these addresses, and at no breakpoint, is followed by another without being told.
+        within: Option<(u64, u64)>,
     },
     /// A breakpoint of this owner.
     SetBreakpoint {

@@ -130,7 +130,7 @@ fn hub_piece(random: &mut Rng) -> Vec<u8> {
         3 => HubRequest::Hold { owner, scope: Scope::Environment },
         4 => HubRequest::Hold { owner, scope: Scope::Thread(space) },
         5 => HubRequest::SetBreakpoint { owner, space, address },
-        6 => HubRequest::Step { owner, thread: space },
+        6 => HubRequest::Step { owner, thread: space, within: None },
         7 => HubRequest::Trace { from: address },
         _ => HubRequest::Subscribe,
     };

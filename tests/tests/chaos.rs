@@ -179,7 +179,7 @@ const OF_THE_USER: &[(&str, Deed)] = &[
     }),
     ("step", |chaos| {
         let thread = chaos.place();
-        chaos.ask_user(HubRequest::Step { owner: Owner::User, thread });
+        chaos.ask_user(HubRequest::Step { owner: Owner::User, thread, within: None });
     }),
     ("edit a priority", |chaos| chaos.edit_priority()),
     ("edit a register", |chaos| chaos.edit(false)),

@@ -79,6 +79,32 @@ fn a_worker_is_stopped_by_line_and_looked_at_stepped_and_finished() {
     session.ends_well();
 }
 
+/// Whatever runs between two lines, gdb asks once and the guest is asked once.
+#[test]
+fn a_step_to_the_next_line_is_one_step_for_the_guest() {
+    let world = World::new();
+    let session = wordcount(&world, &[]);
+    let text = session.debug(&[
+        "tbreak wordcount::work::add_up",
+        "continue",
+        "set scheduler-locking on",
+        "set debug remote 1",
+        "next",
+        "next",
+        "next",
+        "set debug remote 0",
+        "set scheduler-locking off",
+        "detach",
+    ]);
+    let asked = |action: &str| text.matches(&format!("Sending packet: $vCont;{action}")).count();
+    let (ranges, single) = (asked("r"), asked("s"));
+    let log = world.path(&format!("run/flob/{}.logs/link.log", session.guest.name));
+    let steps = std::fs::read_to_string(log).unwrap().matches("request: Step {").count();
+    assert!(ranges >= 3, "{text}");
+    assert_eq!(steps, ranges + single, "{text}");
+    session.ends_well();
+}
+
 #[test]
 fn a_step_over_a_call_that_blocks_ends_when_the_call_does() {
     let world = World::new();

@@ -107,7 +107,7 @@ fn answer(nester: &Nester, state: &mut State, request: Request, bulk: &[u8]) -> 
         Request::Stop(scope) => threads::stop(state, scope).map(Reply::Threads),
         Request::Resume(scope) => threads::resume(nester, state, scope).map(Reply::Threads),
         Request::Continue { space } => threads::go_on(nester, state, space).map(Reply::Threads),
-        Request::Step { thread } => step(nester, state, thread),
+        Request::Step { thread, within } => step(nester, state, thread, within),
         Request::Detach => detach::detach(nester, state),
         Request::Restart { command } => restart::restart(nester, state, command),
         Request::SetBreakpoint { space, address, conditions } => {
@@ -200,14 +200,14 @@ fn chunk(state: &State, answer: u32, index: u32) -> Outcome<Reply> {
     Ok(Reply::Bytes(chunk.to_vec()))
 }
 
-fn step(nester: &Nester, state: &mut State, thread: u64) -> Outcome<Reply> {
+fn step(nester: &Nester, state: &mut State, thread: u64, within: Option<(u64, u64)>) -> Outcome<Reply> {
     if state.save.is_some() || state.exit.is_some() {
         return Err(failure(FailureKind::State, "nothing can be stepped now"));
     }
     if !state.held.remove(&thread) {
         return Err(failure(FailureKind::State, "the thread is not stopped by the debugger"));
     }
-    step::begin(nester, state, thread, Purpose::Report).map_err(refused)?;
+    step::begin(nester, state, thread, Purpose::Report(within)).map_err(refused)?;
     Ok(Reply::Done)
 }
 

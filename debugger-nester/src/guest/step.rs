@@ -38,8 +38,8 @@ pub const fn is_only_step(code: u32, detail: u32) -> bool {
 /// What a step is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// The host asked for it: the thread is held afterwards, and the host is told.
-    Report,
+    /// The host asked for it: the thread is held afterwards, and the host is told; unless it is still between these addresses.
+    Report(Option<(u64, u64)>),
     /// To get off a breakpoint: the thread runs on.
     Continue,
 }
@@ -172,7 +172,13 @@ pub fn ended(
     let is_job = state.stepping.job.as_ref().is_some_and(|job| job.thread == place);
     match (purpose, hit) {
         (_, Some(hit)) => report(nester, state, place, seen, hit),
-        (Some(Purpose::Report), None) => report(nester, state, place, seen, StopReason::Step),
+        (Some(purpose @ Purpose::Report(within)), None) if goes_on(state, within, seen) => {
+            if is_job {
+                end_job(nester, state)?;
+            }
+            return begin(nester, state, place, purpose);
+        }
+        (Some(Purpose::Report(_)), None) => report(nester, state, place, seen, StopReason::Step),
         (Some(Purpose::Continue), None) if is_job => {
             if let Some(job) = &mut state.stepping.job {
                 job.paused.push(place);
@@ -184,6 +190,12 @@ pub fn ended(
         (None, None) => {}
     }
     if is_job { end_job(nester, state) } else { Ok(()) }
+}
+
+/// Whether a step that has ended here is followed by another.
+fn goes_on(state: &State, within: Option<(u64, u64)>, seen: &Seen) -> bool {
+    let rip = seen.state.registers.rip;
+    within.is_some_and(|(start, end)| (start..end).contains(&rip)) && !state.breakpoints.is_any_at(rip)
 }
 
 /// Holds a thread (if its space was to go on until then: all of that) and tells the host why.

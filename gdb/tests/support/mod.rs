@@ -253,7 +253,7 @@ impl Guest for FakeGuest {
         })
     }
 
-    fn step(&mut self, thread: Place) -> Result<(), Error> {
+    fn step(&mut self, thread: Place, _within: Option<(u64, u64)>) -> Result<(), Error> {
         self.with(|machine| {
             assert!(machine.is_held(thread), "only a held thread can be stepped");
             if machine.waits(thread) {

@@ -33,7 +33,9 @@ fn perform(tools: &Tools, job: &Job) -> Result<Outcome, Error> {
         Job::Resume { scope, force } => {
             request(tools, HubRequest::Release { owner: user(), scope: *scope, force: *force })?
         }
-        Job::Step(thread) => request(tools, HubRequest::Step { owner: user(), thread: *thread })?,
+        Job::Step(thread) => {
+            request(tools, HubRequest::Step { owner: user(), thread: *thread, within: None })?
+        }
         Job::Trace(tracing) => {
             request(tools, HubRequest::SetTrace { owner: user(), tracing: tracing.clone() })?
         }

@@ -80,6 +80,8 @@ pub enum Request {
     Step {
         #[allow(missing_docs)]
         thread: Place,
+        /// The step that ends between these addresses, and at no breakpoint, is followed by another.
+        within: Option<(u64, u64)>,
     },
     /// Puts a software breakpoint into the code of a space. Setting one again is fine.
     SetBreakpoint {

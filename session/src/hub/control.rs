@@ -123,8 +123,14 @@ impl Hub {
         Ok(())
     }
 
-    /// One instruction of one thread that nobody else holds.
-    pub(super) fn step(&self, owner: &Owner, thread: Place, connection: u64) -> Result<(), Failure> {
+    /// One instruction of one thread that nobody else holds, or more as long as it is between these addresses.
+    pub(super) fn step(
+        &self,
+        owner: &Owner,
+        thread: Place,
+        within: Option<(u64, u64)>,
+        connection: u64,
+    ) -> Result<(), Failure> {
         let mut books = lock(&self.books);
         let members = self.members_for(&mut books, Some(owner), Scope::Thread(thread))?;
         let Some(member) = members.iter().copied().find(|member| member.thread == thread) else {
@@ -145,7 +151,7 @@ impl Hub {
         books.register(owner, Some(connection));
         books.holds.add(owner, Scope::Thread(thread), &members);
         lock(&self.cache).clear();
-        memory::done(self.link.request(Request::Step { thread })?)
+        memory::done(self.link.request(Request::Step { thread, within })?)
     }
 
     /// A breakpoint of this owner.

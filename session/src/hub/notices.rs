@@ -146,7 +146,7 @@ impl Hub {
         let thread = member.thread;
         if matches!(reason, StopReason::Breakpoint | StopReason::Condition { .. }) {
             books.silent_steps.insert(thread);
-            self.tell_guest(Request::Step { thread });
+            self.tell_guest(Request::Step { thread, within: None });
         } else if books.holds.holders(member).is_empty() {
             self.tell_guest(Request::Resume(Scope::Thread(thread)));
         }

@@ -28,7 +28,9 @@ impl Hub {
             HubRequest::Hold { owner, scope } => held(self.hold(&owner, scope, Some(connection.number))),
             HubRequest::Release { owner, scope, force } => held(self.release(&owner, scope, force)),
             HubRequest::Continue { owner, space } => held(self.go_on(&owner, space, connection.number)),
-            HubRequest::Step { owner, thread } => nothing(self.step(&owner, thread, connection.number)),
+            HubRequest::Step { owner, thread, within } => {
+                nothing(self.step(&owner, thread, within, connection.number))
+            }
             HubRequest::SetBreakpoint { owner, space, address } => {
                 nothing(self.set_breakpoint(&owner, (space, address), connection.number))
             }
