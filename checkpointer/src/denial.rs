@@ -8,6 +8,7 @@ use flob_abi::{
     ExceptionMessage, ExceptionReply, PAGE_SIZE, Protection, exception::reply_action, ipc::Flavour,
 };
 use flob_runtime::{
+    flob::{FlobAt, Reference},
     ipc::{self, Answer, Request, Server},
     nester::{ChildMemory, Desk},
 };
@@ -20,7 +21,12 @@ pub struct Denied {
     pub page: u64,
     /// What was tried.
     pub access: Protection,
-    number: u64,
+    /// The first byte of it, as the thread sees it.
+    pub address: u64,
+    /// Who tried it. Valid while it is handled.
+    pub thread: Option<FlobAt<Reference>>,
+    /// The number of that thread's exception.
+    pub number: u64,
 }
 
 impl Denied {
@@ -28,7 +34,8 @@ impl Denied {
         let (message, _) = ExceptionMessage::read_from_prefix(request.bytes).ok()?;
         let (page, access) = (message.offset / PAGE_SIZE, Protection::from_bits(message.access));
         let is_one = request.incoming.flavour == Flavour::Idempotent;
-        is_one.then_some(Self { page, access, number: message.number })
+        let thread = request.references.first().map(|thread| thread.at());
+        is_one.then_some(Self { page, access, address: message.address, thread, number: message.number })
     }
 
     /// Whether it was tried to write.

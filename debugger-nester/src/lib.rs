@@ -8,6 +8,8 @@ extern crate alloc;
 pub mod answers;
 pub mod breakpoints;
 pub mod events;
+pub mod operand;
+pub mod page_watches;
 pub mod stages;
 pub mod streams;
 pub mod trace;

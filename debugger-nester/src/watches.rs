@@ -99,7 +99,7 @@ impl Watches {
             let kind = match piece.access {
                 Access::Execute => 0,
                 Access::Write => 1,
-                Access::ReadWrite => 3,
+                Access::ReadWrite | Access::Read => 3,
             };
             let length = match piece.bytes {
                 8 => 2,

@@ -235,8 +235,8 @@ impl<G: Guest> Inferior<G> {
         let access = match kind {
             None => Access::Execute,
             Some(WatchKind::Write) => Access::Write,
-            // The processor knows no reads without writes: gdb passes over those that have changed the value.
-            Some(WatchKind::Read | WatchKind::ReadWrite) => Access::ReadWrite,
+            Some(WatchKind::Read) => Access::Read,
+            Some(WatchKind::ReadWrite) => Access::ReadWrite,
         };
         let Ok(bytes) = u32::try_from(bytes) else { return false };
         let watch = Watch { space: self.space, address, bytes, access };

@@ -23,7 +23,7 @@ pub use reply::{Failure, FailureKind, Progress, Reply};
 pub use request::Request;
 
 /// Version of the protocol; both sides must have the same.
-pub const VERSION: u32 = 10;
+pub const VERSION: u32 = 11;
 /// Most bytes of a message.
 pub const MAX_FRAME: usize = 8192;
 /// Bytes of a chunk of a long answer; the last may be shorter.
@@ -145,6 +145,8 @@ pub enum Access {
     Write,
     /// It is read or written.
     ReadWrite,
+    /// It is read, and not written by the same access.
+    Read,
 }
 
 /// Memory of a space that is watched, for all its threads.

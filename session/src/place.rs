@@ -136,6 +136,7 @@ pub fn kind(spot: &Spot) -> &'static str {
             Access::Execute => "hardware",
             Access::Write => "write",
             Access::ReadWrite => "access",
+            Access::Read => "read",
         },
         Spot::Calls { .. } => "call",
     }

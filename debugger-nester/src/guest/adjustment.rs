@@ -13,6 +13,8 @@ use flob_runtime::{
 
 /// RFLAGS.TF.
 pub const TRAP_FLAG: u64 = 1 << 8;
+/// DR7 with its one bit that is always set.
+const NOTHING_ARMED: u64 = 0x400;
 /// RFLAGS.RF: the next instruction meets no hardware breakpoint.
 pub const RESUME_FLAG: u64 = 1 << 16;
 
@@ -50,6 +52,14 @@ impl Adjustment {
     pub const fn pass(self) -> Self {
         let rflags = self.head.registers.rflags;
         self.flags(rflags | RESUME_FLAG)
+    }
+
+    /// Its debug registers find nothing.
+    pub const fn disarm(mut self) -> Self {
+        self.head.debug.address = [0; 4];
+        self.head.debug.dr7 = NOTHING_ARMED;
+        self.groups |= group::DEBUG;
+        self
     }
 
     /// It goes on there.

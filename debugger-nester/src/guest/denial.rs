@@ -1,12 +1,14 @@
-//! What the region of the environment denies. While a save is on that is writing, while pages are missing everything; else nothing,
-//! and the region has no keeper: what it lacks is the child's own business. How it is lifted: [`flob_checkpointer::denial`].
+//! What the region of the environment denies. While a save is on that is writing, while pages are missing everything; what is watched by
+//! its pages denies as much as it takes ([`page_watch`]); else nothing, and the region has no keeper: what it lacks is the child's own
+//! business. This is the one place where rights are taken from pages, for whoever wants it, so that nobody gives back what another has
+//! taken. How a denial is lifted: [`flob_checkpointer::denial`].
 
 use flob_abi::{PAGE_SIZE, Protection, Status};
 use flob_checkpointer::denial::{self, Denied};
 use flob_runtime::nester::Environment;
 
 use super::state::{Nester, State};
-use super::{copying, lazy};
+use super::{copying, lazy, page_watch, page_watch::Verdict};
 
 /// Asked about memory that may not be accessed now.
 pub const REGION: &str = "region";
@@ -15,12 +17,17 @@ pub const KEEPERS: usize = 4;
 
 /// Makes the region deny what is to be denied as things are.
 pub fn update(nester: &Nester, state: &State) -> Result<(), Status> {
-    let protection = match (lazy::is_on(state), &state.copying) {
+    set(nester, &state.environment, protection(state))
+}
+
+/// What is allowed as things are.
+pub fn protection(state: &State) -> Protection {
+    let saved = match (lazy::is_on(state), &state.copying) {
         (true, _) => Protection::NONE,
         (false, Some(_)) => Protection::READ_EXECUTE,
         (false, None) => Protection::ALL,
     };
-    set(nester, &state.environment, protection)
+    saved.and(page_watch::protection(state))
 }
 
 /// An environment that has no child any more denies nothing.
@@ -51,6 +58,9 @@ fn answer(nester: &Nester, denied: &Denied) {
         }
         lazy::await_no_more(&mut state, page);
     }
+    if let Some(Verdict::Taken) = page_watch::denied(nester, &mut state, denied) {
+        return;
+    }
     // What was denied may be allowed by now.
     if let Some(access) = granted(&mut state, denied) {
         denied.lift(state.environment.memory(), access);
@@ -58,12 +68,11 @@ fn answer(nester: &Nester, denied: &Denied) {
 }
 
 fn granted(state: &mut State, denied: &Denied) -> Option<Protection> {
-    let is_lazy = lazy::is_on(state);
-    if !denied.is_write() {
-        return is_lazy.then_some(denied.access);
-    }
-    if !is_lazy && state.copying.is_none() {
+    if protection(state).allows(denied.access) {
         return None;
+    }
+    if !denied.is_write() {
+        return Some(denied.access);
     }
     let place = denied.page * PAGE_SIZE;
     copying::about_to_change(state, place, PAGE_SIZE);

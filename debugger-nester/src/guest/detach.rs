@@ -15,7 +15,7 @@ pub fn detach(nester: &Nester, state: &mut State) -> Outcome<Reply> {
         memory::clear_breakpoint(state, space, address)?;
     }
     for watch in watch::all(state) {
-        watch::clear(state, watch)?;
+        watch::clear(nester, state, watch)?;
     }
     for space in catch::spaces(state) {
         catch::set(state, space, alloc::vec![])?;

@@ -15,6 +15,7 @@ use zerocopy::FromBytes;
 use super::adjustment::Adjustment;
 use super::catch;
 use super::conditions;
+use super::page_watch;
 use super::search;
 use super::state::{Nester, State};
 use super::step::{self, Obstacle, Purpose};
@@ -155,6 +156,8 @@ fn debug(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -> Resul
     };
     if is_step {
         thread.trap(false).apply(&state.environment)?;
+        let touched = page_watch::outcome(state, place);
+        let hit = hit.or(touched);
         return step::ended(nester, state, place, seen, hit);
     }
     thread.apply(&state.environment)?;

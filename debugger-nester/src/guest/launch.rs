@@ -162,6 +162,7 @@ fn state(ceiling: u32) -> Result<State, Status> {
         torture: None,
         events: Events::default(),
         replies: Answers::default(),
+        page_watching: Default::default(),
         greeted: None,
         capacity: capacity(),
         long_answers: Default::default(),

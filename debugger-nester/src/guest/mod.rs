@@ -33,6 +33,7 @@ mod launch;
 mod lazy;
 mod link;
 mod memory;
+mod page_watch;
 mod record;
 mod requests;
 mod restart;

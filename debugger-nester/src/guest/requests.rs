@@ -114,8 +114,8 @@ fn answer(nester: &Nester, state: &mut State, request: Request, bulk: &[u8]) -> 
             memory::set_breakpoint(nester, state, (space, address), conditions)
         }
         Request::ClearBreakpoint { space, address } => memory::clear_breakpoint(state, space, address),
-        Request::SetWatch(watch) => watch::set(state, watch),
-        Request::ClearWatch(watch) => watch::clear(state, watch),
+        Request::SetWatch(watch) => watch::set(nester, state, watch),
+        Request::ClearWatch(watch) => watch::clear(nester, state, watch),
         Request::CatchCalls { space, calls } => catch::set(state, space, calls),
         Request::SetTrace(tracing) => trace::set(nester, state, tracing),
         Request::Trace { from } => Ok(trace::read(state, from)),

@@ -23,7 +23,8 @@ use super::failure::{Outcome, failure, refused};
 use super::lazy::Lazy;
 use super::state::{Clock, Nester, ParkedCall, Program, ReadyAnswer, State};
 use super::{
-    answerer, catch, denial, exceptions, lazy, memory, record, sending, services, step, trace, watch,
+    answerer, catch, denial, exceptions, lazy, memory, page_watch, record, sending, services, step, trace,
+    watch,
 };
 
 /// Most bytes of a record.
@@ -249,7 +250,8 @@ pub fn replace(
         // Where the code is not there any more the breakpoint is not either.
         let _ = memory::set_breakpoint(nester, state, wanted, conditions);
     }
-    watch::environment_replaced(state)?;
+    watch::environment_replaced(nester, state)?;
+    page_watch::environment_replaced(nester, state)?;
     catch::environment_replaced(state)?;
     trace::environment_replaced(nester, state, by);
     Ok(())

@@ -27,6 +27,7 @@ use flob_runtime::{
     sync::{Condition, Guard, Lock},
 };
 
+use super::page_watch::PageWatching;
 use super::{
     caller::Caller,
     catch::Catching,
@@ -276,6 +277,7 @@ pub struct State {
 
     pub events: Events,
     pub replies: Answers<Outgoing>,
+    pub page_watching: PageWatching,
     /// The epoch of the host that has said hello last.
     pub greeted: Option<u32>,
     /// What the line to the host carries.

@@ -4,6 +4,7 @@
 
 use alloc::{
     collections::{BTreeMap, VecDeque},
+    vec,
     vec::Vec,
 };
 
@@ -20,8 +21,9 @@ use zerocopy::IntoBytes;
 
 use super::adjustment::{Adjustment, RESUME_FLAG, TRAP_FLAG};
 use super::catch;
+use super::page_watch;
 use super::state::{Nester, State};
-use super::threads::{self, Seen, look, space_of, stop_all, translator};
+use super::threads::{self, Seen, look, seize, space_of, stop_all, translator};
 use super::trace;
 use super::watch;
 use super::watcher;
@@ -49,6 +51,8 @@ pub enum Purpose {
 pub enum Obstacle {
     /// The breakpoint at this place in memory.
     Breakpoint(Place),
+    /// A page of the environment that is watched.
+    Page(u64),
     /// The reflection of a space's calls.
     Calls {
         space: Place,
@@ -64,6 +68,8 @@ struct Job {
     thread: Place,
     obstacle: Obstacle,
     paused: Vec<Place>,
+    /// Watched pages that are open meanwhile.
+    opened: Vec<u64>,
 }
 
 /// The steps under way.
@@ -150,11 +156,13 @@ pub fn begin_at(
         if let Obstacle::Calls { call, rip, .. } = obstacle {
             state.catching.passes(place, call, rip);
         }
-        state.stepping.job = Some(Job { thread: place, obstacle, paused });
+        let opened = if let Obstacle::Page(page) = obstacle { vec![page] } else { Vec::new() };
+        state.stepping.job = Some(Job { thread: place, obstacle, paused, opened });
         watcher::look_again(state);
     }
     state.stepping.steps.insert(place, purpose);
-    watch::pass(state, thread).trap(true).run().apply(&state.environment)
+    let thread = watch::disarm(state, watch::pass(state, thread));
+    thread.trap(true).run().apply(&state.environment)
 }
 
 /// The thread has been stopped behind its step (or for another reason that ends it); its exception is taken over, and TF. The
@@ -169,6 +177,7 @@ pub fn ended(
     let purpose = state.stepping.steps.remove(&place);
     trace::step_ended(nester, state, place, &seen.state);
     catch::call_is_over(state, place)?;
+    watch::rearm(state, place, seen)?;
     let is_job = state.stepping.job.as_ref().is_some_and(|job| job.thread == place);
     match (purpose, hit) {
         (_, Some(hit)) => report(nester, state, place, seen, hit),
@@ -231,6 +240,8 @@ fn take_away(state: &State, obstacle: Obstacle) {
         Obstacle::Calls { space, .. } => {
             let _ = catch::reflect(&state.environment, space, false);
         }
+        // It is opened when it is accessed.
+        Obstacle::Page(_) => {}
     }
 }
 
@@ -247,6 +258,7 @@ fn put_back(state: &State, obstacle: Obstacle) {
                 let _ = catch::reflect(&state.environment, space, true);
             }
         }
+        Obstacle::Page(_) => {}
     }
 }
 
@@ -254,6 +266,9 @@ fn put_back(state: &State, obstacle: Obstacle) {
 pub fn cancel_job(state: &mut State) -> Vec<Place> {
     let Some(job) = state.stepping.job.take() else { return Vec::new() };
     put_back(state, job.obstacle);
+    if !job.opened.is_empty() {
+        page_watch::renew(state);
+    }
     state.own.watcher.rest();
     let mut paused = job.paused;
     // Whoever waits for its step stands at its breakpoint still.
@@ -275,8 +290,26 @@ pub fn end_job(nester: &Nester, state: &mut State) -> Result<(), Status> {
     queue.into_iter().try_for_each(|(place, purpose)| begin(nester, state, place, purpose))
 }
 
+/// Opens a watched page for a thread that is stepped alone; `false` if this one is not.
+pub fn open(state: &mut State, place: Place, page: u64) -> bool {
+    let job = state.stepping.job.as_mut().filter(|job| job.thread == place);
+    job.map(|job| job.opened.push(page)).is_some()
+}
+
+/// Whether a watched page is open for this thread, which is stepped alone.
+pub fn has_opened(state: &State, place: Place, page: u64) -> bool {
+    state.stepping.job.as_ref().is_some_and(|job| job.thread == place && job.opened.contains(&page))
+}
+
+/// Lets a stopped thread make its call, with all others, and asks for its end.
+pub fn along(state: &mut State, thread: Adjustment) -> Result<(), Status> {
+    state.stepping.steps.entry(thread.place()).or_insert(Purpose::Continue);
+    watch::disarm(state, thread).trap(true).run().apply(&state.environment)
+}
+
 /// Nothing of the child runs: a step at a breakpoint has come to a call that blocks, or to an end that is under way.
 pub fn child_is_idle(nester: &Nester, state: &mut State) -> Result<(), Status> {
+    page_watch::child_is_idle(state);
     if state.stepping.job.is_some() { end_job(nester, state) } else { Ok(()) }
 }
 
@@ -316,8 +349,12 @@ pub fn forget(state: &mut State, place: Place) {
     if state.stepping.steps.remove(&place).is_none() {
         return;
     }
+    page_watch::forget(state, place);
     let _ = catch::interrupted(state, place);
     let _ = clean(&state.environment, place);
+    if let Ok(Some(seen)) = seize(&state.environment, place) {
+        let _ = watch::rearm(state, place, &seen);
+    }
     if state.stepping.job.as_ref().is_some_and(|job| job.thread == place) {
         let paused = cancel_job(state);
         let _ = release(&state.environment, &paused);

@@ -9,7 +9,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use flob_abi::{DebugRegisters, Status, ThreadState, state::group};
 use flob_debugger_nester::watches::{REGISTERS, Watches, is_armed, nothing};
 use flob_image::Place;
-use flob_link::{FailureKind, Reply, StopReason, Watch};
+use flob_link::{Access, FailureKind, Reply, StopReason, Watch};
 use flob_runtime::{
     flob::{Links, Thread},
     nester::Environment,
@@ -17,9 +17,10 @@ use flob_runtime::{
 
 use super::adjustment::Adjustment;
 use super::failure::{Outcome, failure, refused};
+use super::page_watch;
 use super::record::View;
-use super::state::State;
-use super::threads::{Seen, seize, threads_of, was_stopped};
+use super::state::{Nester, State};
+use super::threads::{Seen, seize, threads_of, translator, was_stopped};
 
 /// DR6.B0 to B3: a watchpoint or hardware breakpoint.
 pub const WATCHED: u32 = 0xf;
@@ -29,28 +30,68 @@ pub const WATCHED: u32 = 0xf;
 pub struct Watching {
     watches: Watches,
     own: BTreeMap<Place, DebugRegisters>,
+    /// Where in memory is what the registers watch for writes.
+    places: Vec<(Watch, Place)>,
 }
 
 /// `SetWatch`.
-pub fn set(state: &mut State, watch: Watch) -> Outcome<Reply> {
+pub fn set(nester: &Nester, state: &mut State, watch: Watch) -> Outcome<Reply> {
     let end = watch.address.checked_add(watch.bytes.into());
     if watch.bytes == 0 || end.is_none_or(|end| end > flob_abi::memory::USER_END) {
         return Err(failure(FailureKind::Invalid, "there is no such memory to be watched"));
     }
-    if let Err(needed) = state.watching.watches.set(watch) {
-        let text = alloc::format!(
-            "the processor can watch {REGISTERS} aligned pieces of 1, 2, 4 or 8 bytes at once, and this would need {needed}: \
-             watch less, or delete another watchpoint"
-        );
-        return Err(failure(FailureKind::State, text));
+    // The registers know no reads without writes.
+    let is_for_pages = watch.access == Access::Read || page_watch::is_watched(state, &watch);
+    if is_for_pages || state.watching.watches.set(watch).is_err() {
+        if watch.access == Access::Execute {
+            let text = alloc::format!(
+                "the processor has {REGISTERS} hardware breakpoints: use software breakpoints"
+            );
+            return Err(failure(FailureKind::State, text));
+        }
+        return page_watch::set(nester, state, watch);
     }
+    find_places(nester, state).map_err(refused)?;
     arm(state, watch.space).map_err(refused)?;
     Ok(Reply::Done)
 }
 
+fn find_places(nester: &Nester, state: &mut State) -> Result<(), Status> {
+    state.watching.places.clear();
+    let written: Vec<Watch> = state.watching.watches.all();
+    let written = written.into_iter().filter(|watch| watch.access != Access::Execute);
+    let mut written = written.peekable();
+    if written.peek().is_some() {
+        let translator = translator(nester, state)?;
+        let places = written.filter_map(|watch| Some((watch, translator.place(watch.space, watch.address)?)));
+        state.watching.places = places.collect();
+    }
+    Ok(())
+}
+
+/// A thread is about to make a step: its debug registers find nothing meanwhile, since emulators tell a step that hits by two
+/// exceptions, the second of which meets the kernel. What they watch is compared behind the step instead.
+pub fn disarm(state: &mut State, thread: Adjustment) -> Adjustment {
+    if !state.watching.watches.is_ours(&thread.head().debug) {
+        return thread;
+    }
+    let places = state.watching.places.clone();
+    for (watch, at) in places {
+        page_watch::note_bytes(state, thread.place(), watch, at);
+    }
+    thread.disarm()
+}
+
+/// It has made the step, or does not make it.
+pub fn rearm(state: &mut State, place: Place, seen: &Seen) -> Result<(), Status> {
+    let is_watched = seen.space.is_some_and(|space| state.watching.watches.registers(space).is_some());
+    if is_watched { arm_thread(state, place, seen) } else { Ok(()) }
+}
+
 /// `ClearWatch`.
-pub fn clear(state: &mut State, watch: Watch) -> Outcome<Reply> {
-    if state.watching.watches.clear(watch) {
+pub fn clear(nester: &Nester, state: &mut State, watch: Watch) -> Outcome<Reply> {
+    if !page_watch::clear(nester, state, watch)? && state.watching.watches.clear(watch) {
+        find_places(nester, state).map_err(refused)?;
         arm(state, watch.space).map_err(refused)?;
     }
     Ok(Reply::Done)
@@ -58,12 +99,13 @@ pub fn clear(state: &mut State, watch: Watch) -> Outcome<Reply> {
 
 /// Everything that is watched.
 pub fn all(state: &State) -> Vec<Watch> {
-    state.watching.watches.all()
+    state.watching.watches.all().into_iter().chain(page_watch::all(state)).collect()
 }
 
 /// The environment is another one, and none of its threads watches anything.
-pub fn environment_replaced(state: &mut State) -> Result<(), Status> {
+pub fn environment_replaced(nester: &Nester, state: &mut State) -> Result<(), Status> {
     state.watching.own.clear();
+    find_places(nester, state)?;
     state.watching.watches.spaces().into_iter().try_for_each(|space| arm(state, space))
 }
 
@@ -81,7 +123,7 @@ fn arm(state: &mut State, space: Place) -> Result<(), Status> {
 
 /// The same for one thread, which is stopped.
 fn arm_thread(state: &mut State, place: Place, seen: &Seen) -> Result<(), Status> {
-    let Watching { watches, own } = &mut state.watching;
+    let Watching { watches, own, .. } = &mut state.watching;
     let wanted = seen.space.and_then(|space| watches.registers(space));
     if wanted.is_some() && !watches.is_ours(&seen.state.debug) && is_armed(&seen.state.debug) {
         own.insert(place, seen.state.debug);
@@ -129,7 +171,7 @@ pub fn pass(state: &State, thread: Adjustment) -> Adjustment {
 
 /// The host sets a thread's debug registers: while they are taken, what it sets is for later. The groups to be set now.
 pub fn put_aside(state: &mut State, place: Place, space: Option<Place>, new: &ThreadState, mask: u64) -> u64 {
-    let Watching { watches, own } = &mut state.watching;
+    let Watching { watches, own, .. } = &mut state.watching;
     if mask & group::DEBUG == 0 || space.is_none_or(|space| watches.registers(space).is_none()) {
         return mask;
     }

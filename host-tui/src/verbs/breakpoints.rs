@@ -32,6 +32,9 @@ pub struct Break {
     /// With --watch: after reads, too
     #[arg(long, requires = "watch")]
     read: bool,
+    /// With --watch: after reads, and not after writes
+    #[arg(long, requires = "watch", conflicts_with = "read")]
+    only_reads: bool,
     /// Stop before these kernel calls: names, 'ipc' or 'all'
     #[arg(long, value_name = "CALL,…", value_delimiter = ',', conflicts_with = "location")]
     calls: Vec<String>,
@@ -56,6 +59,14 @@ pub struct Break {
 }
 
 impl Break {
+    const fn access(&self) -> Access {
+        match (self.read, self.only_reads) {
+            (true, _) => Access::ReadWrite,
+            (false, true) => Access::Read,
+            (false, false) => Access::Write,
+        }
+    }
+
     /// Does what the arguments say.
     pub fn run(self, context: &Context) -> Result<u8, Error> {
         let client = Client::connect(context.session.as_deref())?;
@@ -99,7 +110,7 @@ impl Break {
 
     fn spots(&self, view: &View, space: Place) -> Result<Vec<(Spot, Option<Condition>)>, Error> {
         if let Some(memory) = &self.watch {
-            let watch = watch(view, space, memory, self.read)?;
+            let watch = watch(view, space, memory, self.access())?;
             return Ok(vec![(Spot::Memory(watch), None)]);
         }
         if !self.calls.is_empty() {
@@ -136,13 +147,12 @@ fn list(client: &Client) -> Result<Vec<Point>, Error> {
 }
 
 /// `COUNT`, `0x1000:8`: by itself a static has its own size, and an address eight bytes.
-fn watch(view: &View, space: Place, text: &str, reads: bool) -> Result<Watch, Error> {
+fn watch(view: &View, space: Place, text: &str, access: Access) -> Result<Watch, Error> {
     let (name, bytes) = match text.rsplit_once(':').map(|(name, bytes)| (name, bytes.parse::<u32>())) {
         Some((name, Ok(bytes))) => (name, Some(bytes)),
         _ => (text, None),
     };
     let own = view.symbols.cell_named(name).and_then(|cell| u32::try_from(cell.size).ok());
-    let access = if reads { Access::ReadWrite } else { Access::Write };
     Ok(Watch { space, address: address(view, name)?, bytes: bytes.or(own).unwrap_or(8), access })
 }
 

@@ -18,9 +18,6 @@ use crate::cli::{Context, source::View};
 
 /// gdb's own two seconds are short where the line to the guest is slow.
 const PATIENCE: &str = "set remotetimeout 30";
-/// What the processor can watch at once, and in one register: what is more gdb watches by single steps instead of being refused.
-const WATCHED: [&str; 2] =
-    ["set remote hardware-watchpoint-limit 4", "set remote hardware-watchpoint-length-limit 8"];
 /// Commands and pretty printers for gdb.
 const HELPER: &str = include_str!("../../../gdb/flob.py");
 
@@ -109,7 +106,7 @@ impl Debugger {
         let mut command = Command::new(self.name());
         match self {
             Self::Gdb => {
-                command.args(["-q", "-ex", PATIENCE, "-ex", WATCHED[0], "-ex", WATCHED[1]]).args(&info.elf);
+                command.args(["-q", "-ex", PATIENCE]).args(&info.elf);
                 command.arg("-ex").arg(format!("target remote {}", socket.display()));
                 command.arg("-ex").arg(format!("source {}", helper()?.display())).args(arguments);
             }

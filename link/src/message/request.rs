@@ -187,8 +187,8 @@ pub enum Request {
     },
     /// Ends the guest.
     Shutdown,
-    /// Watches memory by the debug registers of all threads of the space; refused if they do not suffice. Setting it again is
-    /// fine.
+    /// Watches memory for all threads of the space: by their debug registers, or, where these do not suffice, by taking rights from the
+    /// pages. Setting it again is fine.
     SetWatch(Watch),
     /// Ends that.
     ClearWatch(Watch),

@@ -1,0 +1,281 @@
+//! Watchpoints that the debug registers cannot do: more than they are, larger, or of reads alone. The pages that they are in are denied
+//! at the environment's region ([`super::denial`]). Who accesses one is stopped; what the access touches is noted; then that thread
+//! alone runs the one instruction with the page open ([`step::Obstacle::Page`]), and at its end what was noted is told, or nothing.
+//!
+//! An access of the kernel's for a thread, as a message that arrives, is no instruction that could be stepped alone: its peer may have
+//! to run. So the page is open until the call is over (or nothing runs any more), and then the bytes are compared with what they were.
+
+use alloc::{collections::BTreeMap, vec, vec::Vec};
+
+use flob_abi::{ExceptionCode, PAGE_SIZE, Protection, Registers, Status, ipc};
+use flob_checkpointer::denial::Denied;
+use flob_debugger_nester::{
+    operand,
+    page_watches::{PageWatches, Touch},
+    translate::Translator,
+};
+use flob_image::Place;
+use flob_link::{Access, FailureKind, Reply, StopReason, Watch};
+
+use super::adjustment::Adjustment;
+use super::denial;
+use super::failure::{Outcome, failure, refused};
+use super::state::{Nester, State};
+use super::step::{self, Obstacle, Purpose};
+use super::threads::{Seen, seize, translator, was_stopped};
+
+/// What is watched so, and what is under way.
+#[derive(Default)]
+pub struct PageWatching {
+    watches: PageWatches,
+    /// What threads under way in an access have touched.
+    notes: BTreeMap<Place, Note>,
+    /// Pages that are open for calls of these threads.
+    open: Vec<(Place, u64)>,
+    /// Instructions that have met a watched page, by space and address: how many bytes each accesses; `None`: a call. To find one
+    /// all mappings are looked at.
+    known: BTreeMap<(Place, u64), Option<u64>>,
+}
+
+/// What is known of an access that is under way.
+#[derive(Default)]
+struct Note {
+    hit: Option<(u64, Access)>,
+    /// Watched memory that the kernel may write: where the thread sees it, where it is, what was there.
+    before: Vec<(u64, Access, Place, Vec<u8>)>,
+}
+
+/// What becomes of an access that was denied.
+pub enum Verdict {
+    /// It is let through.
+    Open,
+    /// The thread was stopped: it tries again when its turn has come.
+    Taken,
+}
+
+/// What of the environment's memory may be accessed without being looked at.
+pub fn protection(state: &State) -> Protection {
+    state.page_watching.watches.protection()
+}
+
+/// Watches this; it may be watched so already.
+pub fn set(nester: &Nester, state: &mut State, watch: Watch) -> Outcome<Reply> {
+    let translator = translator(nester, state).map_err(refused)?;
+    if pages(&translator, watch).next().is_none() {
+        return Err(failure(FailureKind::NotFound, "the space has no memory there"));
+    }
+    state.page_watching.watches.add(watch);
+    settle(nester, state, &translator).map_err(refused)?;
+    Ok(Reply::Done)
+}
+
+/// Ends that; whether it was watched so.
+pub fn clear(nester: &Nester, state: &mut State, watch: Watch) -> Outcome<bool> {
+    if !state.page_watching.watches.remove(watch) {
+        return Ok(false);
+    }
+    let translator = translator(nester, state).map_err(refused)?;
+    settle(nester, state, &translator).map_err(refused)?;
+    Ok(true)
+}
+
+/// Whether this is watched so.
+pub fn is_watched(state: &State, watch: &Watch) -> bool {
+    state.page_watching.watches.contains(watch)
+}
+
+/// All that is watched so.
+pub fn all(state: &State) -> Vec<Watch> {
+    state.page_watching.watches.all().collect()
+}
+
+/// The environment is another one: what is watched lies elsewhere.
+pub fn environment_replaced(nester: &Nester, state: &mut State) -> Result<(), Status> {
+    state.page_watching.notes.clear();
+    state.page_watching.open.clear();
+    if state.page_watching.watches.all().next().is_none() {
+        return Ok(());
+    }
+    let translator = translator(nester, state)?;
+    settle(nester, state, &translator)
+}
+
+/// Where things are may have changed since something was watched last.
+fn settle(nester: &Nester, state: &mut State, translator: &Translator) -> Result<(), Status> {
+    state.page_watching.known.clear();
+    let watches: Vec<Watch> = state.page_watching.watches.all().collect();
+    let all = watches.iter().flat_map(|watch| pages(translator, *watch).map(|page| (*watch, page)));
+    state.page_watching.watches.set_pages(all);
+    denial::update(nester, state)
+}
+
+/// The pages of the environment that something watched is in.
+fn pages(translator: &Translator, watch: Watch) -> impl Iterator<Item = u64> {
+    let last = watch.address.saturating_add(u64::from(watch.bytes).saturating_sub(1)) / PAGE_SIZE;
+    let places = (watch.address / PAGE_SIZE..=last)
+        .filter_map(move |page| translator.place(watch.space, (page * PAGE_SIZE).max(watch.address)));
+    places.map(|place| place / PAGE_SIZE)
+}
+
+/// A thread was denied an access to a page. `None` if that is not for us.
+pub fn denied(nester: &Nester, state: &mut State, denied: &Denied) -> Option<Verdict> {
+    let Denied { access, page, thread, .. } = *denied;
+    if !state.page_watching.watches.denies(page, access) {
+        return None;
+    }
+    // Only threads of the environment are watched.
+    let place = thread.and_then(|thread| thread.locate(state.environment.region()).ok());
+    let Some(place) = place.filter(|place| !is_open(state, *place, page)) else { return Some(Verdict::Open) };
+    // Who cannot be stopped must not be kept.
+    Some(look(nester, state, denied, place).unwrap_or(Verdict::Open))
+}
+
+fn is_open(state: &State, place: Place, page: u64) -> bool {
+    state.page_watching.open.iter().any(|(_, open)| *open == page) || step::has_opened(state, place, page)
+}
+
+fn look(nester: &Nester, state: &mut State, denied: &Denied, place: Place) -> Result<Verdict, Status> {
+    let Some(seen) = seize(&state.environment, place)? else { return Ok(Verdict::Open) };
+    let thread = Adjustment::of(place, &seen.state);
+    let exception = seen.state.exception;
+    if was_stopped(&seen)
+        || exception.number != denied.number
+        || exception.code != ExceptionCode::PageFault as u32
+    {
+        // Somebody stopped it meanwhile, or this is an old one: it asks again when it runs.
+        if !was_stopped(&seen) {
+            thread.run().apply(&state.environment)?;
+        }
+        return Ok(Verdict::Taken);
+    }
+    let (thread, page) = (thread.without_exception(), denied.page);
+    let width = width(nester, state, &seen)?;
+    let is_call = width.is_none();
+    match width {
+        None => note_call(&translator(nester, state)?, state, place, &seen, denied),
+        Some(bytes) => note(state, place, &seen, denied, bytes),
+    }
+    if step::open(state, place, page) {
+        // It is alone already, and stepped.
+        thread.run().apply(&state.environment)?;
+    } else if is_call {
+        state.page_watching.open.push((place, page));
+        step::along(state, thread)?;
+    } else {
+        let purpose = state.stepping.purpose(place).unwrap_or(Purpose::Continue);
+        step::begin_at(state, thread, purpose, Some(Obstacle::Page(page)))?;
+    }
+    Ok(Verdict::Taken)
+}
+
+/// How many bytes a thread's instruction accesses; `None` if it is a call.
+fn width(nester: &Nester, state: &mut State, seen: &Seen) -> Result<Option<u64>, Status> {
+    let key = (seen.space.unwrap_or(Place::MAX), seen.state.registers.rip);
+    if let Some(width) = state.page_watching.known.get(&key) {
+        return Ok(*width);
+    }
+    let translator = translator(nester, state)?;
+    let instruction = instruction(state, &translator, seen);
+    let width = (!operand::is_call(&instruction)).then(|| operand::width(&instruction));
+    state.page_watching.known.insert(key, width);
+    Ok(width)
+}
+
+/// The bytes at a thread's instruction, the program's own.
+fn instruction(state: &State, translator: &Translator, seen: &Seen) -> Vec<u8> {
+    let (Some(space), rip) = (seen.space, seen.state.registers.rip) else { return Vec::new() };
+    let byte = |address: u64| {
+        let (place, mut byte) = (translator.place(space, address)?, [0]);
+        state.environment.memory().read(place, &mut byte).then_some(())?;
+        state.breakpoints.hide(place, &mut byte);
+        Some(byte[0])
+    };
+    (rip..rip.saturating_add(operand::LONGEST as u64)).map_while(byte).collect()
+}
+
+/// An instruction accesses so many bytes.
+fn note(state: &mut State, place: Place, seen: &Seen, denied: &Denied, bytes: u64) {
+    let writes = denied.access.allows(Protection::WRITE);
+    let is_fetch = denied.access.allows(Protection::EXECUTE);
+    let touch = Touch { address: denied.address, bytes, writes };
+    let hit = seen.space.filter(|_| !is_fetch);
+    let hit = hit.and_then(|space| state.page_watching.watches.hit(space, touch));
+    let note = state.page_watching.notes.entry(place).or_default();
+    note.hit = note.hit.or(hit);
+}
+
+/// The kernel reads this for a thread's call, or may write into this page.
+fn note_call(translator: &Translator, state: &mut State, place: Place, seen: &Seen, denied: &Denied) {
+    let Some(space) = seen.space else { return };
+    if !denied.access.allows(Protection::WRITE) {
+        let bytes = sent_from(&seen.state.registers, denied.address);
+        return note(state, place, seen, denied, bytes);
+    }
+    let rest = PAGE_SIZE - denied.address % PAGE_SIZE;
+    let watched = state.page_watching.watches.written_within(space, denied.address, rest);
+    let before = watched.into_iter().filter_map(|(address, bytes, access)| {
+        let at = translator.place(space, address)?;
+        let mut now = vec![0; usize::try_from(bytes).ok()?];
+        state.environment.memory().read(at, &mut now).then_some((address, access, at, now))
+    });
+    let before: Vec<_> = before.collect();
+    state.page_watching.notes.entry(place).or_default().before.extend(before);
+}
+
+/// The bytes of something else that is watched for writes, before a thread makes a step.
+pub fn note_bytes(state: &mut State, place: Place, watch: Watch, at: Place) {
+    let mut now = vec![0; watch.bytes as usize];
+    if state.environment.memory().read(at, &mut now) {
+        let note = state.page_watching.notes.entry(place).or_default();
+        note.before.retain(|(address, _, of, _)| (*address, *of) != (watch.address, at));
+        note.before.push((watch.address, watch.access, at, now));
+    }
+}
+
+/// How many bytes of a message that a thread sends begin here: of what else the kernel reads, a word.
+fn sent_from(registers: &Registers, address: u64) -> u64 {
+    let is_message = registers.rax & ipc::IPC != 0 && registers.rax & ipc::SHORT == 0;
+    let inside = address.checked_sub(registers.rsi).filter(|offset| is_message && *offset < registers.rdx);
+    inside.map_or(8, |offset| registers.rdx - offset)
+}
+
+/// A thread has made its step: what of what it touched is to be told.
+pub fn outcome(state: &mut State, place: Place) -> Option<StopReason> {
+    close(state, place);
+    let note = state.page_watching.notes.remove(&place)?;
+    let memory = state.environment.memory();
+    let changed = note.before.into_iter().find_map(|(address, access, at, before)| {
+        let mut now = vec![0; before.len()];
+        let differs =
+            memory.read(at, &mut now).then(|| now.iter().zip(&before).position(|(now, was)| now != was));
+        Some((address + differs.flatten()? as u64, access))
+    });
+    note.hit.or(changed).map(|(address, access)| StopReason::Watched { address, access })
+}
+
+/// A thread does not make its step: what it touched is nobody's business.
+pub fn forget(state: &mut State, place: Place) {
+    close(state, place);
+    state.page_watching.notes.remove(&place);
+}
+
+/// Nothing runs: no call goes on, and no page need be open for one.
+pub fn child_is_idle(state: &mut State) {
+    if !core::mem::take(&mut state.page_watching.open).is_empty() {
+        renew(state);
+    }
+}
+
+fn close(state: &mut State, place: Place) {
+    let before = state.page_watching.open.len();
+    state.page_watching.open.retain(|(of, _)| *of != place);
+    if state.page_watching.open.len() < before {
+        renew(state);
+    }
+}
+
+/// Denies again what was let through.
+pub fn renew(state: &State) {
+    // A region that cannot be set denies what it denied.
+    let _ = state.environment.region().protect(denial::protection(state));
+}

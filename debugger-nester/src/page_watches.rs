@@ -1,0 +1,148 @@
+//! What is watched by taking rights from pages: as many ranges as anybody wants, of any size, and reads without writes, none of which
+//! the debug registers can do.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+
+use flob_abi::Protection;
+use flob_image::Place;
+use flob_link::{Access, Watch};
+
+/// Memory of a space that an instruction accesses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Touch {
+    #[expect(missing_docs, reason = "the names say it")]
+    pub address: u64,
+    #[expect(missing_docs, reason = "the names say it")]
+    pub bytes: u64,
+    /// Written rather than read.
+    pub writes: bool,
+}
+
+/// All of it.
+#[derive(Clone, Debug, Default)]
+pub struct PageWatches {
+    watches: BTreeSet<Watch>,
+    /// Pages of the environment that something watched is in, and whether reads are.
+    pages: BTreeMap<u64, bool>,
+}
+
+impl PageWatches {
+    /// Adds one; its pages follow by [`Self::set_pages`].
+    pub fn add(&mut self, watch: Watch) {
+        self.watches.insert(watch);
+    }
+
+    /// Takes one away; whether it was there.
+    pub fn remove(&mut self, watch: Watch) -> bool {
+        self.watches.remove(&watch)
+    }
+
+    /// Whether this is watched.
+    pub fn contains(&self, watch: &Watch) -> bool {
+        self.watches.contains(watch)
+    }
+
+    /// All that is watched.
+    pub fn all(&self) -> impl Iterator<Item = Watch> {
+        self.watches.iter().copied()
+    }
+
+    /// Where what is watched is now, by pages.
+    pub fn set_pages(&mut self, pages: impl Iterator<Item = (Watch, u64)>) {
+        self.pages.clear();
+        for (watch, page) in pages {
+            *self.pages.entry(page).or_default() |= watch.access != Access::Write;
+        }
+    }
+
+    /// Whether this access to a page of the environment is to be looked at.
+    pub fn denies(&self, page: u64, access: Protection) -> bool {
+        // Where reads are, nothing may be executed either: the processor knows no code that cannot be read.
+        self.pages.get(&page).is_some_and(|reads| *reads || access.allows(Protection::WRITE))
+    }
+
+    /// What the environment's region may still allow.
+    pub fn protection(&self) -> Protection {
+        match self.pages.values().max() {
+            None => Protection::ALL,
+            Some(false) => Protection::READ_EXECUTE,
+            Some(true) => Protection::NONE,
+        }
+    }
+
+    /// What of that is watched: the first byte that was meant, and as what.
+    pub fn hit(&self, space: Place, touch: Touch) -> Option<(u64, Access)> {
+        let end = touch.address.saturating_add(touch.bytes);
+        let meant = |watch: &&Watch| {
+            let kind = match watch.access {
+                Access::Write => touch.writes,
+                Access::Read => !touch.writes,
+                Access::ReadWrite => true,
+                Access::Execute => false,
+            };
+            kind && watch.space == space && watch.address < end && touch.address < watch_end(watch)
+        };
+        self.watches.iter().find(meant).map(|watch| (watch.address.max(touch.address), watch.access))
+    }
+
+    /// The parts of a range of a space in which writes are watched.
+    pub fn written_within(&self, space: Place, address: u64, bytes: u64) -> Vec<(u64, u64, Access)> {
+        let end = address.saturating_add(bytes);
+        let part = |watch: &Watch| {
+            let (from, to) = (watch.address.max(address), watch_end(watch).min(end));
+            let counts = watch.space == space && matches!(watch.access, Access::Write | Access::ReadWrite);
+            (counts && from < to).then(|| (from, to - from, watch.access))
+        };
+        self.watches.iter().filter_map(part).collect()
+    }
+}
+
+fn watch_end(watch: &Watch) -> u64 {
+    watch.address.saturating_add(watch.bytes.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watch(address: u64, bytes: u32, access: Access) -> Watch {
+        Watch { space: 7, address, bytes, access }
+    }
+
+    fn touch(address: u64, bytes: u64, writes: bool) -> Touch {
+        Touch { address, bytes, writes }
+    }
+
+    #[test]
+    fn an_access_is_meant_where_it_overlaps_and_is_of_the_kind() {
+        let mut watches = PageWatches::default();
+        watches.add(watch(0x1004, 4, Access::Read));
+        watches.add(watch(0x2000, 9000, Access::Write));
+        let hit = |at, bytes, writes| watches.hit(7, touch(at, bytes, writes));
+        assert_eq!(hit(0x1000, 8, false), Some((0x1004, Access::Read)));
+        assert_eq!(hit(0x1000, 4, false), None, "it ends before");
+        assert_eq!(hit(0x1007, 1, false), Some((0x1007, Access::Read)));
+        assert_eq!(hit(0x1004, 4, true), None, "a write is no read");
+        assert_eq!(hit(0x4327, 8, true), Some((0x4327, Access::Write)));
+        assert_eq!(hit(0x4328, 8, true), None);
+        assert_eq!(watches.hit(8, touch(0x1004, 4, false)), None, "another space");
+        assert_eq!(watches.written_within(7, 0x1000, 0x1010), [(0x2000, 0x10, Access::Write)]);
+    }
+
+    #[test]
+    fn no_more_is_taken_than_what_is_watched_for() {
+        let mut watches = PageWatches::default();
+        assert_eq!(watches.protection(), Protection::ALL);
+        let (one, other) = (watch(0x1000, 8, Access::Write), watch(0x5000, 8, Access::Read));
+        watches.set_pages([(one, 3)].into_iter());
+        assert_eq!(watches.protection(), Protection::READ_EXECUTE);
+        assert!(watches.denies(3, Protection::WRITE) && !watches.denies(3, Protection::READ));
+        assert!(!watches.denies(4, Protection::WRITE));
+        watches.set_pages([(one, 3), (other, 4)].into_iter());
+        assert_eq!(watches.protection(), Protection::NONE);
+        assert!(watches.denies(4, Protection::READ) && !watches.denies(3, Protection::READ));
+    }
+}

@@ -1,0 +1,102 @@
+//! What is watched by taking rights from pages: arrays of any size, what the kernel writes for a thread, reads without writes. It stays
+//! through a save and a restore, and nothing of it stays when it is deleted.
+#![allow(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use flob_tests::{
+    Guest, World,
+    debugged::{Session, wordcount},
+};
+use serde_json::Value;
+
+fn hits(guest: &Guest<'_>) -> u64 {
+    let points = guest.json(&["break", "--list", "--json"]);
+    points.as_array().unwrap().iter().map(|point| point["hits"].as_u64().unwrap()).sum()
+}
+
+/// Deletes everything that stops threads.
+fn delete_all(guest: &Guest<'_>) {
+    for point in guest.json(&["break", "--list", "--json"]).as_array().unwrap() {
+        guest.flob_ok(&["break", "--delete", &point["number"].to_string()]);
+    }
+}
+
+/// Lets all go until something stops a thread; that thread.
+fn next_stop(world: &World, guest: &Guest<'_>) -> String {
+    let seen = hits(guest);
+    guest.flob_ok(&["resume"]);
+    world.wait_until("a thread is stopped", || hits(guest) > seen);
+    let threads = guest.json(&["ps", "--json"]);
+    let held = threads.as_array().unwrap().iter().find(|thread| thread["state"] == "held");
+    held.unwrap()["name"].as_str().unwrap().to_owned()
+}
+
+fn register(guest: &Guest<'_>, thread: &str, name: &str) -> u64 {
+    let state: Value = guest.json(&["show", thread, "--json"]);
+    let text = state["state"][format!("registers.{name}")].as_str().unwrap().to_owned();
+    u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap()
+}
+
+/// The reader is about to receive input into a buffer of more than a page: where that is, and how large.
+fn input_buffer(world: &World, session: &Session<'_>) -> (u64, u64) {
+    let guest = &session.guest;
+    guest.flob_ok(&["break", "--calls", "ipc"]);
+    loop {
+        let thread = next_stop(world, guest);
+        let (address, bytes) = (register(guest, &thread, "r9"), register(guest, &thread, "rbx"));
+        if thread.ends_with("reader") && bytes > 4096 {
+            delete_all(guest);
+            return (address, bytes);
+        }
+    }
+}
+
+/// Whether a thread stands behind a `syscall`.
+fn is_behind_a_call(guest: &Guest<'_>, thread: &str) -> bool {
+    let before = format!("{:#x}", register(guest, thread, "rip") - 2);
+    guest.flob_ok(&["peek", &before, "2"]).contains("0f 05")
+}
+
+#[test]
+fn what_the_kernel_writes_into_a_watched_array_stops_the_thread_that_it_does_it_for() {
+    let world = World::new();
+    let session = wordcount(&world, &[]);
+    let (address, bytes) = input_buffer(&world, &session);
+    let guest = &session.guest;
+    let pages = (address + bytes - 1) / 4096 - address / 4096 + 1;
+    assert!(pages > 1, "{bytes} bytes at {address:#x} are in one page");
+    guest.flob_ok(&["break", "--watch", &format!("{address:#x}:{bytes}")]);
+    // Nothing but messages writes there.
+    for _ in 0..3 {
+        let thread = next_stop(&world, guest);
+        assert!(thread.ends_with("reader"), "{thread}");
+        assert!(is_behind_a_call(guest, &thread), "somebody else wrote");
+    }
+    // A save of it holds nothing of that, and what is watched stays watched after a restore.
+    let checkpoint = guest.save(&[]);
+    guest.flob_ok(&["checkpoint", "verify", &checkpoint]);
+    next_stop(&world, guest);
+    guest.flob_ok(&["checkpoint", "restore", &checkpoint]);
+    assert!(next_stop(&world, guest).ends_with("reader"));
+    delete_all(guest);
+    guest.flob_ok(&["resume"]);
+    session.ends_well();
+}
+
+#[test]
+fn a_watch_for_reads_passes_over_writes() {
+    let world = World::new();
+    let session = wordcount(&world, &[]);
+    let (address, bytes) = input_buffer(&world, &session);
+    let guest = &session.guest;
+    guest.flob_ok(&["break", "--watch", &format!("{address:#x}:{bytes}"), "--only-reads"]);
+    // The kernel writes there, and the reader reads what has come.
+    for _ in 0..3 {
+        let thread = next_stop(&world, guest);
+        assert!(thread.ends_with("reader"), "{thread}");
+        assert!(!is_behind_a_call(guest, &thread), "a write was told");
+    }
+    delete_all(guest);
+    guest.flob_ok(&["resume"]);
+    session.ends_well();
+}
