@@ -341,3 +341,27 @@ fn a_program_that_had_ended_when_it_was_saved_ends_with_the_same_code_where_it_i
     let finished = world.flob(&["run", "--headless", "--restore", checkpoint.trim()]);
     assert_eq!(finished.code, Some(USAGE), "{finished}");
 }
+
+/// A link to something that nobody knows is found, named, and made null only on request.
+#[test]
+fn an_unknown_reference_is_refused_and_null_on_request() {
+    const REFERENCE: &str = "reference:philosophers/0x200600";
+    let world = World::new();
+    let guest = world.guest(&["--paused", "philosophers", "2", "--meals", "2"], None);
+    let checkpoint = guest.save(&[]);
+    guest.power_cut();
+    let set = format!("{REFERENCE}.target=unknown");
+    let edited = world.flob_ok(&["checkpoint", "edit", &checkpoint, "--set", &set]);
+    let edited = edited.trim();
+    let verified = world.flob(&["checkpoint", "verify", edited]);
+    assert!(verified.code == Some(122) && verified.stdout.contains("V008"), "{verified}");
+    let refused = world.flob(&["run", "--headless", "--restore", edited]);
+    assert_eq!(refused.code, Some(122), "{refused}");
+    assert!(refused.stderr.contains("--force") && refused.stderr.contains("nobody knows"), "{refused}");
+    let guest = world.guest(&["--paused", "--force", "--restore", edited], None);
+    let shown = guest.flob_ok(&["show", REFERENCE]);
+    assert!(shown.lines().any(|line| line.trim() == "target  → -"), "{shown}");
+    guest.flob_ok(&["resume"]);
+    let finished = guest.finish();
+    assert_eq!(finished.stdout.lines().last(), Some("all 2 philosophers have had 2 meals"), "{finished}");
+}
