@@ -13,7 +13,7 @@ use std::{
 
 use fastrand::Rng;
 use flob_link::{Memory, Scope};
-use flob_session::{HubRequest, Owner, ToHub, wire};
+use flob_session::{FromHub, HubRequest, Owner, ToHub, wire};
 use flob_tests::{
     World,
     debugged::{Session, assert_has, wordcount},
@@ -226,6 +226,41 @@ fn a_debugger_that_sends_and_never_listens_does_not_fill_the_memory() {
         }
     }
     assert!(sent < 64 << 20, "{sent} bytes were taken of a client that does not listen");
+    drop(stream);
+    next_gdb_works(&world, &session, &session.socket());
+    session.ends_well();
+}
+
+/// It asks for more than is kept for it, and wants to be told of everything.
+#[test]
+fn a_client_that_never_reads_is_cut_off_and_told_so_and_nobody_else_notices() {
+    let world = World::new();
+    let session = wordcount(&world, &[]);
+    let socket = world.path("run").join("flob").join(format!("{}.session", session.guest.name));
+    let mut stream = UnixStream::connect(socket).unwrap();
+    let memory = Memory::Environment;
+    let read = HubRequest::Read { memory, address: 0, count: 1 << 20 };
+    let requests = [HubRequest::Subscribe].into_iter().chain(std::iter::repeat_n(read, 40));
+    for (number, request) in (1..).zip(requests) {
+        wire::write(&mut stream, &ToHub { number, request }).unwrap();
+    }
+    // Nothing more is read of one that is cut off.
+    world.wait_until("it is cut off", || {
+        session.guest.flob_ok(&["pause"]);
+        session.guest.flob_ok(&["resume"]);
+        wire::write(&mut stream, &ToHub { number: u32::MAX, request: HubRequest::Info }).is_err()
+    });
+    let (mut answers, mut last) = (0, None);
+    while let Ok(message) = wire::read::<FromHub>(&mut stream) {
+        assert!(last.is_none(), "it is the last word");
+        match message {
+            FromHub::CutOff(text) => last = Some(text),
+            FromHub::Reply { .. } => answers += 1,
+            _ => {}
+        }
+    }
+    assert!(last.unwrap().contains("cut off"), "it is told why");
+    assert!(answers < 40, "all was kept for it");
     drop(stream);
     next_gdb_works(&world, &session, &session.socket());
     session.ends_well();
