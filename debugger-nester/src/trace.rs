@@ -1,6 +1,7 @@
 //! The trace of what the program asks: the last records in a ring, and which of them begin what has not ended yet.
 
 pub mod decode;
+pub mod payload;
 
 use alloc::{collections::VecDeque, vec::Vec};
 

@@ -77,7 +77,27 @@ pub enum Asked {
         number: u64,
         /// The registers in the order of [`REGISTERS`].
         registers: Vec<u64>,
+        /// What an IPC call in the long form sends.
+        sent: Option<Payload>,
     },
+}
+
+/// A message of an IPC call in the long form: its bytes lie in memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payload {
+    /// Its first bytes ([`MOST_OF_PAYLOAD`]); fewer of them where memory could not be read.
+    pub start: Vec<u8>,
+    /// Its bytes.
+    pub count: u64,
+    /// Those are all: a table of buffers that is very long, or cannot be read, is not counted to its end.
+    pub is_all: bool,
+}
+
+impl Payload {
+    /// Whether all that is kept of such a message could be read.
+    pub fn is_readable(&self) -> bool {
+        self.start.len() as u64 >= self.count.min(MOST_OF_PAYLOAD as u64)
+    }
 }
 
 /// A request or reply of a service, decoded.
@@ -120,6 +140,8 @@ pub enum Outcome {
         status: u64,
         #[allow(missing_docs)]
         registers: Vec<u64>,
+        /// What an IPC call in the long form has received.
+        received: Option<Payload>,
     },
     /// The call is over, but what it returned was not seen: the thread was stopped in it, or had run on.
     Unseen,
@@ -127,6 +149,9 @@ pub enum Outcome {
 
 /// Most bytes of a value that are kept.
 pub const MOST_SHOWN: usize = 48;
+
+/// Most bytes of an IPC message that are kept.
+pub const MOST_OF_PAYLOAD: usize = 64;
 
 /// The registers that a call's arguments and values are in.
 pub const REGISTERS: [&str; 12] =

@@ -137,12 +137,13 @@ mod tests {
     use super::*;
 
     fn began(number: u64) -> Traced {
-        let asked = Asked::Call { number: flob_abi::Call::MutexLock as u64, registers: vec![0x1000; 12] };
+        let asked =
+            Asked::Call { number: flob_abi::Call::MutexLock as u64, registers: vec![0x1000; 12], sent: None };
         Traced { number, at: number * 10, what: What::Began { thread: Some(4096), space: None, asked } }
     }
 
     fn ended(number: u64, of: u64) -> Traced {
-        let outcome = Outcome::Returned { status: 0, registers: vec![0; 12] };
+        let outcome = Outcome::Returned { status: 0, registers: vec![0; 12], received: None };
         Traced { number, at: number * 10, what: What::Ended { of, outcome } }
     }
 

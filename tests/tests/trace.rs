@@ -4,11 +4,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use flob_tests::{
-    World,
+    Guest, World,
     debugged::{assert_has, lazy_wordcount, start, wordcount},
     random_text,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
+
+/// How clients ask servers.
+const CLIENT: &str = "ipc_client_connect_send_over_receive";
 
 fn calls(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -140,13 +143,93 @@ fn a_trace_goes_on_over_a_restore_and_leaves_no_mark_in_checkpoints() {
     session.ends_well();
 }
 
+/// What a call of the kernel sends, or has received, and how it is told there.
+fn messages(calls: &[Value], key: &str) -> Vec<(Value, String)> {
+    let part = if key == "sent" { "arguments" } else { "outcome" };
+    let kernel = calls.iter().filter(|call| call["kind"] == "kernel" && call[part][key].is_object());
+    kernel.map(|call| (call[part][key].clone(), call["name"].as_str().unwrap().to_owned())).collect()
+}
+
+/// The message that begins so, and goes through this call.
+fn message(calls: &[Value], key: &str, name: &str, start: &str) -> Value {
+    let all = messages(calls, key);
+    let is_it = |(message, through): &&(Value, String)| {
+        through == name && message["start"].as_str().unwrap().starts_with(start)
+    };
+    let found = all.iter().find(is_it).map(|(message, _)| message.clone());
+    found.unwrap_or_else(|| panic!("nothing like {start:?} was {key} by {name}: {all:#?}"))
+}
+
+/// A message that is told whole, or cut, in so many bytes.
+fn told(start: &str, bytes: u64) -> Value {
+    json!({ "start": start, "bytes": bytes, "is_all": true, "is_readable": true })
+}
+
+/// The calls of this program with all its IPC traced.
+fn traced(world: &World, guest: Guest<'_>) -> Vec<Value> {
+    let follower = world.start(&["trace", "--follow", "--json", "--calls", "ipc"], None);
+    world
+        .wait_until("the follower is there", || !world.flob(&["trace"]).stderr.contains("nothing is traced"));
+    guest.flob_ok(&["resume"]);
+    let finished = guest.finish();
+    let traced = follower.finish();
+    assert_eq!((finished.code, traced.code), (Some(0), Some(0)), "{finished} {traced}");
+    calls(&traced.stdout)
+}
+
+#[test]
+fn messages_of_ipc_calls_are_told_with_their_bytes_both_ways() {
+    let world = World::new();
+    let text = "heron otter heron quince\n".repeat(80);
+    let session = start(&world, &["--paused"], "1", text.into_bytes());
+    let calls = traced(&world, session.guest);
+    // What stdin gave, and what stdout took: a reply is the verb, the count and the bytes.
+    let read = message(&calls, "received", CLIENT, "\\x00\\xd0\\x0fheron otter heron quince\\nheron otter");
+    assert_eq!(read["bytes"], 2003);
+    let line = calls.iter().find(|call| call["outcome"]["received"] == read).unwrap();
+    let line = line["outcome"]["text"].as_str().unwrap();
+    assert!(line.contains(" received=2003 \"\\x00\\xd0\\x0fheron otter") && line.ends_with("\"…"), "{line}");
+    message(&calls, "sent", CLIENT, "\\x01\\x00Olines: 80\\nwords: 320\\nbytes: 2000\\n");
+    // What a worker asks of the tally server, and what it hears.
+    let asked = |call: &&Value| {
+        call["arguments"]["port"] == "TALLY_SERVICE"
+            && call["arguments"]["sent"]["start"].as_str().unwrap().contains("quince")
+    };
+    let asked = calls.iter().find(asked).unwrap();
+    assert_eq!(asked["outcome"]["received"], told("\\x00", 1), "{asked:#}");
+    assert_has(asked["outcome"]["text"].as_str().unwrap(), &[" received=1 [00]"]);
+}
+
+#[test]
+fn both_ends_tell_the_same_message_and_buffers_of_tables_are_put_together() {
+    let world = World::new();
+    let run = |exercise| traced(&world, world.guest(&["--paused", "calls", "--only", exercise], None));
+    let calls = run("idempotent call");
+    for (key, name, start) in [
+        ("sent", "ipc_call", "12345678"),
+        ("received", "ipc_wait_receive", "12345678"),
+        ("sent", "ipc_reply_wait_receive", "87654321"),
+        ("received", "ipc_call", "87654321"),
+        ("sent", "ipc_send", "end"),
+        ("received", "ipc_reply_wait_receive", "end"),
+    ] {
+        assert_eq!(message(&calls, key, name, start), told(start, start.len() as u64));
+    }
+    // 1000 nines, 2000 ones and 3000 twos go into rooms of 3, 4000 and 4000 bytes.
+    let calls = run("scattered buffers");
+    let start = "\\t".repeat(64);
+    for (key, name) in [("sent", "ipc_client_connect_send"), ("received", "ipc_wait_receive")] {
+        assert_eq!(message(&calls, key, name, &start), told(&start, 6000));
+    }
+}
+
 #[test]
 fn gdb_shows_the_trace_and_ends_it_when_it_leaves() {
     let world = World::new();
     let session = wordcount(&world, &[]);
     let text = session.debug(&[
         "monitor trace",
-        "monitor trace on condition_signal",
+        "monitor trace on condition_signal ipc",
         "tbreak wordcount::work::add_up",
         "continue",
         "tbreak wordcount::work::add_up",
@@ -156,7 +239,7 @@ fn gdb_shows_the_trace_and_ends_it_when_it_leaves() {
         "detach",
     ]);
     assert_has(&text, &["nothing is traced; monitor trace on begins", "traced until this debugger leaves"]);
-    assert_has(&text, &["condition_signal(condition=", " = Success", "COUNT]"]);
+    assert_has(&text, &["condition_signal(condition=", " = Success", "COUNT]", ", sent=", " received="]);
     let said = session.guest.flob(&["trace"]);
     assert!(said.stderr.contains("nothing is traced now"), "{said}");
     session.ends_well();

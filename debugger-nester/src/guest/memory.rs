@@ -2,7 +2,12 @@
 
 use alloc::{vec, vec::Vec};
 
-use flob_debugger_nester::breakpoints::{Conditions, INT3, Wanted};
+use flob_abi::Status;
+use flob_debugger_nester::{
+    breakpoints::{Conditions, INT3, Wanted},
+    trace::payload,
+    translate::Translator,
+};
 use flob_image::Place;
 use flob_link::{CHUNK, FailureKind, MAX_CONDITIONS, Memory, Reply, condition::check};
 
@@ -61,6 +66,39 @@ pub fn read(nester: &Nester, state: &State, memory: Memory, address: u64, count:
         bytes.append(&mut piece);
     }
     if bytes.is_empty() && count > 0 { Err(nothing_there()) } else { Ok(Reply::Bytes(bytes)) }
+}
+
+/// The memory of a space as it is now, for a few looks: what is not there, or has not come yet, cannot be read; breakpoints are
+/// hidden.
+pub struct SpaceMemory<'a> {
+    state: &'a State,
+    translator: Translator,
+    space: Place,
+}
+
+impl<'a> SpaceMemory<'a> {
+    /// Of this space.
+    pub fn new(nester: &Nester, state: &'a State, space: Place) -> Result<Self, Status> {
+        Ok(Self { state, translator: translator(nester, state)?, space })
+    }
+}
+
+impl payload::Memory for SpaceMemory<'_> {
+    fn read(&self, address: u64, bytes: &mut [u8]) -> usize {
+        let mut done = 0;
+        for (place, size) in self.translator.pieces(self.space, address, bytes.len() as u64) {
+            let size = usize::try_from(size).unwrap_or(0);
+            let Some(piece) = bytes.get_mut(done..done + size) else { break };
+            if missing(self.state, &[(place, size as u64)]).is_some()
+                || !self.state.environment.memory().read(place, piece)
+            {
+                break;
+            }
+            self.state.breakpoints.hide(place, piece);
+            done += size;
+        }
+        done
+    }
 }
 
 /// `Write`: all of it or nothing.

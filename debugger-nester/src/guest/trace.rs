@@ -2,27 +2,36 @@
 //! ends where the step over them ends.
 
 use flob_abi::{Registers, Status, ThreadHead};
-use flob_debugger_nester::trace::decode;
+use flob_debugger_nester::trace::{
+    decode,
+    payload::{self, Buffers},
+};
 use flob_image::Place;
 use flob_link::{
     Event, Reply, Tracing,
-    trace::{Asked, Outcome as Came, What},
+    trace::{Asked, Outcome as Came, Payload, What},
 };
 use flob_runtime::{nester::Parked, service::clock};
 
 use super::catch;
 use super::failure::{Outcome, refused};
+use super::memory::SpaceMemory;
 use super::state::{Nester, State};
 use super::threads::{Seen, seize, was_stopped};
 
 /// Bytes of the `syscall` instruction.
 const CALL_INSTRUCTION: u64 = 2;
 
-/// A thread in a traced call: the number of its record, and the address of its instruction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A thread in a traced call.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Under {
+    /// The number of its record.
     number: u64,
+    /// The address of its instruction.
     rip: u64,
+    space: Place,
+    /// Where an IPC call in the long form receives.
+    room: Option<Buffers>,
 }
 
 /// `SetTrace`.
@@ -123,26 +132,47 @@ pub fn call_came(nester: &Nester, state: &mut State, place: Place, space: Place,
     if !state.catching.is_traced(registers.rax) {
         return;
     }
-    let asked = Asked::Call { number: registers.rax, registers: listed(registers).to_vec() };
+    let (sent, room) = messages(nester, state, space, registers);
+    let asked = Asked::Call { number: registers.rax, registers: listed(registers).to_vec(), sent };
     let number = state.trace.began(now(state), Some(place), Some(space), asked);
-    state.catching.under.insert(place, Under { number, rip: registers.rip });
+    state.catching.under.insert(place, Under { number, rip: registers.rip, space, room });
     tell(nester, state);
+}
+
+/// What a call sends out of memory, and where it receives. Only such a call needs a look at the mappings.
+fn messages(
+    nester: &Nester,
+    state: &State,
+    space: Place,
+    registers: &Registers,
+) -> (Option<Payload>, Option<Buffers>) {
+    let (sends, receives) = (payload::sends(registers.rax), payload::receives(registers.rax));
+    if !sends && !receives {
+        return (None, None);
+    }
+    let Ok(memory) = SpaceMemory::new(nester, state, space) else { return (None, None) };
+    let sent = sends.then(|| Buffers::to_send(registers, &memory).all(&memory));
+    (sent, receives.then(|| Buffers::to_receive(registers, &memory)))
 }
 
 /// A thread has been stopped behind a step. If that was over a traced call, it may be over.
 pub fn step_ended(nester: &Nester, state: &mut State, place: Place, seen: &ThreadHead) {
-    let Some(Under { number, rip }) = state.catching.under.get(&place).copied() else { return };
     let registers = &seen.registers;
-    if registers.rip == rip {
+    let is_over = |under: &Under| registers.rip != under.rip;
+    if !state.catching.under.get(&place).is_some_and(is_over) {
         return;
     }
+    let Some(Under { number, rip, space, room }) = state.catching.under.remove(&place) else { return };
     // A call that had blocked may be left one instruction late: then its registers may be others.
     let came = if registers.rip == rip.wrapping_add(CALL_INSTRUCTION) {
-        Came::Returned { status: registers.rax, registers: listed(registers).to_vec() }
+        let received = room.and_then(|room| {
+            let memory = SpaceMemory::new(nester, state, space).ok()?;
+            room.filled(registers, &memory)
+        });
+        Came::Returned { status: registers.rax, registers: listed(registers).to_vec(), received }
     } else {
         Came::Unseen
     };
-    state.catching.under.remove(&place);
     state.trace.ended(now(state), number, came);
     tell(nester, state);
 }

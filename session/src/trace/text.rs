@@ -1,8 +1,10 @@
 //! Calls of the trace in words: `stdin.read(position=0, max=4096)`, `mutex_lock(mutex=FORKS[1])`, and what came of them.
 
+use std::fmt::Display;
+
 use flob_abi::{Call as KernelCall, Status, call::arguments::Sort, call_name, ipc};
 use flob_image::{Environment, Place};
-use flob_link::trace::{Asked, Message, Outcome, Value};
+use flob_link::trace::{Asked, MOST_OF_PAYLOAD, Message, Outcome, Payload, Value};
 
 use super::Call;
 use crate::translate::Translation;
@@ -58,10 +60,10 @@ impl<'a> Describer<'a> {
     pub fn describe(&self, call: &Call) -> Described {
         let (name, arguments) = match &call.asked {
             Asked::Service { service, message } => (format!("{service}.{}", verb(message)), fields(message)),
-            Asked::Call { number, registers } if number & ipc::IPC != 0 => {
-                self.ipc(call.space, *number, registers)
+            Asked::Call { number, registers, sent } if number & ipc::IPC != 0 => {
+                self.ipc(call.space, *number, registers, sent.as_ref())
             }
-            Asked::Call { number, registers } => {
+            Asked::Call { number, registers, .. } => {
                 (call_name(*number).to_owned(), self.arguments(call.space, *number, registers))
             }
         };
@@ -98,7 +100,13 @@ impl<'a> Describer<'a> {
         }
     }
 
-    fn ipc(&self, space: Option<Place>, call: u64, registers: &[u64]) -> (String, Vec<(String, String)>) {
+    fn ipc(
+        &self,
+        space: Option<Place>,
+        call: u64,
+        registers: &[u64],
+        sent: Option<&Payload>,
+    ) -> (String, Vec<(String, String)>) {
         let register = |index: usize| registers.get(index).copied().unwrap_or_default();
         let has = |steps: u64| call & steps != 0;
         let mut arguments = Vec::new();
@@ -111,11 +119,14 @@ impl<'a> Describer<'a> {
         if has(ipc::SHORT) {
             arguments.push((String::new(), "short".to_owned()));
             if has(ipc::SEND | ipc::ONE_WAY | ipc::CALL | ipc::REPLY) {
-                arguments.push(("words".to_owned(), payload(registers, ipc::SHORT_BYTES as u64)));
+                arguments.push(("words".to_owned(), short_words(registers, ipc::SHORT_BYTES as u64)));
             }
         } else {
             if has(ipc::SEND | ipc::ONE_WAY | ipc::CALL | ipc::REPLY) {
-                arguments.push(number_named("send", register(2)));
+                let length = sent.map_or_else(|| register(2).to_string(), length);
+                arguments.push(("send".to_owned(), length));
+                let start = sent.map(start).filter(|start| !start.is_empty());
+                arguments.extend(start.map(|start| ("sent".to_owned(), start)));
                 arguments.extend((register(4) > 0).then(|| number_named("references", register(4))));
             }
             if has(ipc::RECEIVE | ipc::CALL) {
@@ -127,13 +138,44 @@ impl<'a> Describer<'a> {
 }
 
 /// The words of a message in the short form, of so many bytes; without the zeros behind the last that is none.
-fn payload(registers: &[u64], bytes: u64) -> String {
+fn short_words(registers: &[u64], bytes: u64) -> String {
     let count = usize::try_from(bytes.div_ceil(8)).unwrap_or(usize::MAX).min(ipc::SHORT_WORDS);
     let words = registers.get(SHORT_FIRST..).unwrap_or_default();
     let words = words.get(..count).unwrap_or(words);
     let end = words.iter().rposition(|word| *word != 0).map_or(0, |last| last + 1);
     let shown: Vec<String> = words.iter().take(end).map(|word| format!("{word:#x}")).collect();
     format!("[{}]", shown.join(" "))
+}
+
+/// How many bytes a message has.
+fn length(payload: &Payload) -> String {
+    if payload.is_all { payload.count.to_string() } else { format!("at least {}", payload.count) }
+}
+
+/// How a message begins: as text if most of it is, else as hexadecimal bytes; empty if there is nothing.
+fn start(payload: &Payload) -> String {
+    let bytes = &payload.start;
+    let is_cut = payload.is_readable() && (payload.count > MOST_OF_PAYLOAD as u64 || !payload.is_all);
+    let more = if is_cut { "…" } else { "" };
+    let shown = if bytes.is_empty() {
+        String::new()
+    } else if is_text(bytes) {
+        format!("\"{}\"{more}", bytes.escape_ascii())
+    } else {
+        let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("[{}]{more}", bytes.join(" "))
+    };
+    match (payload.is_readable(), shown.is_empty()) {
+        (true, _) => shown,
+        (false, true) => "(not readable)".into(),
+        (false, false) => format!("{shown} (the rest is not readable)"),
+    }
+}
+
+/// Whether at least half of these bytes can be printed: what is around texts in messages are a few counts.
+fn is_text(bytes: &[u8]) -> bool {
+    let printable = bytes.iter().filter(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()).count();
+    2 * printable >= bytes.len()
 }
 
 fn number_named(name: &str, number: u64) -> (String, String) {
@@ -191,29 +233,33 @@ fn came(asked: &Asked, outcome: &Outcome) -> String {
         }
         Outcome::Refused => "no answer: the connection has ended".into(),
         Outcome::Unseen => "not seen".into(),
-        Outcome::Returned { status, registers } => returned(asked, *status, registers),
+        Outcome::Returned { status, registers, received } => {
+            returned(asked, *status, registers, received.as_ref())
+        }
     }
 }
 
-fn returned(asked: &Asked, status: u64, registers: &[u64]) -> String {
-    let Asked::Call { number, registers: before } = asked else { return String::new() };
+fn returned(asked: &Asked, status: u64, registers: &[u64], received: Option<&Payload>) -> String {
+    let Asked::Call { number, registers: before, .. } = asked else { return String::new() };
     let mut text =
         Status::from_number(status).map_or_else(|| format!("{status:#x}"), |status| format!("{status:?}"));
     let register = |registers: &[u64], index: usize| registers.get(index).copied().unwrap_or_default();
-    let mut add = |name: &str, value: u64| text = format!("{text} {name}={value}");
+    let mut add = |name: &str, value: &dyn Display| text = format!("{text} {name}={value}");
     if number & ipc::IPC == 0 {
         let values = KernelCall::from_number(*number).map_or(&[][..], KernelCall::values);
-        values.iter().for_each(|(index, name)| add(name, register(registers, *index)));
+        values.iter().for_each(|(index, name)| add(name, &register(registers, *index)));
     } else if number & ipc::SHORT == 0 && number & (ipc::RECEIVE | ipc::CALL) != 0 {
-        // A reply that is longer than its first buffer goes on in others.
-        add("received", register(before, 6).saturating_sub(register(registers, 6)));
+        match received {
+            Some(payload) => add("received", &format!("{} {}", length(payload), start(payload))),
+            None => add("received", &register(before, 6).saturating_sub(register(registers, 6))),
+        }
     }
     if number & ipc::WAIT != 0 && number & ipc::IPC != 0 {
-        add("alias", register(registers, 0));
+        add("alias", &register(registers, 0));
     }
     let has_come = register(registers, SHORT_COUNT);
     if number & ipc::IPC != 0 && number & ipc::SHORT != 0 && has_come > 0 {
-        text += &format!(" words={}", payload(registers, has_come));
+        text += &format!(" words={}", short_words(registers, has_come));
     }
     text
 }
@@ -249,21 +295,27 @@ mod tests {
     fn kernel_calls_are_told_by_the_names_of_the_manual() {
         let mut registers = vec![0; 12];
         registers[0] = 0x1200;
-        let asked = Asked::Call { number: KernelCall::MutexTryLock as u64, registers: registers.clone() };
-        let held = Outcome::Returned { status: Status::MutexHeld as u64, registers: registers.clone() };
+        let asked =
+            Asked::Call { number: KernelCall::MutexTryLock as u64, registers: registers.clone(), sent: None };
+        let held = Outcome::Returned {
+            status: Status::MutexHeld as u64,
+            registers: registers.clone(),
+            received: None,
+        };
         assert_eq!(words(&call(asked, Some(held))), "t1000: mutex_trylock(mutex=0x1200) = MutexHeld");
         (registers[2], registers[6]) = (24, 100);
-        let asked = Asked::Call { number: ipc::CLIENT_CALL, registers: registers.clone() };
+        let asked = Asked::Call { number: ipc::CLIENT_CALL, registers: registers.clone(), sent: None };
         registers[6] = 60;
-        let done = Outcome::Returned { status: 0, registers };
+        let done = Outcome::Returned { status: 0, registers, received: None };
         assert_eq!(
             words(&call(asked, Some(done))),
             "t1000: ipc_client_connect_send_over_receive(port=0x1200, send=24, room=100) = Success received=40"
         );
         let mut registers = vec![0x1200, 7, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0];
-        let asked = Asked::Call { number: ipc::CLIENT_CALL | ipc::SHORT, registers: registers.clone() };
+        let asked =
+            Asked::Call { number: ipc::CLIENT_CALL | ipc::SHORT, registers: registers.clone(), sent: None };
         (registers[1], registers[3], registers[SHORT_COUNT]) = (5, 6, 16);
-        let done = Outcome::Returned { status: 0, registers };
+        let done = Outcome::Returned { status: 0, registers, received: None };
         assert!(
             words(&call(asked, Some(done)))
                 .ends_with("(port=0x1200, short, words=[0x7 0x0 0x9]) = Success words=[0x5]")
@@ -271,7 +323,38 @@ mod tests {
         let odd = Asked::Call {
             number: ipc::IPC | ipc::SERVER | ipc::DISCONNECT | ipc::WAIT,
             registers: vec![0; 12],
+            sent: None,
         };
         assert!(words(&call(odd, None)).contains("ipc_server[disconnect wait](set=0x0)"));
+    }
+
+    fn payload(start: &[u8], count: u64) -> Payload {
+        Payload { start: start.to_vec(), count, is_all: true }
+    }
+
+    #[test]
+    fn messages_of_the_long_form_are_told_with_their_bytes() {
+        let number = ipc::CLIENT_CALL;
+        let mut registers = vec![0; 12];
+        (registers[0], registers[2], registers[6]) = (0x1200, 7, 100);
+        // More has come than the first buffer holds.
+        let sent = Some(payload(b"\x02hello\n", 7));
+        let asked = Asked::Call { number, registers: registers.clone(), sent };
+        let received = Some(payload(&[b'y'; MOST_OF_PAYLOAD], 150));
+        let done = Outcome::Returned { status: 0, registers, received };
+        let told = words(&call(asked, Some(done)));
+        assert!(told.contains(r#"(port=0x1200, send=7, sent="\x02hello\n", room=100)"#), "{told}");
+        let cut = format!("Success received=150 \"{}\"…", "y".repeat(MOST_OF_PAYLOAD));
+        assert!(told.ends_with(&cut), "{told}");
+    }
+
+    #[test]
+    fn what_is_no_text_is_told_in_hexadecimal_and_what_was_not_there_as_such() {
+        assert_eq!(start(&payload(&[1, 0xff, b'a'], 3)), "[01 ff 61]");
+        assert_eq!(start(&payload(b"", 0)), "");
+        assert_eq!(start(&payload(b"", 3)), "(not readable)");
+        assert_eq!(start(&payload(b"ab", 3)), "\"ab\" (the rest is not readable)");
+        let more = Payload { is_all: false, ..payload(b"ab", 2) };
+        assert_eq!((length(&more), start(&more)), ("at least 2".into(), "\"ab\"…".into()));
     }
 }

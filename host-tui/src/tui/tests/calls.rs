@@ -3,7 +3,7 @@
 use flob_abi::{Call, ipc};
 use flob_link::{
     Event, Traced, Tracing,
-    trace::{Asked, Message as Told, Outcome, Value, What},
+    trace::{Asked, MOST_OF_PAYLOAD, Message as Told, Outcome, Payload, Value, What},
 };
 use flob_session::{HubEvent, TracePart};
 
@@ -31,7 +31,7 @@ fn service(number: u64, thread: u64, service: &str, message: Told) -> Traced {
 fn kernel(number: u64, thread: u64, call: u64, address: u64) -> Traced {
     let mut registers = vec![0; 12];
     registers[0] = address;
-    let asked = Asked::Call { number: call, registers };
+    let asked = Asked::Call { number: call, registers, sent: None };
     let (thread, space) = (Some(philosopher(thread)), Some(SPACE));
     record(number, What::Began { thread, space, asked })
 }
@@ -46,7 +46,7 @@ fn bytes(text: &str) -> Value {
 
 /// A write and its reply, a lock that waits, a sleep that is under way.
 fn some() -> Vec<Traced> {
-    let success = Outcome::Returned { status: 0, registers: vec![0; 12] };
+    let success = Outcome::Returned { status: 0, registers: vec![0; 12], received: None };
     let write = told("write", &[("position", Value::Number(0)), ("bytes", bytes("philosopher 0 eats\n"))]);
     vec![
         service(0, 0, "stdout", write),
@@ -82,6 +82,30 @@ fn calls_are_shown_with_arguments_and_what_came_of_them() {
         let desk = desk(width, height);
         insta::assert_snapshot!(format!("calls_{width}x{height}"), desk.screen());
     }
+}
+
+#[test]
+fn the_selected_call_shows_how_both_of_its_messages_begin() {
+    let message = |byte: u8| Payload { start: vec![byte; MOST_OF_PAYLOAD], count: 500, is_all: true };
+    let (sent, received) = (Some(message(0xee)), Some(message(b'n')));
+    let asked = Asked::Call { number: ipc::CLIENT_CALL, registers: vec![0; 12], sent };
+    let (thread, space) = (Some(philosopher(0)), Some(SPACE));
+    let mut desk = Desk::new(80, 24);
+    desk.keys("8");
+    desk.tell(part(vec![
+        record(0, What::Began { thread, space, asked }),
+        ended(1, 0, Outcome::Returned { status: 0, registers: vec![0; 12], received }),
+    ]));
+    desk.done();
+    let full: String = crate::tui::view::calls::full(&desk.state.calls, 76).concat().replace(' ', "");
+    let hexadecimal = format!("[{}]…", "ee".repeat(MOST_OF_PAYLOAD));
+    let text = format!("received=500\"{}\"…(", "n".repeat(MOST_OF_PAYLOAD));
+    assert!(full.contains(&hexadecimal) && full.contains(&text), "{full}");
+    let screen = desk.screen();
+    assert!(
+        screen.contains("…") && screen.matches("ee ee").count() > 1 && screen.contains("nnnn"),
+        "{screen}"
+    );
 }
 
 #[test]
@@ -196,7 +220,7 @@ fn calls_are_sorted_by_how_long_they_took_also_those_that_come_later() {
         (0..desk.state.calls.count()).filter_map(|row| Some(desk.state.calls.row(row)?.number)).collect()
     };
     assert_eq!(numbers(&desk), [4, 5, 6, 0, 2], "what is under way first, then in the order it came");
-    let success = Outcome::Returned { status: 0, registers: vec![0; 12] };
+    let success = Outcome::Returned { status: 0, registers: vec![0; 12], received: None };
     desk.tell(part(vec![ended(7, 4, success), kernel(8, 1, Call::MutexLock as u64, 0x40_0200)]));
     assert_eq!(numbers(&desk), [5, 6, 8, 4, 0, 2]);
     assert!(desk.screen().contains("by took ▾"), "{}", desk.screen());

@@ -10,6 +10,8 @@ use super::super::{
 };
 use super::rows::{self, fit, span};
 
+/// Most lines of the selected call: the beginnings of two messages take a few.
+const MOST_LINES: usize = 8;
 /// Columns of the time.
 const TIME: usize = 11;
 
@@ -81,6 +83,6 @@ pub fn full(calls: &Calls, width: usize) -> Vec<String> {
     let took = row.ended.map(|ended| text::took(ended.saturating_sub(row.at)));
     let took = took.unwrap_or_else(|| text::UNDER_WAY.to_owned());
     let mut lines = rows::wrap(&format!("{} ({took})", sentence(row)), width);
-    lines.truncate(4);
+    lines.truncate(MOST_LINES);
     lines
 }

@@ -1,6 +1,6 @@
 //! The trace as lines of text, or of JSON. A call whose end comes later has two lines, as `strace` does it.
 
-use flob_link::trace::{Asked, Outcome, Value};
+use flob_link::trace::{Asked, Outcome, Payload, Value};
 use flob_session::{
     Client, Error, TracePart,
     names::id,
@@ -176,9 +176,11 @@ fn arguments(call: &Call, described: &Described) -> Json {
         Asked::Service { message, .. } => Json::Object(
             message.fields.iter().map(|(name, value)| (name.clone(), value_json(value))).collect(),
         ),
-        Asked::Call { .. } => {
+        Asked::Call { sent, .. } => {
             let named = described.arguments.iter().map(|(name, value)| (name.clone(), json!(value)));
-            Json::Object(named.collect::<Map<_, _>>())
+            let mut named = named.collect::<Map<_, _>>();
+            named.extend(sent.as_ref().map(|sent| ("sent".to_owned(), payload_json(sent))));
+            Json::Object(named)
         }
     }
 }
@@ -189,9 +191,24 @@ fn outcome_json(outcome: &Outcome, described: &Described) -> Json {
             let fields = message.fields.iter().map(|(name, value)| (name.clone(), value_json(value)));
             json!({ "reply": message.verb, "fields": Json::Object(fields.collect()) })
         }
-        Outcome::Returned { status, .. } => json!({ "status": status, "text": described.outcome }),
+        Outcome::Returned { status, received: None, .. } => {
+            json!({ "status": status, "text": described.outcome })
+        }
+        Outcome::Returned { status, received: Some(received), .. } => {
+            json!({ "status": status, "text": described.outcome, "received": payload_json(received) })
+        }
         Outcome::Refused | Outcome::Unseen => json!({ "text": described.outcome }),
     }
+}
+
+/// A message of an IPC call: as messages of services have their bytes, and what is known of the rest.
+fn payload_json(payload: &Payload) -> Json {
+    json!({
+        "start": payload.start.escape_ascii().to_string(),
+        "bytes": payload.count,
+        "is_all": payload.is_all,
+        "is_readable": payload.is_readable(),
+    })
 }
 
 fn value_json(value: &Value) -> Json {
