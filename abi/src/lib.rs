@@ -9,6 +9,7 @@
 pub mod archive;
 pub mod call;
 pub mod command_line;
+pub mod elf;
 pub mod exception;
 pub mod flob;
 pub mod ipc;

@@ -69,24 +69,19 @@ impl<M: Machine> Kernel<M> {
             let Some(outer) = region.space else { return Err(blame) };
             place = (outer, region.start.saturating_add(inner));
             if lifted == Some(id)
-                && let Some(found) = self.entered(place, access, allowed)
+                && let Some((frame, entered)) = self.entered(place, access)
             {
-                return Ok(found);
+                let offset = (place.1 % PAGE_SIZE) as usize;
+                return Ok(Resolved { frame, offset, access: allowed.and(entered) });
             }
         }
         Err(blame)
     }
 
-    /// The translation at hand of a space's address, if it allows the access; as far as `allowed`.
-    pub(crate) fn entered(
-        &self,
-        (space, address): (FlobId, u64),
-        access: Protection,
-        allowed: Protection,
-    ) -> Option<Resolved> {
-        let (frame, entered) = self.machine.translation(space.key(), Page(address / PAGE_SIZE))?;
-        let offset = (address % PAGE_SIZE) as usize;
-        entered.allows(access).then_some(Resolved { frame, offset, access: allowed.and(entered) })
+    /// The translation at hand of a space's address, if it allows the access.
+    pub(crate) fn entered(&self, place: (FlobId, u64), access: Protection) -> Option<(Frame, Protection)> {
+        let page = Page(place.1 / PAGE_SIZE);
+        self.machine.translation(place.0.key(), page).filter(|(_, entered)| entered.allows(access))
     }
 
     /// Resolves an offset of a region, whatever it allows.

@@ -8,7 +8,7 @@ use zerocopy::IntoBytes;
 use crate::kernel::{GRANULES, Kernel};
 use crate::machine::{Frame, Machine};
 use crate::outcome::{Args, Done, Outcome, SUCCESS, Trap};
-use crate::record::{FlobId, Place, ThreadId};
+use crate::record::{FlobId, Place, Region, ThreadId};
 use crate::resolve::Miss;
 
 /// What one kernel entry may do: a page, whatever is in it, counts for several flobs.
@@ -100,9 +100,14 @@ impl<M: Machine> Kernel<M> {
             self.search_advance(thread, pages * PAGE_SIZE - offset % PAGE_SIZE);
             return Ok(Some(0));
         }
-        if !resolved.access.allows(access) && !self.is_lifted(thread, region, offset, access)? {
-            self.search_advance(thread, PAGE_SIZE - offset % PAGE_SIZE);
-            return Ok(Some(0));
+        if !resolved.access.allows(access) {
+            let own = self.space_of(thread);
+            let start = |region: &Region| Some((region.space?, region.start.saturating_add(offset)));
+            let place = self.region(region).and_then(start).filter(|(space, _)| own == Some(*space));
+            if !self.is_lifted(place, access)? {
+                self.search_advance(thread, PAGE_SIZE - offset % PAGE_SIZE);
+                return Ok(Some(0));
+            }
         }
         let mut spent = 0;
         let mut granule = resolved.offset / GRANULE as usize;
@@ -123,31 +128,18 @@ impl<M: Machine> Kernel<M> {
         Ok(Some(spent))
     }
 
-    /// Whether the denials of the levels above a region of the caller's space have been lifted for that. A keeper that may still do
-    /// so is asked.
-    fn is_lifted(
-        &mut self,
-        thread: ThreadId,
-        region: FlobId,
-        offset: u64,
-        access: Protection,
-    ) -> Result<bool, Trap> {
-        let place =
-            self.region(region).and_then(|region| Some((region.space?, region.start.checked_add(offset)?)));
-        let own = self.space_of(thread);
-        let Some((space, address)) = place.filter(|(space, _)| own == Some(*space)) else {
-            return Ok(false);
-        };
-        if self.entered((space, address), access, access).is_some() {
+    /// Whether the denials of the levels above a place of the caller's own space have been lifted for that. A keeper that may still
+    /// do so is asked.
+    fn is_lifted(&mut self, place: Option<(FlobId, u64)>, access: Protection) -> Result<bool, Trap> {
+        let Some((space, address)) = place else { return Ok(false) };
+        if self.entered((space, address), access).is_some() {
             return Ok(true);
         }
         let Err(Miss::Region { region, .. }) = self.resolve(space, address, access, None) else {
             return Ok(false);
         };
-        match self.live(self.region(region).and_then(|region| region.keeper)) {
-            Some(_) => Err(Trap::Fault { address, access }),
-            None => Ok(false),
-        }
+        let keeper = self.live(self.region(region).and_then(|region| region.keeper));
+        keeper.map_or(Ok(false), |_| Err(Trap::Fault { address, access }))
     }
 
     fn search_report(&mut self, thread: ThreadId, space: FlobId, found: Found) -> Reported {

@@ -26,7 +26,7 @@ use super::{
 };
 
 /// Most memory that stays for the nester itself: records, queues, buffers.
-const OWN_MEMORY: usize = 21 << 20;
+const OWN_MEMORY: usize = 20 << 20;
 /// Environments have a multiple of this …
 const SIZE_STEP: u64 = 4 << 20;
 /// … and leave so much of their memory unused, so that an image fits into guests whose other parts differ a little in size.

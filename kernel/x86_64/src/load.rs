@@ -1,6 +1,6 @@
 //! Puts the first program and what it is born with into memory, before there is a heap.
 
-use crate::elf::{self, Segment};
+use crate::elf;
 use crate::hardware::Hardware;
 use crate::layout::{ARGUMENTS, BOOT_FLOBS, HEAP_SLACK, LEAST_MEMORY, PROGRAM, STACK, START_INFO};
 use crate::options;
@@ -10,6 +10,7 @@ use crate::tables::Tables;
 use core::ops::Range;
 use flob_abi::PAGE_SIZE;
 use flob_abi::archive;
+use flob_abi::elf::ProgramHeader;
 use flob_abi::memory::PHYSICAL_WINDOW;
 use flob_abi::start::{START_MAGIC, StartInfo};
 use flob_kernel::{Boot, Frame, Kernel};
@@ -74,13 +75,13 @@ fn load_program(info: &BootInfo) -> Result<(u64, u64), &'static str> {
     Ok((entry, page_up(end)))
 }
 
-fn load_segment(segment: &Segment, file: &[u8], limit: u64) -> Result<u64, &'static str> {
+fn load_segment(segment: &ProgramHeader, file: &[u8], limit: u64) -> Result<u64, &'static str> {
     const MISPLACED: &str = "a segment of `platform` lies outside of memory: is it linked at PLATFORM_BASE?";
     let start =
         segment.address.checked_sub(PHYSICAL_WINDOW).filter(|start| *start >= PROGRAM).ok_or(MISPLACED)?;
-    let end = start.checked_add(segment.memory_size).filter(|end| *end <= limit).ok_or(MISPLACED)?;
-    let contents = segment.contents(file).ok_or("`platform` is cut off")?;
-    let (loaded, rest) = target(start, segment.memory_size)?.split_at_mut(contents.len());
+    let end = start.checked_add(segment.size).filter(|end| *end <= limit).ok_or(MISPLACED)?;
+    let contents = elf::contents(segment, file).ok_or("`platform` is cut off")?;
+    let (loaded, rest) = target(start, segment.size)?.split_at_mut(contents.len());
     loaded.copy_from_slice(contents);
     rest.fill(0);
     Ok(end)

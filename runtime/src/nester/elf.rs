@@ -9,17 +9,16 @@ use core::fmt;
 
 use flob_abi::{
     PAGE_SIZE, Protection,
+    elf::{CLASS_64, FileHeader, MACHINE_X86_64, ProgramHeader, SEGMENT_LOAD},
     start::{HEAP_BASE, PROGRAM_BASE},
 };
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::{FromBytes, IntoBytes};
 
 /// Most program headers that are looked at.
 const MAX_HEADERS: u16 = 64;
 /// Most bytes of a note segment that are searched for a build id.
 const MAX_NOTES: u64 = 4096;
 const TYPE_EXECUTABLE: u16 = 2;
-const MACHINE_X86_64: u16 = 62;
-const SEGMENT_LOAD: u32 = 1;
 const SEGMENT_INTERPRETER: u32 = 3;
 const SEGMENT_NOTE: u32 = 4;
 const NOTE_BUILD_ID: u32 = 3;
@@ -115,41 +114,6 @@ pub struct Elf {
     /// Ascending by address; they do not overlap, but two of them may share a page.
     pub segments: Vec<Segment>,
     notes: Vec<(u64, u64)>,
-}
-
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-struct FileHeader {
-    magic: [u8; 4],
-    class: u8,
-    byte_order: u8,
-    ident: [u8; 10],
-    kind: u16,
-    machine: u16,
-    version: u32,
-    entry: u64,
-    headers: u64,
-    sections: u64,
-    flags: u32,
-    size: u16,
-    header_size: u16,
-    header_count: u16,
-    section_size: u16,
-    section_count: u16,
-    section_names: u16,
-}
-
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-struct ProgramHeader {
-    kind: u32,
-    flags: u32,
-    offset: u64,
-    address: u64,
-    physical: u64,
-    file_size: u64,
-    size: u64,
-    alignment: u64,
 }
 
 impl Elf {
@@ -254,7 +218,7 @@ fn file_header(file: &mut impl ProgramFile) -> Result<FileHeader, ElfError> {
         return Err(ElfError::NotElf);
     }
     let header = read_at::<FileHeader>(file, 0)?;
-    if header.class != 2 || header.byte_order != 1 || header.machine != MACHINE_X86_64 {
+    if header.class != CLASS_64 || header.byte_order != 1 || header.machine != MACHINE_X86_64 {
         return Err(ElfError::OtherMachine);
     }
     if header.kind != TYPE_EXECUTABLE {
