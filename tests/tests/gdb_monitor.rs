@@ -39,10 +39,10 @@ fn every_monitor_command_is_in_the_help_and_says_what_it_needs() {
 #[test]
 fn a_flob_is_changed_and_the_graph_shows_who_waits() {
     let world = World::new();
-    let session = wordcount(&world, &[]);
+    let session = lazy_wordcount(&world);
+    // For a whole second, again and again.
+    world.wait_until("a worker waits for work", || session.guest.flob_ok(&["ps"]).contains("NOT_EMPTY"));
     let text = session.debug(&[
-        "tbreak wordcount::work::add_up",
-        "continue",
         "monitor wait-graph",
         "monitor set worker-0 priority=3",
         "monitor show worker-0",
