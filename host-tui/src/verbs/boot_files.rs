@@ -1,6 +1,9 @@
-//! `flob boot-files`: what a machine is started with, as files, for `./flob debug-kernel`.
+//! `flob boot-files`: what a machine is started with, as files: for `./flob debug-kernel`, and for guests that flob does not start.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use flob_session::{
@@ -11,9 +14,12 @@ use flob_session::{
     },
 };
 
-use crate::{cli::Context, guest};
+use crate::{
+    cli::{Context, print},
+    guest,
+};
 
-/// Writes `kernel`, `archive` and `command-line` into a folder.
+/// Writes `kernel`, `archive` and `command-line` into a folder, and says how an emulator is started with them.
 #[derive(Debug, Args)]
 pub struct BootFiles {
     /// Where to
@@ -37,11 +43,17 @@ impl BootFiles {
             ("archive", archive::build(&software.programs)?),
             ("command-line", line.into_bytes()),
         ];
+        let failed = |path: &Path, error| Error::io(format!("writing {}", path.display()), error);
+        fs::create_dir_all(&self.folder).map_err(|error| failed(&self.folder, error))?;
         for (name, contents) in files {
             let path = self.folder.join(name);
-            let written = fs::write(&path, contents);
-            written.map_err(|error| Error::io(format!("writing {}", path.display()), error))?;
+            fs::write(&path, contents).map_err(|error| failed(&path, error))?;
         }
+        let folder = self.folder.display();
+        print::line(&format!(
+            "qemu-system-x86_64 -m 256 -nodefaults -display none -serial pty \\\n  \
+             -kernel {folder}/kernel -initrd {folder}/archive -append \"$(cat {folder}/command-line)\""
+        ))?;
         Ok(0)
     }
 }
