@@ -11,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 [ $# -gt 0 ] || set -- philosophers
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-"${CARGO_TARGET_DIR:-target}/debug/flob" boot-files "$folder" "$@"
+"${CARGO_TARGET_DIR:-target}/debug/flob" boot-files "$folder" "$@" > /dev/null
 port=${FLOB_GDB_PORT:-1234}
 
 # Software breakpoints do not work before the kernel has turned paging on: hence hbreak.
