@@ -60,17 +60,14 @@ impl<M: Machine> Kernel<M> {
             if inner >= region.size {
                 return Err(blame);
             }
+            let Some(outer) = region.space else { return Err(blame) };
+            place = (outer, region.start.saturating_add(inner));
             if lifted != Some(id) {
                 if !region.protection.allows(access) {
                     return Err(blame);
                 }
                 allowed = allowed.and(region.protection);
-            }
-            let Some(outer) = region.space else { return Err(blame) };
-            place = (outer, region.start.saturating_add(inner));
-            if lifted == Some(id)
-                && let Some((frame, entered)) = self.entered(place, access)
-            {
+            } else if let Some((frame, entered)) = self.entered(place, access) {
                 let offset = (place.1 % PAGE_SIZE) as usize;
                 return Ok(Resolved { frame, offset, access: allowed.and(entered) });
             }
@@ -79,6 +76,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The translation at hand of a space's address, if it allows the access.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn entered(&self, place: (FlobId, u64), access: Protection) -> Option<(Frame, Protection)> {
         let page = Page(place.1 / PAGE_SIZE);
         self.machine.translation(place.0.key(), page).filter(|(_, entered)| entered.allows(access))
