@@ -38,6 +38,16 @@ pub enum Action {
     StepWithin(u64, u64),
 }
 
+impl Action {
+    /// The addresses that a step is to leave, if it is one of several.
+    pub const fn within(self) -> Option<(u64, u64)> {
+        match self {
+            Self::StepWithin(start, end) => Some((start, end)),
+            Self::Continue | Self::Step => None,
+        }
+    }
+}
+
 /// What the debugger wants of the threads when it lets the program go.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
@@ -179,10 +189,7 @@ impl<G: Guest> Inferior<G> {
         }
         self.forget_all();
         steps.into_iter().try_for_each(|thread| {
-            let within = match self.plan.actions.get(&thread) {
-                Some(Action::StepWithin(start, end)) => Some((*start, *end)),
-                _ => None,
-            };
+            let within = self.plan.actions.get(&thread).and_then(|action| action.within());
             self.guest.step(thread, within)
         })
     }

@@ -57,6 +57,15 @@ fn is_behind_a_call(guest: &Guest<'_>, thread: &str) -> bool {
     guest.flob_ok(&["peek", &before, "2"]).contains("0f 05")
 }
 
+/// The reader stops three times, and nobody else: each time behind a call, or never.
+fn reader_stops(world: &World, guest: &Guest<'_>, behind_a_call: bool) {
+    for _ in 0..3 {
+        let thread = next_stop(world, guest);
+        assert!(thread.ends_with("reader"), "{thread}");
+        assert_eq!(is_behind_a_call(guest, &thread), behind_a_call, "the kernel writes, the program reads");
+    }
+}
+
 #[test]
 fn what_the_kernel_writes_into_a_watched_array_stops_the_thread_that_it_does_it_for() {
     let world = World::new();
@@ -67,11 +76,7 @@ fn what_the_kernel_writes_into_a_watched_array_stops_the_thread_that_it_does_it_
     assert!(pages > 1, "{bytes} bytes at {address:#x} are in one page");
     guest.flob_ok(&["break", "--watch", &format!("{address:#x}:{bytes}")]);
     // Nothing but messages writes there.
-    for _ in 0..3 {
-        let thread = next_stop(&world, guest);
-        assert!(thread.ends_with("reader"), "{thread}");
-        assert!(is_behind_a_call(guest, &thread), "somebody else wrote");
-    }
+    reader_stops(&world, guest, true);
     // A save of it holds nothing of that, and what is watched stays watched after a restore.
     let checkpoint = guest.save(&[]);
     guest.flob_ok(&["checkpoint", "verify", &checkpoint]);
@@ -91,11 +96,7 @@ fn a_watch_for_reads_passes_over_writes() {
     let guest = &session.guest;
     guest.flob_ok(&["break", "--watch", &format!("{address:#x}:{bytes}"), "--only-reads"]);
     // The kernel writes there, and the reader reads what has come.
-    for _ in 0..3 {
-        let thread = next_stop(&world, guest);
-        assert!(thread.ends_with("reader"), "{thread}");
-        assert!(!is_behind_a_call(guest, &thread), "a write was told");
-    }
+    reader_stops(&world, guest, false);
     delete_all(guest);
     guest.flob_ok(&["resume"]);
     session.ends_well();

@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use flob_tests::{
-    Guest, World,
+    Finished, Guest, Running, World,
     debugged::{assert_has, lazy_wordcount, start, wordcount},
     random_text,
 };
@@ -21,21 +21,32 @@ fn named<'a>(calls: &'a [Value], name: &str) -> impl Iterator<Item = &'a Value> 
     calls.iter().filter(move |call| call["name"] == name)
 }
 
-#[test]
-fn every_request_of_a_whole_run_is_told_with_its_reply() {
-    let world = World::new();
-    let text = random_text(&mut fastrand::Rng::with_seed(9), 60_000);
-    let session = start(&world, &["--paused"], "100", text.clone());
-    let follower = world.start(&["trace", "--follow", "--json"], None);
+/// A client that prints what is traced until the program ends.
+fn follow(world: &World, options: &[&str]) -> Running {
+    let follower = world.start(&[&["trace", "--follow", "--json"], options].concat(), None);
     // It is there once its wish is: what is traced for anybody is told with the trace.
     world.wait_until("the follower is there", || {
         let said = world.flob(&["trace"]);
         said.code == Some(0) && !said.stderr.contains("nothing is traced")
     });
-    session.guest.flob_ok(&["resume"]);
-    let finished = session.guest.finish();
-    let traced = follower.finish();
+    follower
+}
+
+/// Both come to their ends.
+fn finish(guest: Guest<'_>, follower: Running) -> (Finished, Finished) {
+    let (finished, traced) = (guest.finish(), follower.finish());
     assert_eq!((finished.code, traced.code), (Some(0), Some(0)), "{finished} {traced}");
+    (finished, traced)
+}
+
+#[test]
+fn every_request_of_a_whole_run_is_told_with_its_reply() {
+    let world = World::new();
+    let text = random_text(&mut fastrand::Rng::with_seed(9), 60_000);
+    let session = start(&world, &["--paused"], "100", text.clone());
+    let follower = follow(&world, &[]);
+    session.guest.flob_ok(&["resume"]);
+    let (finished, traced) = finish(session.guest, follower);
     let calls = calls(&traced.stdout);
     let numbers: Vec<u64> = calls.iter().map(|call| call["number"].as_u64().unwrap()).collect();
     assert!(!numbers.is_empty() && traced.stderr.is_empty(), "{traced}");
@@ -62,13 +73,9 @@ fn kernel_calls_are_told_by_name_with_flobs_and_the_program_comes_to_the_right_e
     let run = ["--paused", "philosophers", "3", "--meals", "2", "--pace", "1"];
     let guest = world.guest(&run, None);
     let names = "mutex_lock,mutex_unlock,condition_wait,ipc";
-    let follower = world.start(&["trace", "--follow", "--json", "--calls", names], None);
-    world
-        .wait_until("the follower is there", || !world.flob(&["trace"]).stderr.contains("nothing is traced"));
+    let follower = follow(&world, &["--calls", names]);
     guest.flob_ok(&["resume"]);
-    let finished = guest.finish();
-    let traced = follower.finish();
-    assert_eq!((finished.code, traced.code), (Some(0), Some(0)), "{finished} {traced}");
+    let (finished, traced) = finish(guest, follower);
     assert!(finished.stdout.contains("all 3 philosophers have had 2 meals"), "{finished}");
     let calls = calls(&traced.stdout);
     for fork in 0..3 {
@@ -96,10 +103,7 @@ fn a_call_that_was_paused_while_it_waited_is_the_same_call_and_its_end_is_seen()
     let world = World::new();
     let run = ["--paused", "philosophers", "3", "--meals", "2", "--deadlock", "--pace", "1"];
     let guest = world.guest(&run, None);
-    let follower =
-        world.start(&["trace", "--follow", "--json", "--calls", "mutex_lock,condition_wait"], None);
-    world
-        .wait_until("the follower is there", || !world.flob(&["trace"]).stderr.contains("nothing is traced"));
+    let follower = follow(&world, &["--calls", "mutex_lock,condition_wait"]);
     guest.flob_ok(&["resume"]);
     guest.wait_for_threads("nobody can eat", |threads| {
         threads.iter().filter(|thread| thread["deadlock"] == 3).count() == 3
@@ -109,9 +113,7 @@ fn a_call_that_was_paused_while_it_waited_is_the_same_call_and_its_end_is_seen()
         guest.flob_ok(&["resume"]);
     }
     guest.flob_ok(&["set", "mutex:philosophers/FORKS[1]", "locked=false"]);
-    let finished = guest.finish();
-    let traced = follower.finish();
-    assert_eq!((finished.code, traced.code), (Some(0), Some(0)), "{finished} {traced}");
+    let (_, traced) = finish(guest, follower);
     let calls = calls(&traced.stdout);
     let ended = calls.iter().filter(|call| !call["ended"].is_null() && call["kind"] == "kernel");
     let unseen: Vec<&Value> = ended.filter(|call| call["outcome"]["status"].is_null()).collect();
@@ -167,13 +169,9 @@ fn told(start: &str, bytes: u64) -> Value {
 
 /// The calls of this program with all its IPC traced.
 fn traced(world: &World, guest: Guest<'_>) -> Vec<Value> {
-    let follower = world.start(&["trace", "--follow", "--json", "--calls", "ipc"], None);
-    world
-        .wait_until("the follower is there", || !world.flob(&["trace"]).stderr.contains("nothing is traced"));
+    let follower = follow(world, &["--calls", "ipc"]);
     guest.flob_ok(&["resume"]);
-    let finished = guest.finish();
-    let traced = follower.finish();
-    assert_eq!((finished.code, traced.code), (Some(0), Some(0)), "{finished} {traced}");
+    let (_, traced) = finish(guest, follower);
     calls(&traced.stdout)
 }
 

@@ -1,8 +1,6 @@
 //! Whether a thread that has come to a breakpoint is to be stopped there: its conditions are run on the registers and memory that
 //! the thread has now, and on flobs as they are now.
 
-use alloc::vec::Vec;
-
 use flob_abi::{FlobKind, Registers};
 use flob_checkpointer::{Bearings, look_at_each};
 use flob_debugger_nester::{breakpoints::Wanted, translate::Translator};
@@ -13,15 +11,14 @@ use flob_link::{
 };
 use flob_runtime::nester::list::Listed;
 
-use super::lazy;
+use super::memory::SpaceMemory;
 use super::state::State;
 use super::threads::{HEAD, Seen};
 
 /// What a condition sees.
 struct Here<'a> {
     state: &'a State,
-    translator: &'a Translator,
-    space: Place,
+    memory: SpaceMemory<'a>,
     thread: Place,
     registers: &'a Registers,
 }
@@ -41,22 +38,7 @@ impl World for Here<'_> {
     }
 
     fn read(&mut self, address: u64, room: &mut [u8]) -> bool {
-        let pieces: Vec<_> = self.translator.pieces(self.space, address, room.len() as u64);
-        let mut rest = room;
-        for (place, size) in pieces {
-            let Some((piece, behind)) =
-                usize::try_from(size).ok().and_then(|size| rest.split_at_mut_checked(size))
-            else {
-                return false;
-            };
-            let is_missing = !lazy::missing_of(self.state, &[(place, piece.len() as u64)]).is_empty();
-            if is_missing || !self.state.environment.memory().read(place, piece) {
-                return false;
-            }
-            self.state.breakpoints.hide(place, piece);
-            rest = behind;
-        }
-        rest.is_empty()
+        self.memory.read(address, room) == room.len()
     }
 
     fn field(&mut self, place: u64, kind: u8, offset: u16, room: &mut [u8]) -> bool {
@@ -105,7 +87,8 @@ pub fn judge(
     if conditions.is_empty() {
         return Some(StopReason::Breakpoint);
     }
-    let mut here = Here { state, translator, space: wanted.0, thread, registers: &seen.state.registers };
+    let memory = SpaceMemory::new(state, translator, wanted.0);
+    let mut here = Here { state, memory, thread, registers: &seen.state.registers };
     let (mut met, mut failed) = (0, 0);
     for (index, condition) in conditions.iter().enumerate() {
         let bit = u32::try_from(index).ok().and_then(|index| 1_u32.checked_shl(index)).unwrap_or(0);

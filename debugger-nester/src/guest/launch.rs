@@ -97,7 +97,8 @@ pub fn run(arguments: Vec<String>) -> Result<(), String> {
     Ok(())
 }
 
-fn state(ceiling: u32) -> Result<State, Status> {
+/// Memory for two environments, and the bytes of it that programs begin in.
+fn environments() -> Result<([Arc<Environment>; 2], u64), Status> {
     let untouched = heap::untouched();
     let room = (untouched - OWN_MEMORY.min(untouched / 4)) as u64 / 2 / PAGE_SIZE * PAGE_SIZE;
     let step = if room >= 2 * SIZE_STEP { SIZE_STEP } else { PAGE_SIZE };
@@ -107,11 +108,16 @@ fn state(ceiling: u32) -> Result<State, Status> {
         environment.resize(size)?;
         Ok::<_, Status>(Arc::new(environment))
     };
+    Ok(([environment()?, environment()?], size))
+}
+
+fn state(ceiling: u32) -> Result<State, Status> {
+    let ([environment, spare], usual_size) = environments()?;
     let nobody = FlobAt::new(0);
     Ok(State {
-        environment: environment()?,
-        usual_size: size,
-        spare: environment()?,
+        environment,
+        usual_size,
+        spare,
         spare_is_clear: true,
         is_clear: true,
         program: Arc::default(),

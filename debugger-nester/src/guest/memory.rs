@@ -2,7 +2,6 @@
 
 use alloc::{vec, vec::Vec};
 
-use flob_abi::Status;
 use flob_debugger_nester::{
     breakpoints::{Conditions, INT3, Wanted},
     trace::payload,
@@ -72,19 +71,18 @@ pub fn read(nester: &Nester, state: &State, memory: Memory, address: u64, count:
 /// hidden.
 pub struct SpaceMemory<'a> {
     state: &'a State,
-    translator: Translator,
+    translator: &'a Translator,
     space: Place,
 }
 
 impl<'a> SpaceMemory<'a> {
     /// Of this space.
-    pub fn new(nester: &Nester, state: &'a State, space: Place) -> Result<Self, Status> {
-        Ok(Self { state, translator: translator(nester, state)?, space })
+    pub const fn new(state: &'a State, translator: &'a Translator, space: Place) -> Self {
+        Self { state, translator, space }
     }
-}
 
-impl payload::Memory for SpaceMemory<'_> {
-    fn read(&self, address: u64, bytes: &mut [u8]) -> usize {
+    /// How many bytes from there on could be read, up to the first that could not.
+    pub fn read(&self, address: u64, bytes: &mut [u8]) -> usize {
         let mut done = 0;
         for (place, size) in self.translator.pieces(self.space, address, bytes.len() as u64) {
             let size = usize::try_from(size).unwrap_or(0);
@@ -98,6 +96,12 @@ impl payload::Memory for SpaceMemory<'_> {
             done += size;
         }
         done
+    }
+}
+
+impl payload::Memory for SpaceMemory<'_> {
+    fn read(&self, address: u64, bytes: &mut [u8]) -> usize {
+        SpaceMemory::read(self, address, bytes)
     }
 }
 

@@ -20,6 +20,7 @@ use flob_link::{Access, FailureKind, Reply, StopReason, Watch};
 use super::adjustment::Adjustment;
 use super::denial;
 use super::failure::{Outcome, failure, refused};
+use super::memory::SpaceMemory;
 use super::state::{Nester, State};
 use super::step::{self, Obstacle, Purpose};
 use super::threads::{Seen, seize, translator, was_stopped};
@@ -183,14 +184,11 @@ fn width(nester: &Nester, state: &mut State, seen: &Seen) -> Result<Option<u64>,
 
 /// The bytes at a thread's instruction, the program's own.
 fn instruction(state: &State, translator: &Translator, seen: &Seen) -> Vec<u8> {
-    let (Some(space), rip) = (seen.space, seen.state.registers.rip) else { return Vec::new() };
-    let byte = |address: u64| {
-        let (place, mut byte) = (translator.place(space, address)?, [0]);
-        state.environment.memory().read(place, &mut byte).then_some(())?;
-        state.breakpoints.hide(place, &mut byte);
-        Some(byte[0])
-    };
-    (rip..rip.saturating_add(operand::LONGEST as u64)).map_while(byte).collect()
+    let Some(space) = seen.space else { return Vec::new() };
+    let mut bytes = vec![0; operand::LONGEST];
+    let count = SpaceMemory::new(state, translator, space).read(seen.state.registers.rip, &mut bytes);
+    bytes.truncate(count);
+    bytes
 }
 
 /// An instruction accesses so many bytes.

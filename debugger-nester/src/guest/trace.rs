@@ -17,7 +17,7 @@ use super::catch;
 use super::failure::{Outcome, refused};
 use super::memory::SpaceMemory;
 use super::state::{Nester, State};
-use super::threads::{Seen, seize, was_stopped};
+use super::threads::{Seen, seize, translator, was_stopped};
 
 /// Bytes of the `syscall` instruction.
 const CALL_INSTRUCTION: u64 = 2;
@@ -150,7 +150,8 @@ fn messages(
     if !sends && !receives {
         return (None, None);
     }
-    let Ok(memory) = SpaceMemory::new(nester, state, space) else { return (None, None) };
+    let Ok(translator) = translator(nester, state) else { return (None, None) };
+    let memory = SpaceMemory::new(state, &translator, space);
     let sent = sends.then(|| Buffers::to_send(registers, &memory).all(&memory));
     (sent, receives.then(|| Buffers::to_receive(registers, &memory)))
 }
@@ -166,8 +167,8 @@ pub fn step_ended(nester: &Nester, state: &mut State, place: Place, seen: &Threa
     // A call that had blocked may be left one instruction late: then its registers may be others.
     let came = if registers.rip == rip.wrapping_add(CALL_INSTRUCTION) {
         let received = room.and_then(|room| {
-            let memory = SpaceMemory::new(nester, state, space).ok()?;
-            room.filled(registers, &memory)
+            let translator = translator(nester, state).ok()?;
+            room.filled(registers, &SpaceMemory::new(state, &translator, space))
         });
         Came::Returned { status: registers.rax, registers: listed(registers).to_vec(), received }
     } else {
