@@ -4,6 +4,8 @@
 //! below the stack pointer that interrupted code may be using. It must keep every register but rax, rcx, rdx, rsi, rdi and
 //! r11, which [`leave`] puts back; so its first instructions are written by hand.
 
+use core::arch::asm;
+
 use flob_abi::{Call, Handlers, SavedArea, Status};
 
 use crate::call;
@@ -54,5 +56,33 @@ pub unsafe fn leave() -> ! {
     // The call goes elsewhere; a saved area that leads right back here would come by again.
     loop {
         core::hint::spin_loop();
+    }
+}
+
+/// Dies of a read of address 0, unless so many ticks ([`crate::service::clock::ticks`]) have passed since `since`: for programs that
+/// die of what is over when they are rolled back. The time is read, judged and acted upon by instructions in a row, in one page and
+/// without a jump. With a branch in between, a checkpoint was now and then taken when the death was decided but had not happened,
+/// and the program died of it as often as it was rolled back: an emulator looks for interrupts where a row of instructions
+/// ends, and may have to translate the next one first.
+pub fn die_within(since: u64, ticks: u64) {
+    // SAFETY: it reads the address of a local variable, or dies; the time goes to registers that are named.
+    unsafe {
+        asm!(
+            ".balign 64",
+            "rdtsc",
+            "shl rdx, 32",
+            "or rax, rdx",
+            "sub rax, {since}",
+            "cmp rax, {ticks}",
+            "cmovb {place}, {nowhere}",
+            "mov al, byte ptr [{place}]",
+            since = in(reg) since,
+            ticks = in(reg) ticks,
+            place = inout(reg) &raw const since => _,
+            nowhere = in(reg) 0_u64,
+            out("rax") _,
+            out("rdx") _,
+            options(nostack, readonly)
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! A program that dies, for whoever rolls it back. `mortal forever|twice`.
 //!
 //! It says sixty lines, reads some of its input before each, and says the sum of all its bytes in the end. At two of the
-//! lines it waits a little and then dies of an invalid instruction: `twice` only if it comes there soon, so that it lives on
-//! once it has been rolled back for long enough; `forever` always.
+//! lines it waits a little and then dies: `forever` of an invalid instruction, always; `twice` of a read of address 0, only if it
+//! comes there soon, so that it lives on once it has been rolled back for long enough.
 #![no_std]
 #![no_main]
 
@@ -14,7 +14,7 @@ use core::arch::asm;
 use core::time::Duration;
 
 use flob_runtime::service::{STDIN, ServiceError, clock};
-use flob_runtime::{eprintln, println, program};
+use flob_runtime::{eprintln, exception, println, program};
 
 program!(main);
 
@@ -27,6 +27,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// How long it waits before it dies, and until when that is soon, in nanoseconds.
 const WAIT: u64 = 80_000_000;
 const SOON: u64 = 120_000_000;
+/// Ticks in which the clock tells the time at the latest, and in which nobody is rolled back.
+const AT_ONCE: u64 = 5_000_000;
 
 fn main(arguments: Vec<String>) -> i32 {
     let always = match arguments.get(1).map(String::as_str) {
@@ -74,9 +76,14 @@ fn live(always: bool) -> Result<u64, ServiceError> {
 fn danger(always: bool) -> Result<(), ServiceError> {
     let since = clock::now()?;
     clock::sleep_until(since + WAIT)?;
-    if always || clock::now()? < since + SOON {
+    if always {
         // SAFETY: it has no effect but an exception.
         unsafe { asm!("ud2") };
+    }
+    let asked = clock::ticks();
+    if clock::now()? < since + SOON {
+        // Not if it was rolled back to a moment behind its question for the time: that would be its end again and again.
+        exception::die_within(asked, AT_ONCE);
     }
     Ok(())
 }

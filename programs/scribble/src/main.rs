@@ -4,7 +4,7 @@
 //! other, from the first page to the last. So at any moment the pages up to some place are one ahead of all others: a
 //! memory that was put together from two moments shows. Each round looks before it writes, and the end looks at everything.
 //!
-//! `--every N` writes only every Nth page. Without `--rounds` it never ends. With `--die` it dies of an invalid instruction behind
+//! `--every N` writes only every Nth page. Without `--rounds` it never ends. With `--die` it dies of a read of address 0 behind
 //! each round that ends in the first tenth of so many milliseconds, but for the first of them: so it lives on if whoever rolls it
 //! back takes a checkpoint in the other nine.
 #![no_std]
@@ -15,10 +15,8 @@ extern crate alloc;
 use alloc::string::String;
 use alloc::{vec, vec::Vec};
 
-use core::arch::asm;
-
 use flob_runtime::service::clock;
-use flob_runtime::{eprintln, println, program};
+use flob_runtime::{eprintln, exception, println, program};
 
 program!(main);
 
@@ -98,9 +96,8 @@ const SOON: u64 = 5_000_000;
 fn danger(began: u64, period: u64) {
     let asked = clock::ticks();
     let age = clock::now().unwrap_or(0).saturating_sub(began);
-    if age > period && age % period < period / 10 && clock::ticks().wrapping_sub(asked) < SOON {
-        // SAFETY: it has no effect but an exception.
-        unsafe { asm!("ud2") };
+    if age > period && age % period < period / 10 {
+        exception::die_within(asked, SOON);
     }
 }
 
