@@ -6,7 +6,7 @@ use flob_abi::{MappingState, PAGE_SIZE, RegionState, memory::MAX_LEVELS};
 use flob_image::{Flob, Link, Place, State};
 
 /// The tag of the region over the environment's memory.
-pub const MEMORY_TAG: &str = "memory";
+pub const MEMORY_TAG: &str = flob_image::tags::MEMORY;
 
 struct Mapped {
     state: MappingState,

@@ -16,6 +16,7 @@ pub mod json;
 pub mod model;
 #[cfg(feature = "std")]
 pub mod store;
+pub mod tags;
 #[cfg(feature = "std")]
 pub mod text;
 pub mod verify;

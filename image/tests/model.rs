@@ -6,7 +6,7 @@ mod common;
 use common::{any_environment, environment};
 use flob_abi::FlobKind;
 use flob_image::verify::{Code, Severity, verify, worst};
-use flob_image::{Environment, Link, diff, encode, fields, json};
+use flob_image::{Environment, Link, diff, encode, fields, json, tags};
 use proptest::prelude::*;
 
 fn codes(environment: &Environment) -> Vec<&'static str> {
@@ -53,6 +53,15 @@ fn each_oddity_of_one_field_has_its_code() {
     assert_eq!(after(0x2000, "vectors.mxcsr", "0x10000"), ["V023"]);
     assert_eq!(after(0x2000, "priority", "32"), ["V024"]);
     assert_eq!(after(0x1000, "exception.code", "77"), ["V025"]);
+}
+
+/// Whatever a nester hands out has a name that is known, and so has its thread behind it.
+#[test]
+fn nothing_that_nesters_hand_out_is_an_unknown_service() {
+    for tag in tags::ALL {
+        assert!(after(0x800, "target", &format!("external:{tag}")).is_empty(), "{tag}");
+        assert!(after(0x800, "target", &format!("external:{tag}.client")).is_empty(), "{tag}");
+    }
 }
 
 #[test]

@@ -189,6 +189,8 @@ fn a_checkpoint_that_was_begun_before_a_restore_is_ended_behind_it_and_rolled_ba
         checkpoint = guest.save(&[]);
     }
     guest.power_cut();
+    let verified = world.flob_ok(&["checkpoint", "verify", &checkpoint]);
+    assert!(!verified.contains("V009"), "it uses nothing that is not known: {verified}");
     let restored = world.start(&["-s", "one", "run", "--headless", "--restore", &checkpoint], None).finish();
     let log = log(&world, "one");
     assert_eq!(restored.stdout, "6000 rounds over 512 pages\n", "{restored}\n{log:#?}");

@@ -14,7 +14,7 @@ use super::launch::note;
 use super::state::{Nester, Shared, State};
 
 /// Its name.
-pub const NAME: &str = "bulk";
+pub const NAME: &str = flob_image::tags::BULK;
 static BULK: Service = Service::new(NAME);
 
 /// The port, if there is such a service above.

@@ -5,7 +5,7 @@ use flob_checkpointer::denial;
 use super::state::Nester;
 
 /// Its port.
-pub const REGION: &str = "region";
+pub const REGION: &str = flob_image::tags::REGION;
 
 /// The keeper's thread.
 pub fn serve(nester: &Nester) {

@@ -11,7 +11,7 @@ use zerocopy::FromBytes;
 use super::state::{Death, Nester};
 
 /// Its port.
-pub const KEEPER: &str = "keeper";
+pub const KEEPER: &str = flob_image::tags::KEEPER;
 
 pub fn serve(nester: &Nester) {
     let Ok(mut server) = Server::new(nester.faults.set()) else { return };

@@ -3,6 +3,7 @@
 
 use alloc::vec::Vec;
 
+use flob_image::tags::{self, CLOCK, HOST, LOG, PROGRAMS, STDERR, STDIN, STDOUT};
 use flob_runtime::{
     nester::Reply,
     service::{
@@ -17,20 +18,19 @@ use serde::Serialize;
 use super::state::Nester;
 
 /// Name of the parent port.
-pub const PARENT: &str = "parent";
-const STDIN: &str = "stdin";
+pub const PARENT: &str = tags::PARENT;
 /// All services, by alias.
-pub const NAMES: &[&str] = &[PARENT, STDIN, "stdout", "stderr", "clock", "programs", "host", "log"];
+pub const NAMES: &[&str] = &[PARENT, STDIN, STDOUT, STDERR, CLOCK, PROGRAMS, HOST, LOG];
 /// The parent's, in the same order.
 static UP: [Service; NAMES.len()] = [
     Service::new(PARENT),
     Service::new(STDIN),
-    Service::new("stdout"),
-    Service::new("stderr"),
-    Service::new("clock"),
-    Service::new("programs"),
-    Service::new("host"),
-    Service::new("log"),
+    Service::new(STDOUT),
+    Service::new(STDERR),
+    Service::new(CLOCK),
+    Service::new(PROGRAMS),
+    Service::new(HOST),
+    Service::new(LOG),
 ];
 
 /// The name of this service, if there is one, as it is known here.

@@ -16,7 +16,7 @@ use super::mirror::Mirror;
 use super::scribe::{Work, Written};
 
 /// What the environment's region is called.
-pub const MEMORY_TAG: &str = "memory";
+pub const MEMORY_TAG: &str = flob_image::tags::MEMORY;
 
 /// What its threads share.
 pub struct Nester {

@@ -11,7 +11,7 @@ use super::state::{Nester, State};
 use super::{copying, lazy, page_watch, page_watch::Verdict};
 
 /// Asked about memory that may not be accessed now.
-pub const REGION: &str = "region";
+pub const REGION: &str = flob_image::tags::REGION;
 /// Threads that answer: so many pages are waited for at once, whoever else wants one waits for one of these.
 pub const KEEPERS: usize = 4;
 

@@ -24,9 +24,9 @@ use super::torture;
 use super::watch::{self, Meaning};
 
 /// Asked about what the program does not handle.
-pub const KEEPER: &str = "keeper";
+pub const KEEPER: &str = flob_image::tags::KEEPER;
 /// Asked about debug exceptions.
-pub const DEBUG: &str = "debug";
+pub const DEBUG: &str = flob_image::tags::DEBUG;
 /// Both, by alias.
 pub const NAMES: &[&str] = &[KEEPER, DEBUG];
 

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use flob_checkpointer::border::Answered;
 use flob_debugger_nester::streams::{Output, ReadResult, WriteResult};
+use flob_image::tags::{self, CLOCK, LOG, PROGRAMS, STDERR, STDIN, STDOUT};
 use flob_link::{Event, WaitKind};
 use flob_runtime::{
     nester::{
@@ -23,13 +24,7 @@ use super::state::{Nester, ParkedCall, ReadyAnswer, State};
 use super::{search, threads, torture, trace, watcher};
 
 /// Name of the parent port.
-pub const PARENT: &str = "parent";
-const STDIN: &str = "stdin";
-const STDOUT: &str = "stdout";
-const STDERR: &str = "stderr";
-const CLOCK: &str = "clock";
-const PROGRAMS: &str = "programs";
-const LOG: &str = "log";
+pub const PARENT: &str = tags::PARENT;
 /// All services, by alias.
 pub const NAMES: &[&str] = &[PARENT, STDIN, STDOUT, STDERR, CLOCK, PROGRAMS, LOG];
 

@@ -4,22 +4,7 @@ use alloc::{format, string::String, vec::Vec};
 
 use super::{Code, Finding, name};
 use crate::fields::{self, Format};
-use crate::{Environment, Flob, Link, State};
-
-/// What the nesters of this repository call the things that they hand out.
-const SERVICES: &[&str] = &[
-    "parent",
-    "stdin",
-    "stdout",
-    "stderr",
-    "clock",
-    "programs",
-    "host",
-    "keeper",
-    "debug_port",
-    "memory",
-    "space",
-];
+use crate::{Environment, Flob, Link, State, tags};
 
 pub(super) fn places(environment: &Environment, findings: &mut Vec<Finding>) {
     let mut end = 0_u64;
@@ -90,7 +75,7 @@ pub(super) fn links(environment: &Environment, flob: &Flob, findings: &mut Vec<F
 fn is_service(environment: &Environment, service: &str) -> bool {
     // `stdin.client` is the nester's own thread behind `stdin`, and the like.
     let base = service.split(['.', ':', '/']).next().unwrap_or_default();
-    SERVICES.contains(&base)
+    tags::ALL.contains(&base)
         || environment.streams.iter().any(|stream| stream.name == service)
         || environment.borders.iter().any(|border| border.service == service)
 }
