@@ -43,7 +43,8 @@ impl<G: Guest> Inferior<G> {
             | HubEvent::Trace(_)
             | HubEvent::PagesLost(_)
             | HubEvent::GuestEnded(_)
-            | HubEvent::Moved(_) => None,
+            | HubEvent::Moved(_)
+            | HubEvent::Finishing => None,
         }?;
         self.running.then_some(stop)
     }

@@ -44,7 +44,7 @@ pub use list::{Listed, Summary};
 pub use location::Location;
 pub use lock::Kept;
 pub use manifest::Origin;
-pub use spool::Spool;
+pub use spool::{SoFar, Spool};
 pub use whole_file::write_whole;
 
 /// A store. Cheap to clone; may be used from several threads and processes at once.

@@ -132,6 +132,23 @@ fn ids_are_found_by_beginning_and_name() {
 }
 
 #[test]
+fn what_has_come_of_the_input_so_far_stays_so_while_more_comes() {
+    let (_folder, store) = store();
+    let mut spool = store.spool().expect("a spool");
+    spool.append(b"first").expect("appended");
+    let so_far = spool.so_far();
+    spool.append(b" and more").expect("appended");
+    spool.end();
+    assert_eq!((so_far.length(), so_far.has_ended()), (5, false));
+    assert_eq!(so_far.read(0, 100).expect("read"), b"first");
+    assert_eq!(spool.read(3, 100).expect("read"), b"st and more");
+    let input = Input::Spool(&so_far);
+    let builder = store.begin(None).expect("begin");
+    let id = builder.finish(&environment(), Details { input, ..Details::default() }).expect("finish");
+    assert_eq!(store.load(&id).expect("load").input_length(), 5);
+}
+
+#[test]
 fn edited_checkpoint_is_a_new_one_with_the_old_as_parent() {
     let (folder, store) = store();
     let mut spool = store.spool().expect("a spool");

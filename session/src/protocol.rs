@@ -466,6 +466,9 @@ pub enum HubEvent {
     AnotherGuest,
     /// The program has moved into the session of this name; this one ends.
     Moved(String),
+    /// The guest has ended, and the session ends as soon as what clients have asked for is done: a save that the store is taking,
+    /// above all.
+    Finishing,
 }
 
 /// Owners, for people: `the user, gdb-1`.

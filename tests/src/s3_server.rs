@@ -1,9 +1,9 @@
 //! A real S3 server for one test: `tests/s3-server`, with a folder and keys of its own.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -23,6 +23,7 @@ pub struct S3Server {
     folder: TempDir,
     address: String,
     process: Child,
+    said: BufReader<ChildStdout>,
 }
 
 impl Default for S3Server {
@@ -36,13 +37,8 @@ impl S3Server {
     pub fn new(options: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("flob-s3-").tempdir().unwrap();
         fs::create_dir(folder.path().join(BUCKET)).unwrap();
-        let (process, address) = start(folder.path(), "0", options);
-        Self { folder, address, process }
-    }
-
-    /// Its process number.
-    pub fn id(&self) -> u32 {
-        self.process.id()
+        let (process, said, address) = start(folder.path(), "0", options);
+        Self { folder, address, process, said }
     }
 
     /// Where it listens.
@@ -54,7 +50,19 @@ impl S3Server {
     pub fn restart(&mut self, options: &[&str]) {
         self.kill();
         let port = self.address.rsplit(':').next().unwrap().to_owned();
-        self.process = start(self.folder.path(), &port, options).0;
+        (self.process, self.said, _) = start(self.folder.path(), &port, options);
+    }
+
+    /// Waits until a write came in that is held by the option `hold`.
+    pub fn wait_for_held(&mut self) {
+        let mut line = String::new();
+        self.said.read_line(&mut line).unwrap();
+        assert_eq!(line, "held\n", "the server has ended");
+    }
+
+    /// Lets what is held go on, and all that would be.
+    pub fn release(&mut self) {
+        self.process.stdin.as_mut().unwrap().write_all(b"go on\n").unwrap();
     }
 
     /// Kills it, as a power cut would.
@@ -117,13 +125,13 @@ impl Drop for S3Server {
     }
 }
 
-fn start(folder: &Path, port: &str, options: &[&str]) -> (Child, String) {
+fn start(folder: &Path, port: &str, options: &[&str]) -> (Child, BufReader<ChildStdout>, String) {
     let mut command = Command::new(binary("flob-s3-server"));
     command.arg(folder).args([port, KEY, SECRET]).args(options);
     // Its standard input ends with this process.
     let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut address = String::new();
-    BufReader::new(process.stdout.take().unwrap()).read_line(&mut address).unwrap();
+    let (mut address, mut said) = (String::new(), BufReader::new(process.stdout.take().unwrap()));
+    said.read_line(&mut address).unwrap();
     assert!(address.starts_with("http://"), "the server did not start");
-    (process, address.trim().to_owned())
+    (process, said, address.trim().to_owned())
 }

@@ -2,13 +2,11 @@
 #![allow(missing_docs)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::time::{Duration, Instant};
-
 use flob_session::{
-    Client,
+    Client, HubEvent,
     protocol::{HubReply, HubRequest},
 };
-use flob_tests::{Guest, S3Server, Signal, World, send};
+use flob_tests::{Guest, S3Server, World};
 
 fn client(world: &World, guest: &Guest<'_>) -> Client {
     Client::connect_path(&world.path("run/flob").join(format!("{}.session", guest.name))).unwrap()
@@ -22,31 +20,27 @@ fn wait_for_link(world: &World, guest: &Guest<'_>, text: &str, count: usize) {
 
 const SAVE: HubRequest = HubRequest::Save { name: None, when: None, full: false };
 
-/// All that it needs of the guest it has: the store, which stands still until the guest has ended, gets the rest then.
+/// All that it needs of the guest it has. The store keeps the last write until the session has said that it waits: one that
+/// does not ends without that word.
 #[test]
 fn a_save_that_has_all_of_the_guest_is_told_its_end_before_the_session_ends() {
-    let server = S3Server::default();
+    let mut server = S3Server::new(&["hold=checkpoints/"]);
     let world = World::with_store_on(&server);
-    let mut guest = world.guest(&["--paused", "philosophers", "3"], None);
+    let guest = world.guest(&["--paused", "philosophers", "3"], None);
     let client = client(&world, &guest);
-    guest.save(&[]);
+    let events = client.subscribe().unwrap();
     let saving = client.start(SAVE).unwrap();
-    wait_for_link(&world, &guest, "> ToGuest", 1);
-    wait_for_link(&world, &guest, "request: SaveBegin", 2);
-    send(Signal::STOP, server.id());
-    wait_for_link(&world, &guest, "request: SaveEnd", 2);
+    server.wait_for_held();
     let stopping = world.start(&["-s", &guest.name, "stop"], None);
+    let waits = events.iter().any(|event| matches!(event, HubEvent::Finishing));
+    assert!(waits, "the session has ended beside a save that is being written");
     guest.qemu.wait_for_end("the guest");
-    // A hub that does not wait is gone by now.
-    let soon = Instant::now() + Duration::from_millis(300);
-    while Instant::now() < soon && !guest.hub.has_ended() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    send(Signal::CONT, server.id());
+    server.release();
     let answer = saving.wait();
     let Ok(HubReply::Checkpoint(id)) = answer else { panic!("{answer:?}") };
     assert!(world.flob_ok(&["checkpoint", "verify", &id]).contains("sound"));
-    assert_eq!(stopping.finish().code, Some(0));
+    let stopped = stopping.finish();
+    assert!(stopped.code == Some(0) && stopped.stderr.contains("a save is being written"), "{stopped}");
 }
 
 /// It hears that the guest is gone, and not only that nobody answers any more.

@@ -38,6 +38,7 @@ pub fn hub_event(state: &mut State, event: HubEvent) -> Vec<Ask> {
         }
         HubEvent::PagesLost(text) => state.tell(LogKind::Trouble, text),
         HubEvent::GuestEnded(text) => guest_ended(state, &text),
+        HubEvent::Finishing => state.tell(LogKind::Note, text::FINISHING),
         HubEvent::Moved(to) => {
             state.tell(LogKind::Note, text::moved(&to));
             state.moved = Some(to);

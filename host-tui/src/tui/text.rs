@@ -38,6 +38,7 @@ mod constants {
     pub const LINK_UP: &str = "connected to the guest";
     pub const ANOTHER_GUEST: &str =
         "another guest answers, which was started since: breakpoints and holds are gone";
+    pub const FINISHING: &str = "the session ends as soon as what was asked of it is done";
     pub const RESTARTED: &str = "restarted: the program stands at its beginning, held: {resume} lets it run";
     pub const RESTORED: &str = "restored; everything is held: {resume} lets it run";
     pub const CANCELLING: &str = "giving up";

@@ -1,7 +1,7 @@
 //! `flob stop`: ends a session.
 
 use clap::Args;
-use flob_session::{Client, Error, HubRequest};
+use flob_session::{Client, Error, HubEvent, HubRequest};
 
 use crate::cli::Context;
 
@@ -16,7 +16,13 @@ impl Stop {
         let events = client.subscribe()?;
         client.request(HubRequest::Shutdown)?;
         // They end with the session.
-        events.iter().for_each(drop);
+        for event in events {
+            if let HubEvent::Finishing = event {
+                eprintln!(
+                    "flob: the session ends as soon as what was asked of it is done: a save is being written"
+                );
+            }
+        }
         Ok(0)
     }
 }

@@ -2,7 +2,9 @@
 //! takes the rest from here.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::ops::Deref;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use super::manifest::{Chunk, Hash, hex};
 use super::{Checkpoint, Store, StoreError};
@@ -13,11 +15,23 @@ const CHUNK: u64 = 256 * 1024;
 
 /// The input of one session, in a file without a name: it is gone with the process, unless a checkpoint keeps it.
 pub struct Spool {
-    file: File,
+    /// Read and written at places that are named: a position would be shared.
+    file: Arc<File>,
     /// What is before this was read before anybody kept it.
     known_from: u64,
     length: u64,
     ended: bool,
+}
+
+/// What was in a spool at a moment: it is only added to, so this can be read for as long as it takes.
+pub struct SoFar(Spool);
+
+impl Deref for SoFar {
+    type Target = Spool;
+
+    fn deref(&self) -> &Spool {
+        &self.0
+    }
 }
 
 impl Store {
@@ -29,7 +43,7 @@ impl Store {
         let folder = self.backend.scratch();
         let failed = |source| StoreError::io(format!("making a file in {}", folder.display()), source);
         Ok(Spool {
-            file: tempfile::tempfile_in(&folder).map_err(failed)?,
+            file: Arc::new(tempfile::tempfile_in(&folder).map_err(failed)?),
             known_from: 0,
             length: 0,
             ended: false,
@@ -78,14 +92,18 @@ impl Spool {
         self.ended
     }
 
+    /// What there is, for who takes his time with it.
+    pub fn so_far(&self) -> SoFar {
+        let Self { file, known_from, length, ended } = self;
+        SoFar(Self { file: Arc::clone(file), known_from: *known_from, length: *length, ended: *ended })
+    }
+
     /// Appends what was read.
     ///
     /// # Errors
     /// If it cannot be written.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        // `Read` and `Write` for `&File` share one position, so it is always set.
-        self.file.seek(SeekFrom::Start(self.length)).map_err(failed)?;
-        self.file.write_all(bytes).map_err(failed)?;
+        self.file.write_all_at(bytes, self.length).map_err(failed)?;
         self.length += bytes.len() as u64;
         Ok(())
     }
@@ -117,10 +135,8 @@ impl Spool {
     }
 
     fn read_raw(&self, position: u64, count: u64) -> Result<Vec<u8>, StoreError> {
-        let mut file = &self.file;
-        file.seek(SeekFrom::Start(position)).map_err(failed)?;
-        let mut bytes = Vec::new();
-        file.take(count).read_to_end(&mut bytes).map_err(failed)?;
+        let mut bytes = vec![0; usize::try_from(count).unwrap_or(usize::MAX)];
+        self.file.read_exact_at(&mut bytes, position).map_err(failed)?;
         Ok(bytes)
     }
 

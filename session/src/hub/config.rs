@@ -173,10 +173,13 @@ impl Config {
         let (position, hash) = checkpoint.consumed();
         if self.standard.input {
             input.wait_for(position.max(1));
-            let (length, present) =
-                input.with_spool(|spool| spool.hash(position).map(|hash| (spool.length(), hash)))?;
-            if length > 0 {
-                return if present == Some(hash) { Ok(input) } else { Err(other_input(position)) };
+            let present = input.so_far();
+            if present.length() > 0 {
+                return if present.hash(position)? == Some(hash) {
+                    Ok(input)
+                } else {
+                    Err(other_input(position))
+                };
             }
         }
         let mut spool = checkpoint.spool()?;

@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use flob_image::store::Spool;
+use flob_image::store::{SoFar, Spool};
 use flob_link::{CHUNK, Request, host::Link, host::LinkError};
 
 use crate::Error;
@@ -133,9 +133,9 @@ impl Input {
         self.lock().spool.has_ended()
     }
 
-    /// Lets somebody look at the spool.
-    pub fn with_spool<T>(&self, look: impl FnOnce(&Spool) -> T) -> T {
-        look(&self.lock().spool)
+    /// What is in the spool now. Input goes on meanwhile.
+    pub fn so_far(&self) -> SoFar {
+        self.lock().spool.so_far()
     }
 
     /// Ends the pump.

@@ -210,7 +210,7 @@ impl Hub {
     fn move_input(&self, way: &mut Way<'_>, to: &str) -> Result<(), Failure> {
         loop {
             stop_if(way.cancelled)?;
-            let bytes = self.input.with_spool(|spool| spool.read(way.input, PIECE)).map_err(Error::from)?;
+            let bytes = self.input.so_far().read(way.input, PIECE).map_err(Error::from)?;
             if bytes.is_empty() {
                 return Ok(());
             }

@@ -81,6 +81,8 @@ use watches::Watches;
 
 /// How long the end of a session waits for answers on their way to clients.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
+/// How long it waits for saves that lack nothing of the guest any more: stores that answer at all are faster.
+const LAST_SAVES: Duration = Duration::from_secs(30);
 
 /// How a session ended, or what happened that its owner may want to end it for.
 #[derive(Debug)]
@@ -342,7 +344,7 @@ impl Drop for Session {
         self.guest.end();
         // What has all that it needs of the guest is done, and told; the rest finds the guest gone, and says so.
         self.hub.wake_long_work();
-        self.hub.long_traffic.settle(LAST_ANSWERS);
+        self.hub.long_traffic.settle_and_tell(LAST_SAVES, || self.hub.tell(HubEvent::Finishing));
         self.hub.traffic.settle(LAST_ANSWERS);
     }
 }

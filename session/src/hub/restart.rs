@@ -25,7 +25,7 @@ impl Hub {
         *lock(&self.base) = None;
         self.end_supply();
         self.output.begin_at(&[]);
-        let is_whole = self.input.with_spool(flob_image::store::Spool::has_beginning);
+        let is_whole = self.input.so_far().has_beginning();
         // What was read before anybody kept it cannot be read again: what is typed from now on is its input.
         let fresh = if is_whole { None } else { Some(self.store.spool().map_err(Error::from)?) };
         self.input.replaced(fresh);

@@ -98,7 +98,7 @@ impl Hub {
         self.send_checkpoint(&prepared, manner, cancelled, progress)?;
         // The stream that the checkpoint was taken of: ours, unless we have less of it.
         let (position, hash) = prepared.consumed();
-        let ours = self.input.with_spool(|spool| spool.hash(position)).map_err(Error::from)?;
+        let ours = self.input.so_far().hash(position).map_err(Error::from)?;
         self.input.replaced((ours != Some(hash) || position == 0).then_some(spool));
         self.replaced_by(&prepared);
         Ok(prepared.id)

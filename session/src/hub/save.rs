@@ -239,17 +239,16 @@ impl Hub {
         self.input.wait_for_file();
         let program = self.program.as_deref().filter(|elf| symbols::is_program_of(elf, environment));
         let restored = lock(&self.info).restored;
-        let saved = self.input.with_spool(|spool| {
-            let details = Details {
-                name,
-                origin: if restored { Origin::Restored } else { Origin::Saved },
-                kernel: self.kernel.clone(),
-                program,
-                input: StoredInput::Spool(spool),
-            };
-            builder.finish(environment, details)
-        });
-        Ok(saved.map_err(Error::from)?)
+        // The store may take long: input goes on, and the session can end.
+        let input = self.input.so_far();
+        let details = Details {
+            name,
+            origin: if restored { Origin::Restored } else { Origin::Saved },
+            kernel: self.kernel.clone(),
+            program,
+            input: StoredInput::Spool(&input),
+        };
+        Ok(builder.finish(environment, details).map_err(Error::from)?)
     }
 }
 

@@ -28,8 +28,17 @@ impl Traffic {
 
     /// Waits until nothing is on its way, or so long: a client need not listen.
     pub fn settle(&self, most: Duration) {
+        self.settle_and_tell(most, || ());
+    }
+
+    /// The same. If there is something to wait for, that is told first: by then nothing ends the wait before it should.
+    pub fn settle_and_tell(&self, most: Duration, tell: impl FnOnce()) {
+        let count = lock(&self.count);
+        if *count > 0 {
+            tell();
+        }
         // As above: whoever panicked has left a good number.
-        drop(self.none.wait_timeout_while(lock(&self.count), most, |count| *count > 0));
+        drop(self.none.wait_timeout_while(count, most, |count| *count > 0));
     }
 }
 
@@ -45,16 +54,24 @@ impl Drop for Underway {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
 
+    /// It ends only when it was told that somebody waits for it.
     #[test]
     fn what_is_on_its_way_is_waited_for() {
         let traffic: Arc<Traffic> = Arc::default();
         let underway = traffic.begin();
-        let ender = std::thread::spawn(move || drop(underway));
-        traffic.settle(Duration::from_secs(60));
+        let (tell, told) = mpsc::channel();
+        let ender = std::thread::spawn(move || {
+            told.recv().expect("somebody waits");
+            drop(underway);
+        });
+        traffic.settle_and_tell(Duration::from_secs(60), || tell.send(()).expect("it is still on its way"));
         assert_eq!(*lock(&traffic.count), 0);
         ender.join().expect("no panic");
+        traffic.settle_and_tell(Duration::from_secs(60), || panic!("nothing is on its way"));
     }
 
     #[test]

@@ -6,13 +6,15 @@
 //!     before=N  die when the N-th write comes in      (from 0)
 //!     after=N   die when the N-th write is done, before it is answered
 //!     stall=N   never answer the N-th write, and do nothing of it
+//!     hold=PATH keep writes below this path, and say 'held' for each, until a line comes in on standard input
 //!     careless  heed no conditions
 //! ```
 //!
 //! It prints its address when it is ready (port 0: any that is free), and ends when its standard input does.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -27,7 +29,7 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Request, S3Response, S3Result};
 use s3s_fs::FileSystem;
 use tokio::net::TcpListener;
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, Semaphore};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -37,23 +39,43 @@ struct Manners {
     before: AtomicI64,
     after: AtomicI64,
     stall: AtomicI64,
+    /// What is held, until there is a permit.
+    hold: Option<String>,
+    released: Arc<Semaphore>,
     careless: bool,
 }
 
 impl Manners {
     fn parse(options: &[String]) -> Result<Self, Failure> {
         let never = || AtomicI64::new(-1);
-        let mut manners = Self { before: never(), after: never(), stall: never(), careless: false };
+        let mut manners = Self {
+            before: never(),
+            after: never(),
+            stall: never(),
+            hold: None,
+            released: Arc::new(Semaphore::new(0)),
+            careless: false,
+        };
         for option in options {
             match option.split_once('=') {
                 Some(("before", number)) => manners.before = AtomicI64::new(number.parse()?),
                 Some(("after", number)) => manners.after = AtomicI64::new(number.parse()?),
                 Some(("stall", number)) => manners.stall = AtomicI64::new(number.parse()?),
+                Some(("hold", path)) => manners.hold = Some(path.to_owned()),
                 None if option == "careless" => manners.careless = true,
                 _ => return Err(format!("no such option: {option}").into()),
             }
         }
         Ok(manners)
+    }
+
+    /// Waits, if this is to be held.
+    async fn hold(&self, path: &str) {
+        if self.hold.as_deref().is_some_and(|held| path.contains(held)) {
+            println!("held");
+            // It is never closed.
+            drop(self.released.acquire().await);
+        }
     }
 }
 
@@ -84,6 +106,7 @@ impl S3 for Objects {
         if is_now(&self.manners.stall) {
             std::future::pending::<()>().await;
         }
+        self.manners.hold(&request.input.key).await;
         let _alone = self.order.write().await;
         die_at(&self.manners.before);
         if self.manners.careless {
@@ -135,15 +158,27 @@ impl S3 for Objects {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [folder, port, key, secret, options @ ..] = arguments.as_slice() else {
-        eprintln!("flob-s3-server FOLDER PORT KEY SECRET [before=N] [after=N] [stall=N] [careless]");
+        eprintln!(
+            "flob-s3-server FOLDER PORT KEY SECRET [before=N] [after=N] [stall=N] [hold=PATH] [careless]"
+        );
         return ExitCode::FAILURE;
     };
+    let manners = match Manners::parse(options) {
+        Ok(manners) => manners,
+        Err(error) => {
+            eprintln!("flob-s3-server: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let released = Arc::clone(&manners.released);
     // Whoever has started it may be killed.
-    std::thread::spawn(|| {
-        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    std::thread::spawn(move || {
+        for _ in std::io::stdin().lines().map_while(Result::ok) {
+            released.add_permits(1);
+        }
         std::process::exit(0);
     });
-    match run(folder, port, SimpleAuth::from_single(key, secret.as_str()), options) {
+    match run(folder, port, SimpleAuth::from_single(key, secret.as_str()), manners) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("flob-s3-server: {error}");
@@ -152,10 +187,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(folder: &str, port: &str, keys: SimpleAuth, options: &[String]) -> Result<(), Failure> {
+fn run(folder: &str, port: &str, keys: SimpleAuth, manners: Manners) -> Result<(), Failure> {
     let files = FileSystem::new(folder).map_err(|error| format!("{folder} cannot be served: {error:?}"))?;
-    let mut builder =
-        S3ServiceBuilder::new(Objects { files, order: RwLock::new(()), manners: Manners::parse(options)? });
+    let mut builder = S3ServiceBuilder::new(Objects { files, order: RwLock::new(()), manners });
     builder.set_auth(keys);
     let address = format!("127.0.0.1:{port}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
