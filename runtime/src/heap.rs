@@ -15,7 +15,7 @@ use crate::latch::Latch;
 /// How much more memory the heap takes when it is full, at least.
 const STEP: usize = 1 << 20;
 
-/// Held while the heap is looked at.
+/// Held while the heap is looked at, and while a lock is made.
 static HEAP_LOCK: Latch = Latch::new();
 static STATE: State =
     State(UnsafeCell::new(Talc::new(Untouched { claimed: Span::empty(), start: 0, end: 0 })));
@@ -72,9 +72,15 @@ pub(crate) fn start(memory: Range<usize>) {
 }
 
 fn locked<R>(act: impl FnOnce(&mut Talc<Untouched>) -> R) -> R {
-    HEAP_LOCK.lock();
     // SAFETY: the latch keeps all others out, and nothing in here allocates.
-    let result = act(unsafe { &mut *STATE.0.get() });
+    alone(|| act(unsafe { &mut *STATE.0.get() }))
+}
+
+/// Runs `act` under the latch, which is there before any lock is: so a lock's flob can be made under it. `act` does not
+/// allocate.
+pub(crate) fn alone<R>(act: impl FnOnce() -> R) -> R {
+    HEAP_LOCK.lock();
+    let result = act();
     HEAP_LOCK.unlock();
     result
 }

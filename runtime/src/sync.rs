@@ -9,15 +9,13 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use flob_abi::Status;
 
-use crate::call;
 use crate::flob::{self, Flob, FlobAt};
+use crate::heap;
 
 /// No flob yet.
 const UNUSED: u64 = 0;
-/// Some thread is creating it.
-const CREATING: u64 = 1;
 
-/// Where the flob of a lock was created: its address, or [`UNUSED`] or [`CREATING`].
+/// Where the flob of a lock was created: its address, or [`UNUSED`].
 struct Created(AtomicU64);
 
 impl Created {
@@ -27,26 +25,31 @@ impl Created {
 
     /// Creates the flob unless that is done.
     fn ensure<F: Flob>(&self, flob: FlobAt<F>) {
-        loop {
-            match self.0.compare_exchange(UNUSED, CREATING, Ordering::Acquire, Ordering::Acquire) {
-                Ok(_) => {
-                    let result = flob.create();
-                    self.0.store(if result.is_ok() { flob.address() } else { UNUSED }, Ordering::Release);
-                    assert!(result.is_ok(), "the kernel has no memory for another lock");
-                    return;
-                }
-                Err(at) if at == flob.address() => return,
-                // The creator is preempted in a few instructions; the null call does no harm meanwhile.
-                Err(CREATING) => call::null(),
-                Err(_) => panic!("a lock was moved after its first use"),
-            }
+        match self.0.load(Ordering::Acquire) {
+            at if at == flob.address() => {}
+            UNUSED => self.create(flob),
+            _ => panic!("a lock was moved after its first use"),
         }
+    }
+
+    /// Creates the flob, unless another thread was first. Who comes while it is being created sleeps until that is done: who
+    /// went round meanwhile would keep a creator of lower priority from ever ending it.
+    #[cold]
+    fn create<F: Flob>(&self, flob: FlobAt<F>) {
+        let result = heap::alone(|| {
+            if self.0.load(Ordering::Relaxed) == UNUSED {
+                flob.create()?;
+                self.0.store(flob.address(), Ordering::Release);
+            }
+            Ok::<(), Status>(())
+        });
+        assert!(result.is_ok(), "the kernel has no memory for another lock");
     }
 
     /// Destroys the flob, if there is one.
     fn undo<F: Flob>(&mut self) {
         let at = core::mem::replace(self.0.get_mut(), UNUSED);
-        if at != UNUSED && at != CREATING {
+        if at != UNUSED {
             let _ = FlobAt::<F>::new(at).destroy();
         }
     }

@@ -5,7 +5,7 @@
 use flob_tests::{World, seed};
 
 /// Exercises of the program.
-const EXERCISES: usize = 11;
+const EXERCISES: usize = 13;
 
 fn check(options: &[&str], arguments: &[&str], succeed: usize) {
     let seed = seed().to_string();
@@ -31,6 +31,14 @@ fn they_do_not_notice_that_threads_are_taken_out_and_put_back() {
 fn parked_ends_do_not_notice_that_threads_are_taken_out_and_put_back() {
     const TIMES: usize = 100;
     let only = ["--only", "parked client end", "--times", &TIMES.to_string()];
+    check(&["--torture", "small"], &only, TIMES);
+}
+
+/// A program gets a state of its own thread while that is stepped, and sets it when it no longer is.
+#[test]
+fn a_state_that_was_got_while_the_thread_was_stepped_can_be_set_later() {
+    const TIMES: usize = 12;
+    let only = ["--only", "an older state", "--times", &TIMES.to_string()];
     check(&["--torture", "small"], &only, TIMES);
 }
 

@@ -8,7 +8,9 @@ extern crate alloc;
 
 mod exceptions;
 mod foreign;
+mod locks;
 mod memory;
+mod states;
 mod talk;
 
 use alloc::string::String;
@@ -25,7 +27,7 @@ pub type Outcome = Result<(), Failure>;
 /// An exercise and its name.
 type Exercise = (&'static str, fn() -> Outcome);
 
-const EXERCISES: [Exercise; 11] = [
+const EXERCISES: [Exercise; 13] = [
     ("one-way message", talk::one_way),
     ("idempotent call", talk::idempotent),
     ("words in registers", talk::words),
@@ -37,6 +39,8 @@ const EXERCISES: [Exercise; 11] = [
     ("protection", memory::protection),
     ("dirty pages", memory::dirty),
     ("foreign instructions", foreign::reflected),
+    ("lock in the making", locks::in_the_making),
+    ("an older state", states::older),
 ];
 
 /// What is asked for on the command line.
