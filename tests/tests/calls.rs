@@ -5,7 +5,7 @@
 use flob_tests::{World, seed};
 
 /// Exercises of the program.
-const EXERCISES: usize = 13;
+const EXERCISES: usize = 14;
 
 fn check(options: &[&str], arguments: &[&str], succeed: usize) {
     let seed = seed().to_string();

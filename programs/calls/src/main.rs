@@ -9,6 +9,7 @@ extern crate alloc;
 mod exceptions;
 mod foreign;
 mod locks;
+mod long;
 mod memory;
 mod states;
 mod talk;
@@ -27,12 +28,13 @@ pub type Outcome = Result<(), Failure>;
 /// An exercise and its name.
 type Exercise = (&'static str, fn() -> Outcome);
 
-const EXERCISES: [Exercise; 13] = [
+const EXERCISES: [Exercise; 14] = [
     ("one-way message", talk::one_way),
     ("idempotent call", talk::idempotent),
     ("words in registers", talk::words),
     ("scattered buffers", talk::scattered),
     ("parked client end", talk::parked),
+    ("long requests", long::requests),
     ("interrupt", exceptions::interrupt),
     ("deferred interrupt", exceptions::deferred),
     ("alert", exceptions::alert),

@@ -1,11 +1,12 @@
 //! What the platform knows of its devices, without a machine: the split virtqueue, the virtio serial port over it, and
-//! where such a device is found on the PCI bus. The machine itself comes in by two traits, [`Ports`] and [`Memory`], so
+//! where such a device is found on the PCI bus; and what goes to the host with bulk. The machine itself comes in by two traits, [`Ports`] and [`Memory`], so
 //! that all of this runs on the host, against a simulated device.
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+pub mod outward;
 pub mod pci;
 pub mod serial_port;
 pub mod virtqueue;

@@ -10,9 +10,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use flob_link::frame::{self, Decoder, MAX_BULK, MAX_ENCODED, TooLong};
-use flob_runtime::abi::Sum;
 use flob_runtime::sync::Once;
 use flob_runtime::{call, eprintln};
+use platform_devices::outward::Outward;
 
 use crate::channels;
 
@@ -86,14 +86,10 @@ pub fn capacity() -> Capacity {
 /// Sends a frame with bulk that has this sum, as soon as there is room.
 pub fn send_bulk(channel: u8, message: &[u8], bulk: &[u8], sum: u64) -> Result<(), TooLong> {
     let Some(device) = device() else { return Ok(()) };
-    let mut encoded = Vec::new();
-    if device.is_lossless() {
-        frame::encode_raw_head(channel, message, bulk.len(), sum, &mut encoded)?;
-        device.send(&[&encoded, bulk]);
-    } else if Sum::of(bulk) == sum {
-        // Bulk that was changed on its way here must not come to look whole.
-        frame::encode_with_bulk(channel, message, bulk, &mut encoded)?;
-        device.send(&[&encoded]);
+    match Outward::new(device.is_lossless(), channel, (message, bulk), sum)? {
+        Outward::Head(head) => device.send(&[&head, bulk]),
+        Outward::Whole(frame) => device.send(&[&frame]),
+        Outward::Nothing => {}
     }
     Ok(())
 }
