@@ -307,41 +307,27 @@ state_struct! {
 /// Bytes of vector state (FXSAVE's format).
 pub const VECTORS_SIZE: usize = 512;
 
-state_struct! {
-    /// State of a thread. 896 bytes; without vectors 384.
-    ThreadState {
-        /// Hint for tables; written once.
-        hash: u64,
-        /// [`thread_flag`] bits.
-        flags: u32,
-        /// 0 (lowest) to 31; clamped by the space's ceiling when used.
-        priority: u32,
-        /// Where the program itself sees the thread: what `thread_self` returns.
-        own_address: u64,
-        /// Its place among those who wait for the same thing: lower goes first.
-        rank: u64,
-        /// General registers and bases.
-        registers: Registers,
-        /// Debug registers.
-        debug: DebugRegisters,
-        /// Exception handlers.
-        handlers: Handlers,
-        /// Saved area.
-        saved: SavedArea,
-        /// Pending and deferred exceptions.
-        exception: PendingException,
-        /// Client ends of connections that it has parked: while there are any, a server that names it is not told that
-        /// it has left. (Group DIRECTION.)
-        parked_client_ends: u32,
-        /// Server ends that it has parked: whoever takes its client end up finds out by that whether the server still
-        /// has the other one. (Group DIRECTION.)
-        parked_server_ends: u32,
-        /// FXSAVE image.
-        vectors: [u8; VECTORS_SIZE],
-    }
+/// A state and its beginning, of the same fields: all but the last.
+macro_rules! state_and_head {
+    (
+        $(#[$doc:meta])* $name:ident, $(#[$head_doc:meta])* $head:ident {
+            $($(#[$field_doc:meta])* $field:ident: $type:ty,)*
+        }
+        $(#[$last_doc:meta])* $last:ident: $last_type:ty
+    ) => {
+        state_struct! {
+            $(#[$doc])* $name {
+                $($(#[$field_doc])* $field: $type,)*
+                $(#[$last_doc])* $last: $last_type,
+            }
+        }
+        state_struct! { $(#[$head_doc])* $head { $($(#[$field_doc])* $field: $type,)* } }
+    };
 }
 
-state_struct! {
+state_and_head! {
+    /// State of a thread. 896 bytes; without vectors 384.
+    ThreadState,
     /// The beginning of [`ThreadState`]: all but the vectors. 384 bytes.
     ThreadHead {
         /// Hint for tables; written once.
@@ -371,6 +357,8 @@ state_struct! {
         /// has the other one. (Group DIRECTION.)
         parked_server_ends: u32,
     }
+    /// FXSAVE image.
+    vectors: [u8; VECTORS_SIZE]
 }
 
 /// Bits of [`ThreadState::flags`].

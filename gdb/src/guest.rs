@@ -11,7 +11,9 @@ use std::{
 
 use flob_image::{Environment, Place};
 use flob_link::{Change, Memory, Scope, Tracing, Watch};
-use flob_session::{Client, Error, HubEvent, HubReply, HubRequest, Owner, Source, TracePart, Update};
+use flob_session::{
+    Client, Error, HubEvent, HubReply, HubRequest, LongRequest, Owner, Source, TracePart, Update,
+};
 
 /// A session, seen by one debugger connection. Its holds and breakpoints belong to that connection alone.
 pub trait Guest: Send {
@@ -136,7 +138,7 @@ impl SessionGuest {
         Self { client, owner, answer_by: None }
     }
 
-    fn ask(&self, request: HubRequest) -> Result<HubReply, Error> {
+    fn ask(&self, request: impl Into<HubRequest>) -> Result<HubReply, Error> {
         self.client.request(request)
     }
 
@@ -248,25 +250,25 @@ impl Guest for SessionGuest {
     }
 
     fn remember(&mut self, what: &str) -> Result<(), Error> {
-        self.ask(HubRequest::Remember { what: what.to_owned() }).map(drop)
+        self.ask(LongRequest::Remember { what: what.to_owned() }).map(drop)
     }
 
     fn save(&mut self, name: Option<String>) -> Result<String, Error> {
-        match self.ask(HubRequest::Save { name, when: None, full: false })? {
+        match self.ask(LongRequest::Save { name, when: None, full: false })? {
             HubReply::Checkpoint(id) => Ok(id),
             other => Err(unexpected(&other)),
         }
     }
 
     fn restore(&mut self, id: &str) -> Result<String, Error> {
-        match self.ask(HubRequest::Restore { id: id.to_owned(), force: false, lazy: false })? {
+        match self.ask(LongRequest::Restore { id: id.to_owned(), force: false, lazy: false })? {
             HubReply::Checkpoint(id) => Ok(id),
             other => Err(unexpected(&other)),
         }
     }
 
     fn restart(&mut self, arguments: Option<Vec<String>>) -> Result<(), Error> {
-        self.ask(HubRequest::Restart { arguments }).map(drop)
+        self.ask(LongRequest::Restart { arguments }).map(drop)
     }
 
     fn release_user(&mut self) -> Result<(), Error> {

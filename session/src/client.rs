@@ -165,15 +165,17 @@ impl Client {
     }
 
     /// Asks, and waits for the answer.
-    pub fn request(&self, request: HubRequest) -> Result<HubReply, Error> {
+    pub fn request(&self, request: impl Into<HubRequest>) -> Result<HubReply, Error> {
+        let request = request.into();
         match &self.connection.way {
-            Way::Near(inward) if !request.is_long() => Ok(inward.answer(request)?),
+            Way::Near(inward) if !matches!(request, HubRequest::Long(_)) => Ok(inward.answer(request)?),
             _ => self.start(request)?.wait(),
         }
     }
 
     /// Asks; the answer can be waited for, watched, or cancelled.
-    pub fn start(&self, request: HubRequest) -> Result<Pending, Error> {
+    pub fn start(&self, request: impl Into<HubRequest>) -> Result<Pending, Error> {
+        let request = request.into();
         let number = self.connection.next.fetch_add(1, Ordering::Relaxed);
         let (sender, updates) = mpsc::channel();
         {

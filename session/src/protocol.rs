@@ -144,29 +144,8 @@ pub enum HubRequest {
         #[allow(missing_docs)]
         address: u64,
     },
-    /// Saves a checkpoint into the store; progress is reported; answered with its id.
-    Save {
-        #[allow(missing_docs)]
-        name: Option<String>,
-        #[allow(missing_docs)]
-        when: Option<WaitKind>,
-        /// All memory, not only what has changed since the last checkpoint.
-        full: bool,
-    },
-    /// Restores a checkpoint in this guest; afterwards everything is held by `user`.
-    Restore {
-        /// Checkpoint id, name or unique prefix.
-        id: String,
-        #[allow(missing_docs)]
-        force: bool,
-        /// Its memory follows when it is needed, and by and by.
-        lazy: bool,
-    },
-    /// Moves the program into the guest of another session while it runs; progress is reported; this session ends then.
-    Migrate {
-        /// The other's name.
-        to: String,
-    },
+    /// What takes its time.
+    Long(LongRequest),
     /// From another hub: its program is about to come into this guest. The end of the connection before `MoveCommit` gives it up.
     MoveBegin {
         /// Bytes of its memory.
@@ -200,20 +179,6 @@ pub enum HubRequest {
         /// All of its input has come.
         input_ended: bool,
     },
-    /// Waits until the memory of a checkpoint that was restored lazily is there; progress is reported.
-    AwaitPages,
-    /// Saves a checkpoint that `Undo` comes back to; answered with its id. Asked for before an edit or a restore.
-    Remember {
-        /// What is about to be done, for people.
-        what: String,
-    },
-    /// Begins the program anew; afterwards everything is held by `user`.
-    Restart {
-        /// Other arguments than it had.
-        arguments: Option<Vec<String>>,
-    },
-    /// Restores the last checkpoint that was remembered and not yet undone; answered with its id.
-    Undo,
     /// Cancels a long request of this client.
     Cancel {
         /// Its number.
@@ -287,19 +252,51 @@ pub enum HubRequest {
     },
 }
 
-impl HubRequest {
-    /// Whether it is answered beside the others: it takes its time, tells how far it is, and can be cancelled.
-    pub const fn is_long(&self) -> bool {
-        matches!(
-            self,
-            Self::Save { .. }
-                | Self::Restore { .. }
-                | Self::AwaitPages
-                | Self::Migrate { .. }
-                | Self::Remember { .. }
-                | Self::Restart { .. }
-                | Self::Undo
-        )
+/// What is answered beside the others: it takes its time, tells how far it is, and can be cancelled.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum LongRequest {
+    /// Saves a checkpoint into the store; progress is reported; answered with its id.
+    Save {
+        #[allow(missing_docs)]
+        name: Option<String>,
+        #[allow(missing_docs)]
+        when: Option<WaitKind>,
+        /// All memory, not only what has changed since the last checkpoint.
+        full: bool,
+    },
+    /// Restores a checkpoint in this guest; afterwards everything is held by `user`.
+    Restore {
+        /// Checkpoint id, name or unique prefix.
+        id: String,
+        #[allow(missing_docs)]
+        force: bool,
+        /// Its memory follows when it is needed, and by and by.
+        lazy: bool,
+    },
+    /// Moves the program into the guest of another session while it runs; progress is reported; this session ends then.
+    Migrate {
+        /// The other's name.
+        to: String,
+    },
+    /// Waits until the memory of a checkpoint that was restored lazily is there; progress is reported.
+    AwaitPages,
+    /// Saves a checkpoint that `Undo` comes back to; answered with its id. Asked for before an edit or a restore.
+    Remember {
+        /// What is about to be done, for people.
+        what: String,
+    },
+    /// Begins the program anew; afterwards everything is held by `user`.
+    Restart {
+        /// Other arguments than it had.
+        arguments: Option<Vec<String>>,
+    },
+    /// Restores the last checkpoint that was remembered and not yet undone; answered with its id.
+    Undo,
+}
+
+impl From<LongRequest> for HubRequest {
+    fn from(request: LongRequest) -> Self {
+        Self::Long(request)
     }
 }
 

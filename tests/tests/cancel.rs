@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use flob_session::{Client, protocol::HubRequest};
+use flob_session::{Client, protocol::LongRequest};
 use flob_tests::{Finished, Guest, Signal, World, rounds, send};
 
 /// It waits until somebody opens its gate, so nothing here depends on how fast the machine is.
@@ -67,7 +67,7 @@ fn ctrl_c_cancels_a_save_and_a_restore_and_the_program_goes_on() {
 fn cancelled_while_one_stands(
     world: &World,
     guest: &Guest<'_>,
-    request: HubRequest,
+    request: LongRequest,
     (standing, asked): (&Guest<'_>, &str),
 ) {
     let client =
@@ -102,9 +102,9 @@ fn whatever_is_cancelled_before_the_guest_has_answered_has_not_happened() {
     let checkpoint = guest.save(&[]);
     let list = || world.json(&["checkpoint", "list", "--json"]);
     let before = list();
-    let save = |full| HubRequest::Save { name: None, when: None, full };
-    let restore = |lazy| HubRequest::Restore { id: checkpoint.clone(), force: false, lazy };
-    let migrate = || HubRequest::Migrate { to: target.name.clone() };
+    let save = |full| LongRequest::Save { name: None, when: None, full };
+    let restore = |lazy| LongRequest::Restore { id: checkpoint.clone(), force: false, lazy };
+    let migrate = || LongRequest::Migrate { to: target.name.clone() };
     for (request, standing, asked) in [
         (save(false), &guest, "SaveBegin"),
         (save(true), &guest, "SaveBegin"),

@@ -4,7 +4,7 @@
 
 use flob_session::{
     Client, HubEvent,
-    protocol::{HubReply, HubRequest},
+    protocol::{HubReply, LongRequest},
 };
 use flob_tests::{Guest, S3Server, World};
 
@@ -18,7 +18,7 @@ fn wait_for_link(world: &World, guest: &Guest<'_>, text: &str, count: usize) {
     world.wait_until(text, || times() >= count);
 }
 
-const SAVE: HubRequest = HubRequest::Save { name: None, when: None, full: false };
+const SAVE: LongRequest = LongRequest::Save { name: None, when: None, full: false };
 
 /// All that it needs of the guest it has. The store keeps the last write until the session has said that it waits: one that
 /// does not ends without that word.
@@ -50,7 +50,7 @@ fn a_save_that_waits_for_the_guest_is_told_that_it_has_gone() {
     let guest = world.guest(&["--paused", "philosophers", "3"], None);
     let client = client(&world, &guest);
     let when = Some(flob_link::WaitKind::Input);
-    let saving = client.start(HubRequest::Save { name: None, when, full: false }).unwrap();
+    let saving = client.start(LongRequest::Save { name: None, when, full: false }).unwrap();
     wait_for_link(&world, &guest, "Ok(Waiting)", 1);
     guest.flob_ok(&["stop"]);
     let error = saving.wait().unwrap_err().to_string();

@@ -57,6 +57,15 @@ pub fn space_of(environment: &Environment, thread: Place) -> Result<Option<Place
     Ok(space.at().locate(environment.region()).ok())
 }
 
+/// The same of a thread that may run: it runs on.
+pub fn space_in_passing(environment: &Environment, thread: Place) -> Result<Option<Place>, Status> {
+    let Some(seen) = seize(environment, thread)? else { return Ok(None) };
+    if !was_stopped(&seen) {
+        flob_checkpointer::resume(environment, thread)?;
+    }
+    Ok(seen.space)
+}
+
 /// Whether the thread was stopped when it was seen.
 pub fn was_stopped(seen: &Seen) -> bool {
     seen.state.flags & flob_abi::thread_flag::STOPPED != 0
@@ -155,35 +164,55 @@ pub fn resume(nester: &Nester, state: &mut State, scope: Scope) -> Outcome<u32> 
     if state.exit.is_some() {
         return Err(failure(FailureKind::State, "the program has ended"));
     }
-    let chosen: Vec<Place> = match scope {
-        Scope::Environment => {
-            state.until_stop.clear();
-            state.held.iter().copied().collect()
-        }
-        Scope::Thread(place) => state.held.get(&place).copied().into_iter().collect(),
-        Scope::Space(space) => {
-            state.until_stop.remove(&space);
-            held_of(state, space).map_err(refused)?
-        }
-    };
+    let chosen = choose(state, scope).map_err(refused)?;
     let count = chosen.len() as u32;
-    for place in &chosen {
-        state.held.remove(place);
-    }
-    let_go(nester, state, chosen).map_err(refused)?;
+    let_go_seen(nester, state, chosen).map_err(refused)?;
     Ok(count)
 }
 
-/// Those of the debugger's threads that are in this space.
-fn held_of(state: &State, space: Place) -> Result<Vec<Place>, Status> {
-    let mut held = Vec::new();
-    for place in state.held.iter().copied() {
-        let is_there = state.environment.kind_at(place) == Some(FlobKind::Thread);
-        if is_there && space_of(&state.environment, place)? == Some(space) {
-            held.push(place);
+/// A thread, and how it stands.
+type Standing = (Place, ThreadHead);
+
+/// Takes those that are meant, and are still there, from what the debugger holds.
+fn choose(state: &mut State, scope: Scope) -> Result<Vec<Standing>, Status> {
+    match scope {
+        Scope::Environment => {
+            state.until_stop.clear();
+            let held = core::mem::take(&mut state.held);
+            look_at_all(&state.environment, held)
+        }
+        Scope::Thread(place) => {
+            let held = state.held.take(&place);
+            look_at_all(&state.environment, held)
+        }
+        Scope::Space(space) => {
+            state.until_stop.remove(&space);
+            let held = held_in(state, space)?;
+            state.held.retain(|place| held.iter().all(|(taken, _)| taken != place));
+            Ok(held)
         }
     }
+}
+
+/// Those of the debugger's threads that are in this space.
+fn held_in(state: &State, space: Place) -> Result<Vec<Standing>, Status> {
+    let mut held = Vec::new();
+    for place in state.held.iter().copied() {
+        let seen = seize(&state.environment, place)?.filter(|seen| seen.space == Some(space));
+        held.extend(seen.map(|seen| (place, seen.state)));
+    }
     Ok(held)
+}
+
+fn look_at_all(
+    environment: &Environment,
+    places: impl IntoIterator<Item = Place>,
+) -> Result<Vec<Standing>, Status> {
+    let mut standing = Vec::new();
+    for place in places {
+        standing.extend(look(environment, place)?.map(|head| (place, head)));
+    }
+    Ok(standing)
 }
 
 /// `Continue`: how many threads it let go.
@@ -195,13 +224,18 @@ pub fn go_on(nester: &Nester, state: &mut State, space: Place) -> Outcome<u32> {
 
 /// Lets threads go that nothing of the debugger holds any more: off a breakpoint by a step, the others at once.
 pub fn let_go(nester: &Nester, state: &mut State, places: Vec<Place>) -> Result<(), Status> {
+    let standing = look_at_all(&state.environment, places)?;
+    let_go_seen(nester, state, standing)
+}
+
+/// The same of threads that have just been looked at.
+fn let_go_seen(nester: &Nester, state: &mut State, standing: Vec<Standing>) -> Result<(), Status> {
     if let Some(save) = &mut state.save {
-        save.paused.extend(places);
+        save.paused.extend(standing.into_iter().map(|(place, _)| place));
         return Ok(());
     }
     let (mut free, mut at_obstacle) = (Vec::new(), Vec::new());
-    for place in places {
-        let Some(head) = look(&state.environment, place)? else { continue };
+    for (place, head) in standing {
         match step::obstacle_at(nester, state, place, &head)? {
             Some(_) => at_obstacle.push(place),
             None => free.push((place, head)),

@@ -17,7 +17,7 @@ use super::catch;
 use super::failure::{Outcome, refused};
 use super::memory::SpaceMemory;
 use super::state::{Nester, State};
-use super::threads::{Seen, seize, translator, was_stopped};
+use super::threads::{Seen, space_in_passing, translator};
 
 /// Bytes of the `syscall` instruction.
 const CALL_INSTRUCTION: u64 = 2;
@@ -88,7 +88,7 @@ pub fn asked(
         Some(connection) => connection.client().locate(state.environment.region()).ok(),
         None => client_at_hand(state).ok().flatten(),
     };
-    let space = thread.and_then(|thread| space_of(state, thread).ok().flatten());
+    let space = thread.and_then(|thread| space_in_passing(&state.environment, thread).ok().flatten());
     let asked = Asked::Service { service: service.into(), message: decode::request(service, bytes) };
     let number = state.trace.began(now(state), thread, space, asked);
     tell(nester, state);
@@ -101,14 +101,6 @@ fn client_at_hand(state: &State) -> Result<Option<Place>, Status> {
     let place = connection.client().locate(state.environment.region()).ok();
     flob_runtime::flob::take_connection(connection.client())?;
     Ok(place)
-}
-
-fn space_of(state: &State, thread: Place) -> Result<Option<Place>, Status> {
-    let Some(seen) = seize(&state.environment, thread)? else { return Ok(None) };
-    if !was_stopped(&seen) {
-        flob_checkpointer::resume(&state.environment, thread)?;
-    }
-    Ok(seen.space)
 }
 
 /// A request was answered, or (`None`) will not be.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use flob_session::{Error, HubReply, HubRequest, Owner};
+use flob_session::{Error, HubReply, HubRequest, LongRequest, Owner};
 
 use super::{
     message::{Job, Message, Outcome},
@@ -43,7 +43,7 @@ fn perform(tools: &Tools, job: &Job) -> Result<Outcome, Error> {
         Job::Point { id, change } => request(tools, HubRequest::ChangePoint { id: *id, change: *change })?,
         Job::Apply { .. } => return apply(tools, job),
         Job::Save { name, then_stop } => {
-            let saved = request(tools, HubRequest::Save { name: name.clone(), when: None, full: false })?;
+            let saved = request(tools, LongRequest::Save { name: name.clone(), when: None, full: false })?;
             if *then_stop {
                 request(tools, HubRequest::Shutdown)?;
             }
@@ -51,7 +51,7 @@ fn perform(tools: &Tools, job: &Job) -> Result<Outcome, Error> {
         }
         Job::Restore { id, force } => {
             remember(tools, &format!("restore {id}"))?;
-            request(tools, HubRequest::Restore { id: id.clone(), force: *force, lazy: false })?
+            request(tools, LongRequest::Restore { id: id.clone(), force: *force, lazy: false })?
         }
         Job::Remove(id) => return store(tools)?.remove(id).map(|()| Outcome::Done),
         Job::SaveEdited { parent, environment, pokes } => {
@@ -70,7 +70,7 @@ fn perform(tools: &Tools, job: &Job) -> Result<Outcome, Error> {
 
 /// Has the state kept for `flob undo`. That it cannot be kept is told, and no reason not to go on; but to be given up is.
 fn remember(tools: &Tools, what: &str) -> Result<(), Error> {
-    match request(tools, HubRequest::Remember { what: what.to_owned() }) {
+    match request(tools, LongRequest::Remember { what: what.to_owned() }) {
         Err(error) if tools.cancel.load(Ordering::Relaxed) => Err(error),
         Err(error) => {
             let _ = tools.messages.send(Message::NotKept(error.to_string()));

@@ -266,7 +266,7 @@ fn open(tools: &Tools, id: &str) -> Result<(String, Arc<Snapshot>), Error> {
 }
 
 /// Asks the hub for something long: its progress is told, and it can be cancelled.
-pub fn request(tools: &Tools, request: HubRequest) -> Result<HubReply, Error> {
+pub fn request(tools: &Tools, request: impl Into<HubRequest>) -> Result<HubReply, Error> {
     // Before the session is up, what is asked waits for it.
     let client = tools
         .client

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flob_session::{Client, Error, HubRequest};
+use flob_session::{Client, Error, HubRequest, LongRequest};
 
 use super::{
     bench::{Rate, Row},
@@ -84,7 +84,7 @@ pub fn measure() -> Result<(Vec<Row>, Vec<Rate>), Error> {
             let client = session.client()?;
             looks.milliseconds = times(LOOKS, || client.look(false).map(drop))?;
             saves.milliseconds = times(SAVES, || {
-                client.request(HubRequest::Save { name: None, when: None, full: false }).map(drop)
+                client.request(LongRequest::Save { name: None, when: None, full: false }).map(drop)
             })?;
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use flob_session::{Client, Error, HubReply, HubRequest, Migrated};
+use flob_session::{Client, Error, HubReply, LongRequest, Migrated};
 use serde_json::json;
 
 use super::{checkpoint::wait, undo};
@@ -30,7 +30,7 @@ impl Migrate {
             return Err(Error::Usage(format!("the program is in session '{to}' already")));
         }
         undo::remember(&target, &format!("migrate {name}"));
-        match wait::reply(source.start(HubRequest::Migrate { to })?)? {
+        match wait::reply(source.start(LongRequest::Migrate { to })?)? {
             HubReply::Migrated(moved) => self.tell(&name, &moved),
             other => Err(Error::Internal(format!("the hub answered with {other:?}"))),
         }

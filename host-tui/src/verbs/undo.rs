@@ -3,7 +3,7 @@
 use clap::Args;
 use flob_image::store::Store;
 use flob_link::Scope;
-use flob_session::{Client, Error, HubRequest, Owner};
+use flob_session::{Client, Error, HubRequest, LongRequest, Owner};
 use serde_json::json;
 
 use super::checkpoint::wait::wait;
@@ -24,7 +24,7 @@ impl Undo {
     /// Restores what was before it; held, unless it shall run.
     pub fn run(self, context: &Context) -> Result<u8, Error> {
         let client = Client::connect(context.session.as_deref())?;
-        let id = wait(client.start(HubRequest::Undo)?)?;
+        let id = wait(client.start(LongRequest::Undo)?)?;
         if self.resume {
             let (owner, scope) = (Owner::User, Scope::Environment);
             client.request(HubRequest::Release { owner, scope, force: false })?;
@@ -43,7 +43,7 @@ impl Undo {
 
 /// Has the session's state kept before something is done to it. That it cannot be kept is told, and no reason not to do it.
 pub fn remember(client: &Client, what: &str) {
-    let kept = client.start(HubRequest::Remember { what: what.to_owned() }).and_then(wait);
+    let kept = client.start(LongRequest::Remember { what: what.to_owned() }).and_then(wait);
     if let Err(error) = kept {
         eprintln!("flob: this will not be undone by 'flob undo': {error}");
     }

@@ -18,7 +18,7 @@ use super::{
     outward::{Outward, Way},
     traffic::Underway,
 };
-use crate::{Client, Error, FromHub, HubReply, HubRequest, ToHub, wire};
+use crate::{Client, Error, FromHub, HubReply, HubRequest, LongRequest, ToHub, wire};
 
 /// Requests of a client that may wait for those before them; no more are read.
 const MOST_REQUESTS: usize = 64;
@@ -90,8 +90,8 @@ impl Inward {
                 drop(connection.answer(message.number, Ok(HubReply::Done)));
                 true
             }
-            request if request.is_long() => {
-                start_long(hub, connection, ToHub { number: message.number, request });
+            HubRequest::Long(request) => {
+                start_long(hub, connection, message.number, request);
                 true
             }
             _ => in_order.send((message, hub.traffic.begin())).is_ok(),
@@ -156,8 +156,7 @@ fn read_all(mut stream: UnixStream, inward: &Inward) {
     }
 }
 
-fn start_long(hub: &Arc<Hub>, connection: &Arc<Connection>, message: ToHub) {
-    let ToHub { number, request } = message;
+fn start_long(hub: &Arc<Hub>, connection: &Arc<Connection>, number: u32, request: LongRequest) {
     let cancelled = Arc::new(AtomicBool::new(false));
     lock(&connection.long).insert(number, Arc::clone(&cancelled));
     let (hub, theirs, underway) = (Arc::clone(hub), Arc::clone(connection), hub.long_traffic.begin());

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use flob_link::{Failure, FailureKind};
 
 use super::{Hub, clients::Connection, lock, restore::Manner, save::Order};
-use crate::{HubReply, HubRequest};
+use crate::{HubReply, HubRequest, LongRequest};
 
 /// Tells how far a long request is: phase, done, total.
 pub(super) type ProgressTo<'a> = &'a dyn Fn(&str, u64, u64);
@@ -66,14 +66,7 @@ impl Hub {
                 self.shut_down();
                 Ok(HubReply::Done)
             }
-            HubRequest::Save { .. }
-            | HubRequest::Restore { .. }
-            | HubRequest::AwaitPages
-            | HubRequest::Migrate { .. }
-            | HubRequest::Remember { .. }
-            | HubRequest::Restart { .. }
-            | HubRequest::Undo
-            | HubRequest::Cancel { .. } => {
+            HubRequest::Long(_) | HubRequest::Cancel { .. } => {
                 Err(Failure { kind: FailureKind::Invalid, text: "answered elsewhere".into() })
             }
         }
@@ -82,26 +75,25 @@ impl Hub {
     /// Answers a save or restore.
     pub(super) fn answer_long(
         &self,
-        request: HubRequest,
+        request: LongRequest,
         cancelled: &AtomicBool,
         progress: ProgressTo<'_>,
     ) -> Result<HubReply, Failure> {
         match request {
-            HubRequest::Save { name, when, full: is_full } => {
+            LongRequest::Save { name, when, full: is_full } => {
                 let order = Order { name, when, is_full };
                 self.save(order, cancelled, progress).map(HubReply::Checkpoint)
             }
-            HubRequest::Restore { id, force, lazy } => {
+            LongRequest::Restore { id, force, lazy } => {
                 self.restore(&id, Manner { force, lazy }, cancelled, progress).map(HubReply::Checkpoint)
             }
-            HubRequest::Migrate { to } => self.migrate(&to, cancelled, progress).map(HubReply::Migrated),
-            HubRequest::AwaitPages => nothing(self.await_pages(cancelled, progress)),
-            HubRequest::Remember { what } => {
+            LongRequest::Migrate { to } => self.migrate(&to, cancelled, progress).map(HubReply::Migrated),
+            LongRequest::AwaitPages => nothing(self.await_pages(cancelled, progress)),
+            LongRequest::Remember { what } => {
                 self.remember(&what, cancelled, progress).map(HubReply::Checkpoint)
             }
-            HubRequest::Restart { arguments } => nothing(self.restart(arguments, cancelled, progress)),
-            HubRequest::Undo => self.undo(cancelled, progress).map(HubReply::Checkpoint),
-            _ => Err(Failure { kind: FailureKind::Invalid, text: "answered elsewhere".into() }),
+            LongRequest::Restart { arguments } => nothing(self.restart(arguments, cancelled, progress)),
+            LongRequest::Undo => self.undo(cancelled, progress).map(HubReply::Checkpoint),
         }
     }
 

@@ -1,5 +1,5 @@
 //! The program from its beginning, in the same guest: what it was is gone, its input begins anew. Whoever wants it back has it
-//! remembered before ([`crate::HubRequest::Remember`]).
+//! remembered before ([`crate::LongRequest::Remember`]).
 
 use std::sync::atomic::AtomicBool;
 

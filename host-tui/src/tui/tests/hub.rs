@@ -14,7 +14,7 @@ use std::{
 use flob_abi::thread_flag;
 use flob_image::{Environment, State as FlobState};
 use flob_link::{Event, Failure, FailureKind, Memory, Scope};
-use flob_session::{Client, FromHub, HubEvent, HubReply, HubRequest, Owner, ToHub, wire};
+use flob_session::{Client, FromHub, HubEvent, HubReply, HubRequest, LongRequest, Owner, ToHub, wire};
 
 use super::world::{environment, fork, info, insight};
 use crate::tui::{
@@ -48,7 +48,7 @@ impl Fake {
             HubRequest::Hold { .. } => self.hold(true),
             HubRequest::Release { .. } => self.hold(false),
             HubRequest::Set { place, change, .. } => return Some(self.set(*place, change)),
-            HubRequest::Save { .. } => {
+            HubRequest::Long(LongRequest::Save { .. }) => {
                 for done in 0..=4 {
                     let progress = FromHub::Progress { number, phase: "pages".into(), done, total: 4 };
                     wire::write(stream, &progress).expect("the client listens");
@@ -56,7 +56,7 @@ impl Fake {
                 HubReply::Checkpoint("5ca1ab1e".into())
             }
             // A restore that never ends, unless it is cancelled.
-            HubRequest::Restore { .. } => return None,
+            HubRequest::Long(LongRequest::Restore { .. }) => return None,
             HubRequest::Subscribe => {
                 let output =
                     Event::Output { stream: 1, position: 0, bytes: b"philosopher 1 eats\n".to_vec() };
@@ -243,8 +243,9 @@ fn before_edits_and_restores_the_state_is_kept_for_undo() {
     assert_eq!(bench.finished(), Ok(Outcome::Done));
     bench.workers.ask(Ask::Do(Job::Restore { id: "5ca1ab1e".into(), force: false }));
     // The restore itself never ends here.
-    let restores =
-        |asked: &[HubRequest]| asked.iter().any(|request| matches!(request, HubRequest::Restore { .. }));
+    let restores = |asked: &[HubRequest]| {
+        asked.iter().any(|request| matches!(request, HubRequest::Long(LongRequest::Restore { .. })))
+    };
     while !restores(&bench.asked.lock().expect("the log")) {
         thread::yield_now();
     }
@@ -252,9 +253,9 @@ fn before_edits_and_restores_the_state_is_kept_for_undo() {
     let told: Vec<String> = asked
         .iter()
         .filter_map(|request| match request {
-            HubRequest::Remember { what } => Some(format!("keep {what}")),
+            HubRequest::Long(LongRequest::Remember { what }) => Some(format!("keep {what}")),
             HubRequest::Set { .. } => Some("set".into()),
-            HubRequest::Restore { .. } => Some("restore".into()),
+            HubRequest::Long(LongRequest::Restore { .. }) => Some("restore".into()),
             _ => None,
         })
         .collect();

@@ -10,7 +10,7 @@ use std::{
 
 use flob_image::store::{ExportOptions, Store};
 use flob_link::Scope;
-use flob_session::{Client, Error, HubReply, HubRequest, LineFigures, Owner};
+use flob_session::{Client, Error, HubReply, HubRequest, LineFigures, LongRequest, Owner};
 
 use super::savevm::Drive;
 
@@ -144,7 +144,7 @@ impl Session {
     pub fn save(&self, full: bool) -> Result<Save, Error> {
         let (before, stored) = (self.line(0)?.received, bytes_in(&self.store));
         let begin = Instant::now();
-        let reply = self.client.request(HubRequest::Save { name: None, when: None, full })?;
+        let reply = self.client.request(LongRequest::Save { name: None, when: None, full })?;
         let seconds = begin.elapsed().as_secs_f64();
         let HubReply::Checkpoint(id) = reply else {
             return Err(Error::Internal(format!("the hub gave another kind of answer: {reply:?}")));
@@ -165,7 +165,7 @@ impl Session {
     /// From the request to go back to a checkpoint until the program runs.
     pub fn restore(&self, id: &str, lazy: bool) -> Result<Restore, Error> {
         let begin = Instant::now();
-        self.client.request(HubRequest::Restore { id: id.into(), force: false, lazy })?;
+        self.client.request(LongRequest::Restore { id: id.into(), force: false, lazy })?;
         self.client.request(HubRequest::Release {
             owner: Owner::User,
             scope: Scope::Environment,
@@ -173,14 +173,14 @@ impl Session {
         })?;
         let seconds = begin.elapsed().as_secs_f64();
         let (bytes, work) = (self.client.info()?.restore_bytes, self.line(0)?.restore_time);
-        self.client.request(HubRequest::AwaitPages)?;
+        self.client.request(LongRequest::AwaitPages)?;
         Ok(Restore { seconds, whole: begin.elapsed().as_secs_f64(), bytes, work })
     }
 
     /// Moves the program into another session while it runs; this one ends.
     pub fn migrate(&self, to: &str) -> Result<Migration, Error> {
         let begin = Instant::now();
-        match self.client.request(HubRequest::Migrate { to: to.into() })? {
+        match self.client.request(LongRequest::Migrate { to: to.into() })? {
             HubReply::Migrated(moved) => Ok(Migration {
                 seconds: begin.elapsed().as_secs_f64(),
                 stop: Duration::from_nanos(moved.stop_nanoseconds).as_secs_f64(),

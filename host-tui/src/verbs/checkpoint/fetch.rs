@@ -1,7 +1,7 @@
 //! `flob checkpoint fetch`.
 
 use clap::Args;
-use flob_session::{Client, Error, HubRequest};
+use flob_session::{Client, Error, LongRequest};
 use serde_json::json;
 
 use crate::cli::{Context, print};
@@ -18,7 +18,7 @@ impl Fetch {
     /// Waits. Whoever interrupts it ends the wait, and nothing else.
     pub fn run(self, context: &Context) -> Result<u8, Error> {
         let client = Client::connect(context.session.as_deref())?;
-        super::wait::reply(client.start(HubRequest::AwaitPages)?)?;
+        super::wait::reply(client.start(LongRequest::AwaitPages)?)?;
         if self.json {
             print::json(&json!({ "missing": 0 }))?;
         } else {

@@ -3,7 +3,7 @@
 use clap::Args;
 use flob_image::store::Store;
 use flob_link::Scope;
-use flob_session::{Client, Error, HubRequest, Owner};
+use flob_session::{Client, Error, HubRequest, LongRequest, Owner};
 use serde_json::json;
 
 use super::super::undo;
@@ -35,7 +35,7 @@ impl Restore {
         // What is not there is told before anything is done.
         let given = Store::open_default()?.load(&self.id)?.id();
         undo::remember(&client, &format!("restore {given}"));
-        let restore = HubRequest::Restore { id: self.id, force: self.force, lazy: self.lazy };
+        let restore = LongRequest::Restore { id: self.id, force: self.force, lazy: self.lazy };
         let id = super::wait::wait(client.start(restore)?)?;
         if self.resume {
             client.request(HubRequest::Release {

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use flob_link::WaitKind;
-use flob_session::{Client, Error, HubRequest};
+use flob_session::{Client, Error, LongRequest};
 use serde_json::json;
 
 use crate::cli::{Context, print};
@@ -51,7 +51,7 @@ impl Save {
             Moment::Input => WaitKind::Input,
         });
         let id =
-            super::wait::wait(client.start(HubRequest::Save { name: self.name, when, full: self.full })?)?;
+            super::wait::wait(client.start(LongRequest::Save { name: self.name, when, full: self.full })?)?;
         if self.json {
             print::json(&json!({ "id": id }))?;
         } else {
