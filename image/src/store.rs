@@ -53,6 +53,7 @@ pub struct Store {
     backend: Arc<dyn Backend>,
     sound: Arc<sound::Sound>,
     places: Arc<places::Places>,
+    kept: Arc<program::Kept>,
 }
 
 impl Store {
@@ -90,6 +91,6 @@ impl Store {
 
     /// A store on anything that keeps files.
     pub fn with_backend(backend: Arc<dyn Backend>) -> Self {
-        Self { backend, sound: Arc::default(), places: Arc::default() }
+        Self { backend, sound: Arc::default(), places: Arc::default(), kept: Arc::default() }
     }
 }

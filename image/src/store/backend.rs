@@ -59,6 +59,14 @@ pub trait Backend: Send + Sync {
     /// If it cannot be read.
     fn list(&self, folder: &str) -> Result<Vec<Entry>>;
 
+    /// The names of a folder's files: where that costs less than to look at each.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn names(&self, folder: &str) -> Result<Vec<String>> {
+        Ok(self.list(folder)?.into_iter().map(|entry| entry.name).collect())
+    }
+
     /// Removes a file; fine if there is none.
     ///
     /// # Errors

@@ -283,7 +283,7 @@ impl Store {
         mut manifest: Manifest,
         build_id: &str,
     ) -> Result<String, StoreError> {
-        let taken: HashSet<String> = self.manifest_entries()?.iter().map(|(name, _)| short(name)).collect();
+        let taken: HashSet<String> = self.manifest_names()?.iter().map(|name| short(name)).collect();
         loop {
             let (bytes, hash) = manifest.seal()?;
             let full = hex(&hash);

@@ -9,6 +9,9 @@ use super::pack::PAGE;
 use super::{Checkpoint, Origin, Store, StoreError};
 use crate::State;
 
+/// The folder of manifests.
+const MANIFESTS: &str = "checkpoints";
+
 /// What a list shows of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
@@ -80,12 +83,15 @@ impl Store {
 
     /// Full hashes of all manifests, sound or not, and when they were written.
     pub(super) fn manifest_entries(&self) -> Result<Vec<(String, SystemTime)>, StoreError> {
-        let full = |entry: Entry| {
-            let name = entry.name.strip_suffix(".flob")?;
-            let is_hash = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-            if is_hash { Some((name.to_owned(), entry.modified)) } else { None }
-        };
-        Ok(self.entries("checkpoints")?.into_iter().filter_map(full).collect())
+        let full = |entry: Entry| Some((full_hash(&entry.name)?, entry.modified));
+        Ok(self.entries(MANIFESTS)?.into_iter().filter_map(full).collect())
+    }
+
+    /// Full hashes of all manifests, sound or not.
+    pub(super) fn manifest_names(&self) -> Result<Vec<String>, StoreError> {
+        let what = || format!("reading {}", self.backend.name(MANIFESTS));
+        let names = self.backend.names(MANIFESTS).map_err(|source| StoreError::io(what(), source))?;
+        Ok(names.iter().filter_map(|name| full_hash(name)).collect())
     }
 
     /// All checkpoints: each below its parent, siblings by age, damaged ones last.
@@ -117,7 +123,7 @@ impl Store {
     }
 
     pub(super) fn resolve_full(&self, given: &str) -> Result<String, StoreError> {
-        let all: Vec<String> = self.manifest_entries()?.into_iter().map(|(full, _)| full).collect();
+        let all = self.manifest_names()?;
         let lower = given.to_ascii_lowercase();
         let by_id =
             || all.iter().filter(|full| !given.is_empty() && full.starts_with(&lower)).cloned().collect();
@@ -138,6 +144,13 @@ impl Store {
             }
         }
     }
+}
+
+/// The hash that a manifest's file is named by, if it is one.
+fn full_hash(file: &str) -> Option<String> {
+    let name = file.strip_suffix(".flob")?;
+    let is_hash = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hash.then(|| name.to_owned())
 }
 
 /// Orders summaries so that each comes below its parent.

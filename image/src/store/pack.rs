@@ -49,7 +49,7 @@ impl OpenPack {
         bytes.append(&mut self.pages);
         let name = *blake3::hash(&bytes).as_bytes();
         store.put_named(&path(&name), bytes)?;
-        store.note_sound(&name);
+        store.note_sound(&path(&name));
         Ok(PackReference { name, pages })
     }
 }

@@ -2,10 +2,16 @@
 //! ELF itself, so that a debugger can open it; its checksum is in its name.
 
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use super::manifest::hex;
 use super::whole_file::write_whole;
 use super::{Store, StoreError};
+
+/// The program that was kept last, with its path: each save of a session brings the same one, which need not be hashed, and
+/// compared with the file, again and again.
+#[derive(Default)]
+pub(super) struct Kept(Mutex<Option<(String, Vec<u8>)>>);
 
 impl Store {
     /// Keeps the ELF of a program. The next [`Store::gc`] frees it after a day unless a checkpoint has its build id.
@@ -22,8 +28,19 @@ impl Store {
         if build_id.is_empty() || !build_id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(StoreError::Invalid(format!("`{build_id}` is no build id")));
         }
-        let hash = hex(blake3::hash(elf).as_bytes());
-        self.put_named(&format!("programs/{build_id}-{hash}.elf"), elf.to_vec())
+        let mut kept = self.kept.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((path, same)) = &*kept
+            && same == elf
+            && path.starts_with(&format!("{}-", key(build_id)))
+            && self.is_unchanged(path)
+        {
+            return Ok(());
+        }
+        let path = format!("{}-{}.elf", key(build_id), hex(blake3::hash(elf).as_bytes()));
+        self.put_named(&path, elf.to_vec())?;
+        self.note_sound(&path);
+        *kept = Some((path, elf.to_vec()));
+        Ok(())
     }
 
     /// The ELF with this build id, if it is kept.

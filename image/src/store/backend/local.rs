@@ -1,7 +1,7 @@
 //! A store in a local folder, locked by a lock of the operating system: a process that dies lets go of it.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Error, Result};
+use std::fs::{DirEntry, File, OpenOptions, TryLockError};
+use std::io::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
 
 use object_store::Error as ObjectError;
@@ -47,6 +47,19 @@ fn explain(error: &ObjectError) -> Error {
     }
 }
 
+/// What is in a folder; nothing if there is no such folder.
+fn read_folder(folder: &Path) -> Result<impl Iterator<Item = Result<DirEntry>>> {
+    match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None.into_iter().flatten()),
+        other => Ok(Some(other?).into_iter().flatten()),
+    }
+}
+
+/// `object_store` stages a file under its name and `#1`, `#2` …, and hides those from listings.
+fn is_staged(name: &str) -> bool {
+    name.contains('#')
+}
+
 struct FileLock {
     _file: File,
 }
@@ -74,19 +87,23 @@ impl Backend for LocalBackend {
         self.objects.list(folder).map(Option::unwrap_or_default)
     }
 
+    fn names(&self, folder: &str) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in read_folder(&self.folder.join(folder))? {
+            // All names here are plain ones.
+            names.extend(entry?.file_name().into_string().ok().filter(|name| !is_staged(name)));
+        }
+        Ok(names)
+    }
+
     fn delete(&self, path: &str) -> Result<()> {
         self.objects.delete(path)
     }
 
     fn sweep(&self, folder: &str) -> Result<()> {
-        let entries = match std::fs::read_dir(self.folder.join(folder)) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            other => other?,
-        };
-        for entry in entries {
+        for entry in read_folder(&self.folder.join(folder))? {
             let path = entry?.path();
-            // `object_store` stages a file under its name and `#1`, `#2` …, and hides those from listings.
-            if path.file_name().is_some_and(|name| name.to_string_lossy().contains('#')) {
+            if path.file_name().is_some_and(|name| is_staged(&name.to_string_lossy())) {
                 std::fs::remove_file(path)?;
             }
         }
