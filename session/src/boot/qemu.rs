@@ -13,11 +13,15 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
 };
 
+use rustix::net::sockopt::set_socket_send_buffer_size;
+
 use super::{Software, archive};
 use crate::Error;
 
 /// The emulator that is looked for in `PATH`.
 pub const EMULATOR: &str = "qemu-system-x86_64";
+/// Room for what is on its way: the longest message and what goes before it.
+const SEND_ROOM: usize = 1 << 20;
 /// Names another.
 pub const VARIABLE: &str = "FLOB_QEMU";
 
@@ -121,6 +125,10 @@ impl Guest {
         let archive = write(machine.folder, "archive", &archive::build(&machine.software.programs)?)?;
         let io = |error| Error::io("starting the guest", error);
         let (line, theirs) = UnixStream::pair().map_err(io)?;
+        for end in [&line, &theirs] {
+            // With less room than a message has it goes in pieces, each with a change of threads: slower, but not wrong.
+            let _ = set_socket_send_buffer_size(end, SEND_ROOM);
+        }
         let theirs_too = theirs.try_clone().map_err(io)?;
         let log = File::create(emulator_log(machine.folder)).map_err(io)?;
         let child = Command::new(&launcher.program)
