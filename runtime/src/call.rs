@@ -344,11 +344,6 @@ impl<'a> Piece<'a> {
         let address = bytes.as_ptr().expose_provenance() as u64;
         Self(Buffer { address, bytes: bytes.len() as u64 }, PhantomData)
     }
-
-    /// The memory at this address, which may be no Rust object: a child's, say. Only the kernel reads it.
-    pub const fn at(address: u64, bytes: u64) -> Self {
-        Self(Buffer { address, bytes }, PhantomData)
-    }
 }
 
 /// A further buffer to receive into, for the table of an IPC call.

@@ -1,12 +1,13 @@
-//! Pages for the host from a nester below: too long for the servers' buffers, so they have a port and a thread of their own,
-//! where the parent has that service. No checkpoint knows of them: who sends pages to the host is asked again for what is lost.
+//! Pages for the host from a nester below: they stay in its memory, which is ours, so where they lie is said in our addresses. They
+//! have a port and a thread of their own, where the parent has that service: no checkpoint knows of them, for who sends pages to the
+//! host is asked again for what is lost.
 
-use alloc::vec;
+use alloc::vec::Vec;
 
 use flob_abi::Status;
 use flob_runtime::{
     nester::Desk,
-    service::{Service, host, messages::MAX_DATAGRAM, pass_on},
+    service::{Service, messages::BulkRequest, pass_on, reply_room},
     thread,
 };
 
@@ -33,9 +34,17 @@ pub fn start(nester: &Shared, state: &mut State) -> Result<(), Status> {
 }
 
 fn serve(nester: &Nester) {
-    let Some(desk) = &nester.bulk else { return };
-    let most = host::capacity().map_or(0, |capacity| capacity.to_host as usize);
-    // A little more, so that a full request is told from one too long.
-    let buffer = vec![0; most + MAX_DATAGRAM + 512];
-    desk.serve_long(buffer, |request| pass_on(BULK.port().ok()?, request))
+    if let Some(desk) = &nester.bulk {
+        desk.serve_long(reply_room(), |request| pass_on(BULK.port().ok()?, &translated(nester, request)?));
+    }
+}
+
+/// The same request, with the addresses of its pieces here. `None` if it is none, or a piece is elsewhere.
+fn translated(nester: &Nester, request: &[u8]) -> Option<Vec<u8>> {
+    let mut request = postcard::from_bytes::<BulkRequest<'_>>(request).ok()?;
+    let state = nester.lock();
+    for (address, bytes) in &mut request.pieces {
+        *address = nester.environment.memory().address(state.places.of(*address, *bytes)?);
+    }
+    postcard::to_allocvec(&request).ok()
 }

@@ -8,7 +8,7 @@ use flob_runtime::{
     call,
     flob::{FlobAt, Links, OwnedReference, Thread},
     heap,
-    nester::{ChildMemory, Desk, Environment, Setup, inherited},
+    nester::{ChildMemory, Desk, Environment, Loaded, Setup, inherited},
     service::programs,
     thread::{self, Builder, JoinHandle},
 };
@@ -66,13 +66,14 @@ fn load(nester: &Nester, program: &[String]) -> Result<(), String> {
         space: SpaceState { ceiling: nester.ceiling.saturating_sub(2), ..SpaceState::default() },
         arguments: program,
     };
-    let elf = nester.environment.load(&mut file, &setup);
-    let elf = elf.map_err(|error| format!("'{name}' cannot be started: {error}"))?;
+    let loaded = nester.environment.load(&mut file, &setup);
+    let Loaded { elf, places } = loaded.map_err(|error| format!("'{name}' cannot be started: {error}"))?;
     let build_id = elf.build_id(&mut file).map_err(|error| format!("'{name}' cannot be read: {error}"))?;
     let mut state = nester.lock();
     state.program = String::from(name);
     state.arguments = program.to_vec();
     state.build_id = build_id;
+    state.places = places;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use flob_checkpointer::{Sights, border::Answered};
 use flob_image::{Border, Place};
 use flob_runtime::{
     flob::{FlobAt, OwnedReference, Reference, Thread},
-    nester::{Desk, Environment, Parked, memory::Peek},
+    nester::{Desk, Environment, Parked, Places, memory::Peek},
     sync::{Condition, Guard, Lock},
 };
 
@@ -106,6 +106,8 @@ pub struct State {
     pub program: String,
     pub arguments: Vec<String>,
     pub build_id: String,
+    /// Where the child's memory lies.
+    pub places: Places,
     /// A checkpoint that is being taken.
     pub work: Option<Work>,
     pub written: Option<Written>,

@@ -215,9 +215,9 @@ pub fn load_into(
         space: SpaceState { ceiling: ceiling.saturating_sub(2), ..SpaceState::default() },
         arguments: command,
     };
-    let elf = environment.load(&mut file, &setup);
-    let elf = elf.map_err(|error| format!("'{name}' cannot be started: {error}"))?;
-    elf.build_id(&mut file).map_err(|error| format!("'{name}' cannot be read: {error}"))
+    let loaded = environment.load(&mut file, &setup);
+    let loaded = loaded.map_err(|error| format!("'{name}' cannot be started: {error}"))?;
+    loaded.elf.build_id(&mut file).map_err(|error| format!("'{name}' cannot be read: {error}"))
 }
 
 fn start_threads(nester: &Shared, clerk: Clerk) -> Result<(), Status> {

@@ -8,6 +8,7 @@ use flob_runtime::ipc;
 use flob_runtime::service::messages::{BulkRequest, HostReply, MAX_DATAGRAM};
 use flob_runtime::sync::{Condition, Lock};
 
+use crate::lent::Lent;
 use crate::line;
 
 /// Most datagrams that wait in a channel; further ones are dropped, and the host puts them again.
@@ -50,9 +51,12 @@ pub fn send(name: &str, datagram: &[u8]) -> Result<(), HostReply<'static>> {
 }
 
 /// Sends a datagram with its bulk, as soon as the line has room.
-pub fn send_bulk(request: &BulkRequest<'_>, bulk: &[u8]) -> Result<(), HostReply<'static>> {
+pub fn send_bulk(request: &BulkRequest<'_>) -> Result<(), HostReply<'static>> {
     let number = number(request.channel)?;
-    line::send_bulk(number, request.message, bulk, request.sum).map_err(|_| HostReply::TooLong)
+    let bulk: Option<Vec<Lent>> =
+        request.pieces.iter().map(|(address, bytes)| Lent::at(*address, *bytes)).collect();
+    let bulk = bulk.ok_or(HostReply::Elsewhere)?;
+    line::send_bulk(number, request.message, &bulk, request.sum).map_err(|_| HostReply::TooLong)
 }
 
 /// A datagram has come from the host. `false` if nobody has this channel, it is full, or the bulk is more than is taken.

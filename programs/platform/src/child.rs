@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use flob_runtime::abi::{PAGE_SIZE, SpaceState};
 use flob_runtime::heap;
-use flob_runtime::nester::{ChildMemory, Desk, Environment, Setup};
+use flob_runtime::nester::{ChildMemory, Desk, Environment, Loaded, Places, Setup};
 
 use crate::{files, service};
 
@@ -14,9 +14,12 @@ const OWN_MEMORY: usize = 8 << 20;
 /// No thread below runs above this priority; the platform's own do.
 const CEILING: u32 = 27;
 
-/// A child that is loaded and not yet started.
+/// A child that is loaded.
 pub struct Child {
-    environment: Environment,
+    /// All its memory.
+    pub environment: Environment,
+    /// Where in it is what the child names.
+    pub places: Places,
 }
 
 /// Loads the program that `stack` names first, with `stack` as its arguments.
@@ -36,8 +39,9 @@ pub fn load(desk: &Desk, stack: &[String]) -> Result<Child, String> {
         space: SpaceState { ceiling: CEILING, ..SpaceState::default() },
         arguments: stack,
     };
-    environment.load(&mut file, &setup).map_err(|error| format!("'{name}' cannot be started: {error}"))?;
-    Ok(Child { environment })
+    let loaded = environment.load(&mut file, &setup);
+    let Loaded { places, .. } = loaded.map_err(|error| format!("'{name}' cannot be started: {error}"))?;
+    Ok(Child { environment, places })
 }
 
 impl Child {

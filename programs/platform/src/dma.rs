@@ -78,10 +78,10 @@ impl Memory for Block {
     }
 }
 
-/// These bytes, for the device to read; `None` if it cannot reach them or there are none. They have to stay as they are
-/// until the device has done with them.
-pub fn to_be_read(bytes: &[u8]) -> Option<Piece> {
-    let physical = (bytes.as_ptr().expose_provenance() as u64).checked_sub(PHYSICAL_WINDOW)?;
-    let bytes = u32::try_from(bytes.len()).ok().filter(|count| *count > 0)?;
+/// So many bytes at this address, for the device to read; `None` if it cannot reach them or there are none. What it is sent are
+/// they as they are when it takes them.
+pub fn to_be_read(address: u64, size: usize) -> Option<Piece> {
+    let physical = address.checked_sub(PHYSICAL_WINDOW)?;
+    let bytes = u32::try_from(size).ok().filter(|count| *count > 0)?;
     Some(Piece { physical, bytes, device_writes: false })
 }

@@ -15,14 +15,15 @@ use flob_runtime::{call, eprintln};
 use platform_devices::outward::Outward;
 
 use crate::channels;
+use crate::lent::Lent;
 
 /// How often, and for how many nanoseconds each, the end of the machine waits for the last bytes to leave.
 const DRAIN: (u32, u64) = (200, 5_000_000);
 
 /// A device that carries the line.
 pub trait Device: Send + Sync {
-    /// Sends these bytes, one part behind the other with nothing between them; waits as long as there is no room.
-    fn send(&self, parts: &[&[u8]]);
+    /// Sends this frame and, with nothing between them, what is lent; waits as long as there is no room.
+    fn send(&self, frame: &[u8], lent: &[Lent]);
 
     /// Whether all that was sent has left.
     fn is_idle(&self) -> bool;
@@ -43,6 +44,8 @@ pub struct Capacity {
 }
 
 const PAGE: usize = flob_runtime::abi::PAGE_SIZE as usize;
+/// Most pieces of bulk: a page each, of the most that is sent at once.
+const MOST_PIECES: usize = MAX_BULK / PAGE;
 /// Of a line that loses nothing.
 const WIDE: Capacity = Capacity { is_lossless: true, to_host: MAX_BULK, to_guest: 14 * PAGE };
 /// Of a line that may: bulk goes inside a frame.
@@ -73,7 +76,7 @@ pub fn send(channel: u8, payload: &[u8]) -> Result<(), TooLong> {
     let mut encoded = Vec::with_capacity(MAX_ENCODED);
     frame::encode(channel, payload, &mut encoded)?;
     if let Some(device) = device() {
-        device.send(&[&encoded]);
+        device.send(&encoded, &[]);
     }
     Ok(())
 }
@@ -84,11 +87,15 @@ pub fn capacity() -> Capacity {
 }
 
 /// Sends a frame with bulk that has this sum, as soon as there is room.
-pub fn send_bulk(channel: u8, message: &[u8], bulk: &[u8], sum: u64) -> Result<(), TooLong> {
+pub fn send_bulk(channel: u8, message: &[u8], bulk: &[Lent], sum: u64) -> Result<(), TooLong> {
     let Some(device) = device() else { return Ok(()) };
-    match Outward::new(device.is_lossless(), channel, (message, bulk), sum)? {
-        Outward::Head(head) => device.send(&[&head, bulk]),
-        Outward::Whole(frame) => device.send(&[&frame]),
+    let size = bulk.iter().map(Lent::size).sum();
+    if size > capacity().to_host || bulk.len() > MOST_PIECES {
+        return Err(TooLong);
+    }
+    match Outward::new(device.is_lossless(), channel, message, (size, || Lent::copied(bulk)), sum)? {
+        Outward::Head(head) => device.send(&head, bulk),
+        Outward::Whole(frame) => device.send(&frame, &[]),
         Outward::Nothing => {}
     }
     Ok(())

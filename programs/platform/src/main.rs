@@ -13,19 +13,20 @@
 
 extern crate alloc;
 
-mod bulk;
 mod channels;
 mod child;
 mod dma;
 mod end;
 mod files;
 mod io;
+mod lent;
 mod line;
 mod pool;
 mod service;
 mod streams;
 mod uart;
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -45,8 +46,8 @@ fn main(arguments: Vec<String>) -> i32 {
         stack.push(DEFAULT_CHILD.to_string());
     }
     match run(&stack) {
-        // The child's flobs stay where they are; the end comes with its own, in the thread that hears of it.
-        Ok(_child) => start::forever(),
+        // The end comes with the child's own, in the thread that hears of it.
+        Ok(()) => start::forever(),
         Err(message) => {
             eprintln!("platform: {message}");
             1
@@ -61,12 +62,12 @@ fn meant_by(word: &str) -> String {
 }
 
 /// Starts services and child.
-fn run(stack: &[String]) -> Result<Child, String> {
+fn run(stack: &[String]) -> Result<(), String> {
     line::start()?;
-    service::start_bulk()?;
     let desk = service::desk()?;
-    let child = child::load(desk, stack)?;
+    // Its flobs stay where they are.
+    let child: &Child = Box::leak(Box::new(child::load(desk, stack)?));
+    lent::by(child);
     pool::start(desk)?;
-    child.start()?;
-    Ok(child)
+    child.start()
 }

@@ -18,36 +18,37 @@ pub enum Outward {
 }
 
 impl Outward {
-    /// A message with bulk that had this sum, for a line that loses nothing or one that may.
+    /// A message with so many bytes of bulk that had this sum, for a line that loses nothing or one that may: for that it is copied.
     pub fn new(
         is_lossless: bool,
         channel: u8,
-        (message, bulk): (&[u8], &[u8]),
+        message: &[u8],
+        (size, copy): (usize, impl FnOnce() -> Vec<u8>),
         sum: u64,
     ) -> Result<Self, TooLong> {
         let mut encoded = Vec::new();
         // Nothing goes raw that is not there: no decoder waits for that.
-        if is_lossless && !bulk.is_empty() {
+        if is_lossless && size > 0 {
             // Who receives it looks at the sum.
-            frame::encode_raw_head(channel, message, bulk.len(), sum, &mut encoded)?;
+            frame::encode_raw_head(channel, message, size, sum, &mut encoded)?;
             return Ok(Self::Head(encoded));
         }
-        if Sum::of(bulk) != sum {
+        let bulk = copy();
+        if Sum::of(&bulk) != sum {
             return Ok(Self::Nothing);
         }
-        frame::encode_with_bulk(channel, message, bulk, &mut encoded)?;
+        frame::encode_with_bulk(channel, message, &bulk, &mut encoded)?;
         Ok(Self::Whole(encoded))
     }
 }
 
-/// Answers a request of the service `bulk`, whose datagram `send` sends with the bulk behind it. None if it is no request: nothing is
-/// sent then, and its connection ends.
+/// Answers a request of the service `bulk`, whose datagram `send` sends with its bulk. None if it is no request: nothing is sent then,
+/// and its connection ends.
 pub fn answer(
     request: &[u8],
-    send: impl FnOnce(&BulkRequest<'_>, &[u8]) -> Result<(), HostReply<'static>>,
+    send: impl FnOnce(&BulkRequest<'_>) -> Result<(), HostReply<'static>>,
 ) -> Option<Vec<u8>> {
-    let (head, bulk) = postcard::take_from_bytes::<BulkRequest<'_>>(request).ok()?;
-    let sent = send(&head, bulk);
+    let sent = send(&postcard::from_bytes(request).ok()?);
     postcard::to_allocvec(&sent.map_or_else(|refusal| refusal, |()| HostReply::Sent)).ok()
 }
 
@@ -67,6 +68,10 @@ mod tests {
         (0..bytes).map(|index| (index * 31 % 251) as u8).collect()
     }
 
+    fn outward(is_lossless: bool, message: &[u8], bulk: &[u8], sum: u64) -> Result<Outward, TooLong> {
+        Outward::new(is_lossless, CHANNEL, message, (bulk.len(), || bulk.to_vec()), sum)
+    }
+
     /// Channel, message and bulk.
     type Came = (u8, Vec<u8>, Vec<u8>);
 
@@ -83,7 +88,7 @@ mod tests {
     fn bulk_of_any_length_comes_as_it_was_over_either_line() {
         for bytes in [0, 1, 7, 8, 4095, 4096, 4097, MAX_BULK - 1, MAX_BULK] {
             let bulk = bulk(bytes);
-            let sent = |is_lossless| Outward::new(is_lossless, CHANNEL, (MESSAGE, &bulk), Sum::of(&bulk));
+            let sent = |is_lossless| outward(is_lossless, MESSAGE, &bulk, Sum::of(&bulk));
             let came = (vec![(CHANNEL, MESSAGE.to_vec(), bulk.clone())], 0);
             match sent(true) {
                 Ok(Outward::Head(head)) if bytes > 0 => {
@@ -108,7 +113,7 @@ mod tests {
             (false, MESSAGE, &*long),
             (false, &*long, MESSAGE),
         ] {
-            assert_eq!(Outward::new(is_lossless, CHANNEL, (message, bulk), Sum::of(bulk)), Err(TooLong));
+            assert_eq!(outward(is_lossless, message, bulk, Sum::of(bulk)), Err(TooLong));
         }
     }
 
@@ -117,18 +122,18 @@ mod tests {
     fn bulk_that_was_changed_on_its_way_never_looks_whole() {
         let bulk = bulk(4096);
         let before = Sum::of(&[1; 4096]);
-        let Ok(Outward::Head(head)) = Outward::new(true, CHANNEL, (MESSAGE, &bulk), before) else {
+        let Ok(Outward::Head(head)) = outward(true, MESSAGE, &bulk, before) else {
             panic!("its sum is looked at where it comes")
         };
         assert_eq!(received(&[&head, &bulk]), (Vec::new(), 1));
-        assert_eq!(Outward::new(false, CHANNEL, (MESSAGE, &bulk), before), Ok(Outward::Nothing));
+        assert_eq!(outward(false, MESSAGE, &bulk, before), Ok(Outward::Nothing));
     }
 
     /// What comes behind it is not taken for its bulk, nor lost.
     #[test]
     fn a_garbled_head_loses_its_own_bulk_only() {
         let (lost, bulk) = (vec![7; 4096], bulk(100));
-        let head = |bulk: &[u8]| match Outward::new(true, CHANNEL, (MESSAGE, bulk), Sum::of(bulk)) {
+        let head = |bulk: &[u8]| match outward(true, MESSAGE, bulk, Sum::of(bulk)) {
             Ok(Outward::Head(head)) => head,
             other => panic!("{other:?}"),
         };
@@ -139,20 +144,20 @@ mod tests {
         assert!(garbled > 0);
     }
 
+    fn asked(channel: &str) -> Vec<u8> {
+        let pieces = vec![(0x1000, 8192), (0x7f_f000, 4096)];
+        postcard::to_allocvec(&BulkRequest { channel, message: MESSAGE, sum: u64::MAX / 3, pieces }).unwrap()
+    }
+
     #[test]
-    fn a_request_that_is_cut_in_its_head_sends_nothing_and_gets_no_answer() {
-        let sum = u64::MAX / 3;
-        let head =
-            postcard::to_allocvec(&BulkRequest { channel: "debugger", message: MESSAGE, sum }).unwrap();
-        for end in 0..head.len() {
-            assert_eq!(answer(&head[..end], |_, _| panic!("{end} bytes are no request")), None);
+    fn a_request_that_is_cut_sends_nothing_and_gets_no_answer() {
+        let request = asked("debugger");
+        for end in 0..request.len() {
+            assert_eq!(answer(&request[..end], |_| panic!("{end} bytes are no request")), None);
         }
-        let request = [&head[..], b"bulk"].concat();
-        let sent = answer(&request, |head, bulk| {
-            assert_eq!(
-                (head.channel, head.message, head.sum, bulk),
-                ("debugger", MESSAGE, sum, &b"bulk"[..])
-            );
+        let sent = answer(&request, |asked| {
+            assert_eq!((asked.channel, asked.message, asked.sum), ("debugger", MESSAGE, u64::MAX / 3));
+            assert_eq!(asked.pieces, [(0x1000, 8192), (0x7f_f000, 4096)]);
             Ok(())
         });
         assert_eq!(postcard::from_bytes(&sent.unwrap()), Ok(HostReply::Sent));
@@ -160,10 +165,8 @@ mod tests {
 
     #[test]
     fn who_asks_for_what_cannot_be_sent_is_told_why() {
-        let head =
-            postcard::to_allocvec(&BulkRequest { channel: "nobody", message: MESSAGE, sum: 0 }).unwrap();
-        for why in [HostReply::NoChannel, HostReply::TooLong] {
-            let told = answer(&head, |_, _| Err(why)).unwrap();
+        for why in [HostReply::NoChannel, HostReply::TooLong, HostReply::Elsewhere] {
+            let told = answer(&asked("nobody"), |_| Err(why)).unwrap();
             assert_eq!(postcard::from_bytes(&told), Ok(why));
         }
     }

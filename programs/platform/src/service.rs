@@ -16,10 +16,10 @@ use flob_runtime::service::messages::{
     ClockReply, ClockRequest, HostReply, HostRequest, ParentReply, ParentRequest, ProgramsReply,
     ProgramsRequest, StreamReply, StreamRequest,
 };
-use flob_runtime::sync::Once;
+use platform_devices::outward;
 use serde::Serialize;
 
-use crate::{bulk, channels, end, files, line, streams};
+use crate::{channels, end, files, line, streams};
 
 /// The port that the child is born with.
 pub const PARENT: &str = "parent";
@@ -57,6 +57,7 @@ const SERVICES: &[(&str, Serve)] = &[
     ("clock", clock),
     ("programs", programs),
     ("host", host),
+    ("bulk", |_, request| bulk(request)),
     ("log", log),
 ];
 
@@ -65,15 +66,6 @@ pub fn desk() -> Result<&'static Desk, String> {
     let names: Vec<&'static str> = SERVICES.iter().map(|(name, _)| *name).chain([KEEPER]).collect();
     let desk = Desk::new(&names).map_err(|status| format!("no ports: {}", status.text()))?;
     Ok(Box::leak(Box::new(desk)))
-}
-
-/// The port of `bulk`, which has a thread of its own.
-static BULK: Once<&'static Desk> = Once::new();
-
-/// Begins to serve `bulk`.
-pub fn start_bulk() -> Result<(), String> {
-    BULK.set(bulk::start()?);
-    Ok(())
 }
 
 /// Does what a request asks.
@@ -92,8 +84,7 @@ fn parent(desk: &Desk, request: &[u8]) -> Option<Outcome> {
     Some(match postcard::from_bytes(request).ok()? {
         ParentRequest::Lookup { name } => {
             let public = ![PARENT, KEEPER].contains(&name);
-            let found = desk.reference(name).or_else(|| BULK.get().and_then(|desk| desk.reference(name)));
-            match found.filter(|_| public) {
+            match desk.reference(name).filter(|_| public) {
                 Some(reference) => Outcome { reference: Some(reference), ..Outcome::of(&ParentReply::Found) },
                 None => Outcome::of(&ParentReply::NoService),
             }
@@ -166,4 +157,8 @@ fn host(_: &Desk, request: &[u8]) -> Option<Outcome> {
             Some(Outcome::of(&HostReply::Capacity { is_lossless, to_host, to_guest }))
         }
     }
+}
+
+fn bulk(request: &[u8]) -> Option<Outcome> {
+    outward::answer(request, channels::send_bulk).map(|bytes| Outcome { bytes, reference: None })
 }

@@ -103,6 +103,26 @@ pub struct Setup<'a> {
     pub arguments: &'a [String],
 }
 
+/// A program that was loaded.
+pub struct Loaded {
+    /// Its file.
+    pub elf: Elf,
+    /// Its memory.
+    pub places: Places,
+}
+
+/// Where the memory of a program that was loaded lies in its environment: what the program names by its address its nester can
+/// read there.
+#[derive(Default)]
+pub struct Places(Vec<Mapped>);
+
+impl Places {
+    /// The place of this address, if so many bytes follow it there in one piece.
+    pub fn of(&self, address: u64, bytes: u64) -> Option<u64> {
+        place_of(&self.0, address).filter(|(_, room)| bytes <= *room).map(|(place, _)| place)
+    }
+}
+
 /// A range of memory with a region over it, to be filled by [`Environment::load`] or by a restore.
 pub struct Environment {
     memory: ChildMemory,
@@ -214,7 +234,7 @@ impl Environment {
 
     /// Loads a program and makes its space and its first thread, which is stopped: [`Environment::start`] lets it go.
     /// The environment must be empty; after an error it has to be [`cleared`](Environment::clear) before the next try.
-    pub fn load(&self, file: &mut impl ProgramFile, setup: &Setup<'_>) -> Result<Elf, StartError> {
+    pub fn load(&self, file: &mut impl ProgramFile, setup: &Setup<'_>) -> Result<Loaded, StartError> {
         let elf = Elf::read(file)?;
         let layout = Layout::of(&elf, setup.arguments, self.size())?;
         self.make_flobs(&layout, setup)?;
@@ -228,7 +248,7 @@ impl Environment {
         state.own_address = 0;
         thread.prepare(space.at(), &state)?;
         thread.reference(self.flob(layout.start + start_reference::THREAD))?;
-        Ok(elf)
+        Ok(Loaded { elf, places: Places(layout.mapped) })
     }
 
     /// Lets the first thread go.
@@ -274,7 +294,7 @@ impl Environment {
         let mut done = 0;
         while done < segment.file_size {
             let address = segment.address + done;
-            let (place, room) = layout.place_of(address).ok_or(ElfError::BadSegment)?;
+            let (place, room) = place_of(&layout.mapped, address).ok_or(ElfError::BadSegment)?;
             let count = (segment.file_size - done).min(room).min(PIECE as u64);
             let piece = usize::try_from(count).ok().and_then(|count| buffer.get_mut(..count));
             let piece = piece.ok_or(ElfError::BadSegment)?;
@@ -347,13 +367,12 @@ impl Layout {
         layout.mapped.push(Mapped { run: heap, place: free });
         Ok(layout)
     }
+}
 
-    /// The place of this address, and how many bytes follow there in one piece.
-    fn place_of(&self, address: u64) -> Option<(u64, u64)> {
-        self.mapped.iter().find_map(|mapped| {
-            let offset =
-                address.checked_sub(mapped.run.address).filter(|offset| *offset < mapped.run.size)?;
-            Some((mapped.place + offset, mapped.run.size - offset))
-        })
-    }
+/// The place of this address, and how many bytes follow there in one piece.
+fn place_of(all: &[Mapped], address: u64) -> Option<(u64, u64)> {
+    all.iter().find_map(|mapped| {
+        let offset = address.checked_sub(mapped.run.address).filter(|offset| *offset < mapped.run.size)?;
+        Some((mapped.place + offset, mapped.run.size - offset))
+    })
 }

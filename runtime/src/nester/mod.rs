@@ -9,6 +9,6 @@ pub mod memory;
 pub mod serve;
 
 pub use elf::{Elf, ElfError, Fnv, ProgramFile};
-pub use environment::{Environment, Setup, StartError, inherited};
+pub use environment::{Environment, Loaded, Places, Setup, StartError, inherited};
 pub use memory::ChildMemory;
 pub use serve::{Desk, Parked, Reply};

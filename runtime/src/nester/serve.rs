@@ -63,7 +63,7 @@ impl Desk {
         self.served.iter().find(|served| served.name == name).map(|served| served.reference.at())
     }
 
-    /// Serves for good requests that are too long for a [`Clerk`]'s room: those that fit the buffer whole. One that gets no reply
+    /// Serves for good, one request after the other, without a [`Clerk`]: those that fit the buffer whole. One that gets no reply
     /// ends its connection.
     pub fn serve_long(&self, mut buffer: Vec<u8>, mut handle: impl FnMut(&[u8]) -> Option<Vec<u8>>) -> ! {
         let mut reply = Vec::new();

@@ -4,8 +4,6 @@ use alloc::vec::Vec;
 
 use super::messages::{BulkRequest, HostReply, HostRequest};
 use super::{Service, ServiceError, reply_room, request};
-use crate::call::Piece;
-use crate::ipc;
 
 static HOST: Service = Service::new("host");
 static BULK: Service = Service::new("bulk");
@@ -39,7 +37,7 @@ fn sent(reply: &HostReply<'_>) -> Result<(), ServiceError> {
     match reply {
         HostReply::Sent => Ok(()),
         HostReply::NoChannel => Err(ServiceError::NoService),
-        HostReply::TooLong => Err(ServiceError::Refused),
+        HostReply::TooLong | HostReply::Elsewhere => Err(ServiceError::Refused),
         _ => Err(ServiceError::Garbled),
     }
 }
@@ -50,16 +48,12 @@ pub fn send(channel: &str, frame: &[u8]) -> Result<(), ServiceError> {
     sent(&request(HOST.port()?, &HostRequest::Send { channel, frame }, &mut room, &[])?)
 }
 
-/// Sends a datagram with bulk that lies in these places (address and bytes of each) and has this sum. Nothing of it is copied
-/// but by the kernel.
+/// Sends a datagram with bulk that lies in these places (address and bytes of each) and has this sum. Nothing of it is copied: it
+/// is read where it lies until this returns.
 pub fn send_bulk(channel: &str, message: &[u8], sum: u64, bulk: &[(u64, u64)]) -> Result<(), ServiceError> {
-    let head =
-        postcard::to_allocvec(&BulkRequest { channel, message, sum }).map_err(|_| ServiceError::Garbled)?;
-    let pieces: Vec<Piece<'_>> = bulk.iter().map(|(address, bytes)| Piece::at(*address, *bytes)).collect();
     let mut room = [0; SHORT];
-    let received = ipc::call_in_pieces(BULK.port()?, &head, &pieces, &mut room).map_err(ServiceError::Ipc)?;
-    let reply = room.get(..received.bytes).unwrap_or_default();
-    sent(&postcard::from_bytes(reply).map_err(|_| ServiceError::Garbled)?)
+    let asked = BulkRequest { channel, message, sum, pieces: bulk.to_vec() };
+    sent(&request(BULK.port()?, &asked, &mut room, &[])?)
 }
 
 /// Waits for datagrams of one channel; keeps its buffer between them. One for each receiving thread.

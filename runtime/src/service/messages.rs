@@ -1,6 +1,8 @@
 //! The messages of `docs/services.md`: one request and one reply enum a service, as postcard bytes. Bytes are
 //! borrowed, so that a message is not copied once more on its way.
 
+use alloc::vec::Vec;
+
 use serde::{Deserialize, Serialize, Serializer};
 
 /// Writes bytes at once instead of one by one; the encoding is the same.
@@ -151,16 +153,19 @@ pub enum HostRequest<'a> {
     Capacity,
 }
 
-/// What the service `bulk` is asked: to send a datagram with its bulk, which lies behind this, to the end of the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What the service `bulk` is asked: to send a datagram with its bulk, which stays where it lies in the memory of who asks. Its
+/// nester provides that memory, and so can read it; whoever passes this on says where the pieces are in its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BulkRequest<'a> {
     /// The channel's name.
     pub channel: &'a str,
     /// The datagram.
     #[serde(serialize_with = "as_bytes")]
     pub message: &'a [u8],
-    /// Of the bulk (`flob_abi::Sum`).
+    /// Of the bulk (`flob_abi::Sum`), as it is to arrive: what has changed before it left does not.
     pub sum: u64,
+    /// Address and bytes of each piece of the bulk.
+    pub pieces: Vec<(u64, u64)>,
 }
 
 /// The reply of `host`.
@@ -190,6 +195,8 @@ pub enum HostReply<'a> {
     NoChannel,
     /// The datagram is too long.
     TooLong,
+    /// The bulk is not in the memory that the program was started with.
+    Elsewhere,
 }
 
 /// Most bytes in a datagram to or from the host.

@@ -10,6 +10,7 @@ use flob_runtime::thread::Builder;
 use flob_runtime::{call, eprintln, flob};
 
 use super::{Arrivals, Device};
+use crate::lent::Lent;
 use crate::uart::{self, Cause};
 
 /// Bytes that may wait to be sent; who sends more waits.
@@ -27,12 +28,12 @@ static ROOM: Condition = Condition::new();
 struct Serial;
 
 impl Device for Serial {
-    fn send(&self, parts: &[&[u8]]) {
-        let count: usize = parts.iter().map(|part| part.len()).sum();
+    fn send(&self, frame: &[u8], lent: &[Lent]) {
+        let lent = Lent::copied(lent);
         // One that is longer than the queue has it alone.
-        let room = CAPACITY.saturating_sub(count);
+        let room = CAPACITY.saturating_sub(frame.len() + lent.len());
         let mut out = ROOM.wait_until(OUT.lock(), |out| out.len() <= room);
-        parts.iter().for_each(|part| out.extend(*part));
+        out.extend(frame.iter().chain(&lent));
         // Wakes the driver, at once if the transmitter is empty.
         uart::ask_for_interrupts(true);
     }

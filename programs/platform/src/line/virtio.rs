@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::iter;
 
 use flob_runtime::sync::{Condition, Lock};
 use flob_runtime::thread::Builder;
@@ -16,6 +17,7 @@ use platform_devices::virtqueue::{Chain, Piece, Virtqueue};
 use super::{Arrivals, Device};
 use crate::dma::{self, Block};
 use crate::io::Machine;
+use crate::lent::Lent;
 
 /// Buffers for what comes from the host, and the size of each.
 const BUFFERS: (usize, usize) = (4, 64 * 1024);
@@ -69,8 +71,13 @@ pub fn start() -> Result<&'static dyn Device, String> {
 }
 
 impl Device for Virtio {
-    fn send(&self, parts: &[&[u8]]) {
-        let pieces: Vec<Piece> = parts.iter().filter_map(|part| dma::to_be_read(part)).collect();
+    fn send(&self, frame: &[u8], lent: &[Lent]) {
+        let parts = lent.iter().map(|lent| (lent.address(), lent.size()));
+        let frame = (frame.as_ptr().expose_provenance() as u64, frame.len());
+        let pieces: Vec<Piece> = iter::once(frame)
+            .chain(parts)
+            .filter_map(|(address, size)| dma::to_be_read(address, size))
+            .collect();
         let mut transmit = self.transmit.lock();
         if transmit.offer(&pieces).is_none() {
             return;
