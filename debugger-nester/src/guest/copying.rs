@@ -32,6 +32,8 @@ pub struct Copying {
     pages: Pages,
     /// How often pages have been sent.
     sent: u32,
+    /// Threads that there were, if they were counted.
+    threads: Option<usize>,
 }
 
 /// The environment's memory, of which all is wanted, or what was written since an epoch.
@@ -59,10 +61,15 @@ impl Original for Memory<'_> {
 }
 
 /// From now on the environment's memory as it is now can be read by [`source`], whatever the child writes: all of it, or
-/// what was written since an epoch.
-pub fn begin(nester: &Nester, state: &mut State, since: Option<u64>) -> Result<(), Status> {
+/// what was written since an epoch. How many threads the child has may be known.
+pub fn begin(
+    nester: &Nester,
+    state: &mut State,
+    since: Option<u64>,
+    threads: Option<usize>,
+) -> Result<(), Status> {
     let pages = Pages::new(state.environment.size() / PAGE_SIZE);
-    state.copying = Some(Copying { since, pages, sent: 0 });
+    state.copying = Some(Copying { since, pages, sent: 0, threads });
     denial::update(nester, state)
 }
 
@@ -80,11 +87,11 @@ pub fn source(state: &State, page: u64) -> Source {
 }
 
 /// Pages have been sent: whether the child, which is lower than the link, is to have its turn now. A host that always has asked for
-/// more would leave it none.
+/// more would leave it none. One that is held needs none.
 pub fn is_to_rest(state: &mut State) -> bool {
     let Some(copying) = &mut state.copying else { return false };
     copying.sent = copying.sent.wrapping_add(1);
-    copying.sent % SENT_BETWEEN_RESTS == 1
+    copying.sent % SENT_BETWEEN_RESTS == 1 && copying.threads != Some(state.held.len())
 }
 
 /// Whether a save is on.

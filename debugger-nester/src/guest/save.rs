@@ -32,6 +32,8 @@ pub struct Begun {
     pub environment: u32,
     /// Only changes of its memory are wanted, and known.
     pub only_changes: bool,
+    /// All of it is held besides: it does not go on behind that moment.
+    pub is_held: bool,
 }
 
 /// `SaveBegin`. `None` if its moment is waited for.
@@ -68,7 +70,9 @@ pub fn begin(
     let is_known = state.save.is_some() || step::is_under_way(state);
     let seen = stop_and_see(nester, state)?;
     let since = since.filter(|since| state.knows(since)).map(|since| since.epoch);
-    copying::begin(nester, state, since).map_err(refused)?;
+    let threads = seen.threads().len();
+    let is_held = threads == state.held.len();
+    copying::begin(nester, state, since, Some(threads)).map_err(refused)?;
     let (known, free) = (seen.threads(), |place: &Place| !state.held.contains(place));
     let stopped = state.save.iter().flat_map(|save| &save.stopped).copied().filter(free);
     release_known(&state.environment, known, stopped).map_err(refused)?;
@@ -77,7 +81,7 @@ pub fn begin(
     }
     state.save = None;
     let only_changes = since.is_some();
-    Ok(Some(Begun { seen, boot: state.boot, environment: state.replaced, only_changes }))
+    Ok(Some(Begun { seen, boot: state.boot, environment: state.replaced, only_changes, is_held }))
 }
 
 /// Stops all that runs, unless that is done, and looks at everything: at once, if it is not too much for that.
@@ -116,7 +120,7 @@ pub fn begin_round(nester: &Nester, state: &mut State, since: Option<Mark>) -> O
         return Err(failure(FailureKind::State, "this moment was of another environment"));
     }
     copying::end(nester, state).map_err(refused)?;
-    copying::begin(nester, state, since.map(|since| since.epoch)).map_err(refused)?;
+    copying::begin(nester, state, since.map(|since| since.epoch), None).map_err(refused)?;
     Ok(Reply::Round(state.mark().map_err(refused)?))
 }
 

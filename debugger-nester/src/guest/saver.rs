@@ -50,8 +50,16 @@ struct Inside {
     wanted: Option<Order>,
     /// One that everything has been made ready for.
     order: Option<Order>,
-    draft: Option<(Question, Seen)>,
+    draft: Option<Draft>,
     record: Option<(Question, Record)>,
+}
+
+/// What a record is to be made of.
+struct Draft {
+    question: Question,
+    seen: Seen,
+    /// Nobody needs the processor meanwhile.
+    is_held: bool,
 }
 
 /// A record that was made, or could not be, and what was lent for that.
@@ -101,9 +109,9 @@ pub fn save(nester: &Nester) {
         under_way = None;
         let mut state = nester.lock();
         match save::begin(nester, &mut state, order.when, order.since) {
-            Ok(Some(save::Begun { seen, boot, environment, only_changes })) => {
+            Ok(Some(save::Begun { seen, boot, environment, only_changes, is_held })) => {
                 drop(state);
-                inside.lock().draft = Some((question, seen));
+                inside.lock().draft = Some(Draft { question, seen, is_held });
                 for_scribe.signal();
                 // A new epoch drops all translations, this program's too: the child runs as soon as this thread waits.
                 let epoch = call::epoch_begin().unwrap_or(0);
@@ -144,8 +152,9 @@ pub fn write(nester: &Nester) {
             inside.lock().order = wanted;
             for_saver.signal();
         }
-        if let Some((question, seen)) = draft {
-            let (bytes, lent) = record::assemble(seen, Some(Pace::begin(FLOBS)));
+        if let Some(Draft { question, seen, is_held }) = draft {
+            let pace = (!is_held).then(|| Pace::begin(FLOBS));
+            let (bytes, lent) = record::assemble(seen, pace);
             inside.lock().record = Some((question, Record { bytes, lent }));
             for_saver.signal();
         }
