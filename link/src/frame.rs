@@ -29,7 +29,7 @@ const MAX_STUFFED: usize = MAX_CONTENTS + MAX_CONTENTS / 254 + 1;
 pub const MAX_ENCODED: usize = MAX_STUFFED + 2;
 
 /// Most bytes of bulk that go raw with one message.
-pub const MAX_BULK: usize = 256 * 1024;
+pub const MAX_BULK: usize = 1024 * 1024;
 /// Bulk goes with the message …
 const BULK: u8 = 0x80;
 /// … in the frame itself.

@@ -22,8 +22,8 @@ pub use flob_checkpointer::copying::Source;
 /// This part of the memory may be copied because it was written lately.
 const LATELY_WRITTEN_PART: u64 = 32;
 
-/// So often pages are sent before the child has its turn: some 8 MiB, most of 20 ms.
-const SENT_BETWEEN_RESTS: u32 = 16;
+/// So often pages are sent before the child has its turn: 4 MiB, some 10 ms.
+const SENT_BETWEEN_RESTS: u32 = 4;
 
 /// What of the environment is to be kept as it was.
 pub struct Copying {

@@ -60,15 +60,17 @@ pub fn send(nester: &Nester) {
                     let _ = clock::sleep(PAUSE);
                 }
                 state = nester.lock();
-                if matches!(outgoing.bulk, Bulk::Pages(_)) && copying::is_to_rest(&mut state) {
-                    drop(state);
-                    rest();
-                    state = nester.lock();
-                }
+                let is_to_rest = matches!(outgoing.bulk, Bulk::Pages(_)) && copying::is_to_rest(&mut state);
+                // Before the child has its turn: what it writes then has been sent.
                 if let (Bulk::Pages(runs), Some(pages)) = (&outgoing.bulk, &pages)
                     && sending::has_changed(&state, runs, pages)
                 {
                     state.outbox.push_front(outgoing);
+                }
+                if is_to_rest {
+                    drop(state);
+                    rest();
+                    state = nester.lock();
                 }
             }
             None => {

@@ -21,7 +21,7 @@ use crate::Error;
 /// The emulator that is looked for in `PATH`.
 pub const EMULATOR: &str = "qemu-system-x86_64";
 /// Room for what is on its way: the longest message and what goes before it.
-const SEND_ROOM: usize = 1 << 20;
+const SEND_ROOM: usize = 2 << 20;
 /// Names another.
 pub const VARIABLE: &str = "FLOB_QEMU";
 

@@ -22,9 +22,14 @@ use crate::lent::Lent;
 /// Buffers for what comes from the host, and the size of each.
 const BUFFERS: (usize, usize) = (4, 64 * 1024);
 
+/// Pieces that are offered at once: the queue has room for twice as many.
+const MOST_PIECES: usize = 64;
+
 /// The port, for those who send.
 struct Virtio {
     registers: Registers<Machine>,
+    /// Held from the first piece of a message to the last.
+    turn: Lock<()>,
     transmit: Lock<Virtqueue<Block>>,
     /// Signalled when the device has interrupted.
     taken: Condition,
@@ -49,8 +54,12 @@ pub fn start() -> Result<&'static dyn Device, String> {
     let started = started.map_err(|reason| format!("the virtio serial port failed: {}", reason.text()))?;
     let SerialPort { registers, controls, receive, mut transmit } = started;
     transmit.ask_for_interrupts(false);
-    let port: &'static Virtio =
-        Box::leak(Box::new(Virtio { registers, transmit: Lock::new(transmit), taken: Condition::new() }));
+    let port: &'static Virtio = Box::leak(Box::new(Virtio {
+        registers,
+        turn: Lock::new(()),
+        transmit: Lock::new(transmit),
+        taken: Condition::new(),
+    }));
     let mut driver = Driver {
         port,
         interrupt: device.interrupt,
@@ -78,22 +87,11 @@ impl Device for Virtio {
             .chain(parts)
             .filter_map(|(address, size)| dma::to_be_read(address, size))
             .collect();
-        let mut transmit = self.transmit.lock();
-        if transmit.offer(&pieces).is_none() {
-            return;
+        // Whoever comes next waits for its turn.
+        let _turn = self.turn.lock();
+        for pieces in pieces.chunks(MOST_PIECES) {
+            self.send_chain(pieces);
         }
-        if transmit.wants_notice() {
-            self.registers.notify(Queue::Transmit);
-        }
-        // Only this chain is under way: whoever comes next waits for the lock or finds the queue empty.
-        while !is_taken(&mut transmit) {
-            transmit.ask_for_interrupts(true);
-            if is_taken(&mut transmit) {
-                break;
-            }
-            transmit = self.taken.wait(transmit);
-        }
-        transmit.ask_for_interrupts(false);
     }
 
     fn is_idle(&self) -> bool {
@@ -102,6 +100,27 @@ impl Device for Virtio {
 
     fn is_lossless(&self) -> bool {
         true
+    }
+}
+
+impl Virtio {
+    /// Sends what one chain has room for. Nothing else is under way.
+    fn send_chain(&self, pieces: &[Piece]) {
+        let mut transmit = self.transmit.lock();
+        if transmit.offer(pieces).is_none() {
+            return;
+        }
+        if transmit.wants_notice() {
+            self.registers.notify(Queue::Transmit);
+        }
+        while !is_taken(&mut transmit) {
+            transmit.ask_for_interrupts(true);
+            if is_taken(&mut transmit) {
+                break;
+            }
+            transmit = self.taken.wait(transmit);
+        }
+        transmit.ask_for_interrupts(false);
     }
 }
 
