@@ -17,6 +17,8 @@ use crate::user::Spot;
 /// What one kernel entry may do: pages looked at, of which a run that lies in one piece counts for several.
 const BUDGET: u64 = 2048;
 const RUN_COST: u64 = 256;
+/// Pages that a read enters at once.
+const AHEAD: u64 = 16;
 /// An epoch lasts at least this long, in nanoseconds: who begins one after the other cannot slow all others down.
 const SHORTEST: u64 = 1_000_000;
 /// Bits of an epoch that count; the rest says which run of the kernel it is of.
@@ -92,6 +94,22 @@ impl<M: Machine> Kernel<M> {
         self.machine.install(space.key(), page, found.frame, access, Caching::WriteBack);
     }
 
+    /// Who reads one page after the other, as who saves them does, gets some at once of those that lie behind it in memory as well.
+    /// What is entered already is left: it may have been lifted.
+    #[inline(never)]
+    pub(crate) fn read_ahead(&mut self, space: FlobId, address: u64, found: Resolved) {
+        let before = self.entered((space, address.wrapping_sub(PAGE_SIZE)), Protection::READ);
+        let Some((region, offset, left)) = before.and_then(|_| self.shown_at(space, address)) else { return };
+        let run = self.run_in_region(region, offset).min(left) / PAGE_SIZE;
+        for (count, frame) in (1..run.min(AHEAD)).zip(found.frame.0 + 1..) {
+            let next = address + count * PAGE_SIZE;
+            if self.entered((space, next), Protection::NONE).is_none() {
+                let found = Resolved { frame: Frame(frame), ..found };
+                self.enter_translation(space, next, found, found.access, Protection::READ);
+            }
+        }
+    }
+
     /// Where a user address leads whose bytes the kernel reads or writes; one that it writes is marked. The first write of an
     /// epoch enters the translation, as the thread's own would: the next one finds it.
     #[inline(always)]
@@ -147,7 +165,7 @@ impl<M: Machine> Kernel<M> {
             let size = self.region(region).map_or(0, |region| region.size);
             if registers.rsi >= size {
                 // Beyond the region is nothing at all.
-                self.dirty_advance(thread, registers.rdx);
+                self.search_advance(thread, registers.rdx);
             }
             if registers.rdx == 0 || registers.r8 == 0 || registers.rsi >= size {
                 return status(Status::Success);
@@ -171,23 +189,11 @@ impl<M: Machine> Kernel<M> {
         let (is_dirty, pages) =
             self.alike(region, start, since, (end - start).div_ceil(PAGE_SIZE).min(BUDGET));
         if is_dirty {
-            let array = self.thread(thread).context.registers.r10;
             let dirty = Dirty { offset: start, size: pages * PAGE_SIZE };
-            let buffer = self.user_buffer(space, array, size_of::<Dirty>(), Protection::WRITE)?;
-            self.write_buffer(buffer, dirty.as_bytes());
-            let registers = &mut self.thread_mut(thread).context.registers;
-            registers.r10 = registers.r10.wrapping_add(size_of::<Dirty>() as u64);
-            registers.r8 = registers.r8.saturating_sub(1);
+            self.search_report(thread, space, dirty.as_bytes())?;
         }
-        self.dirty_advance(thread, start + pages * PAGE_SIZE - offset);
+        self.search_advance(thread, start + pages * PAGE_SIZE - offset);
         Ok(pages)
-    }
-
-    fn dirty_advance(&mut self, thread: ThreadId, step: u64) {
-        let registers = &mut self.thread_mut(thread).context.registers;
-        let step = step.min(registers.rdx);
-        registers.rsi = registers.rsi.wrapping_add(step);
-        registers.rdx -= step;
     }
 
     /// Whether a page of a region may not be what it was when an epoch began, and for how many in a row, up to `most`, that is
@@ -217,11 +223,9 @@ impl<M: Machine> Kernel<M> {
                 return true;
             }
             let address = region.start.saturating_add(offset);
-            let mapping = region.space.and_then(|space| self.mapping_at(space, address));
-            let Some((inner, mapping)) = mapping.and_then(|mapping| Some((mapping.region?, mapping))) else {
-                return false;
-            };
-            place = (inner, mapping.offset.saturating_add(address.saturating_sub(mapping.start)));
+            let shown = region.space.and_then(|space| self.shown_at(space, address));
+            let Some((inner, offset, _)) = shown else { return false };
+            place = (inner, offset);
         }
         false
     }

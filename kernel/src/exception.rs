@@ -33,13 +33,13 @@ impl<M: Machine> Kernel<M> {
     #[inline(always)]
     pub(crate) fn page_fault(&mut self, thread: ThreadId, address: u64, access: Protection) {
         let Ok(space) = self.own_space(thread) else { return };
-        let found = if address < flob_abi::memory::USER_END {
-            self.resolve(space, address, access, None)
-        } else {
-            Err(Miss::Mapping)
-        };
-        match found {
-            Ok(found) => self.enter_translation(space, address, found, found.access, access),
+        match self.resolve(space, address, access, None) {
+            Ok(found) => {
+                self.enter_translation(space, address, found, found.access, access);
+                if !access.allows(Protection::WRITE) {
+                    self.read_ahead(space, address, found);
+                }
+            }
             Err(miss) => {
                 self.interrupt_with(thread, ExceptionCode::PageFault, 0, address, access);
                 self.hard_fault(thread, space, miss);

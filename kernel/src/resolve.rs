@@ -102,15 +102,19 @@ impl<M: Machine> Kernel<M> {
             let Some(space) = region.space else { return 0 };
             let address = region.start.saturating_add(inner);
             run = run.min(region.size.saturating_sub(inner));
-            let Some(mapping) = self.mapping_at(space, address) else {
+            let Some((next, offset, left)) = self.shown_at(space, address) else {
                 return run.min(self.physical_run(space, address));
             };
-            let skipped = address - mapping.start;
-            run = run.min(mapping.size.saturating_sub(skipped));
-            let Some(next) = mapping.region else { return 0 };
-            (id, inner) = (next, mapping.offset.saturating_add(skipped));
+            (id, inner, run) = (next, offset, run.min(left));
         }
         0
+    }
+
+    /// What a mapping shows at an address of a space: a region, the offset in it, and how many bytes of the mapping are left.
+    pub(crate) fn shown_at(&self, space: FlobId, address: u64) -> Option<(FlobId, u64, u64)> {
+        let mapping = self.mapping_at(space, address)?;
+        let skipped = address - mapping.start;
+        Some((mapping.region?, mapping.offset.saturating_add(skipped), mapping.size.saturating_sub(skipped)))
     }
 
     /// How far the first space's own memory reaches, from an address that no mapping covers.

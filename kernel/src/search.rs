@@ -16,10 +16,9 @@ const BUDGET: usize = 48;
 const PAGE_COST: usize = 6;
 /// So many bytes that are exported count as much as a flob that is found.
 const BYTES_PER_COST: usize = 50;
-const FOUND_SIZE: usize = size_of::<Found>();
 
 /// What reporting a flob has cost; `None` if there was no room.
-type Reported = Result<Option<usize>, Trap>;
+pub(crate) type Reported = Result<Option<usize>, Trap>;
 /// Physical memory in one piece: its first frame and its size.
 type Window = (Frame, u64);
 
@@ -35,7 +34,7 @@ impl<M: Machine> Kernel<M> {
         let region = self.find(space, args.rdi, FlobKind::Region, Protection::READ)?;
         self.search(thread, args, (region, Protection::NONE), |kernel, id, offset| {
             let kind = kernel.kind_of(id).map_or(0, |kind| kind as u32);
-            kernel.search_report(thread, space, Found { offset, kind, reserved: 0 })
+            kernel.search_report(thread, space, Found { offset, kind, reserved: 0 }.as_bytes())
         })
     }
 
@@ -142,12 +141,13 @@ impl<M: Machine> Kernel<M> {
         keeper.map_or(Ok(false), |_| Err(Trap::Fault { address, access }))
     }
 
-    fn search_report(&mut self, thread: ThreadId, space: FlobId, found: Found) -> Reported {
+    /// Writes what was found to the caller's array; `region_dirty` does so too.
+    pub(crate) fn search_report(&mut self, thread: ThreadId, space: FlobId, found: &[u8]) -> Reported {
         let array = self.thread(thread).context.registers.r10;
-        let buffer = self.user_buffer(space, array, FOUND_SIZE, Protection::WRITE)?;
-        self.write_buffer(buffer, found.as_bytes());
+        let buffer = self.user_buffer(space, array, found.len(), Protection::WRITE)?;
+        self.write_buffer(buffer, found);
         let registers = &mut self.thread_mut(thread).context.registers;
-        registers.r10 = registers.r10.wrapping_add(FOUND_SIZE as u64);
+        registers.r10 = registers.r10.wrapping_add(found.len() as u64);
         registers.r8 = registers.r8.saturating_sub(1);
         Ok(Some(1))
     }
@@ -193,7 +193,8 @@ impl<M: Machine> Kernel<M> {
         (self.run_in_region(region, 0) >= size).then_some((first.frame, size))
     }
 
-    fn search_advance(&mut self, thread: ThreadId, step: u64) {
+    /// The range that is left to be searched begins later.
+    pub(crate) fn search_advance(&mut self, thread: ThreadId, step: u64) {
         let registers = &mut self.thread_mut(thread).context.registers;
         let step = step.min(registers.rdx);
         registers.rsi = registers.rsi.wrapping_add(step);
