@@ -12,6 +12,9 @@ use super::program::*;
 use super::random::{Random, rounds};
 use super::sim::{ROOT_SPACE, Sim};
 use super::talk::*;
+use crate::Kernel;
+use crate::record::FlobId;
+use crate::simulated::Simulated;
 
 const AT: u64 = 0x40_0000;
 const ALL: Protection = Protection::ALL;
@@ -84,6 +87,24 @@ impl Watched {
 
     fn write(&mut self, page: u64) {
         self.run(Program::new().set(R14, AT + page * PAGE_SIZE).set(R15, 7).op(Op::Store(R14, 8, R15)));
+    }
+
+    fn kernel_and_space(&mut self) -> (&Kernel<Simulated>, FlobId) {
+        let kernel = &mut self.sim.kernel;
+        let root = kernel.root.expect("a first space");
+        let space = kernel.find_target(root, self.space).expect("a reference").expect("a space");
+        (kernel, space)
+    }
+
+    /// The pages for which there is a translation.
+    fn entered(&mut self) -> Vec<u64> {
+        let pages = self.size / PAGE_SIZE;
+        let (kernel, space) = self.kernel_and_space();
+        // One more on both sides.
+        let is_entered = |page: &u64| {
+            kernel.entered((space, AT - PAGE_SIZE + page * PAGE_SIZE), Protection::NONE).is_some()
+        };
+        (0..pages + 2).filter(is_entered).map(|page| page.wrapping_sub(1)).collect()
     }
 
     fn read(&mut self, page: u64) {
@@ -265,6 +286,30 @@ fn clean_pages_in_one_piece_are_passed_over_at_once() {
     this.sim.ok(Call::RegionDirty, &[this.inner, 0, this.size, scratch, 4, epoch]);
     let looks = crate::arena::take_looks();
     assert!(looks < 500, "{looks} looks at records");
+}
+
+/// What is entered for who reads on allows nothing but that, ends where the memory does, and hides no write.
+#[test]
+fn who_reads_pages_in_a_row_gets_some_at_once() {
+    let mut this = watched(40);
+    let epoch = this.sim.epoch();
+    this.read(20);
+    assert_eq!(this.entered(), [20], "one page is no row");
+    this.read(3);
+    this.read(4);
+    let ahead = [3].into_iter().chain(4..20).chain([20]).collect::<Vec<_>>();
+    assert_eq!(this.entered(), ahead);
+    let (kernel, space) = this.kernel_and_space();
+    let writable = |page: &u64| kernel.entered((space, AT + page * PAGE_SIZE), Protection::WRITE).is_some();
+    assert!(!ahead.iter().any(writable));
+    this.write(7);
+    assert_eq!(this.dirty(epoch), [7]);
+    this.read(38);
+    this.read(39);
+    assert_eq!(this.entered().last(), Some(&39));
+    // Once it is denied, nothing of it is left.
+    this.sim.ok(Call::RegionProtect, &[this.inner, Protection::NONE.0.into()]);
+    assert!(this.entered().is_empty());
 }
 
 /// Random reads and writes by programs and by the kernel, epochs and amnesia: exactly the written pages are dirty.
