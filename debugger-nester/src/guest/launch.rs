@@ -90,9 +90,10 @@ pub fn run(arguments: Vec<String>) -> Result<(), String> {
         start_torturer(&nester, size).map_err(kernel)?;
     }
     if !options.restore && !options.paused {
-        let environment = Arc::clone(&nester.lock().environment);
-        environment.start().map_err(kernel)?;
-        watcher::stirred(&mut nester.lock());
+        // Under the lock: a torturer that had taken the thread out before would put it back as one that has not begun.
+        let mut state = nester.lock();
+        state.environment.start().map_err(kernel)?;
+        watcher::stirred(&mut state);
     }
     Ok(())
 }
