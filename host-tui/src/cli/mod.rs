@@ -1,5 +1,6 @@
 //! The command line: one table of verbs. What a verb takes and does stands in its own file.
 
+pub mod complete;
 pub mod print;
 pub mod source;
 mod store;
@@ -26,14 +27,14 @@ Exit codes: the program's own passes unchanged; 128 + kind when an exception end
 Environment: FLOB_SESSION (default of -s), FLOB_STORE (where checkpoints are: a folder, or s3://BUCKET/PREFIX with
 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL …), FLOB_QEMU (the emulator), EDITOR, XDG_RUNTIME_DIR,
 XDG_DATA_HOME, XDG_CACHE_HOME, NO_COLOR. The terminal interface's keys and looks: flob/config.toml in XDG_CONFIG_HOME
-(~/.config); 'flob doctor' says where that is and whether it is right.";
+(~/.config); 'flob config' prints one to begin with, 'flob doctor' says whether yours is right.";
 
 /// Run programs on the Flob kernel; see, stop, edit, save and restore everything about them.
 #[derive(Debug, Parser)]
 #[command(name = "flob", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
-struct Cli {
+pub struct Cli {
     /// The session that is meant, by name; needed only where several run.
-    #[arg(short, long, global = true, value_name = "NAME")]
+    #[arg(short, long, global = true, value_name = "NAME", add = complete::sessions())]
     session: Option<String>,
     /// Where checkpoints are, instead of FLOB_STORE: a folder, or s3://BUCKET/PREFIX.
     #[arg(long, global = true, value_name = "PLACE")]
@@ -89,6 +90,8 @@ verbs! {
     Pause: verbs::hold::Pause;
     /// Let go what was paused
     Resume: verbs::hold::Resume;
+    /// Let a held thread do single instructions
+    Step: verbs::step::Step;
     /// Change fields or links of a flob
     Set: verbs::set::Set;
     /// Take the last edit, poke or restore of a session back
@@ -113,6 +116,10 @@ verbs! {
     Bench: verbs::bench::Bench;
     /// Check what flob needs on this machine
     Doctor: verbs::doctor::Doctor;
+    /// Print the script by which a shell completes verbs, options, and names of sessions, flobs and checkpoints
+    Completions: verbs::completions::Completions;
+    /// Print the terminal interface's config file as it is by default
+    Config: verbs::config::Config;
     #[command(hide = true)]
     BootFiles: verbs::boot_files::BootFiles;
     #[command(hide = true)]
@@ -125,6 +132,7 @@ verbs! {
 
 /// Does what the arguments say.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    complete::answer_shell();
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {

@@ -6,13 +6,13 @@ use clap::Args;
 use flob_image::{Environment, store::Store};
 use flob_session::{Client, Error, Source, Stored, names::Names, place::Map, symbols::Symbols};
 
-use super::Context;
+use super::{Context, complete};
 
 /// Arguments of every inspection verb.
 #[derive(Args, Clone, Debug)]
 pub struct Look {
     /// Look at this checkpoint instead of a session
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", add = complete::checkpoints())]
     pub at: Option<String>,
     /// Print JSON
     #[arg(long)]

@@ -10,7 +10,11 @@ use std::{
 use flob_session::Error;
 use toml_edit::{Document, Item, Table, Value};
 
-use super::{commands::Key, keymap::Keymap, theme::Theme};
+use super::{
+    commands::{COMMANDS, Key},
+    keymap::Keymap,
+    theme::Theme,
+};
 
 /// What the file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +29,19 @@ pub struct Config {
     pub without_mouse: bool,
 }
 
+const SAMPLE_HEAD: &str = "\
+# The terminal interface of flob. Whatever is left out is as it is here.
+[screen]
+# Without these two lines: as the environment says (NO_COLOR, LANG).
+# colour = true
+# unicode = true
+# false: the terminal keeps the mouse to itself, to mark text with it.
+mouse = true
+
+# Each command's keys; [] for none: it can still be typed behind ':'.
+[keys]
+";
+
 /// What is wrong, and in which bytes of the file.
 type Wrong = (Option<Range<usize>>, String);
 
@@ -33,6 +50,17 @@ pub fn path() -> Option<PathBuf> {
     let folder = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = folder("XDG_CONFIG_HOME").or_else(|| Some(folder("HOME")?.join(".config")))?;
     Some(base.join("flob").join("config.toml"))
+}
+
+/// A file that says what is so by default: each line of it can be changed or left out.
+pub fn sample() -> String {
+    let mut text = String::from(SAMPLE_HEAD);
+    for command in COMMANDS {
+        let keys: Vec<String> = command.keys.iter().map(|key| Value::from(key.label()).to_string()).collect();
+        let keys = keys.iter().map(|key| key.trim()).collect::<Vec<_>>().join(", ");
+        text.push_str(&format!("# {}\n\"{}\" = [{keys}]\n", command.help, command.name));
+    }
+    text
 }
 
 impl Config {
@@ -181,6 +209,16 @@ mod tests {
         assert_eq!((config.colour, config.unicode, config.without_mouse), (Some(false), None, true));
         assert_eq!(config.keymap.fill("{pause} {checkpoint save} {resume}"), "F5 ^S r");
         assert_eq!(Config::parse(""), Ok(Config::default()));
+    }
+
+    #[test]
+    fn the_sample_says_what_is_so_by_default() {
+        assert_eq!(Config::parse(&sample()), Ok(Config::default()));
+        let other = sample()
+            .replace("# colour = true", "colour = false")
+            .replace("\"pause\" = [", "\"pause\" = [\"F5\", ");
+        let other = Config::parse(&other).expect("still a good file");
+        assert_eq!((other.colour, other.keymap.fill("{pause}")), (Some(false), "F5".to_owned()));
     }
 
     #[test]

@@ -12,13 +12,13 @@ use flob_image::store::Store;
 use flob_session::{Client, Error, sessions};
 
 use super::{checkpoint::diff::Compared, hub, serial::Serial};
-use crate::cli::{Context, source::symbols_of};
+use crate::cli::{Context, complete, source::symbols_of};
 
 /// Arguments of `attach`.
 #[derive(Args, Debug)]
 pub struct Attach {
     /// The session's name; the only one if left out
-    #[arg(conflicts_with = "serial")]
+    #[arg(conflicts_with = "serial", add = complete::sessions())]
     name: Option<String>,
     /// A checkpoint instead, without any guest
     #[arg(long, value_name = "ID", conflicts_with_all = ["name", "serial"])]

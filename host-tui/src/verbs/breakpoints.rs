@@ -2,6 +2,7 @@
 //! last; the list shows those of every client.
 
 use clap::Args;
+use flob_abi::FlobKind;
 use flob_image::Place;
 use flob_link::{Access, Watch};
 use flob_session::{
@@ -11,7 +12,7 @@ use flob_session::{
 use serde_json::{Value as Json, json};
 
 use super::{memory::address, trace::numbers};
-use crate::cli::{Context, print, source::View};
+use crate::cli::{Context, complete, print, source::View};
 
 const CONDITIONS: &str = "\
 LOCATION is a FUNCTION, FILE:LINE or 0xADDRESS. EXPR is written as in C, over 64-bit numbers, $registers, memory (u8[ADDRESS] … u64[ADDRESS],
@@ -39,7 +40,7 @@ pub struct Break {
     #[arg(long, value_name = "CALL,…", value_delimiter = ',', conflicts_with = "location")]
     calls: Vec<String>,
     /// The space; the program's own if left out
-    #[arg(long)]
+    #[arg(long, add = complete::flobs(Some(FlobKind::Space)))]
     space: Option<String>,
     /// List all, of every client; so does no argument at all
     #[arg(long)]

@@ -14,7 +14,7 @@ use flob_gdb::Selection;
 use flob_image::Place;
 use flob_session::{Client, Error, SessionInfo, sessions};
 
-use crate::cli::{Context, source::View};
+use crate::cli::{Context, complete, source::View};
 
 /// gdb's own two seconds are short where the line to the guest is slow.
 const PATIENCE: &str = "set remotetimeout 30";
@@ -25,7 +25,7 @@ const HELPER: &str = include_str!("../../../gdb/flob.py");
 #[derive(Args, Debug)]
 pub struct Start {
     /// Another space than the program's first: its name, a part of it, its short id, or its number as a process
-    #[arg(long, value_name = "SPACE")]
+    #[arg(long, value_name = "SPACE", add = complete::flobs(Some(FlobKind::Space)))]
     space: Option<String>,
     /// Arguments for the debugger itself
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

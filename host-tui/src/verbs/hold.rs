@@ -6,12 +6,13 @@ use flob_link::Scope;
 use flob_session::{Client, Error, HubReply, HubRequest, Owner, owner_names};
 use serde_json::json;
 
-use crate::cli::{Context, print, source::View};
+use crate::cli::{Context, complete, print, source::View};
 
 /// Arguments of `pause`.
 #[derive(Args, Debug)]
 pub struct Pause {
     /// A space or a thread; everything if left out
+    #[arg(add = complete::flobs(None))]
     flob: Option<String>,
     /// Print JSON
     #[arg(long)]
@@ -22,6 +23,7 @@ pub struct Pause {
 #[derive(Args, Debug)]
 pub struct Resume {
     /// A space or a thread; everything if left out
+    #[arg(add = complete::flobs(None))]
     flob: Option<String>,
     /// Let go what others hold, too
     #[arg(long)]

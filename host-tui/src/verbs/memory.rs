@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::undo;
 use crate::cli::{
-    Context, print,
+    Context, complete, print,
     source::{Look, View},
 };
 
@@ -45,7 +45,7 @@ pub struct Poke {
 #[derive(Args, Debug)]
 struct Address {
     /// The space; the program's own if left out
-    #[arg(long, conflicts_with = "environment")]
+    #[arg(long, conflicts_with = "environment", add = complete::flobs(Some(FlobKind::Space)))]
     space: Option<String>,
     /// The address is an offset in the environment
     #[arg(long)]

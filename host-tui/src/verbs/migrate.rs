@@ -7,7 +7,7 @@ use flob_session::{Client, Error, HubReply, LongRequest, Migrated};
 use serde_json::json;
 
 use super::{checkpoint::wait, undo};
-use crate::cli::{Context, print};
+use crate::cli::{Context, complete, print};
 
 /// Arguments of `migrate`.
 #[derive(Args, Debug)]
@@ -15,6 +15,7 @@ pub struct Migrate {
     /// The session whose program is moved; it ends
     from: String,
     /// The session that it is moved into, in place of the program there
+    #[arg(add = complete::sessions())]
     to: String,
     /// Print JSON
     #[arg(long)]

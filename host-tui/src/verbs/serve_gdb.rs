@@ -13,13 +13,13 @@ use flob_gdb::Selection;
 use flob_session::{Client, Error, HubEvent, LinkState, sessions};
 
 use super::debuggers::find_space;
-use crate::cli::{Context, print, source::View};
+use crate::cli::{Context, complete, print, source::View};
 
 /// Arguments of `gdb-server`.
 #[derive(Args, Debug)]
 pub struct ServeGdb {
     /// The space: its name, a part of it, its short id, or its number as a process; else the program's first
-    #[arg(long, value_name = "SPACE")]
+    #[arg(long, value_name = "SPACE", add = complete::flobs(Some(FlobKind::Space)))]
     space: Option<String>,
     /// TCP port on the loopback interface; without it any free one
     #[arg(long, conflicts_with = "socket")]

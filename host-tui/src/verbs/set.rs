@@ -6,12 +6,13 @@ use flob_session::{Client, Error, HubRequest, edit};
 use serde_json::{Value as Json, json};
 
 use super::undo;
-use crate::cli::{Context, print, source::View};
+use crate::cli::{Context, complete, print, source::View};
 
 /// Arguments of `set`.
 #[derive(Args, Debug)]
 pub struct Set {
     /// Its name, a part of it, or its short id
+    #[arg(add = complete::flobs(None))]
     flob: String,
     /// FIELD=VALUE; for a link the value is `null`, the name of a flob, or `external:NAME`
     #[arg(required = true, value_name = "FIELD=VALUE")]

@@ -6,7 +6,7 @@ use flob_session::{Error, names::id};
 use serde_json::Value as Json;
 
 use crate::cli::{
-    Context, print,
+    Context, complete, print,
     source::{Look, View},
 };
 
@@ -16,6 +16,7 @@ pub struct Show {
     #[command(flatten)]
     look: Look,
     /// Its name, a part of it, or its short id
+    #[arg(add = complete::flobs(None))]
     flob: String,
     /// Vector registers too
     #[arg(long)]

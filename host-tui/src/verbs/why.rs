@@ -5,7 +5,7 @@ use flob_abi::FlobKind;
 use flob_session::Error;
 use serde_json::json;
 
-use crate::cli::{Context, print, source::Look};
+use crate::cli::{Context, complete, print, source::Look};
 
 /// Arguments of `why`.
 #[derive(Args, Debug)]
@@ -13,6 +13,7 @@ pub struct Why {
     #[command(flatten)]
     look: Look,
     /// The thread
+    #[arg(add = complete::flobs(Some(FlobKind::Thread)))]
     thread: String,
 }
 

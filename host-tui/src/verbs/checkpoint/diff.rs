@@ -11,7 +11,7 @@ use flob_session::{Error, translate::Translation};
 use serde_json::{Value as Json, json};
 
 use crate::cli::{
-    Context, print,
+    Context, complete, print,
     source::{Look, View},
 };
 
@@ -19,8 +19,10 @@ use crate::cli::{
 #[derive(Args, Debug)]
 pub struct Diff {
     /// The earlier one: its id, the beginning of that, or its name
+    #[arg(add = complete::checkpoints())]
     before: String,
     /// The later one
+    #[arg(add = complete::checkpoints())]
     after: String,
     /// Print JSON
     #[arg(long)]

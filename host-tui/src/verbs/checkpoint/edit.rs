@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::{diff::flob_lines, direct::Direct, verify::finding_to_json};
 use crate::cli::{
-    Context, print,
+    Context, complete, print,
     source::{Look, View},
 };
 
@@ -26,6 +26,7 @@ const SMALL: usize = 40;
 #[derive(Args, Debug)]
 pub struct Edit {
     /// Its id, the beginning of that, or its name
+    #[arg(add = complete::checkpoints())]
     id: String,
     /// The flobs to edit; all of them in a small environment if left out
     #[arg(conflicts_with_all = ["set", "poke"])]

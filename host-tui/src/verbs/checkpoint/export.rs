@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{core_file::CoreFile, wait::Shown};
 use crate::cli::{
-    Context, print,
+    Context, complete, print,
     source::{Look, View},
 };
 
@@ -18,6 +18,7 @@ use crate::cli::{
 #[derive(Args, Debug)]
 pub struct Export {
     /// Its id, the beginning of that, or its name
+    #[arg(add = complete::checkpoints())]
     id: String,
     /// The file to make
     file: PathBuf,

@@ -7,12 +7,13 @@ use flob_session::{Client, Error, HubRequest, LongRequest, Owner};
 use serde_json::json;
 
 use super::super::undo;
-use crate::cli::{Context, print};
+use crate::cli::{Context, complete, print};
 
 /// Arguments of `checkpoint restore`.
 #[derive(Args, Debug)]
 pub struct Restore {
     /// Its id, the beginning of that, or its name
+    #[arg(add = complete::checkpoints())]
     id: String,
     /// Restore even what is odd; unknown links to the outside become null
     #[arg(long)]

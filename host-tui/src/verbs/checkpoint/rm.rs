@@ -5,13 +5,13 @@ use flob_image::store::Store;
 use flob_session::Error;
 use serde_json::json;
 
-use crate::cli::print;
+use crate::cli::{complete, print};
 
 /// Arguments of `checkpoint rm`.
 #[derive(Args, Debug)]
 pub struct Rm {
     /// Ids, beginnings of ids, or names
-    #[arg(required = true)]
+    #[arg(required = true, add = complete::checkpoints())]
     ids: Vec<String>,
     /// Print JSON
     #[arg(long)]

@@ -7,12 +7,13 @@ use serde_json::Value as Json;
 
 use super::list::{origin, summary_to_json};
 use super::verify::finding_to_json;
-use crate::cli::print;
+use crate::cli::{complete, print};
 
 /// Arguments of `checkpoint show`.
 #[derive(Args, Debug)]
 pub struct Show {
     /// Its id, the beginning of that, or its name
+    #[arg(add = complete::checkpoints())]
     id: String,
     /// Print JSON: everything but memory
     #[arg(long)]

@@ -8,12 +8,13 @@ use flob_image::{
 use flob_session::Error;
 use serde_json::{Value as Json, json};
 
-use crate::cli::print;
+use crate::cli::{complete, print};
 
 /// Arguments of `checkpoint verify`.
 #[derive(Args, Debug)]
 pub struct Verify {
     /// Ids, beginnings of ids, or names; all if left out
+    #[arg(add = complete::checkpoints())]
     ids: Vec<String>,
     /// Print JSON
     #[arg(long)]

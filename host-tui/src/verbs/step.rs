@@ -1,0 +1,159 @@
+//! `flob step`: single instructions of one thread, which the user holds before and afterwards.
+
+use std::{
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::Duration,
+};
+
+use clap::Args;
+use flob_abi::{FlobKind, ThreadHead};
+use flob_image::{Environment, Place, State};
+use flob_link::{Event, StopReason};
+use flob_session::{Client, Error, HubEvent, HubReply, HubRequest, Owner, Spot};
+use serde_json::json;
+use zerocopy::FromBytes;
+
+use crate::cli::{Context, complete, print, source::View};
+
+/// A step that takes longer is probably a call that blocks.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Arguments of `step`.
+#[derive(Args, Debug)]
+pub struct Step {
+    /// The thread
+    #[arg(add = complete::flobs(Some(FlobKind::Thread)))]
+    thread: String,
+    /// So many instructions; it ends sooner where something else stops the thread
+    #[arg(default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    count: u32,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What came of it.
+struct Done {
+    steps: u32,
+    /// What stopped it, if that was no step.
+    stopped: Option<StopReason>,
+}
+
+impl Step {
+    /// Steps. An instruction that is a call which blocks is done when the call is.
+    pub fn run(self, context: &Context) -> Result<u8, Error> {
+        let client = Client::connect(context.session.as_deref())?;
+        let view = View::live(client.clone(), false)?;
+        let thread = view.names.find_kind(&self.thread, FlobKind::Thread)?;
+        let name = view.names.flob(thread);
+        let events = client.subscribe()?;
+        let done = step(&client, &events, thread, self.count)?;
+        self.tell(&name, thread, &done, &mut View::live(client, false)?)
+    }
+
+    fn tell(&self, name: &str, thread: Place, done: &Done, view: &mut View) -> Result<u8, Error> {
+        let rip = rip(&view.environment, thread);
+        let (map, source) = view.why();
+        let at = map.location(thread, source).map(|location| location.short());
+        let call = map.call(thread);
+        if self.json {
+            let stopped = done.stopped.map(sentence);
+            print::json(&json!({
+                "thread": name, "steps": done.steps, "rip": rip, "at": at, "call": call, "stopped": stopped,
+            }))?;
+            return Ok(0);
+        }
+        let place = at.map_or_else(String::new, |at| format!(", {at}"));
+        let before = call.map_or_else(String::new, |call| format!(", before {call}"));
+        print::line(&format!("{name} is at {:#x}{place}{before}", rip.unwrap_or_default()))?;
+        if let Some(reason) = done.stopped {
+            print::line(&format!("it {} after {} of {} steps", sentence(reason), done.steps, self.count))?;
+        }
+        Ok(0)
+    }
+}
+
+/// A step that comes to a breakpoint ends in front of it and is told as a step: the next one would pass it.
+fn step(client: &Client, events: &Receiver<HubEvent>, thread: Place, count: u32) -> Result<Done, Error> {
+    let breakpoints = breakpoints(client)?;
+    for steps in 1..=count {
+        client.request(HubRequest::Step { owner: Owner::User, thread, within: None })?;
+        match stop(client, events, thread)? {
+            (StopReason::Step, at) if steps < count && at.is_some_and(|at| breakpoints.contains(&at)) => {
+                return Ok(Done { steps, stopped: Some(StopReason::Breakpoint) });
+            }
+            (StopReason::Step, _) => {}
+            (reason, _) => return Ok(Done { steps, stopped: Some(reason) }),
+        }
+    }
+    Ok(Done { steps: count, stopped: None })
+}
+
+/// Space and address of an instruction.
+type Instruction = (Place, u64);
+
+/// The breakpoints that stop whoever comes there.
+fn breakpoints(client: &Client) -> Result<Vec<Instruction>, Error> {
+    let HubReply::Points(points) = client.request(HubRequest::Points)? else { return Ok(Vec::new()) };
+    let always = points.iter().filter(|point| point.is_enabled && point.condition.is_none());
+    let of_code = always.filter_map(|point| match point.spot {
+        Spot::Code { space, address } => Some((space, address)),
+        _ => None,
+    });
+    Ok(of_code.collect())
+}
+
+/// Waits until the thread stops, and says why if that takes long. Where it stands then.
+fn stop(
+    client: &Client,
+    events: &Receiver<HubEvent>,
+    thread: Place,
+) -> Result<(StopReason, Option<Instruction>), Error> {
+    let gone = |text: &str| Err(Error::NotFound(format!("{text}: it has not stopped behind its step")));
+    let mut patience = Some(PATIENCE);
+    loop {
+        let event = match patience {
+            Some(time) => events.recv_timeout(time),
+            None => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match event {
+            Err(RecvTimeoutError::Timeout) => {
+                patience = None;
+                let mut view = View::live(client.clone(), false)?;
+                let (map, source) = view.why();
+                eprintln!(
+                    "flob: {}; the step ends when that does (Ctrl-C: do not wait)",
+                    map.sentence(thread, source)
+                );
+            }
+            Ok(HubEvent::Guest(Event::Stopped { thread: stopped, reason, space, state, .. }))
+                if stopped == thread =>
+            {
+                let state = ThreadHead::read_from_prefix(&state);
+                return Ok((reason, state.ok().map(|(state, _)| (space, state.registers.rip))));
+            }
+            Ok(HubEvent::Guest(Event::Exited { .. })) => return gone("the program has ended"),
+            Ok(HubEvent::Guest(Event::Died { .. })) => return gone("a thread died, 'flob ps' says which"),
+            Ok(HubEvent::GuestEnded(why)) => return Err(Error::Guest(why)),
+            Ok(_) => {}
+            Err(_) => return gone("the session has ended"),
+        }
+    }
+}
+
+fn rip(environment: &Environment, thread: Place) -> Option<u64> {
+    match &environment.flob(thread)?.state {
+        State::Thread(state) => Some(state.registers.rip),
+        _ => None,
+    }
+}
+
+fn sentence(reason: StopReason) -> String {
+    match reason {
+        StopReason::Step => "has done its step".into(),
+        StopReason::Breakpoint | StopReason::Condition { .. } => "was stopped by a breakpoint".into(),
+        StopReason::Watched { address, .. } => format!("was stopped by what is watched at {address:#x}"),
+        StopReason::Call(number) => format!("was stopped before the call {}", flob_abi::call_name(number)),
+        StopReason::Debug(bits) => format!("was stopped by a debug exception ({bits:#x})"),
+    }
+}
