@@ -338,3 +338,58 @@ fn a_screen_says_what_looking_costs_and_where_its_program_has_moved_to() {
     screen.wait_for(&told);
     assert_eq!(screen.end(), 0);
 }
+
+/// Each action is logged as the `flob` command that does the same: those commands are there, and take what stands behind them.
+#[test]
+fn the_commands_in_the_log_are_such_as_flob_takes() {
+    const ACTIONS: &[&str] = &[
+        "pause",
+        "show FORKS[0]",
+        "why main",
+        "peek FORKS[0]",
+        "resume main",
+        "pause main",
+        "set FORKS[0] locked=false",
+        "checkpoint save one",
+        "checkpoint save two",
+        "break table.rs:37 if $rdi == 1",
+        "trace calls",
+        "resume",
+        "pause",
+        "undo",
+        "checkpoint restore one",
+        "checkpoint save three",
+        "checkpoint rm two",
+        "checkpoint diff one three",
+    ];
+    let world = World::new();
+    let script = world.file("script", ACTIONS.join("\n").as_bytes());
+    let mut screen = deadlock(&world, SIZES[0]);
+    screen.keys("ql");
+    screen.wait_until_left();
+    let mut screen = Screen::start(&world, &["attach", "--commands", script.to_str().unwrap()], 200, 60);
+    screen.wait("the comparison", |text| text.contains("from one to three") && text.contains("Esc close"));
+    screen.keys(ESCAPE);
+    // Esc and another key at once are one key with Alt.
+    screen.wait("the comparison to be gone", |text| !text.contains("Esc close"));
+    screen.keys("7");
+    // Memory was shown before.
+    let is_whole = |text: &str| {
+        text.contains("$ flob why") && text.contains("diff one three") && !text.contains("00 00")
+    };
+    let text = screen.wait("the whole log, and nothing else", is_whole);
+    let logged: Vec<&str> = text
+        .lines()
+        .filter_map(|line| Some(line.split_once("$ flob ")?.1.trim_end_matches(['│', ' '])))
+        .collect();
+    let flob = world.command(&[]).get_program().to_owned();
+    for command in &logged {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &format!("\"$0\" {command}")]).arg(&flob);
+        world.environment(&mut shell);
+        let finished = flob_tests::Running::start(shell, None).finish();
+        assert!(!finished.stderr.contains("try '--help'"), "flob {command}: {finished}");
+    }
+    assert!(logged.len() > 15, "{logged:?}");
+    stop(screen);
+}

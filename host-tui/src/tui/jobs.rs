@@ -53,6 +53,7 @@ fn perform(tools: &Tools, job: &Job) -> Result<Outcome, Error> {
             remember(tools, &format!("restore {id}"))?;
             request(tools, LongRequest::Restore { id: id.clone(), force: *force, lazy: false })?
         }
+        Job::Undo => request(tools, LongRequest::Undo)?,
         Job::Remove(id) => return store(tools)?.remove(id).map(|()| Outcome::Done),
         Job::SaveEdited { parent, environment, pokes } => {
             return store(tools)?.save_edited(parent, environment, pokes).map(Outcome::Checkpoint);

@@ -198,6 +198,7 @@ fn answer(state: &mut State, question: Question, key: KeyEvent) -> Vec<Ask> {
         }
         (Question::Apply, _) if yes => editing::apply_now(state),
         (Question::Restore(id), _) if yes => control::restore_now(state, id),
+        (Question::Undo, _) if yes => control::undo_now(state),
         (Question::Remove(id), _) if yes => control::remove_now(state, id),
         (Question::Discard, _) if yes => {
             state.pending.clear();

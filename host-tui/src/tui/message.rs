@@ -190,6 +190,8 @@ pub enum Job {
         /// Unknown external links become null.
         force: bool,
     },
+    /// Takes the last edit, poke or restore back.
+    Undo,
     /// Removes a checkpoint.
     Remove(String),
     /// Saves an edited checkpoint as a new one.
@@ -215,6 +217,7 @@ impl Job {
             Self::Apply { .. }
                 | Self::Save { .. }
                 | Self::Restore { .. }
+                | Self::Undo
                 | Self::SaveEdited { .. }
                 | Self::Remove(_)
         )

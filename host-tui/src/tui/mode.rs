@@ -45,6 +45,8 @@ pub enum Question {
     Apply,
     /// Restore this checkpoint?
     Restore(String),
+    /// Take the last edit or restore back?
+    Undo,
     /// Remove this checkpoint?
     Remove(String),
     /// How to leave?

@@ -102,6 +102,8 @@ mod constants {
     pub const MORE: &str = "and more";
     pub const SAVE_EDITED_TITLE: &str = "save a new checkpoint with these edits?";
     pub const RESTORE_TITLE: &str = "restore";
+    pub const UNDO_TITLE: &str = "undo";
+    pub const UNDO_QUESTION: &str = "Take the last applied edit, poke or restore back? What the program has done since is lost unless it is saved.";
     pub const REMOVE_TITLE: &str = "remove";
     pub const NO_STORE: &str = "there is no checkpoint store";
     pub const UNEXPECTED: &str = "the hub gave another kind of answer";

@@ -200,7 +200,7 @@ fn finished(state: &mut State, job: Job, result: Result<Outcome, String>) -> Vec
             state.tell(LogKind::Note, text::saved_edited(&id));
             return vec![Ask::List, Ask::Open(id)];
         }
-        (Job::Restore { .. }, _) => restored(state),
+        (Job::Restore { .. } | Job::Undo, _) => restored(state),
         (Job::Apply { .. }, _) => {
             state.pending.clear();
             state.tell(LogKind::Note, text::APPLIED);

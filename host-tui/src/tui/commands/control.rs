@@ -139,6 +139,20 @@ pub fn restore_now(state: &mut State, id: String) -> Vec<Ask> {
     start(state, "restore", &words, Job::Restore { id: id.clone(), force: false })
 }
 
+/// Asks whether to take the last edit, poke or restore back.
+pub fn undo(state: &mut State, _: &str) -> Vec<Ask> {
+    if !state.pending.is_empty() {
+        return trouble(state, text::PENDING_FIRST);
+    }
+    state.mode = Mode::Confirm(Question::Undo);
+    Vec::new()
+}
+
+/// Takes it back, once that was confirmed.
+pub fn undo_now(state: &mut State) -> Vec<Ask> {
+    start(state, "undo", &["undo"], Job::Undo)
+}
+
 /// Marks the selected checkpoint, to compare others with it, or takes the mark off.
 pub fn mark(state: &mut State, _: &str) -> Vec<Ask> {
     let selected = state.selected_checkpoint().map(|saved| saved.id.clone());

@@ -159,6 +159,15 @@ pub const COMMANDS: &[Command] = &[
         pending,
         editing::drop_last,
     ),
+    command(
+        "undo",
+        &[Key::char('u')],
+        "take the last applied edit, or restore, back",
+        "",
+        Edit,
+        guest,
+        control::undo,
+    ),
     with(
         "[FLOB]",
         command(

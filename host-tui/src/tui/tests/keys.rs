@@ -102,6 +102,21 @@ fn an_edit_is_checked_while_it_is_typed_and_escape_drops_it() {
 }
 
 #[test]
+fn the_same_key_takes_back_what_is_pending_and_then_what_was_applied() {
+    let mut desk = Desk::new(80, 24);
+    desk.tell(Message::Info(info(&[])));
+    desk.keys(":show FORKS[2]<Enter>");
+    edit(&mut desk, "locked", "false");
+    desk.keys("u");
+    assert_eq!((&desk.state.mode, desk.state.pending.len()), (&Mode::Normal, 0));
+    desk.keys("un");
+    assert_eq!(jobs(&mut desk), [], "it was not confirmed");
+    desk.keys("uy");
+    assert_eq!(jobs(&mut desk), [Job::Undo]);
+    assert_eq!(commands_logged(&desk).last(), Some(&"flob undo"));
+}
+
+#[test]
 fn pending_edits_are_applied_as_one_change_a_flob() {
     let mut desk = Desk::new(80, 24);
     desk.keys(":show FORKS[2]<Enter>");

@@ -54,6 +54,7 @@ fn contents(question: &Question, state: &State, width: usize) -> (&'static str, 
             (if state.is_live() { text::APPLY_TITLE } else { text::SAVE_EDITED_TITLE }, lines)
         }
         Question::Restore(id) => (text::RESTORE_TITLE, sentence(&text::restore_question(id))),
+        Question::Undo => (text::UNDO_TITLE, sentence(text::UNDO_QUESTION)),
         Question::Remove(id) => (text::REMOVE_TITLE, sentence(&text::remove_question(id))),
         Question::Discard => (text::QUIT_TITLE, sentence(text::DISCARD)),
         Question::Quit => (text::QUIT_TITLE, text::QUIT_LINES.into_iter().map(Line::from).collect()),
