@@ -72,10 +72,7 @@ impl Workers {
         // Giving a long job up does not touch the short ones.
         let unhurried = Tools { cancel: Arc::new(AtomicBool::new(false)), ..tools.clone() };
         let quick = lane("jobs", &unhurried, |tools, job: Job| jobs::run(tools, job))?;
-        let long = lane("long jobs", tools, |tools, job: Job| {
-            tools.cancel.store(false, Ordering::Relaxed);
-            jobs::run(tools, job)
-        })?;
+        let long = lane("long jobs", tools, |tools, job: Job| jobs::run(tools, job))?;
         Ok(Self { looks, reads, quick, long, cancel: Arc::clone(&tools.cancel) })
     }
 
@@ -83,7 +80,11 @@ impl Workers {
     pub fn ask(&self, ask: Ask) {
         let _ = match ask {
             Ask::Look => self.looks.send(()).is_ok(),
-            Ask::Do(job) if job.is_long() => self.long.send(job).is_ok(),
+            Ask::Do(job) if job.is_long() => {
+                // Here and not where it begins: it may be given up before that. No other is under way.
+                self.cancel.store(false, Ordering::Relaxed);
+                self.long.send(job).is_ok()
+            }
             Ask::Do(job) => self.quick.send(job).is_ok(),
             Ask::Cancel => {
                 self.cancel.store(true, Ordering::Relaxed);
