@@ -28,7 +28,7 @@ fn spaces_are_listed_and_attached_to_by_number() {
         &attach_to("TALLY_SPACE"),
         "echo in the second\\n",
         "info threads",
-        "bt 12",
+        "bt 100",
         "print $_inferior_thread_count",
         "detach",
         "attach 1",
