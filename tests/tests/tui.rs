@@ -158,8 +158,10 @@ fn what_is_typed_is_the_programs_input_and_control_d_ends_it() {
 
 #[test]
 fn keys_are_answered_while_a_checkpoint_travels() {
+    // The slower line: over the other one it has travelled before a screen is drawn.
+    const SLOW: &[&str] = &["run", "--link", "serial", "philosophers", "3", "--meals", "100000"];
     let world = World::new();
-    let mut screen = Screen::start(&world, ENDLESS, 200, 60);
+    let mut screen = Screen::start(&world, SLOW, 200, 60);
     screen.wait_for("philosopher-1");
     screen.keys("c");
     screen.wait_for("save pages");
