@@ -3,7 +3,8 @@
 
 use std::path::PathBuf;
 
-use flob_image::{Environment, Place};
+use flob_abi::FlobKind;
+use flob_image::{Environment, Place, State};
 use flob_link::{Change, Event, Failure, Memory, Progress, Run, Scope, Traced, Tracing, WaitKind, Watch};
 use serde::{Deserialize, Serialize};
 
@@ -466,6 +467,14 @@ pub enum HubEvent {
     /// The guest has ended, and the session ends as soon as what clients have asked for is done: a save that the store is taking,
     /// above all.
     Finishing,
+}
+
+/// The next instruction of a thread that was stopped, by the state that [`Event::Stopped`] brings.
+pub fn instruction(state: &[u8]) -> Option<u64> {
+    match State::from_bytes(FlobKind::Thread, state)? {
+        State::Thread(thread) => Some(thread.registers.rip),
+        _ => None,
+    }
 }
 
 /// Owners, for people: `the user, gdb-1`.

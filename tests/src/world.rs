@@ -58,6 +58,14 @@ impl World {
         command
     }
 
+    /// A line for a shell in this world; `$0` in it is the `flob` command.
+    pub fn shell(&self, line: &str) -> Command {
+        let mut command = Command::new("sh");
+        self.environment(&mut command);
+        command.arg("-c").arg(line).arg(binary("flob"));
+        command
+    }
+
     /// Makes a command find this world and nothing else of the machine's user.
     pub fn environment(&self, command: &mut Command) {
         command

@@ -39,11 +39,8 @@ fn a_step_into_a_call_that_blocks_says_so_and_ends_when_the_call_does() {
         threads.iter().filter(|thread| thread["deadlock"] == 3).count() == 3
     });
     guest.flob_ok(&["pause"]);
-    let flob = world.command(&[]).get_program().to_owned();
-    let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", "exec \"$0\" -s \"$1\" step philosopher-0 2>&1"]).arg(flob).arg(&guest.name);
-    world.environment(&mut shell);
-    let step = Running::start(shell, None);
+    let line = format!("exec \"$0\" -s {} step philosopher-0 2>&1", guest.name);
+    let step = Running::start(world.shell(&line), None);
     step.wait_for("the step ends when that does");
     guest.flob_ok(&["set", "mutex:philosophers/FORKS[1]", "locked=false"]);
     guest.flob_ok(&["resume"]);

@@ -2,7 +2,7 @@
 #![allow(missing_docs)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use flob_tests::{Screen, Signal, World, random_text, seed, send};
+use flob_tests::{Running, Screen, Signal, World, random_text, seed, send};
 
 const SIZES: [(u16, u16); 2] = [(80, 24), (200, 60)];
 const DEADLOCK: &[&str] = &["run", "philosophers", "4", "--deadlock", "--meals", "3"];
@@ -384,12 +384,8 @@ fn the_commands_in_the_log_are_such_as_flob_takes() {
         .lines()
         .filter_map(|line| Some(line.split_once("$ flob ")?.1.trim_end_matches(['│', ' '])))
         .collect();
-    let flob = world.command(&[]).get_program().to_owned();
     for command in &logged {
-        let mut shell = std::process::Command::new("sh");
-        shell.args(["-c", &format!("\"$0\" {command}")]).arg(&flob);
-        world.environment(&mut shell);
-        let finished = flob_tests::Running::start(shell, None).finish();
+        let finished = Running::start(world.shell(&format!("\"$0\" {command}")), None).finish();
         assert!(!finished.stderr.contains("try '--help'"), "flob {command}: {finished}");
     }
     assert!(logged.len() > 15, "{logged:?}");

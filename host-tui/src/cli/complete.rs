@@ -7,10 +7,10 @@ use clap_complete::{
     env::CompleteEnv,
 };
 use flob_abi::FlobKind;
-use flob_image::store::Store;
-use flob_session::{Client, Error, Source, sessions};
+use flob_image::{Flob, store::Store};
+use flob_session::{Client, Error, sessions};
 
-use super::{Cli, source};
+use super::{Cli, source::View};
 
 /// Whoever has this set asks for completions (the scripts do).
 pub const VARIABLE: &str = "COMPLETE";
@@ -31,12 +31,8 @@ pub fn flobs(kind: Option<FlobKind>) -> ArgValueCandidates {
 }
 
 fn names(kind: Option<FlobKind>) -> Result<Vec<String>, Error> {
-    let mut client = Client::connect(None)?;
-    let elf = client.info()?.elf;
-    let environment = client.environment(false)?;
-    let symbols = source::symbols_of(&environment, &Store::open_default()?, elf);
-    let names = flob_session::names::Names::new(&environment, &symbols);
-    let fits = |flob: &&flob_image::Flob| kind.is_none_or(|kind| flob.state.kind() == kind);
+    let View { environment, names, .. } = View::live(Client::connect(None)?, false)?;
+    let fits = |flob: &&Flob| kind.is_none_or(|kind| flob.state.kind() == kind);
     Ok(environment.flobs.iter().filter(fits).map(|flob| names.flob(flob.place)).collect())
 }
 

@@ -57,8 +57,7 @@ pub fn sample() -> String {
     let mut text = String::from(SAMPLE_HEAD);
     for command in COMMANDS {
         let keys: Vec<String> = command.keys.iter().map(|key| Value::from(key.label()).to_string()).collect();
-        let keys = keys.iter().map(|key| key.trim()).collect::<Vec<_>>().join(", ");
-        text.push_str(&format!("# {}\n\"{}\" = [{keys}]\n", command.help, command.name));
+        text.push_str(&format!("# {}\n\"{}\" = [{}]\n", command.help, command.name, keys.join(", ")));
     }
     text
 }

@@ -68,11 +68,11 @@ impl Workers {
                 }
             })?;
         }
-        let reads = lane("reads", tools, |tools, ask: Ask| read(tools, ask))?;
+        let reads = lane("reads", tools, read)?;
         // Giving a long job up does not touch the short ones.
         let unhurried = Tools { cancel: Arc::new(AtomicBool::new(false)), ..tools.clone() };
-        let quick = lane("jobs", &unhurried, |tools, job: Job| jobs::run(tools, job))?;
-        let long = lane("long jobs", tools, |tools, job: Job| jobs::run(tools, job))?;
+        let quick = lane("jobs", &unhurried, jobs::run)?;
+        let long = lane("long jobs", tools, jobs::run)?;
         Ok(Self { looks, reads, quick, long, cancel: Arc::clone(&tools.cancel) })
     }
 

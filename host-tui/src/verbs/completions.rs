@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use clap::{Args, ValueEnum};
-use clap_complete::env::Shells;
+use clap::Args;
+use clap_complete::{Shell, env::Shells};
 use flob_session::Error;
 
 use crate::cli::{Context, complete};
@@ -15,23 +15,12 @@ pub struct Completions {
     shell: Shell,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Shell {
-    Bash,
-    Elvish,
-    Fish,
-    Powershell,
-    Zsh,
-}
-
 impl Completions {
     /// Prints the script for the shell.
     pub fn run(self, _context: &Context) -> Result<u8, Error> {
-        let name = self.shell.to_possible_value();
-        let name = name.as_ref().map_or("", |value| value.get_name());
-        let shells = Shells::builtins();
+        let (name, shells) = (self.shell.to_string(), Shells::builtins());
         let shell =
-            shells.completer(name).ok_or_else(|| Error::Internal(format!("no scripts for {name}")))?;
+            shells.completer(&name).ok_or_else(|| Error::Internal(format!("no scripts for {name}")))?;
         let flob = std::env::current_exe().map_err(|error| Error::io("finding flob itself", error))?;
         let mut script = Vec::new();
         let written = shell.write_registration(

@@ -6,12 +6,11 @@ use std::{
 };
 
 use clap::Args;
-use flob_abi::{FlobKind, ThreadHead};
-use flob_image::{Environment, Place, State};
+use flob_abi::FlobKind;
+use flob_image::Place;
 use flob_link::{Event, StopReason};
-use flob_session::{Client, Error, HubEvent, HubReply, HubRequest, Owner, Spot};
+use flob_session::{Client, Error, HubEvent, HubReply, HubRequest, Owner, Spot, instruction};
 use serde_json::json;
-use zerocopy::FromBytes;
 
 use crate::cli::{Context, complete, print, source::View};
 
@@ -35,6 +34,8 @@ pub struct Step {
 /// What came of it.
 struct Done {
     steps: u32,
+    /// Where it stands.
+    at: Option<Instruction>,
     /// What stopped it, if that was no step.
     stopped: Option<StopReason>,
 }
@@ -52,7 +53,7 @@ impl Step {
     }
 
     fn tell(&self, name: &str, thread: Place, done: &Done, view: &mut View) -> Result<u8, Error> {
-        let rip = rip(&view.environment, thread);
+        let rip = done.at.map(|(_, address)| address);
         let (map, source) = view.why();
         let at = map.location(thread, source).map(|location| location.short());
         let call = map.call(thread);
@@ -76,17 +77,18 @@ impl Step {
 /// A step that comes to a breakpoint ends in front of it and is told as a step: the next one would pass it.
 fn step(client: &Client, events: &Receiver<HubEvent>, thread: Place, count: u32) -> Result<Done, Error> {
     let breakpoints = breakpoints(client)?;
-    for steps in 1..=count {
+    let mut done = Done { steps: 0, at: None, stopped: None };
+    while done.steps < count && done.stopped.is_none() {
         client.request(HubRequest::Step { owner: Owner::User, thread, within: None })?;
-        match stop(client, events, thread)? {
-            (StopReason::Step, at) if steps < count && at.is_some_and(|at| breakpoints.contains(&at)) => {
-                return Ok(Done { steps, stopped: Some(StopReason::Breakpoint) });
-            }
-            (StopReason::Step, _) => {}
-            (reason, _) => return Ok(Done { steps, stopped: Some(reason) }),
-        }
+        let (reason, at) = stop(client, events, thread)?;
+        (done.steps, done.at) = (done.steps + 1, at);
+        let would_pass = done.steps < count && at.is_some_and(|at| breakpoints.contains(&at));
+        done.stopped = match reason {
+            StopReason::Step => would_pass.then_some(StopReason::Breakpoint),
+            other => Some(other),
+        };
     }
-    Ok(Done { steps: count, stopped: None })
+    Ok(done)
 }
 
 /// Space and address of an instruction.
@@ -129,8 +131,7 @@ fn stop(
             Ok(HubEvent::Guest(Event::Stopped { thread: stopped, reason, space, state, .. }))
                 if stopped == thread =>
             {
-                let state = ThreadHead::read_from_prefix(&state);
-                return Ok((reason, state.ok().map(|(state, _)| (space, state.registers.rip))));
+                return Ok((reason, instruction(&state).map(|address| (space, address))));
             }
             Ok(HubEvent::Guest(Event::Exited { .. })) => return gone("the program has ended"),
             Ok(HubEvent::Guest(Event::Died { .. })) => return gone("a thread died, 'flob ps' says which"),
@@ -138,13 +139,6 @@ fn stop(
             Ok(_) => {}
             Err(_) => return gone("the session has ended"),
         }
-    }
-}
-
-fn rip(environment: &Environment, thread: Place) -> Option<u64> {
-    match &environment.flob(thread)?.state {
-        State::Thread(state) => Some(state.registers.rip),
-        _ => None,
     }
 }
 

@@ -1,9 +1,8 @@
 //! A thread in a space whose time-stamp counter traps and whose calls are reflected: its keeper gives it both.
 
-use alloc::boxed::Box;
 use core::arch::naked_asm;
 
-use flob_program_shared::{Desk, Failure, expect};
+use flob_program_shared::{Desk, Failure, expect, leak};
 use flob_runtime::abi::state::{group, space_flag};
 use flob_runtime::abi::{
     ExceptionCode, ExceptionMessage, ExceptionReply, Protection, SpaceState, Status, ThreadState,
@@ -37,15 +36,15 @@ unsafe extern "C" fn foreign() {
 
 /// A space that sees the program's code at its place.
 fn space(keeper: FlobAt<Reference>) -> Result<&'static OwnedReference, Status> {
-    let space: &'static Space = Box::leak(Box::new(Space::new()));
-    let to_space: &'static OwnedReference = Box::leak(Box::new(OwnedReference::new()?));
+    let space: &'static Space = leak(Space::new());
+    let to_space: &'static OwnedReference = leak(OwnedReference::new()?);
     space.at().create()?;
     space.at().reference(to_space.at())?;
     let state: SpaceState = space.at().get_state(&Links::NONE)?;
     let flags = space_flag::TRAP_TIME | space_flag::REFLECT_CALLS;
     space.at().set_state(&SpaceState { flags, ..state }, &Links::of(&[keeper]))?;
     let code = start::image().text;
-    let (region, mapping) = (Box::leak(Box::new(Region::new())), Box::leak(Box::new(Mapping::new())));
+    let (region, mapping) = (leak(Region::new()), leak(Mapping::new()));
     region.at().export(start::space(), code.start, code.end - code.start, Protection::READ_EXECUTE)?;
     let to_region = OwnedReference::new()?;
     region.at().reference(to_region.at())?;
@@ -72,7 +71,7 @@ fn next_exception(desk: &Desk, answered: u64) -> Result<ExceptionMessage, Failur
 pub fn reflected() -> Outcome {
     let desk = Desk::new(4)?;
     let to_space = space(desk.port)?;
-    let thread: &'static Thread = Box::leak(Box::new(Thread::new()));
+    let thread: &'static Thread = leak(Thread::new());
     let entry = (foreign as *const ()).expose_provenance() as u64;
     thread.at().prepare(to_space.at(), &thread.at().fresh_state(entry, 0, 0))?;
     thread.at().resume(false)?;

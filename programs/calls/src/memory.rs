@@ -1,10 +1,9 @@
 //! Protection and dirty pages.
 
-use alloc::boxed::Box;
 use core::cell::UnsafeCell;
 use core::mem::size_of;
 
-use flob_program_shared::{Desk, expect};
+use flob_program_shared::{Desk, expect, leak};
 use flob_runtime::abi::call::Dirty;
 use flob_runtime::abi::ipc::Flavour;
 use flob_runtime::abi::{
@@ -43,7 +42,7 @@ fn read(number: usize) -> u8 {
 
 /// A region over the pages.
 fn region() -> Result<&'static Region, Status> {
-    let region: &'static Region = Box::leak(Box::new(Region::new()));
+    let region: &'static Region = leak(Region::new());
     let start = page(0).expose_provenance() as u64;
     region.at().export(start::space(), start, PAGES as u64 * PAGE_SIZE, Protection::ALL)?;
     Ok(region)
@@ -110,7 +109,7 @@ pub fn protection() -> Outcome {
     expect("null", u64::from(null.at().is_null() && own_space.at().check().is_ok()), 1)?;
     // The pages once more, at another place.
     const WINDOW: u64 = 0x7000_0000_0000;
-    let mapping: &'static Mapping = Box::leak(Box::new(Mapping::new()));
+    let mapping: &'static Mapping = leak(Mapping::new());
     let to_region = OwnedReference::new()?;
     region.at().reference(to_region.at())?;
     let size = PAGES as u64 * PAGE_SIZE;

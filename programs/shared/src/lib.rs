@@ -10,6 +10,7 @@ use alloc::boxed::Box;
 
 use flob_runtime::abi::Status;
 use flob_runtime::flob::{Flob, FlobAt, OwnedReference, Port, PortSet, Referable, Reference};
+use flob_runtime::service::ServiceError;
 
 pub use spaces::another;
 
@@ -18,6 +19,8 @@ pub use spaces::another;
 pub enum Failure {
     /// The kernel said so.
     Status(Status),
+    /// A service did not do what it was asked.
+    Service(ServiceError),
     /// What came about is not what should have.
     Wrong(&'static str, u64),
 }
@@ -25,6 +28,12 @@ pub enum Failure {
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         Self::Status(status)
+    }
+}
+
+impl From<ServiceError> for Failure {
+    fn from(error: ServiceError) -> Self {
+        Self::Service(error)
     }
 }
 

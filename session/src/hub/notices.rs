@@ -6,12 +6,12 @@ use std::{
     sync::{atomic::Ordering, mpsc::Receiver},
 };
 
-use flob_abi::{ExceptionCode, FlobKind};
-use flob_image::{Place, State};
+use flob_abi::ExceptionCode;
+use flob_image::Place;
 use flob_link::{Event, Request, Scope, StopReason, host::Notice};
 
 use super::{Books, Ending, Hub, holds::Member, lock, save::Moment};
-use crate::{Error, HubEvent, LinkState, Owner};
+use crate::{Error, HubEvent, LinkState, Owner, instruction};
 
 impl Hub {
     /// Follows the link's notices to their end.
@@ -166,13 +166,6 @@ impl Books {
     /// Whom a stop of a thread in this state is for.
     fn hit(&mut self, (space, state): (Place, &[u8]), held: Option<(u32, u32)>) -> Vec<Owner> {
         instruction(state).map(|address| self.points.hit((space, address), held)).unwrap_or_default()
-    }
-}
-
-fn instruction(state: &[u8]) -> Option<u64> {
-    match State::from_bytes(FlobKind::Thread, state)? {
-        State::Thread(thread) => Some(thread.registers.rip),
-        _ => None,
     }
 }
 
