@@ -68,8 +68,8 @@ impl LookAside {
         }
     }
 
-    /// Forgets all.
+    /// Forgets all: of each entry only what it is found by is written.
     pub fn clear(&self) {
-        self.0.iter().for_each(|place| place.set(EMPTY));
+        self.0.iter().for_each(|place| place.set(Entry { page: NOTHING, ..place.get() }));
     }
 }

@@ -14,6 +14,7 @@ pub fn now() -> Result<u64, ServiceError> {
 }
 
 /// The processor's count of time stamps: to measure what asking for [`now`] would disturb.
+#[inline]
 pub fn ticks() -> u64 {
     // SAFETY: it reads a register that every program may read.
     unsafe { core::arch::x86_64::_rdtsc() }
