@@ -124,10 +124,30 @@ fn a_guest_elsewhere_is_met_debugged_saved_left_and_met_again() {
 
     // The session ends; the guest stays as it is, but for what only a debugger puts there.
     world.flob_ok(&["resume"]);
-    world.flob_ok(&["break", "table.rs:37"]);
+    // Nobody comes by there: who stood at a breakpoint would be held by the user from now on.
+    world.flob_ok(&["break", "philosophers::table::wait_until_all_have_their_left_fork"]);
     world.flob_ok(&["stop"]);
     let screen = elsewhere.attach("again");
     assert!(world.flob_ok(&["break"]).lines().count() <= 1, "breakpoints stayed");
+    world.wait_until("it has come to its end", || session(&world)["exit"] == 0);
+    leave_running(screen);
+    world.flob_ok(&["stop"]);
+}
+
+#[test]
+fn what_stood_at_a_breakpoint_when_a_session_ended_is_held_in_the_next_one() {
+    let world = World::new();
+    let quality = format!("lose=20000,flip=20000,seed={}", flob_tests::seed());
+    let elsewhere = Elsewhere::start(&world, &quality, &["philosophers", "3", "--meals", "20"]);
+    let screen = elsewhere.attach("far");
+    world.flob_ok(&["break", "table.rs:37"]);
+    world.wait_until("a philosopher stands at it", || session(&world)["state"] != "running");
+    leave_running(screen);
+    world.flob_ok(&["stop"]);
+    let screen = elsewhere.attach("again");
+    assert_eq!(session(&world)["holders"], serde_json::json!(["the user"]));
+    assert!(world.flob_ok(&["break"]).lines().count() <= 1, "breakpoints stayed");
+    world.flob_ok(&["resume"]);
     world.wait_until("it has come to its end", || session(&world)["exit"] == 0);
     leave_running(screen);
     world.flob_ok(&["stop"]);
