@@ -133,7 +133,7 @@ impl<M: Machine> Kernel<M> {
             }
             Ok(Done::HandOver(mutex)) => drop(self.end_unlock(thread, mutex)),
             Ok(Done::Kept) => {}
-            Ok(Done::Again) => self.thread_mut(thread).context.registers.rflags |= crate::wait::RESUME_FLAG,
+            Ok(Done::Again) => self.wake(thread),
             Err(Trap::Fault { address, access }) => self.call_fault(thread, address, access),
             Err(Trap::Misuse { misuse, address }) => {
                 self.raise(thread, ExceptionCode::Misuse, misuse as u32, address, Protection::NONE);

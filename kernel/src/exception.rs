@@ -5,12 +5,13 @@
 use flob_abi::{ExceptionCode, ExceptionReply, Protection, SavedArea, exception::reply_action, thread_flag};
 
 use crate::kernel::Kernel;
-use crate::machine::Machine;
+use crate::machine::{Context, Machine};
 use crate::record::{FlobId, Queue, ThreadId};
 use crate::resolve::Miss;
+use crate::thread::{TRAP_FLAG, WATCHED};
 
 /// DR6: the exception is a single step.
-const DR6_STEP: u32 = 1 << 14;
+const DR6_STEP: u64 = 1 << 14;
 /// Bytes below a stack pointer that compiled code may be using (System V ABI).
 const RED_ZONE: u64 = 128;
 
@@ -105,10 +106,13 @@ impl<M: Machine> Kernel<M> {
         self.pass_on(woken);
     }
 
-    /// A single-stepped call has completed.
-    pub(crate) fn raise_step(&mut self, thread: ThreadId) {
-        self.thread_mut(thread).context.debug.dr6 |= u64::from(DR6_STEP);
-        self.raise(thread, ExceptionCode::Debug, DR6_STEP, 0, Protection::NONE);
+    /// A call has written what the thread watches, or is over and was stepped.
+    pub(crate) fn raise_debug(&mut self, thread: ThreadId, is_over: bool) {
+        let Context { debug, registers, .. } = &mut self.thread_mut(thread).context;
+        let step = if is_over && registers.rflags & TRAP_FLAG != 0 { DR6_STEP } else { 0 };
+        let detail = debug.dr6 & WATCHED | step;
+        debug.dr6 = debug.dr6 & !WATCHED | step;
+        self.raise(thread, ExceptionCode::Debug, detail as u32, 0, Protection::NONE);
     }
 
     /// Whether another thread has this one's exception in its hands.
@@ -255,7 +259,7 @@ impl<M: Machine> Kernel<M> {
         let exception = record.exception;
         let registers = &mut record.context.registers;
         // A debugger's step goes on into the handler, and ends there: nobody expects it behind the handler's return.
-        let step = if is_debugged { crate::thread::TRAP_FLAG } else { 0 };
+        let step = if is_debugged { TRAP_FLAG } else { 0 };
         record.saved = SavedArea {
             rax: registers.rax,
             rcx: registers.rcx,

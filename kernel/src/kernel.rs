@@ -234,16 +234,6 @@ impl<M: Machine> Kernel<M> {
         self.threads.get_mut(thread.0).map(|record| &mut record.context)
     }
 
-    /// Two different threads that exist, to change both.
-    #[inline]
-    pub(crate) fn two_threads(
-        &mut self,
-        one: ThreadId,
-        other: ThreadId,
-    ) -> Option<(&mut Thread, &mut Thread)> {
-        self.threads.get_two(one.0, other.0)
-    }
-
     /// A thread. A stale id reads as one that was never set.
     #[inline]
     pub(crate) fn thread(&self, id: ThreadId) -> &Thread {

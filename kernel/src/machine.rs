@@ -51,6 +51,8 @@ const INITIAL_FCW: [u8; 2] = 0x037f_u16.to_le_bytes();
 const INITIAL_MXCSR: [u8; 4] = 0x1f80_u32.to_le_bytes();
 /// RFLAGS with only what is always set: bit 1 and IF.
 pub(crate) const INITIAL_RFLAGS: u64 = 0x202;
+/// The bits of DR7 that arm breakpoints.
+const ARMED: u64 = 0xff;
 
 impl Context {
     /// What a thread has that was never set.
@@ -65,8 +67,13 @@ impl Context {
 
     /// 0 if there is nothing to load for it but what the exit stub loads.
     pub fn extras_now(&self) -> u64 {
-        const ARMED: u64 = 0xff;
         self.registers.fs_base | self.registers.gs_base | self.debug.dr7 & ARMED
+    }
+
+    /// Whether any of its breakpoints is armed.
+    #[inline(always)]
+    pub(crate) fn is_armed(&self) -> bool {
+        self.debug.dr7 & ARMED != 0
     }
 }
 

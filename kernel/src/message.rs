@@ -233,6 +233,8 @@ impl<M: Machine> Kernel<M> {
                     if let Some(to) = memory.and_then(|memory| memory.get_mut(offset..offset + len)) {
                         to.copy_from_slice(now);
                     }
+                    let start = place.cursor.at.wrapping_sub(len as u64);
+                    self.thread_mut(receiver).note_write(start, len);
                     rest = later;
                 }
                 Ok(piece.len() - rest.len())

@@ -94,7 +94,7 @@ impl<M: Machine> Kernel<M> {
     fn deliver_carried(&mut self, server: ThreadId, client: ThreadId, port: FlobId, flavour: Flavour) {
         let alias = self.port(port).map_or(0, |port| port.alias);
         let rank = self.next_ticket();
-        let Some((own, other)) = self.two_threads(server, client) else { return };
+        let Some((own, other)) = self.threads.get_two(server.0, client.0) else { return };
         own.context.registers.rdi = alias;
         own.context.registers.rbp = flavour as u64;
         if flavour == Flavour::OneWay {

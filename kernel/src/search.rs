@@ -146,7 +146,9 @@ impl<M: Machine> Kernel<M> {
         let array = self.thread(thread).context.registers.r10;
         let buffer = self.user_buffer(space, array, found.len(), Protection::WRITE)?;
         self.write_buffer(buffer, found);
-        let registers = &mut self.thread_mut(thread).context.registers;
+        let record = self.thread_mut(thread);
+        record.note_write(array, found.len());
+        let registers = &mut record.context.registers;
         registers.r10 = registers.r10.wrapping_add(found.len() as u64);
         registers.r8 = registers.r8.saturating_sub(1);
         Ok(Some(1))
@@ -180,7 +182,9 @@ impl<M: Machine> Kernel<M> {
         }
         self.write_buffer(buffer.part(0, size_of::<Exported>()), head.as_bytes());
         self.export_state(id, buffer.part(size_of::<Exported>(), state_size(kind)), group::ALL);
-        let registers = &mut self.thread_mut(thread).context.registers;
+        let record = self.thread_mut(thread);
+        record.note_write(registers.r10, size);
+        let registers = &mut record.context.registers;
         registers.r10 = registers.r10.wrapping_add(size as u64);
         registers.r8 -= size as u64;
         Ok(Some(size / BYTES_PER_COST))

@@ -45,6 +45,7 @@ impl<M: Machine> Kernel<M> {
             }
             let buffer = self.user_buffer(space, cursor.at, SHORT_BYTES, Protection::WRITE)?;
             self.write_buffer(buffer, words(from).as_bytes());
+            self.thread_mut(receiver).note_write(cursor.at, SHORT_BYTES);
             (cursor.at, cursor.left) = (cursor.at.wrapping_add(BYTES), cursor.left - BYTES);
             end = Some(Moved::All);
         }

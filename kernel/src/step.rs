@@ -69,7 +69,7 @@ impl<M: Machine> Kernel<M> {
     fn connect(&mut self, client: ThreadId, server: ThreadId, port: FlobId) {
         let alias = self.port(port).map_or(0, |port| port.alias);
         self.leave_queue(client);
-        let Some((one, other)) = self.two_threads(client, server) else { return };
+        let Some((one, other)) = self.threads.get_two(client.0, server.0) else { return };
         let old = one.client_peer;
         link_ends((one, client), (other, server), alias);
         self.list_former_peer(old, client);
@@ -85,7 +85,7 @@ impl<M: Machine> Kernel<M> {
             return false;
         };
         self.leave_queue(server);
-        let Some((one, other)) = self.two_threads(client, server) else { return true };
+        let Some((one, other)) = self.threads.get_two(client.0, server.0) else { return true };
         let former = other.server_peer;
         link_ends((one, client), (other, server), meeting.alias);
         self.list_former_peer(former, server);

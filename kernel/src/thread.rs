@@ -7,10 +7,11 @@ use flob_abi::{
 
 use crate::ipc::Side;
 use crate::kernel::Kernel;
-use crate::machine::{INITIAL_RFLAGS, Machine};
+use crate::machine::{Context, INITIAL_RFLAGS, Machine};
 use crate::oneself::{are_canonical, are_handlers};
 use crate::record::{FlobId, Queue, Thread, ThreadId};
 use crate::state::NewLinks;
+use crate::wait::RESUME_FLAG;
 
 /// RFLAGS.TF: single step.
 pub(crate) const TRAP_FLAG: u64 = 1 << 8;
@@ -24,6 +25,9 @@ const DR6_BITS: u64 = 0xe00f;
 const DR6_ONES: u64 = 0xffff_0ff0;
 const DR7_BITS: u64 = 0xffff_03ff;
 const DR7_ONES: u64 = 0x400;
+
+/// DR6 as a thread has it: which of its watchpoints the kernel has written to, and has not told.
+pub const WATCHED: u64 = 0xf;
 
 /// RFLAGS as user code may have them.
 pub(crate) const fn settable_rflags(rflags: u64) -> u64 {
@@ -197,6 +201,30 @@ impl Thread {
             debug.dr7 = state.debug.dr7 & DR7_BITS | DR7_ONES;
         }
         self.context.extras = self.context.extras_now();
+    }
+
+    /// The kernel has written here for it. What it watches of that is told when its call is over, or runs again.
+    #[inline(always)]
+    pub fn note_write(&mut self, address: u64, len: usize) {
+        if self.context.is_armed() {
+            self.note_watched(address, address + len as u64);
+        }
+    }
+
+    #[inline(never)]
+    fn note_watched(&mut self, start: u64, end: u64) {
+        let Context { debug, registers, .. } = &mut self.context;
+        for (index, watched) in debug.address.iter().enumerate() {
+            let kind = debug.dr7 >> (16 + 4 * index);
+            // Two bits for 1, 2, 8 or 4 bytes.
+            let bytes = 1_u64 << (0b10_11_01_00 >> (kind >> 1 & 6) & 3);
+            let watches_writes = debug.dr7 >> (2 * index) & 3 != 0 && kind & 1 != 0;
+            let first = watched & bytes.wrapping_neg();
+            if watches_writes && first < end && start < first + bytes {
+                debug.dr6 |= 1 << index;
+                registers.rflags |= RESUME_FLAG;
+            }
+        }
     }
 
     fn set_vectors(&mut self, vectors: &[u8; VECTORS_SIZE]) {

@@ -60,6 +60,7 @@ impl<M: Machine> Mover<'_, M> {
     /// `look` is how the machine is asked for a translation.
     #[inline(always)]
     pub fn piece(&mut self, from: &mut Thread, to: &mut Thread, look: impl Look<M>) -> Piece {
+        let is_watched = to.context.is_armed();
         let (source, target) = (&mut from.context.registers, &mut to.context.registers);
         if (source.rax | target.rax) & ipc::SHORT != 0 {
             let both = source.rax & target.rax & ipc::SHORT != 0;
@@ -79,8 +80,12 @@ impl<M: Machine> Mover<'_, M> {
         // They may overlap: in a message to oneself through two addresses.
         self.machine.copy(read, written, len as usize);
         (source.rsi, source.rdx) = (source.rsi.wrapping_add(len), source.rdx - len);
-        (target.r9, target.rbx) = (target.r9.wrapping_add(len), target.rbx - len);
+        let start = target.r9;
+        (target.r9, target.rbx) = (start.wrapping_add(len), target.rbx - len);
         let all = source.rdx == 0 && source.r8 == 0 && ipc::table_entries(source.r14) == 0;
+        if is_watched {
+            to.note_write(start, len as usize);
+        }
         if all { Piece::All } else { Piece::Some }
     }
 

@@ -8,16 +8,16 @@ use crate::arena::Arena;
 use crate::device::ByDeadline;
 use crate::kernel::Kernel;
 use crate::list::NONE;
-use crate::machine::Machine;
+use crate::machine::{Context, Machine};
 use crate::record::{Body, FlobId, Object, Queue, Standing, Thread, ThreadId, Waiters};
 use crate::schedule::queue_node;
-use crate::thread::TRAP_FLAG;
+use crate::thread::{TRAP_FLAG, WATCHED};
 use crate::tree::{Branch, Sorted};
 
 /// Bytes of a `syscall` instruction.
 const CALL_SIZE: u64 = 2;
 /// RFLAGS.RF: the next instruction meets no instruction breakpoint. Set where a call is executed again, so that a
-/// breakpoint on it fires once.
+/// breakpoint on it fires once; and where there is more to a call's end (`Thread::note_write`).
 pub(crate) const RESUME_FLAG: u64 = 1 << 16;
 /// Steps that wait for the thread at the other end.
 const WITH_PEER: u64 = ipc::ACKNOWLEDGE | ipc::SEND | ipc::OVER | ipc::RECEIVE | ipc::CALL;
@@ -199,7 +199,7 @@ impl<M: Machine> Kernel<M> {
     #[inline(never)]
     fn enqueue_with_others(&mut self, thread: ThreadId, on: FlobId, standing: Standing) {
         if let Some(peer) = on.as_thread()
-            && let Some((own, other)) = self.two_threads(thread, peer)
+            && let Some((own, other)) = self.threads.get_two(thread.0, peer.0)
             && own.is_peer_of(thread, other, peer)
         {
             own.queue = Queue::Peer;
@@ -283,6 +283,9 @@ impl<M: Machine> Kernel<M> {
         let record = self.thread_mut(thread);
         record.waiting_for = None;
         record.context.registers.rflags |= RESUME_FLAG;
+        if record.context.debug.dr6 & WATCHED != 0 {
+            self.raise_debug(thread, false);
+        }
         self.make_ready(thread);
     }
 
@@ -319,8 +322,8 @@ impl<M: Machine> Kernel<M> {
             record = again;
         }
         record.waiting_for = None;
-        if step_over(&mut record.context.registers, status) {
-            self.raise_step(thread);
+        if step_over(&mut record.context, status) {
+            self.raise_debug(thread, true);
             self.make_ready(thread);
         } else if self.current != Some(thread)
             && let Some(priority) = Self::runs_at(&self.objects, record)
@@ -342,9 +345,9 @@ impl<M: Machine> Kernel<M> {
     #[cold]
     #[inline(never)]
     fn end_step(&mut self, thread: ThreadId) -> bool {
-        let steps = resume(&mut self.thread_mut(thread).context.registers);
+        let steps = resume(&mut self.thread_mut(thread).context);
         if steps {
-            self.raise_step(thread);
+            self.raise_debug(thread, true);
         }
         !steps && self.goes_on()
     }
@@ -506,10 +509,10 @@ pub(crate) fn draw(next: &mut u64) -> u64 {
     ticket
 }
 
-/// Ends a call in its registers. True if that is the end of a single step.
+/// Ends a call in its registers. True if that is the end of a single step, or it has written what is watched.
 #[inline(always)]
-fn step_over(registers: &mut Registers, status: Status) -> bool {
-    !end_call(registers, status) && resume(registers)
+fn step_over(context: &mut Context, status: Status) -> bool {
+    !end_call(&mut context.registers, status) && resume(context)
 }
 
 /// The same but for the flags. True if they have nothing to do with it.
@@ -529,12 +532,12 @@ fn canonical(address: u64) -> u64 {
     if is_canonical(address) { address } else { USER_END }
 }
 
-/// The instruction has been executed, which had a flag that concerned it. True if that is the end of a single step.
+/// The instruction has been executed, which had a flag that concerned it. True if there is a debug exception at its end.
 #[cold]
 #[inline(never)]
-fn resume(registers: &mut Registers) -> bool {
-    registers.rflags &= !RESUME_FLAG;
-    registers.rflags & TRAP_FLAG != 0
+fn resume(context: &mut Context) -> bool {
+    context.registers.rflags &= !RESUME_FLAG;
+    context.registers.rflags & TRAP_FLAG != 0 || context.debug.dr6 & WATCHED != 0
 }
 
 pub(crate) use ipc::next_step;

@@ -1,5 +1,6 @@
 //! What is watched by taking rights from pages: arrays of any size, what the kernel writes for a thread, reads without writes. It stays
-//! through a save and a restore, and nothing of it stays when it is deleted.
+//! through a save and a restore, and nothing of it stays when it is deleted. What the kernel writes is told where debug registers watch,
+//! too.
 #![allow(missing_docs)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -9,11 +10,6 @@ use flob_tests::{
 };
 use serde_json::Value;
 
-fn hits(guest: &Guest<'_>) -> u64 {
-    let points = guest.json(&["break", "--list", "--json"]);
-    points.as_array().unwrap().iter().map(|point| point["hits"].as_u64().unwrap()).sum()
-}
-
 /// Deletes everything that stops threads.
 fn delete_all(guest: &Guest<'_>) {
     for point in guest.json(&["break", "--list", "--json"]).as_array().unwrap() {
@@ -21,14 +17,25 @@ fn delete_all(guest: &Guest<'_>) {
     }
 }
 
+/// A thread that is held.
+fn held(guest: &Guest<'_>) -> Option<String> {
+    let threads = guest.json(&["ps", "--json"]);
+    let held = threads.as_array().unwrap().iter().find(|thread| thread["state"] == "held")?;
+    Some(held["name"].as_str().unwrap().to_owned())
+}
+
 /// Lets all go until something stops a thread; that thread.
 fn next_stop(world: &World, guest: &Guest<'_>) -> String {
-    let seen = hits(guest);
+    // Of several threads another one may have been stopped meanwhile: so that is told before all go on.
+    guest.flob_ok(&["pause"]);
+    held(guest);
     guest.flob_ok(&["resume"]);
-    world.wait_until("a thread is stopped", || hits(guest) > seen);
-    let threads = guest.json(&["ps", "--json"]);
-    let held = threads.as_array().unwrap().iter().find(|thread| thread["state"] == "held");
-    held.unwrap()["name"].as_str().unwrap().to_owned()
+    let mut stopped = None;
+    world.wait_until("a thread is stopped", || {
+        stopped = held(guest);
+        stopped.is_some()
+    });
+    stopped.unwrap()
 }
 
 fn register(guest: &Guest<'_>, thread: &str, name: &str) -> u64 {
@@ -84,6 +91,28 @@ fn what_the_kernel_writes_into_a_watched_array_stops_the_thread_that_it_does_it_
     guest.flob_ok(&["checkpoint", "restore", &checkpoint]);
     assert!(next_stop(&world, guest).ends_with("reader"));
     delete_all(guest);
+    guest.flob_ok(&["resume"]);
+    session.ends_well();
+}
+
+#[test]
+fn what_the_kernel_writes_where_a_debug_register_watches_is_told_and_the_program_goes_on() {
+    let world = World::new();
+    let session = wordcount(&world, &[]);
+    let (address, _) = input_buffer(&world, &session);
+    let guest = &session.guest;
+    // In the buffer's first page and in its second: the message is a long one.
+    for watched in [address, address + 4096] {
+        guest.flob_ok(&["break", "--watch", &format!("{:#x}:8", watched.next_multiple_of(8))]);
+        for _ in 0..2 {
+            let thread = next_stop(&world, guest);
+            assert!(thread.ends_with("reader"), "{thread}");
+            let here = register(guest, &thread, "rip");
+            let code = [here, here - 2].map(|place| guest.flob_ok(&["peek", &format!("{place:#x}"), "2"]));
+            assert!(code.iter().any(|bytes| bytes.contains("0f 05")), "at its call or behind it: {code:?}");
+        }
+        delete_all(guest);
+    }
     guest.flob_ok(&["resume"]);
     session.ends_well();
 }

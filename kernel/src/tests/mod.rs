@@ -32,6 +32,7 @@ mod requests;
 mod scheduling;
 mod servers;
 mod talkers;
+mod watched;
 
 mod disturbed;
 mod everything;

@@ -224,8 +224,10 @@ fn trap(vector: u64, error: u32, context: &mut Context) -> Event {
     match vector {
         0 => trap(ExceptionCode::Divide, 0),
         1 => {
-            context.debug.dr6 = cpu::take_debug_status();
-            trap(ExceptionCode::Debug, context.debug.dr6 as u32)
+            let status = cpu::take_debug_status();
+            // What was hit is told by this: in the thread's DR6 it would be told again.
+            context.debug.dr6 = status & !flob_kernel::WATCHED;
+            trap(ExceptionCode::Debug, status as u32)
         }
         3 => {
             context.registers.rip = context.registers.rip.wrapping_sub(1);

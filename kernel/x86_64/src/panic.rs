@@ -72,29 +72,10 @@ impl KernelFrame {
     fn registers(&self) -> Registers {
         let [rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15] = self.general;
         let Self { rip, rflags, rsp, .. } = *self;
-        let (fs_base, gs_base) = (0, 0);
-        Registers {
-            rax,
-            rbx,
-            rcx,
-            rdx,
-            rsi,
-            rdi,
-            rbp,
-            rsp,
-            r8,
-            r9,
-            r10,
-            r11,
-            r12,
-            r13,
-            r14,
-            r15,
-            rip,
-            rflags,
-            fs_base,
-            gs_base,
-        }
+        // In the order of the struct.
+        zerocopy::transmute!([
+            rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rflags, 0, 0
+        ])
     }
 }
 
@@ -184,14 +165,9 @@ fn registers(whose: &str, r: &Registers) {
 }
 
 fn print_call(call: &LastCall) {
-    let name = Call::from_number(call.number).map_or("", Call::name);
-    line!(
-        "  number={:#x} rip={:#x} rdi={:#x} context={:#x} {name}",
-        call.number,
-        call.rip,
-        call.argument,
-        call.thread
-    );
+    let LastCall { number, rip, argument, thread } = *call;
+    let name = Call::from_number(number).map_or("", Call::name);
+    line!("  number={number:#x} rip={rip:#x} rdi={argument:#x} context={thread:#x} {name}");
 }
 
 /// What state the kernel's stack is in.

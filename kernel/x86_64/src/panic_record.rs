@@ -67,28 +67,7 @@ pub struct LastCall {
 #[repr(transparent)]
 pub struct Text<const N: usize>([u8; N]);
 
-const NO_REGISTERS: Registers = Registers {
-    rax: 0,
-    rbx: 0,
-    rcx: 0,
-    rdx: 0,
-    rsi: 0,
-    rdi: 0,
-    rbp: 0,
-    rsp: 0,
-    r8: 0,
-    r9: 0,
-    r10: 0,
-    r11: 0,
-    r12: 0,
-    r13: 0,
-    r14: 0,
-    r15: 0,
-    rip: 0,
-    rflags: 0,
-    fs_base: 0,
-    gs_base: 0,
-};
+const NO_REGISTERS: Registers = zerocopy::transmute!([0_u64; 20]);
 
 impl LastCall {
     /// No call.
