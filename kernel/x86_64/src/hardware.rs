@@ -29,6 +29,7 @@ pub struct Hardware {
     loaded: Loaded,
     disturber: Disturber,
     defect: Defect,
+    run: u32,
 }
 
 /// What is in the processor now, so as not to load it again.
@@ -44,7 +45,7 @@ struct Loaded {
 impl Hardware {
     /// The devices must be set up; `frames` are those that programs can have.
     pub fn new(frames: Range<u32>, tables: Tables, descriptors: Descriptors, options: Options) -> Self {
-        let Options { disturber, defect } = options;
+        let Options { disturber, defect, run } = options;
         let end = u64::from(frames.end) * PAGE_SIZE;
         assert!(end <= MEMORY_LIMIT, "programs have memory that the direct map does not reach");
         let debug = DebugRegisters::default();
@@ -58,6 +59,7 @@ impl Hardware {
             loaded,
             disturber,
             defect,
+            run: run.unwrap_or(cpu::time_stamp() as u32),
         }
     }
 
@@ -189,7 +191,7 @@ impl Machine for Hardware {
     }
 
     fn run_number(&self) -> u32 {
-        cpu::time_stamp() as u32
+        self.run
     }
 
     fn now(&self) -> u64 {

@@ -4,6 +4,8 @@
 //! kernel.amnesia=SEED,N    forgets everything derived at about every Nth kernel entry
 //! kernel.torture=SEED,N    takes a thread out and puts it back at about every Nth kernel entry
 //! kernel.defect=KIND       a defect when a program first waits for an interrupt: `panic` or `fault`
+//! kernel.run=N             the number of this run, which no two have, so that an epoch of another is not taken for one of it; else the
+//!                          time stamp is taken, which is the same each time where instructions are counted
 //! ```
 
 use crate::defect::Defect;
@@ -17,26 +19,18 @@ pub struct Options {
     pub disturber: Disturber,
     /// Whether and how to fail.
     pub defect: Defect,
+    /// The number of this run, if it is told.
+    pub run: Option<u32>,
 }
 
-/// An option's name, and what its value does.
-type Row = (&'static [u8], fn(&mut Options, &[u8]) -> Result<(), &'static str>);
+/// An option's name, what its value does (`None`: it is none), and what it takes.
+type Row = (&'static [u8], fn(&mut Options, &[u8]) -> Option<()>, &'static str);
 
-const OPTIONS: [Row; 3] = [
-    (b"amnesia=", |options, value| {
-        options.disturber = disturber(Kind::Amnesia, value)
-            .ok_or("kernel.amnesia=SEED,N takes two numbers, the second at least 2")?;
-        Ok(())
-    }),
-    (b"torture=", |options, value| {
-        options.disturber = disturber(Kind::Torture, value)
-            .ok_or("kernel.torture=SEED,N takes two numbers, the second at least 1")?;
-        Ok(())
-    }),
-    (b"defect=", |options, value| {
-        options.defect = Defect::from_name(value).ok_or("kernel.defect=KIND takes panic or fault")?;
-        Ok(())
-    }),
+const OPTIONS: [Row; 4] = [
+    (b"amnesia=", |o, v| disturb(o, Kind::Amnesia, v), "kernel.amnesia=SEED,N takes numbers, N at least 2"),
+    (b"torture=", |o, v| disturb(o, Kind::Torture, v), "kernel.torture=SEED,N takes numbers, N at least 1"),
+    (b"defect=", |o, v| Some(o.defect = Defect::from_name(v)?), "kernel.defect=KIND takes panic or fault"),
+    (b"run=", |o, v| Some(o.run = Some(str::from_utf8(v).ok()?.parse().ok()?)), "kernel.run takes 32 bits"),
 ];
 
 /// The words that are not for the kernel.
@@ -46,11 +40,11 @@ pub fn words_for_programs(command_line: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Reads those that are, or says what is wrong with them.
 pub fn read(command_line: &[u8]) -> Result<Options, &'static str> {
-    let mut options = Options { disturber: Disturber::NEVER, defect: Defect::None };
+    let mut options = Options { disturber: Disturber::NEVER, defect: Defect::None, run: None };
     for word in words(command_line).filter_map(|word| word.strip_prefix(PREFIX)) {
-        let known = OPTIONS.iter().find_map(|(name, read)| Some((word.strip_prefix(*name)?, read)));
-        let (value, read) = known.ok_or("a word for the kernel that it does not know")?;
-        read(&mut options, value)?;
+        let known = OPTIONS.iter().find_map(|(name, set, what)| Some((word.strip_prefix(*name)?, set, what)));
+        let (value, set, what) = known.ok_or("a word for the kernel that it does not know")?;
+        set(&mut options, value).ok_or(*what)?;
     }
     Ok(options)
 }
@@ -59,7 +53,8 @@ fn words(command_line: &[u8]) -> impl Iterator<Item = &[u8]> {
     command_line.split(|byte| *byte == b' ').filter(|word| !word.is_empty())
 }
 
-fn disturber(kind: Kind, value: &[u8]) -> Option<Disturber> {
-    let (seed, every) = core::str::from_utf8(value).ok()?.split_once(',')?;
-    Disturber::new(kind, seed.parse().ok()?, every.parse().ok()?)
+fn disturb(options: &mut Options, kind: Kind, value: &[u8]) -> Option<()> {
+    let (seed, every) = str::from_utf8(value).ok()?.split_once(',')?;
+    options.disturber = Disturber::new(kind, seed.parse().ok()?, every.parse().ok()?)?;
+    Some(())
 }

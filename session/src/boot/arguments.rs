@@ -1,11 +1,13 @@
 //! The machine's command line, as [`flob_abi::command_line`] describes it.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+
 use flob_abi::command_line::is_plain;
 
 use crate::Error;
 
-/// The kernel takes no more.
-const MAX_COMMAND_LINE: usize = 32 * 1024 - 16;
+/// The kernel takes no more, with the number of the run.
+const MAX_COMMAND_LINE: usize = 32 * 1024 - 48;
 
 /// How the debugger nester begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +90,12 @@ pub fn command_line(
     Ok(line)
 }
 
+/// A word that gives the kernel a number that no other run has: what a program remembers of an earlier run, or an image of it does,
+/// is then not taken for this one's. Always as long, so that runs whose instructions are counted are the same.
+pub fn run_word() -> String {
+    format!("kernel.run={:010}", RandomState::new().build_hasher().finish() as u32)
+}
+
 fn encode(argument: &str) -> String {
     if argument.is_empty() {
         return "%".into();
@@ -116,6 +124,14 @@ mod tests {
         let stack = Stack { above: &above, ..plain };
         let line = command_line(Beginning::Run, Disturbance::default(), stack).expect("short enough");
         assert_eq!(line, "checkpointer --every=5 debugger-nester p");
+    }
+
+    #[test]
+    fn each_run_has_a_number_of_its_own_in_a_word_as_long_as_any() {
+        let words = [(); 8].map(|()| run_word());
+        assert!(words.iter().all(|word| word.len() == "kernel.run=4294967295".len()), "{words:?}");
+        // One of 2^32 twice among 8 would be a wonder, all of them the same is a constant.
+        assert!(words.iter().any(|word| *word != words[0]), "{words:?}");
     }
 
     #[test]

@@ -80,7 +80,8 @@ fn boot(
 ) -> Result<Guest, Error> {
     let stack =
         arguments::Stack { above: &guest.above, program: &config.program, arguments: &config.arguments };
-    let command_line = arguments::command_line(beginning, guest.disturbance, stack)?;
+    let words = arguments::command_line(beginning, guest.disturbance, stack)?;
+    let command_line = format!("{} {words}", arguments::run_word());
     let machine = qemu::Machine {
         software: &guest.software,
         command_line: &command_line,
