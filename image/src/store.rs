@@ -29,6 +29,7 @@ mod program;
 mod sound;
 mod spool;
 mod whole_file;
+mod writer;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -3,6 +3,8 @@
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;
 
+use std::time::{Duration, Instant};
+
 use common::environment;
 use flob_image::store::{Details, Input, Origin, Spool, Store, StoreError};
 use flob_image::{fields, hash};
@@ -186,7 +188,12 @@ fn dropped_builder_leaves_the_store_as_it_was() {
     for number in 0..1100_u64 {
         builder.add_page(number, &number.wrapping_add(1).to_le_bytes().repeat(512)).expect("a page");
     }
-    assert_eq!(packs(&folder), 2);
+    // A full pack is written while the next is filled.
+    let patience = Instant::now() + Duration::from_secs(60);
+    while packs(&folder) < 2 {
+        assert!(Instant::now() < patience, "the full pack was not written");
+        std::thread::yield_now();
+    }
     // While somebody saves, nothing is freed.
     assert_eq!(store.gc().expect("gc").files, 0);
     drop(builder);
@@ -194,6 +201,24 @@ fn dropped_builder_leaves_the_store_as_it_was() {
     assert_eq!(store.gc().expect("gc").files, 1);
     assert_eq!(packs(&folder), 1);
     assert!(store.load(&id).expect("load").check().is_empty());
+}
+
+#[test]
+fn nothing_is_written_behind_the_back_of_a_dropped_builder() {
+    let (folder, store) = store();
+    save(&store, None, "kept", &[1, 2]);
+    for round in 0..10_u64 {
+        let mut builder = store.begin(None).expect("begin");
+        for number in 0..3 * 1024 + 1 {
+            let bytes = ((round << 32) | (number + 1)).to_le_bytes().repeat(512);
+            builder.add_page(number, &bytes).expect("a page");
+        }
+        drop(builder);
+        store.gc().expect("gc");
+        // What was still on its way would come after this.
+        assert_eq!(packs(&folder), 1, "round {round}");
+    }
+    assert_eq!(packs(&folder), 1);
 }
 
 #[test]

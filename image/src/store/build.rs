@@ -1,12 +1,13 @@
 //! Saving: pages one by one, then everything else. Until `finish` has written the manifest there is no checkpoint.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::SystemTime;
 
 use super::backend::Lock;
 use super::checkpoint::Checkpoint;
 use super::manifest::{Chunk, Hash, Head, Manifest, Origin, PackReference, PageEntry, hex, short};
 use super::pack::{OpenPack, PAGE};
+use super::writer::Writer;
 use super::{Spool, Store, StoreError};
 use crate::{Environment, encode};
 
@@ -40,23 +41,34 @@ pub struct Details<'a> {
 /// A page of the checkpoint that is being built.
 struct Page {
     hash: Hash,
-    /// Index in the builder's packs.
-    pack: usize,
+    pack: Pack,
     slot: u32,
+}
+
+/// A pack with pages of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Pack {
+    /// One that is there already.
+    Other(usize),
+    /// A new one.
+    Own(usize),
 }
 
 /// A checkpoint that is being built. Dropped without [`Builder::finish`] it leaves nothing but files that the next
 /// [`Store::gc`] frees.
 pub struct Builder {
     store: Store,
+    /// Before the lock: what it writes is written before that is let go.
+    writer: Writer,
     lock: Box<dyn Lock>,
     parent: Option<String>,
     pages: BTreeMap<u64, Page>,
-    packs: Vec<PackReference>,
-    pack_index: HashMap<Hash, usize>,
-    /// Its place in `packs` is behind the last one there.
+    others: Vec<PackReference>,
+    other_index: HashMap<Hash, usize>,
     open: OpenPack,
-    /// Pages in `packs` and `open`.
+    /// Packs that were filled before.
+    filled: usize,
+    /// Pages of the new packs.
     own: HashMap<Hash, (usize, u32)>,
     /// Packs of others that were found sound or not.
     sound: HashMap<Hash, bool>,
@@ -73,12 +85,14 @@ impl Store {
         self.learn_places(parent.as_deref())?;
         Ok(Builder {
             store: self.clone(),
+            writer: Writer::new(self.clone()),
             lock,
             parent,
             pages: BTreeMap::new(),
-            packs: Vec::new(),
-            pack_index: HashMap::new(),
+            others: Vec::new(),
+            other_index: HashMap::new(),
             open: OpenPack::default(),
+            filled: 0,
             own: HashMap::new(),
             sound: HashMap::new(),
         })
@@ -129,7 +143,7 @@ impl Builder {
                 .cloned();
             match known {
                 Some(pack) => {
-                    let pack = self.index_of(pack);
+                    let pack = self.other(pack);
                     self.pages.insert(page.number, Page { hash: page.hash, pack, slot: page.slot });
                 }
                 // Reading it alone finds out whether it is this page that is damaged.
@@ -140,15 +154,15 @@ impl Builder {
     }
 
     /// Where a page with these contents is already.
-    fn place(&mut self, hash: &Hash) -> Option<(usize, u32)> {
-        if let Some(place) = self.own.get(hash) {
-            return Some(*place);
+    fn place(&mut self, hash: &Hash) -> Option<(Pack, u32)> {
+        if let Some((pack, slot)) = self.own.get(hash) {
+            return Some((Pack::Own(*pack), *slot));
         }
         let stored = self.store.place_of(hash)?;
         if !self.is_sound(&stored.pack) {
             return None;
         }
-        let pack = self.index_of(PackReference { name: stored.pack, pages: stored.pages });
+        let pack = self.other(PackReference { name: stored.pack, pages: stored.pages });
         Some((pack, stored.slot))
     }
 
@@ -158,37 +172,28 @@ impl Builder {
         *self.sound.entry(*pack).or_insert_with(|| store.is_sound(pack))
     }
 
-    fn index_of(&mut self, pack: PackReference) -> usize {
-        if let Some(index) = self.pack_index.get(&pack.name) {
-            return *index;
-        }
-        // The open pack's index is behind the last: it moves up by one, and its pages with it.
-        let index = self.packs.len();
-        self.pack_index.insert(pack.name, index);
-        self.packs.push(pack);
-        if self.open.pages() != 0 {
-            let moved = |place: &mut usize| *place += usize::from(*place == index);
-            self.own.values_mut().for_each(|(place, _)| moved(place));
-            self.pages.values_mut().filter(|page| page.pack == index).for_each(|page| moved(&mut page.pack));
-        }
-        index
+    fn other(&mut self, pack: PackReference) -> Pack {
+        let Self { others, other_index, .. } = self;
+        Pack::Other(*other_index.entry(pack.name).or_insert_with(|| {
+            others.push(pack);
+            others.len() - 1
+        }))
     }
 
-    fn push(&mut self, hash: Hash, page: &[u8; PAGE]) -> Result<(usize, u32), StoreError> {
+    fn push(&mut self, hash: Hash, page: &[u8; PAGE]) -> Result<(Pack, u32), StoreError> {
         if self.open.is_full() {
             self.flush()?;
         }
-        let place = (self.packs.len(), self.open.pages());
+        let slot = self.open.pages();
         self.open.push(page);
-        self.own.insert(hash, place);
-        Ok(place)
+        self.own.insert(hash, (self.filled, slot));
+        Ok((Pack::Own(self.filled), slot))
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {
         if self.open.pages() != 0 {
-            let pack = self.open.flush(&self.store)?;
-            self.pack_index.insert(pack.name, self.packs.len());
-            self.packs.push(pack);
+            self.filled += 1;
+            self.writer.write(self.open.take())?;
         }
         Ok(())
     }
@@ -200,11 +205,12 @@ impl Builder {
     pub fn finish(mut self, environment: &Environment, details: Details<'_>) -> Result<String, StoreError> {
         self.validate(environment)?;
         self.flush()?;
+        // While the last packs are on their way.
         let (input, input_ended) = self.write_input(&details.input)?;
         if let Some(elf) = details.program {
             self.store.keep_program(&environment.build_id, elf)?;
         }
-        let (packs, pages) = self.used();
+        let (packs, pages) = self.used()?;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let head = Head {
             writer: env!("CARGO_PKG_VERSION").to_owned(),
@@ -224,7 +230,7 @@ impl Builder {
     /// Writes the checkpoint that has this head and id elsewhere; one with that id is replaced.
     pub(super) fn finish_as(mut self, head: Head, build_id: &str, id: &Hash) -> Result<(), StoreError> {
         self.flush()?;
-        let (packs, pages) = self.used();
+        let (packs, pages) = self.used()?;
         let manifest = Manifest { head, packs, pages };
         let (bytes, found) = manifest.seal()?;
         if found != *id {
@@ -256,22 +262,30 @@ impl Builder {
         }
     }
 
-    /// The packs that are needed, and the pages with indices into those.
-    fn used(&self) -> (Vec<PackReference>, Vec<PageEntry>) {
-        let needed: HashSet<usize> = self.pages.values().map(|page| page.pack).collect();
-        let mut packs = Vec::new();
-        let mut new_index = HashMap::new();
-        for (index, pack) in self.packs.iter().enumerate().filter(|(index, _)| needed.contains(index)) {
-            new_index.insert(index, packs.len() as u32);
-            packs.push(pack.clone());
+    /// The packs that are needed, and the pages with indices into those. All new packs are there now.
+    fn used(&mut self) -> Result<(Vec<PackReference>, Vec<PageEntry>), StoreError> {
+        let own = self.writer.finish()?;
+        let needed: BTreeSet<Pack> = self.pages.values().map(|page| page.pack).collect();
+        let (mut packs, mut indices, mut named) = (Vec::new(), HashMap::new(), HashMap::new());
+        for pack in needed {
+            let (Pack::Other(index) | Pack::Own(index)) = pack;
+            let found = if let Pack::Own(_) = pack { &own } else { &self.others };
+            let missing = || StoreError::Invalid("a pack of this checkpoint was not written".to_owned());
+            let found = found.get(index).ok_or_else(missing)?;
+            // Somebody else may have written the same one meanwhile.
+            let index = *named.entry(found.name).or_insert_with(|| {
+                packs.push(found.clone());
+                packs.len() as u32 - 1
+            });
+            indices.insert(pack, index);
         }
         let entry = |(number, page): (&u64, &Page)| PageEntry {
             number: *number,
             hash: page.hash,
-            pack: new_index.get(&page.pack).copied().unwrap_or(u32::MAX),
+            pack: indices.get(&page.pack).copied().unwrap_or(u32::MAX),
             slot: page.slot,
         };
-        (packs, self.pages.iter().map(entry).collect())
+        Ok((packs, self.pages.iter().map(entry).collect()))
     }
 }
 

@@ -22,36 +22,47 @@ const MOST: usize = 1024;
 /// A pack that is being filled.
 #[derive(Default)]
 pub(super) struct OpenPack {
-    pages: Vec<u8>,
+    /// The file, with room for its header; nothing as long as there are no pages.
+    bytes: Vec<u8>,
 }
 
 impl OpenPack {
     pub fn pages(&self) -> u32 {
-        // At most MOST.
-        (self.pages.len() / PAGE) as u32
+        pages_of(&self.bytes)
     }
 
     pub fn is_full(&self) -> bool {
-        self.pages.len() >= MOST * PAGE
+        self.pages() as usize >= MOST
     }
 
     pub fn push(&mut self, page: &[u8; PAGE]) {
-        self.pages.extend_from_slice(page);
+        if self.bytes.is_empty() {
+            self.bytes.reserve_exact(size(MOST as u32) as usize);
+            self.bytes.resize(HEADER as usize, 0);
+        }
+        self.bytes.extend_from_slice(page);
     }
 
-    /// Writes it and begins a new one.
-    pub fn flush(&mut self, store: &Store) -> Result<PackReference, StoreError> {
-        let pages = self.pages();
-        let mut bytes = Vec::with_capacity(self.pages.len() + 16);
-        bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
-        bytes.extend_from_slice(&pages.to_le_bytes());
-        bytes.append(&mut self.pages);
-        let name = *blake3::hash(&bytes).as_bytes();
-        store.put_named(&path(&name), bytes)?;
-        store.note_sound(&path(&name));
-        Ok(PackReference { name, pages })
+    /// The file; a new one is begun.
+    pub fn take(&mut self) -> Vec<u8> {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        let header = [MAGIC, (u64::from(pages_of(&bytes)) << 32 | u64::from(VERSION)).to_le_bytes()];
+        bytes.iter_mut().zip(header.as_flattened()).for_each(|(to, from)| *to = *from);
+        bytes
     }
+}
+
+/// Pages in a file: at most [`MOST`].
+fn pages_of(bytes: &[u8]) -> u32 {
+    (bytes.len().saturating_sub(HEADER as usize) / PAGE) as u32
+}
+
+/// Writes the file of a pack.
+pub(super) fn write(store: &Store, bytes: Vec<u8>) -> Result<PackReference, StoreError> {
+    let (pages, name) = (pages_of(&bytes), *blake3::hash(&bytes).as_bytes());
+    store.put_named(&path(&name), bytes)?;
+    store.note_sound(&path(&name));
+    Ok(PackReference { name, pages })
 }
 
 pub(super) fn path(name: &Hash) -> String {

@@ -129,15 +129,28 @@ impl Session {
         self.client.request(HubRequest::Hold { owner: Owner::User, scope: Scope::Environment }).map(drop)
     }
 
-    /// Saves some times, with a pause before each; the save that took least.
-    pub fn saves(&self, full: bool, pause: impl Fn()) -> Result<Save, Error> {
+    /// Lets it go.
+    pub fn release(&self) -> Result<(), Error> {
+        let (owner, scope) = (Owner::User, Scope::Environment);
+        self.client.request(HubRequest::Release { owner, scope, force: false }).map(drop)
+    }
+
+    /// Saves some times, with something done before each; the save that took least.
+    pub fn saves(&self, full: bool, before: impl Fn() -> Result<(), Error>) -> Result<Save, Error> {
         let save = |_| {
-            pause();
+            before()?;
             self.save(full)
         };
         let all = (0..TIMES).map(save).collect::<Result<Vec<_>, _>>()?;
         let least = all.into_iter().min_by(|one, other| one.seconds.total_cmp(&other.seconds));
         least.ok_or_else(|| Error::Internal("nothing was saved".into()))
+    }
+
+    /// Takes everything out of the store.
+    pub fn empty_store(&self) -> Result<(), Error> {
+        let store = Store::open(&self.store)?;
+        store.list()?.iter().try_for_each(|listed| store.remove(&listed.id).map(drop))?;
+        Ok(store.gc().map(drop)?)
     }
 
     /// Saves once.
@@ -166,11 +179,7 @@ impl Session {
     pub fn restore(&self, id: &str, lazy: bool) -> Result<Restore, Error> {
         let begin = Instant::now();
         self.client.request(LongRequest::Restore { id: id.into(), force: false, lazy })?;
-        self.client.request(HubRequest::Release {
-            owner: Owner::User,
-            scope: Scope::Environment,
-            force: false,
-        })?;
+        self.release()?;
         let seconds = begin.elapsed().as_secs_f64();
         let (bytes, work) = (self.client.info()?.restore_bytes, self.line(0)?.restore_time);
         self.client.request(LongRequest::AwaitPages)?;
