@@ -1,9 +1,9 @@
 //! Opening a serial device: found, permitted, a terminal, nobody else's, and then raw.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
 };
 
 use rustix::{
@@ -15,12 +15,39 @@ use rustix::{
 use super::Port;
 use crate::Error;
 
+/// Major numbers of the ends of pseudo-terminals that programs run on.
+const PSEUDO_TERMINALS: std::ops::RangeInclusive<u32> = 136..=143;
+
 /// Opens it, or says what is in the way and what to do about it.
 pub(super) fn open(port: &Port) -> Result<File, Error> {
     let file = open_file(port)?;
     lock(port, &file)?;
     set_up(port, &file)?;
     Ok(file)
+}
+
+/// The file that the path names, not what it may lead to: number, and when it was made or changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Name(Option<(u64, i64, i64)>);
+
+impl Name {
+    /// As it is now.
+    pub fn of(port: &Port) -> Self {
+        let identity = |found: fs::Metadata| (found.ino(), found.ctime(), found.ctime_nsec());
+        Self(fs::symlink_metadata(&port.path).ok().map(identity))
+    }
+}
+
+/// Opens it when it is back. A pseudo-terminal never is: what has its number later is somebody else's terminal. But a link to it may
+/// have been made anew since `before`, by whoever keeps it.
+pub(super) fn open_again(port: &Port, before: Name) -> Result<File, Error> {
+    let is_link = fs::symlink_metadata(&port.path).is_ok_and(|found| found.is_symlink());
+    let is_new = is_link && Name::of(port) != before;
+    let is_pseudo = |found: fs::Metadata| PSEUDO_TERMINALS.contains(&rustix::fs::major(found.rdev()));
+    if !is_new && fs::metadata(&port.path).is_ok_and(is_pseudo) {
+        return Err(Error::NotFound(format!("{} is another terminal by now", port.path.display())));
+    }
+    open(port)
 }
 
 /// Without waiting for a carrier, which need not come.

@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     Port,
-    open::{open, release},
+    open::{Name, open, open_again, release},
 };
 use crate::{Error, hub::lock};
 
@@ -22,14 +22,30 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 #[derive(Clone, Debug)]
 pub struct Device {
     port: Port,
-    present: Arc<Mutex<Option<Arc<File>>>>,
+    place: Arc<Mutex<Place>>,
+}
+
+/// What was found where it is.
+#[derive(Debug)]
+struct Place {
+    /// It, while it is there.
+    present: Option<Arc<File>>,
+    /// Its name when it was there last.
+    name: Name,
+}
+
+impl Place {
+    fn new(file: File, name: Name) -> Self {
+        Self { present: Some(Arc::new(file)), name }
+    }
 }
 
 impl Device {
     /// Opens it, or says what is in the way.
     pub fn open(port: Port) -> Result<Self, Error> {
-        let file = open(&port)?;
-        Ok(Self { port, present: Arc::new(Mutex::new(Some(Arc::new(file)))) })
+        let name = Name::of(&port);
+        let place = Place::new(open(&port)?, name);
+        Ok(Self { port, place: Arc::new(Mutex::new(place)) })
     }
 
     /// Which it is.
@@ -45,7 +61,7 @@ impl Device {
     }
 
     fn present(&self) -> Option<Arc<File>> {
-        lock(&self.present).clone()
+        lock(&self.place).present.clone()
     }
 
     /// Waits until it can be opened again.
@@ -54,8 +70,9 @@ impl Device {
             if let Some(file) = self.present() {
                 return file;
             }
-            match open(&self.port) {
-                Ok(file) => *lock(&self.present) = Some(Arc::new(file)),
+            let (before, name) = (lock(&self.place).name, Name::of(&self.port));
+            match open_again(&self.port, before) {
+                Ok(file) => *lock(&self.place) = Place::new(file, name),
                 Err(_) => thread::sleep(LOOK_AGAIN),
             }
         }
@@ -70,7 +87,7 @@ impl Read for Device {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
             // A terminal has no end: what was at the other side is gone.
             Ok(_) | Err(_) => {
-                *lock(&self.present) = None;
+                lock(&self.place).present = None;
                 Err(io::ErrorKind::NotConnected.into())
             }
         }
@@ -121,6 +138,26 @@ mod tests {
 
     fn code(path: &Path) -> Option<u8> {
         Device::open(port(path.to_owned())).err().map(|error| error.exit_code())
+    }
+
+    /// The system gives its number to the next terminal that somebody opens.
+    #[test]
+    fn another_terminal_with_the_number_of_one_that_is_gone_is_let_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, other) = (folder.path().join("line"), folder.path().join("other"));
+        let other_end = plug_in(&path);
+        let number = fs::read_link(&path).expect("a link");
+        for name in [path.clone(), number.clone()] {
+            let before = Name::of(&port(name.clone()));
+            open_again(&port(name), before).expect_err("it was not made anew");
+        }
+        let before = Name::of(&port(path.clone()));
+        drop(other_end);
+        let _others: Vec<File> = (0..8).map(|_| plug_in(&other)).collect();
+        // Whether or not one of them has the number: nobody has said that it is to be used.
+        open_again(&port(path.clone()), before).expect_err("nobody plugged it in");
+        let _plugged = plug_in(&path);
+        open_again(&port(path), before).expect("it is there again");
     }
 
     #[test]
