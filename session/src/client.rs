@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     net::Shutdown,
     os::unix::net::UnixStream,
     path::Path,
@@ -43,11 +44,14 @@ enum Way {
     Near(Inward),
 }
 
+/// Hears what happens in a session, until it says `false`; it goes when nothing more will be told. It must not wait for anything.
+pub type Hears = Box<dyn FnMut(HubEvent) -> bool + Send>;
+
 /// What comes from the hub, and who waits for it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Inbox {
     pending: HashMap<u32, Sender<Update>>,
-    subscribers: Vec<Sender<HubEvent>>,
+    subscribers: Vec<Hears>,
     closed: bool,
     /// Why, if the hub has said so.
     reason: Option<String>,
@@ -200,11 +204,15 @@ impl Client {
     /// [`Client::subscribe`]. The receiver ends with the connection.
     pub fn events(&self) -> Receiver<HubEvent> {
         let (sender, receiver) = mpsc::channel();
+        self.add(Box::new(move |event| sender.send(event).is_ok()));
+        receiver
+    }
+
+    fn add(&self, hears: Hears) {
         let mut inbox = lock(&self.connection.inbox);
         if !inbox.closed {
-            inbox.subscribers.push(sender);
+            inbox.subscribers.push(hears);
         }
-        receiver
     }
 
     /// Subscribes: the console's output so far, then what happens.
@@ -212,6 +220,12 @@ impl Client {
         let events = self.events();
         self.request(HubRequest::Subscribe)?;
         Ok(events)
+    }
+
+    /// The same, told on the thread that the hub's word comes on.
+    pub fn tell(&self, hears: Hears) -> Result<(), Error> {
+        self.add(hears);
+        self.request(HubRequest::Subscribe).map(drop)
     }
 
     /// What session this is.
@@ -280,7 +294,7 @@ impl Inbox {
                 }
             }
             FromHub::CutOff(text) => self.reason = Some(text),
-            FromHub::Event(event) => self.subscribers.retain(|sender| sender.send(event.clone()).is_ok()),
+            FromHub::Event(event) => self.subscribers.retain_mut(|hears| hears(event.clone())),
         }
     }
 
@@ -309,6 +323,12 @@ impl From<Failure> for Error {
                 Self::Refused(failure.text)
             }
         }
+    }
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} answers awaited, {} who hear", self.pending.len(), self.subscribers.len())
     }
 }
 

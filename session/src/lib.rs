@@ -24,7 +24,7 @@ pub mod why;
 pub mod wire;
 
 pub use claim::Claim;
-pub use client::{Canceller, Client, Pending, Update};
+pub use client::{Canceller, Client, Hears, Pending, Update};
 pub use error::Error;
 pub use points::{Condition, Point, PointChange, Spot};
 pub use protocol::*;

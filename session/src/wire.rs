@@ -1,7 +1,12 @@
-//! Messages on the session's Unix socket: a length (u32, little-endian), then postcard.
+//! Messages on the session's Unix socket: a length (u32, little-endian), then postcard. And writing to a socket without waiting.
 
-use std::io::{self, Read, Write};
+use std::{
+    io::{self, Read, Write},
+    os::unix::net::UnixStream,
+};
 
+use flob_link::host::Outlet;
+use rustix::net::{SendFlags, send};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// No message is longer: a length beyond it means that the other side does not speak this protocol.
@@ -34,4 +39,29 @@ pub fn read<T: DeserializeOwned>(stream: &mut impl Read) -> io::Result<T> {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     postcard::from_bytes(&bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// Writes as much as the other end has room for: how many bytes. None on an error, which the next write finds.
+pub fn write_at_once(stream: &UnixStream, bytes: &[u8]) -> usize {
+    send(stream, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL).unwrap_or(0)
+}
+
+/// The line to a guest, over a socket.
+#[derive(Debug)]
+pub struct Line(pub UnixStream);
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Outlet for Line {
+    fn write_at_once(&mut self, bytes: &[u8]) -> usize {
+        write_at_once(&self.0, bytes)
+    }
 }

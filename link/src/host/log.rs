@@ -3,7 +3,7 @@
 use std::{
     fmt::{self, Debug, Write as _},
     fs::File,
-    io::Write as _,
+    io::{BufWriter, Write as _},
     path::Path,
     time::Instant,
 };
@@ -30,7 +30,7 @@ impl fmt::Write for Line {
 /// Where frames are written down.
 #[derive(Debug)]
 pub struct Log {
-    file: Option<File>,
+    file: Option<BufWriter<File>>,
     start: Instant,
 }
 
@@ -42,10 +42,17 @@ impl Log {
 
     /// Into this file, anew.
     pub fn to_file(path: &Path) -> std::io::Result<Self> {
-        Ok(Self { file: Some(File::create(path)?), start: Instant::now() })
+        Ok(Self { file: Some(BufWriter::new(File::create(path)?)), start: Instant::now() })
     }
 
-    /// Writes a line. `mark` says what kind: `>` to the guest, `<` from it, `!` something else.
+    /// Puts what was written where others see it: when nobody waits for that.
+    pub fn flush(&mut self) {
+        if let Some(file) = &mut self.file {
+            let _ = file.flush();
+        }
+    }
+
+    /// Writes a line; it is seen at the next [`Self::flush`], or before. `mark` says what kind: `>` to the guest, `<` from it, `!` something else.
     pub fn line(&mut self, mark: char, what: impl Debug) {
         let Some(file) = &mut self.file else { return };
         let mut line = Line { text: String::with_capacity(MAX_LINE), left: MAX_LINE };
@@ -68,6 +75,7 @@ mod tests {
         let mut log = Log::to_file(&folder).expect("a file");
         log.line('>', "short");
         log.line('<', vec!["ä"; 1000]);
+        log.flush();
         let text = std::fs::read_to_string(&folder).expect("what was written");
         std::fs::remove_file(&folder).expect("it is there");
         let lines: Vec<&str> = text.lines().collect();

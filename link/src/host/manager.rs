@@ -1,14 +1,16 @@
-//! The thread that runs the link: takes what arrives and what is asked, repeats what is overdue.
+//! What the link does: takes what arrives and what is asked, repeats what is overdue. It has no thread of its own: whoever asks,
+//! reads or watches the time does what there is to do, one at a time, and so nobody need be woken in between.
 
 use std::{
-    sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender},
+    sync::mpsc::Sender,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use super::{
-    Answer, Guest, LinkError, Log, Notice, Timing, Urgency,
+    Answer, Guest, LinkError, Log, Notice, Tell, Timing, Urgency,
     events::Events,
     exchange::{Asker, Exchanges},
+    pump::Outward,
 };
 use flob_abi::Sum;
 
@@ -32,19 +34,6 @@ pub struct Submission {
     pub answers: Sender<Answer>,
 }
 
-/// What the manager is told.
-#[derive(Debug)]
-pub enum Inward {
-    /// Bytes from the guest.
-    Bytes(Vec<u8>),
-    /// A request.
-    Submit(Submission),
-    /// The stream carries nothing for now.
-    Interrupted,
-    /// The stream has ended.
-    Ended,
-}
-
 /// How the connection stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Standing {
@@ -55,9 +44,8 @@ enum Standing {
 }
 
 pub struct Manager {
-    inbox: Receiver<Inward>,
-    outward: SyncSender<Vec<u8>>,
-    notices: Sender<Notice>,
+    outward: Outward,
+    tell: Tell,
     timing: Timing,
     log: Log,
     epoch: u32,
@@ -72,21 +60,19 @@ pub struct Manager {
     last_sync: Instant,
     garbled: u64,
     capacity: Capacity,
+    /// Answers that have come, for those who wait for them.
+    answered: Vec<(Asker, Result<Reply, LinkError>)>,
+    /// The stream has ended.
+    is_over: bool,
 }
 
 impl Manager {
-    pub fn new(
-        inbox: Receiver<Inward>,
-        outward: SyncSender<Vec<u8>>,
-        notices: Sender<Notice>,
-        timing: Timing,
-        log: Log,
-    ) -> Self {
+    /// Says hello.
+    pub fn new(outward: Outward, tell: Tell, timing: Timing, log: Log) -> Self {
         let now = Instant::now();
-        Self {
-            inbox,
+        let mut manager = Self {
             outward,
-            notices,
+            tell,
             timing,
             log,
             epoch: fresh_epoch(),
@@ -100,31 +86,37 @@ impl Manager {
             last_sync: now,
             garbled: 0,
             capacity: Capacity::default(),
-        }
+            answered: Vec::new(),
+            is_over: false,
+        };
+        manager.send(Request::Hello { version: VERSION }, Asker::Hello, false);
+        manager
     }
 
-    pub fn run(mut self) {
-        self.send(Request::Hello { version: VERSION }, Asker::Hello, false);
-        loop {
-            match self.inbox.recv_timeout(self.sleep()) {
-                Ok(Inward::Bytes(bytes)) => self.arrived(&bytes),
-                Ok(Inward::Submit(submission)) => self.asked(submission),
-                Ok(Inward::Interrupted) => self.interrupted(),
-                Err(RecvTimeoutError::Timeout) => {}
-                Ok(Inward::Ended) | Err(RecvTimeoutError::Disconnected) => return self.end(),
-            }
-            self.tick();
-        }
-    }
-
-    /// How long nothing needs to be done.
-    fn sleep(&self) -> Duration {
+    /// How long nothing needs to be done. What is sent meanwhile is not overdue before that.
+    pub fn sleep(&self) -> Duration {
+        let now = Instant::now();
         let quiet = self.last_sync.max(self.last_heard) + self.timing.quiet;
-        let next = self.exchanges.next_due().map_or(quiet, |due| due.min(quiet));
-        next.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+        let next =
+            self.exchanges.next_due().map_or(quiet, |due| due.min(quiet)).min(now + self.timing.repeat);
+        next.saturating_duration_since(now).max(Duration::from_millis(1))
     }
 
-    fn asked(&mut self, submission: Submission) {
+    /// Whether the stream has ended.
+    pub const fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// Somebody asks.
+    pub fn asked(&mut self, submission: Submission) {
+        if self.is_over {
+            return Asker::Caller(submission.tag, submission.answers).fail(LinkError::Ended);
+        }
+        self.queue(submission);
+        self.tick();
+    }
+
+    fn queue(&mut self, submission: Submission) {
         match &self.standing {
             Standing::Misfit(text) => {
                 let error = LinkError::Version(text.clone());
@@ -134,7 +126,9 @@ impl Manager {
         }
     }
 
-    fn arrived(&mut self, bytes: &[u8]) {
+    /// Bytes have come from the guest. The answers among them, to be handed out when nobody is kept from the link by it: who waits
+    /// for one finds what has happened before it told already.
+    pub fn arrived(&mut self, bytes: &[u8]) -> Vec<(Asker, Result<Reply, LinkError>)> {
         let mut decoder = std::mem::take(&mut self.decoder);
         decoder.feed(bytes, |frame| {
             if frame.channel == CHANNEL_DEBUGGER {
@@ -146,6 +140,13 @@ impl Manager {
             self.log.line('!', format_args!("{} frames garbled so far", self.garbled));
         }
         self.decoder = decoder;
+        self.tick();
+        std::mem::take(&mut self.answered)
+    }
+
+    /// Nobody waits for anything of this.
+    pub fn write_log(&mut self) {
+        self.log.flush();
     }
 
     /// What came in a frame: see [`crate::message`].
@@ -180,8 +181,8 @@ impl Manager {
         }
     }
 
-    /// What was on its way is lost, half a frame too.
-    fn interrupted(&mut self) {
+    /// The stream carries nothing for now. What was on its way is lost, half a frame too.
+    pub fn interrupted(&mut self) {
         self.log.line('!', "the stream is interrupted");
         self.decoder = Decoder::new();
         self.garbled = 0;
@@ -205,7 +206,7 @@ impl Manager {
             (Asker::Hello, result) => self.hello(result),
             (Asker::Sync, Ok(Reply::Sync(progress))) => self.synchronised(progress),
             (Asker::Sync, _) => {}
-            (caller, result) => caller.answer(result.map_err(LinkError::Refused)),
+            (caller, result) => self.answered.push((caller, result.map_err(LinkError::Refused))),
         }
     }
 
@@ -271,7 +272,8 @@ impl Manager {
         }
     }
 
-    fn tick(&mut self) {
+    /// Does what is due.
+    pub fn tick(&mut self) {
         let now = Instant::now();
         for frame in self.exchanges.repeats(now) {
             self.log.line('!', format_args!("repeat of {} bytes", frame.len()));
@@ -332,20 +334,23 @@ impl Manager {
 
     /// A frame for which the writer has no room is as good as lost: it is repeated.
     fn transmit(&mut self, frame: Vec<u8>) {
-        if self.outward.try_send(frame).is_err() {
+        if !self.outward.send(frame) {
             self.log.line('!', "no room to send");
         }
     }
 
-    /// An owner that has gone needs no notice.
-    fn notify(&self, notice: Notice) {
-        let _ = self.notices.send(notice);
+    fn notify(&mut self, notice: Notice) {
+        (self.tell)(notice);
     }
 
-    fn end(mut self) {
+    /// The stream has ended.
+    pub fn end(&mut self) {
         self.log.line('!', "the stream has ended");
+        self.is_over = true;
+        self.outward.close();
         self.exchanges.fail_callers(&LinkError::Ended);
         self.notify(Notice::Ended);
+        self.write_log();
     }
 }
 

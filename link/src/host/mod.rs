@@ -12,11 +12,11 @@ mod manager;
 mod pump;
 
 use std::{
-    io::{Read, Write},
+    io::Read,
     sync::{
-        Arc,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
-        mpsc::{self, Receiver, Sender},
+        mpsc::{self, Sender},
     },
     time::Duration,
 };
@@ -24,9 +24,11 @@ use std::{
 use thiserror::Error;
 
 pub use log::Log;
+pub use pump::Outlet;
 
 use crate::{Capacity, Event, Failure, Progress, Reply, Request};
-use manager::{Inward, Manager, Submission};
+use manager::{Manager, Submission};
+use pump::Outward;
 
 /// Bulk requests under way at most; urgent ones wait behind no more than these.
 pub const BULK_WINDOW: usize = 6;
@@ -80,6 +82,9 @@ pub enum Notice {
     Ended,
 }
 
+/// Is told what the link has to tell. It must not wait for anything.
+pub type Tell = Box<dyn FnMut(Notice) + Send>;
+
 /// What the guest says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guest {
@@ -132,30 +137,43 @@ pub enum Urgency {
 /// An answer with the tag that its request was given.
 pub type Answer = (u64, Result<Reply, LinkError>);
 
+/// What all that take part in the link share.
+struct Shared {
+    manager: Mutex<Manager>,
+    /// The stream has ended.
+    over: Condvar,
+}
+
+/// No thread panics while it holds one of these locks; if one did, the data would still be whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A handle to the link; clone it, use it from any thread.
 #[derive(Clone, Debug)]
 pub struct Link {
-    inward: Sender<Inward>,
+    shared: Arc<Shared>,
     received: Arc<AtomicU64>,
     sent: Arc<AtomicU64>,
 }
 
 impl Link {
-    /// Starts talking over this stream. The link ends when `reader` ends; what happens is told through the receiver.
+    /// Starts talking over this stream. The link ends when `reader` ends; what happens is told as it comes.
     pub fn start(
         reader: impl Read + Send + 'static,
-        writer: impl Write + Send + 'static,
+        outlet: impl Outlet,
         timing: Timing,
         log: Log,
-    ) -> std::io::Result<(Self, Receiver<Notice>)> {
-        let (inward, inbox) = mpsc::channel();
-        let (notices, receiver) = mpsc::channel();
+        tell: Tell,
+    ) -> std::io::Result<Self> {
         let (received, sent) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-        let outward = pump::write_from(writer, Arc::clone(&sent))?;
-        pump::read_into(reader, inward.clone(), Arc::clone(&received))?;
-        let manager = Manager::new(inbox, outward, notices, timing, log);
-        std::thread::Builder::new().name("link".into()).spawn(move || manager.run())?;
-        Ok((Self { inward, received, sent }, receiver))
+        let outward = Outward::new(outlet, Arc::clone(&sent))?;
+        let manager = Mutex::new(Manager::new(outward, tell, timing, log));
+        let shared = Arc::new(Shared { manager, over: Condvar::new() });
+        let theirs = Arc::clone(&shared);
+        std::thread::Builder::new().name("link".into()).spawn(move || theirs.watch_the_time())?;
+        pump::read_into(reader, Arc::clone(&shared), Arc::clone(&received))?;
+        Ok(Self { shared, received, sent })
     }
 
     /// Bytes that have come over the line so far.
@@ -171,10 +189,7 @@ impl Link {
     /// Asks; the answer goes to `answers` with this tag.
     pub fn submit(&self, urgency: Urgency, request: Request, tag: u64, answers: &Sender<Answer>) {
         let submission = Submission { urgency, request, tag, answers: answers.clone() };
-        if self.inward.send(Inward::Submit(submission)).is_err() {
-            // Nobody waits for the answer if this fails too.
-            let _ = answers.send((tag, Err(LinkError::Ended)));
-        }
+        lock(&self.shared.manager).asked(submission);
     }
 
     /// Asks, and waits for the answer.
@@ -248,6 +263,28 @@ impl Link {
             Ok(bytes)
         } else {
             Err(LinkError::Unexpected(format!("{} bytes of {size}", bytes.len())))
+        }
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("a link")
+    }
+}
+
+impl Shared {
+    /// Does what is due until the stream ends.
+    fn watch_the_time(&self) {
+        let mut manager = lock(&self.manager);
+        while !manager.is_over() {
+            manager.tick();
+            manager.write_log();
+            let time = manager.sleep();
+            manager = match self.over.wait_timeout(manager, time) {
+                Ok((manager, _)) => manager,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
         }
     }
 }

@@ -5,12 +5,15 @@
 mod guest;
 mod pipe;
 
-use std::{sync::mpsc::Receiver, time::Duration};
+use std::{
+    sync::mpsc::{Receiver, channel},
+    time::Duration,
+};
 
 use flob_link::host::{BULK_WINDOW, Link, LinkError, Log, Notice, Timing, Urgency};
 use flob_link::{Capacity, Event, Memory, Reply, Request, Run};
 use guest::{FITTING, Guest, NARROW, WIDE, long_answer, pages};
-use pipe::{Faults, PERFECT, pipe};
+use pipe::{Faults, PERFECT, Reader, Writer, pipe};
 
 const LONG: usize = 200_000;
 /// Far beyond what any run takes: only a stuck link reaches it.
@@ -33,7 +36,14 @@ fn connect_to(capacity: Capacity, faults: Faults, seed: u64, version: u32) -> (L
     let (to_guest, guest_reads) = pipe(faults, seed);
     let (guest_writes, from_guest) = pipe(faults, seed ^ 0xdead_beef);
     Guest::start(guest_reads, guest_writes, version, LONG, capacity);
-    Link::start(from_guest, to_guest, timing(), Log::none()).expect("threads start")
+    link_over(from_guest, to_guest)
+}
+
+fn link_over(from_guest: Reader, to_guest: Writer) -> (Link, Receiver<Notice>) {
+    let (sender, notices) = channel();
+    // A test that ends needs no more notices.
+    let tell = Box::new(move |notice| drop(sender.send(notice)));
+    (Link::start(from_guest, to_guest, timing(), Log::none(), tell).expect("threads start"), notices)
 }
 
 fn seeds() -> Vec<u64> {
@@ -101,7 +111,7 @@ fn an_urgent_request_does_not_wait_for_a_long_answer() {
         panic!("no long answer");
     };
     let mut before_urgent = 0;
-    let (sender, answers) = std::sync::mpsc::channel();
+    let (sender, answers) = channel();
     let (mut asked, mut answered) = (false, false);
     let requests =
         (0..size.div_ceil(4096)).map(|index| (index, Request::Chunk { answer, index: index as u32 }));
@@ -131,7 +141,7 @@ fn versions_that_do_not_fit_say_which_side_to_update() {
 fn a_guest_that_ends_fails_what_is_under_way() {
     let (to_guest, _guest_reads) = pipe(PERFECT, 1);
     let (guest_writes, from_guest) = pipe(PERFECT, 1);
-    let (link, notices) = Link::start(from_guest, to_guest, timing(), Log::none()).expect("threads start");
+    let (link, notices) = link_over(from_guest, to_guest);
     let asked = std::thread::spawn(move || link.request(read(0)));
     drop(guest_writes);
     assert_eq!(asked.join().expect("no panic"), Err(LinkError::Ended));

@@ -6,6 +6,8 @@ use std::{
     sync::mpsc::{Receiver, Sender, channel},
 };
 
+use flob_link::host::Outlet;
+
 /// A small random generator: the seed says all.
 pub struct Random(u64);
 
@@ -72,6 +74,13 @@ impl Write for Writer {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// It has room for everything.
+impl Outlet for Writer {
+    fn write_at_once(&mut self, bytes: &[u8]) -> usize {
+        self.write(bytes).unwrap_or(0)
     }
 }
 

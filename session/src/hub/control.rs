@@ -45,6 +45,10 @@ impl Hub {
     /// Lets a space go until a thread of it stops.
     pub(super) fn go_on(&self, owner: &Owner, space: Place, connection: u64) -> Result<Held, Failure> {
         self.mend_supply()?;
+        self.and_look_after(|| self.let_space_go(owner, space, connection))
+    }
+
+    fn let_space_go(&self, owner: &Owner, space: Place, connection: u64) -> Result<Held, Failure> {
         let mut books = lock(&self.books);
         let go = Request::Continue { space };
         let held = self.release_by(&mut books, Some(owner), Scope::Space(space), go);
@@ -125,6 +129,16 @@ impl Hub {
 
     /// One instruction of one thread that nobody else holds, or more as long as it is between these addresses.
     pub(super) fn step(
+        &self,
+        owner: &Owner,
+        thread: Place,
+        within: Option<(u64, u64)>,
+        connection: u64,
+    ) -> Result<(), Failure> {
+        self.and_look_after(|| self.let_thread_step(owner, thread, within, connection))
+    }
+
+    fn let_thread_step(
         &self,
         owner: &Owner,
         thread: Place,

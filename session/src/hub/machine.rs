@@ -1,14 +1,15 @@
 //! The guest of a session: an emulator of its own, which ends with it, or one behind a serial device, which stays.
 
-use std::{io, path::Path, process::ExitStatus, sync::mpsc::Receiver, time::Duration};
+use std::{io, path::Path, process::ExitStatus, sync::Arc, time::Duration};
 
-use flob_link::host::{Link, Log, Notice, Timing};
+use flob_link::host::{Link, Log, Timing};
 
-use super::{Config, GuestPlan, config::Emulated};
+use super::{Config, GuestPlan, config::Emulated, news::News};
 use crate::{
     Error,
     boot::{Guest, arguments, qemu},
     serial::Device,
+    wire::Line,
 };
 
 /// A guest that has not said hello after this long is not coming up.
@@ -32,11 +33,14 @@ impl Machine {
     }
 
     /// Starts the link to it.
-    pub fn connect(&self, log: Log) -> io::Result<(Link, Receiver<Notice>)> {
+    pub fn connect(&self, log: Log, news: Arc<News>) -> io::Result<Link> {
         let timing = Timing::default();
+        let tell = Box::new(move |notice| news.push(notice));
         match self {
-            Self::Own(guest) => Link::start(guest.line.try_clone()?, guest.line.try_clone()?, timing, log),
-            Self::Remote(device) => Link::start(device.clone(), device.clone(), timing, log),
+            Self::Own(guest) => {
+                Link::start(guest.line.try_clone()?, Line(guest.line.try_clone()?), timing, log, tell)
+            }
+            Self::Remote(device) => Link::start(device.clone(), device.clone(), timing, log, tell),
         }
     }
 

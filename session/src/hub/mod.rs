@@ -16,6 +16,7 @@ mod long_work;
 mod machine;
 mod memory;
 mod migrate;
+mod news;
 mod notices;
 mod output;
 mod outward;
@@ -70,6 +71,7 @@ use holds::{Holds, Member};
 use input::Input;
 use long_work::LongWork;
 use machine::Machine;
+use news::News;
 use output::Output;
 use points::Points;
 use receive::Receiving;
@@ -124,6 +126,7 @@ pub(crate) struct Hub {
     /// For threads of its own.
     me: Weak<Self>,
     link: Link,
+    news: Arc<News>,
     info: Mutex<SessionInfo>,
     books: Mutex<Books>,
     fanout: Mutex<Fanout>,
@@ -162,6 +165,8 @@ pub(crate) struct Hub {
     known: Vec<Vec<u8>>,
     /// Identification of the kernel, for checkpoints.
     kernel: String,
+    /// Where the guest's kernel writes.
+    console: PathBuf,
     endings: Sender<Ending>,
 }
 
@@ -206,11 +211,13 @@ impl Session {
         let guest = Machine::begin(&config, beginning, &folder)?;
         let io = |error| Error::io("starting the hub", error);
         let log = Log::to_file(&folder.join("link.log")).map_err(io)?;
-        let (link, notices) = guest.connect(log).map_err(io)?;
+        let news: Arc<News> = Arc::default();
+        let link = guest.connect(log, Arc::clone(&news)).map_err(io)?;
         let (ending, endings) = mpsc::channel();
         let hub = Arc::new_cyclic(|me| Hub {
             me: Weak::clone(me),
             link,
+            news,
             info: Mutex::new(config.info(guest.process())),
             books: Mutex::default(),
             fanout: Mutex::default(),
@@ -235,10 +242,11 @@ impl Session {
             known: config.known(),
             kernel: config.kernel(),
             store: config.store.clone(),
+            console: qemu::console_log(&folder),
             endings: ending,
         });
         let mut session = Self { guest, hub, endings, socket, folder, _claim: config.claim };
-        session.come_up(notices)?;
+        session.come_up()?;
         if let Some(checkpoint) = restored {
             session.hub.begin_with(&checkpoint, config.paused, manner)?;
         } else if config.paused {
@@ -256,11 +264,10 @@ impl Session {
     }
 
     /// Waits for the guest's hello, and follows what it says.
-    fn come_up(&mut self, notices: Receiver<Notice>) -> Result<(), Error> {
-        let first = notices.recv_timeout(self.guest.patience());
-        match &first {
-            Ok(Notice::Up(guest)) => *lock(&self.hub.capacity) = guest.capacity,
-            Ok(Notice::Version(text)) => return Err(Error::Guest(text.clone())),
+    fn come_up(&mut self) -> Result<(), Error> {
+        match self.hub.news.first(self.guest.patience()) {
+            Some(Notice::Up(guest)) => *lock(&self.hub.capacity) = guest.capacity,
+            Some(Notice::Version(text)) => return Err(Error::Guest(text)),
             _ => return Err(self.boot_failure()),
         }
         if self.guest.is_remote() {
@@ -270,11 +277,7 @@ impl Session {
         let io = |error| Error::io("starting the hub", error);
         self.hub.set_link(LinkState::Up);
         let hub = Arc::clone(&self.hub);
-        let console = qemu::console_log(&self.folder);
-        thread::Builder::new()
-            .name("notices".into())
-            .spawn(move || hub.follow(&notices, &console))
-            .map_err(io)?;
+        thread::Builder::new().name("notices".into()).spawn(move || hub.follow()).map_err(io)?;
         Ok(())
     }
 

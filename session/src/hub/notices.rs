@@ -1,10 +1,6 @@
 //! What comes from the guest unasked: output, stops, ends.
 
-use std::{
-    fs,
-    path::Path,
-    sync::{atomic::Ordering, mpsc::Receiver},
-};
+use std::{fs, path::Path, sync::atomic::Ordering};
 
 use flob_abi::ExceptionCode;
 use flob_image::Place;
@@ -14,32 +10,30 @@ use super::{Books, Ending, Hub, holds::Member, lock, save::Moment};
 use crate::{Error, HubEvent, LinkState, Owner, instruction};
 
 impl Hub {
-    /// Follows the link's notices to their end.
-    pub(super) fn follow(&self, notices: &Receiver<Notice>, console: &Path) {
-        for notice in notices {
-            match notice {
-                Notice::Up(guest) => self.another_guest(guest.capacity),
-                Notice::Back => self.set_link(LinkState::Up),
-                Notice::Lost => self.set_link(LinkState::Lost),
-                Notice::Version(text) => self.end(Ending::Failed(Error::Guest(text))),
-                Notice::Progress(progress) => self.set_progress(progress),
-                Notice::Event(event) => self.happened(event),
-                Notice::Ended => {
-                    // A save that waits for its moment waits no longer.
-                    *lock(&self.moments) = None;
-                    let text = format!(
-                        "the guest has died; its logs are beside {}{}",
-                        console.display(),
-                        last_lines(console)
-                    );
-                    if !self.is_closing.load(Ordering::Relaxed) {
-                        self.tell(HubEvent::GuestEnded(text.clone()));
-                    }
-                    self.set_link(LinkState::Dead);
-                    self.end(Ending::Failed(Error::Guest(text)));
-                }
-            }
+    /// Does what the link's word asks for.
+    pub(super) fn look_after(&self, notice: Notice) {
+        match notice {
+            Notice::Up(guest) => self.another_guest(guest.capacity),
+            Notice::Back => self.set_link(LinkState::Up),
+            Notice::Lost => self.set_link(LinkState::Lost),
+            Notice::Version(text) => self.end(Ending::Failed(Error::Guest(text))),
+            Notice::Progress(progress) => self.set_progress(progress),
+            Notice::Event(event) => self.happened(event),
+            Notice::Ended => self.guest_died(),
         }
+    }
+
+    fn guest_died(&self) {
+        // A save that waits for its moment waits no longer.
+        *lock(&self.moments) = None;
+        let console = &self.console;
+        let text =
+            format!("the guest has died; its logs are beside {}{}", console.display(), last_lines(console));
+        if !self.is_closing.load(Ordering::Relaxed) {
+            self.tell(HubEvent::GuestEnded(text.clone()));
+        }
+        self.set_link(LinkState::Dead);
+        self.end(Ending::Failed(Error::Guest(text)));
     }
 
     fn happened(&self, mut event: Event) {

@@ -9,8 +9,6 @@ use std::{
     sync::{Arc, Condvar, Mutex, Weak},
 };
 
-use rustix::net::SendFlags;
-
 use super::{
     lock,
     traffic::{Traffic, Underway},
@@ -164,7 +162,7 @@ impl Sending {
         let what = What::of(&message);
         let is_direct = queue.waiting.is_empty() && !queue.is_writing && !matches!(what, What::Migrated(_));
         if is_direct {
-            bytes.drain(..way.write_at_once(&bytes));
+            bytes.drain(..wire::write_at_once(&way.stream, &bytes));
         }
         if !bytes.is_empty() {
             queue.push(Waiting { bytes, what, _underway: traffic.begin() });
@@ -201,12 +199,6 @@ impl Queue {
 }
 
 impl Way {
-    /// As much as the client's end has room for.
-    fn write_at_once(&self, bytes: &[u8]) -> usize {
-        // An error is found by the thread that writes the rest.
-        rustix::net::send(&self.stream, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL).unwrap_or(0)
-    }
-
     /// The client has fallen too far behind. What it was not told is dropped, but for a message that has begun; the connection
     /// reads nothing more, and so ends.
     fn cut_off(&self, queue: &mut Queue, traffic: &Arc<Traffic>) {

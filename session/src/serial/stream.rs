@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use flob_link::host::Outlet;
+
 use super::{
     Port,
     open::{Name, open, open_again, release},
@@ -108,6 +110,9 @@ impl Write for Device {
         Ok(())
     }
 }
+
+/// A device may take its time for each byte.
+impl Outlet for Device {}
 
 #[cfg(test)]
 mod tests {
