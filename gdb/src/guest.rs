@@ -2,23 +2,20 @@
 
 use std::{
     path::PathBuf,
-    sync::{
-        atomic::{AtomicU32, Ordering},
-        mpsc::Receiver,
-    },
+    sync::atomic::{AtomicU32, Ordering},
     time::Instant,
 };
 
 use flob_image::{Environment, Place};
 use flob_link::{Change, Memory, Scope, Tracing, Watch};
 use flob_session::{
-    Client, Error, HubEvent, HubReply, HubRequest, LongRequest, Owner, Source, TracePart, Update,
+    Client, Error, Hears, HubReply, HubRequest, LongRequest, Owner, Source, TracePart, Update,
 };
 
 /// A session, seen by one debugger connection. Its holds and breakpoints belong to that connection alone.
 pub trait Guest: Send {
-    /// What happens from now on.
-    fn events(&mut self) -> Result<Receiver<HubEvent>, Error>;
+    /// What happens from now on is told to this.
+    fn tell(&mut self, hears: Hears) -> Result<(), Error>;
 
     /// The code with which the program has ended, if it has.
     fn exit(&mut self) -> Result<Option<i32>, Error>;
@@ -163,8 +160,8 @@ impl SessionGuest {
 }
 
 impl Guest for SessionGuest {
-    fn events(&mut self) -> Result<Receiver<HubEvent>, Error> {
-        self.client.subscribe()
+    fn tell(&mut self, hears: Hears) -> Result<(), Error> {
+        self.client.tell(hears)
     }
 
     fn exit(&mut self) -> Result<Option<i32>, Error> {

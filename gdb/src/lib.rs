@@ -18,6 +18,7 @@ pub mod filter;
 pub mod grammar;
 pub mod guest;
 pub mod inferior;
+mod inputs;
 mod line;
 pub mod listen;
 mod monitor;
@@ -33,11 +34,11 @@ pub mod xfer;
 
 use std::{
     io::Write,
-    sync::{Arc, atomic::AtomicBool, mpsc::Receiver},
+    sync::{Arc, atomic::AtomicBool},
 };
 
 use flob_image::{Environment, Place};
-use flob_session::{Client, Error, HubEvent};
+use flob_session::{Client, Error, Hears};
 
 pub use guest::{Guest, SessionGuest};
 pub use listen::{listen_tcp, listen_unix};
@@ -75,14 +76,15 @@ pub fn serve_guest<S: Stream, G: Guest>(stream: S, guest: G, options: Options) -
     server::run(stream, guest, options)
 }
 
-/// Attaches to the chosen space; what happens from then on comes through the receiver.
+/// Attaches to the chosen space; what happens from then on is told.
 fn attach<G: Guest>(
     mut guest: G,
+    hears: Hears,
     selection: Selection,
-) -> Result<(inferior::Inferior<G>, Receiver<HubEvent>), Error> {
-    let events = guest.events()?;
+) -> Result<inferior::Inferior<G>, Error> {
+    guest.tell(hears)?;
     let space = select(&guest.environment(false)?, selection)?;
-    Ok((inferior::Inferior::attach(guest, space)?, events))
+    inferior::Inferior::attach(guest, space)
 }
 
 fn select(environment: &Environment, selection: Selection) -> Result<Place, Error> {

@@ -1,7 +1,8 @@
 //! Packets as bytes: framing, checksums and escapes, in both directions. What a packet means is no matter here.
 
-/// Most bytes of a packet's body that are taken; told to the debugger as `PacketSize`.
-pub const PACKET_SIZE: usize = 0x1_0000;
+/// Most bytes of a packet's body that are taken; told to the debugger as `PacketSize`. gdbstub looks through room for so many with each
+/// packet, however short.
+pub const PACKET_SIZE: usize = 0x4000;
 
 /// What has come in.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,12 +4,8 @@ use std::{
     convert::Infallible,
     io::{self, Read, Write},
     net::{Shutdown, TcpStream},
-    os::unix::net::UnixStream,
-    sync::{
-        atomic::Ordering,
-        mpsc::{self, Receiver, SyncSender},
-    },
-    thread,
+    os::{fd::AsFd, unix::net::UnixStream},
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
@@ -28,6 +24,7 @@ use crate::{
     filter::{Filter, Wanted},
     guest::Guest,
     inferior::Inferior,
+    inputs::{Input, Inputs},
     line::Line,
     packet::{self, PACKET_SIZE, frame},
     stop::{Stop, StopKind},
@@ -38,11 +35,8 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(1500);
 /// For gdb, which is told meanwhile that the answer is being made.
 const ANSWER_GDB_WITHIN: Duration = Duration::from_secs(20);
 
-/// So many are kept while a debugger does not take its answers; then it has to wait, too.
-const MOST_INPUTS: usize = 256;
-
 /// A byte stream to a debugger.
-pub trait Stream: Read + Write + Send + Sized + 'static {
+pub trait Stream: Read + Write + AsFd + Send + Sized + 'static {
     /// A second handle, for reading beside writing.
     fn another(&self) -> io::Result<Self>;
     /// Ends it, also for a reader that is blocked.
@@ -87,13 +81,6 @@ impl Connection for Outbox {
     }
 }
 
-enum Input {
-    Bytes(Vec<u8>),
-    Closed,
-    Event(HubEvent),
-    SessionEnded,
-}
-
 /// Why the loop ends; either way the program is let go.
 enum End {
     Detached,
@@ -122,22 +109,17 @@ struct Server<G: Guest, S> {
 /// Serves one debugger until it goes or the session ends. Everything that crosses the line is written to the log.
 pub(crate) fn run<G: Guest, S: Stream>(stream: S, guest: G, options: Options) -> Result<(), Error> {
     let failed = |source| io_error("serving a debugger", source);
-    let (sender, inputs) = mpsc::sync_channel(MOST_INPUTS);
-    let reading = stream.another().map_err(failed)?;
+    let (mut inputs, sink) = Inputs::new(stream.another().map_err(failed)?).map_err(failed)?;
     let line = Line::new(stream).map_err(failed)?;
-    spawn("gdb reader", {
-        let sender = sender.clone();
-        move || read_stream(reading, &sender)
-    })?;
     let mut filter = Filter::default();
-    let Some(wanted) = first_packets(&inputs, &mut filter, &line) else { return Ok(()) };
+    let Some(wanted) = first_packets(&mut inputs, &mut filter, &line) else { return Ok(()) };
     let is_gdb = wanted.iter().any(is_of_gdb);
     line.set_busy(is_gdb);
-    let (mut inferior, events) = attach(guest, options.selection).inspect_err(|_| line.end())?;
+    let hears = Box::new(move |event| !matters(&event) || sink.take(event));
+    let mut inferior = attach(guest, hears, options.selection).inspect_err(|_| line.end())?;
     if options.awaited.swap(false, Ordering::Relaxed) {
         inferior.release_user()?;
     }
-    spawn("gdb events", move || forward(&events, &sender))?;
     let files = Files::new(inferior.guest.elf());
     let stub = GdbStubBuilder::new(Outbox::default())
         .packet_buffer_size(PACKET_SIZE)
@@ -147,7 +129,7 @@ pub(crate) fn run<G: Guest, S: Stream>(stream: S, guest: G, options: Options) ->
         .map_err(|error| Error::Internal(error.to_string()))?;
     let (stub, log) = (Some(stub), options.log);
     let mut server = Server { inferior, files, filter, stub, line, is_gdb, log, terms: Terms::default() };
-    let end = server.take_all(wanted).and_then(|()| server.serve(&inputs));
+    let end = server.take_all(wanted).and_then(|()| server.serve(&mut inputs));
     server.inferior.detach();
     server.line.end();
     match end {
@@ -158,11 +140,11 @@ pub(crate) fn run<G: Guest, S: Stream>(stream: S, guest: G, options: Options) ->
 
 /// The program is stopped for a debugger that says something, not for a connection.
 fn first_packets<S: Stream>(
-    inputs: &Receiver<Input>,
+    inputs: &mut Inputs<S>,
     filter: &mut Filter,
     line: &Line<S>,
 ) -> Option<Vec<Wanted>> {
-    while let Ok(Input::Bytes(bytes)) = inputs.recv() {
+    while let Some(Input::Bytes(bytes)) = inputs.next(None) {
         let mut out = Vec::new();
         let wanted = filter.receive(&bytes, &mut out);
         line.write(&out).ok()?;
@@ -180,34 +162,8 @@ fn is_of_gdb(wanted: &Wanted) -> bool {
     packet.starts_with(b"qSupported:") && features.any(|feature| feature == b"qRelocInsn+")
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
-    let started = thread::Builder::new().name(name.into()).spawn(run);
-    started.map(drop).map_err(|source| io_error("serving a debugger", source))
-}
-
 fn io_error(context: &str, source: io::Error) -> Error {
     Error::Io { context: context.into(), source }
-}
-
-fn read_stream(mut stream: impl Read, sender: &SyncSender<Input>) {
-    let mut room = [0; 4096];
-    while let Ok(count @ 1..) = stream.read(&mut room) {
-        let bytes = room.get(..count).unwrap_or_default().to_vec();
-        if sender.send(Input::Bytes(bytes)).is_err() {
-            return;
-        }
-    }
-    let _ = sender.send(Input::Closed);
-}
-
-/// Ends with the session, or with the first event after the debugger has gone.
-fn forward(events: &Receiver<HubEvent>, sender: &SyncSender<Input>) {
-    for event in events {
-        if matters(&event) && sender.send(Input::Event(event)).is_err() {
-            return;
-        }
-    }
-    let _ = sender.send(Input::SessionEnded);
 }
 
 fn matters(event: &HubEvent) -> bool {
@@ -220,28 +176,18 @@ fn matters(event: &HubEvent) -> bool {
 }
 
 impl<G: Guest, S: Stream> Server<G, S> {
-    fn serve(&mut self, inputs: &Receiver<Input>) -> Result<(), End> {
-        while let Some(input) = self.next(inputs) {
-            match input {
-                Input::Bytes(bytes) => self.take_bytes(&bytes)?,
-                Input::Event(HubEvent::Link(LinkState::Dead)) | Input::SessionEnded => {
+    fn serve(&mut self, inputs: &mut Inputs<S>) -> Result<(), End> {
+        loop {
+            match inputs.next(self.inferior.patience()) {
+                Some(Input::Bytes(bytes)) => self.take_bytes(&bytes)?,
+                Some(Input::Event(HubEvent::Link(LinkState::Dead)) | Input::SessionEnded) => {
                     return self.session_ended();
                 }
-                Input::Event(event) => self.take_event(event)?,
-                Input::Closed => return Ok(()),
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits for what comes next, and lets a step that does not end lose its privilege meanwhile.
-    fn next(&mut self, inputs: &Receiver<Input>) -> Option<Input> {
-        loop {
-            let Some(patience) = self.inferior.patience() else { return inputs.recv().ok() };
-            match inputs.recv_timeout(patience) {
-                Ok(input) => return Some(input),
-                Err(mpsc::RecvTimeoutError::Timeout) => self.inferior.lose_patience(),
-                Err(mpsc::RecvTimeoutError::Disconnected) => return None,
+                Some(Input::Event(event)) => self.take_event(event)?,
+                Some(Input::Closed) => return Ok(()),
+                // A step that does not end loses its privilege.
+                None if self.inferior.patience() == Some(Duration::ZERO) => self.inferior.lose_patience(),
+                None => {}
             }
         }
     }

@@ -19,7 +19,7 @@ use flob_abi::{MappingState, MutexState, SpaceState, ThreadState};
 use flob_gdb::{Guest, Options, serve_guest};
 use flob_image::{Environment, Flob, Link, Place, State};
 use flob_link::{Change, Event, Scope, StopReason};
-use flob_session::{Error, HubEvent, Owner};
+use flob_session::{Error, Hears, HubEvent, Owner};
 
 pub const SPACE: Place = 0x1000;
 pub const OTHER_SPACE: Place = 0x1200;
@@ -47,7 +47,6 @@ void second(void) {
 "#;
 
 /// What the guest is made of.
-#[derive(Debug)]
 pub struct Machine {
     pub environment: Environment,
     pub memory: BTreeMap<u64, u8>,
@@ -61,12 +60,12 @@ pub struct Machine {
     pub exit: Option<i32>,
     /// What `flob undo` can come back to the beginning of.
     pub kept: Vec<String>,
-    subscribers: Vec<Sender<HubEvent>>,
+    subscribers: Vec<Hears>,
     on_run: Option<Sender<()>>,
 }
 
 /// A handle to the made-up guest.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FakeGuest(pub Arc<Mutex<Machine>>);
 
 impl FakeGuest {
@@ -126,7 +125,7 @@ impl Machine {
     }
 
     fn emit(&mut self, event: HubEvent) {
-        self.subscribers.retain(|subscriber| subscriber.send(event.clone()).is_ok());
+        self.subscribers.retain_mut(|hears| hears(event.clone()));
     }
 
     fn is_held(&self, thread: Place) -> bool {
@@ -178,10 +177,9 @@ impl Machine {
 }
 
 impl Guest for FakeGuest {
-    fn events(&mut self) -> Result<Receiver<HubEvent>, Error> {
-        let (sender, receiver) = mpsc::channel();
-        self.with(|machine| machine.subscribers.push(sender));
-        Ok(receiver)
+    fn tell(&mut self, hears: Hears) -> Result<(), Error> {
+        self.with(|machine| machine.subscribers.push(hears));
+        Ok(())
     }
 
     fn exit(&mut self) -> Result<Option<i32>, Error> {
