@@ -67,6 +67,11 @@ impl Events {
         self.output < before
     }
 
+    /// Whether there is one to be sent.
+    pub fn is_any_unsent(&self) -> bool {
+        self.next_to_send < self.next_number()
+    }
+
     /// The next event to be sent; it counts as sent from now on.
     pub fn take_next(&mut self) -> Option<(u64, &Event)> {
         let number = self.next_to_send.max(self.first);

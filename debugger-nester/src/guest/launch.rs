@@ -174,6 +174,7 @@ fn state(ceiling: u32) -> Result<State, Status> {
         capacity: capacity(),
         long_answers: Default::default(),
         outbox: VecDeque::new(),
+        is_receiver_here: false,
         garbled: 0,
         ending: false,
     })
@@ -248,7 +249,7 @@ fn start_threads(nester: &Shared, clerk: Clerk) -> Result<(), Status> {
     let watcher = spawn(nester, Some(LOWEST), move || caller::call(&one.idle))?;
     nester.lock().own.watcher = Caller::new(watcher)?;
     let one = shared();
-    let courier = spawn(nester, Some(link.saturating_sub(1)), move || caller::call(&one.outgoing))?;
+    let courier = spawn(nester, Some(link.saturating_sub(1)), move || caller::call(&one.came))?;
     nester.lock().own.courier = Caller::new(courier)?;
     let one = shared();
     spawn(nester, None, move || watcher::guard(&one))?;

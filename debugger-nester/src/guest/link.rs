@@ -1,4 +1,5 @@
-//! The link's two threads: one takes datagrams from the host and handles them, one sends what is to be sent.
+//! The link's two threads: one takes datagrams from the host, handles them, and takes what is to be sent along when it asks for
+//! the next; one sends what comes up while the other waits for the host, and what has bulk.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -12,7 +13,7 @@ use flob_runtime::{
 };
 
 use super::copying;
-use super::requests;
+use super::requests::{self, Then};
 use super::sending;
 use super::state::{Bulk, Nester, Outgoing, State};
 
@@ -26,13 +27,43 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The receiver's thread.
 pub fn receive(nester: &Nester) {
     let mut receiver = host::Receiver::new(CHANNEL);
+    let mut along = Vec::new();
     loop {
-        match receiver.receive() {
-            Ok((message, bulk)) => requests::handle(nester, message, bulk),
+        match receiver.receive(&along) {
+            Ok((message, bulk)) => along = handle(nester, message, bulk),
             // No channel, no host: the child runs on all the same.
-            Err(_) => drop(clock::sleep(PAUSE)),
+            Err(_) => {
+                along.clear();
+                let _ = clock::sleep(PAUSE);
+            }
         }
     }
+}
+
+/// Does what a datagram asks; what is to be sent now. A step's end comes at once, a breakpoint may: what lets the child go is answered
+/// with that, in one frame and one change to the parent and back. If nothing comes of it, the answer goes when the child has had its turn.
+fn handle(nester: &Nester, message: &[u8], bulk: &[u8]) -> Vec<u8> {
+    let mut state = nester.lock();
+    if requests::handle(nester, &mut state, message, bulk) == Then::ChildRuns {
+        state.own.courier.start();
+        state.is_receiver_here = true;
+        state = nester.came.wait(state);
+        state.is_receiver_here = false;
+        state.own.courier.rest();
+    }
+    let along = if state.ending { None } else { next(&mut state) };
+    let along = match along {
+        Some(outgoing) if outgoing.bulk == Bulk::None => outgoing.message,
+        Some(outgoing) => {
+            state.outbox.push_front(outgoing);
+            Vec::new()
+        }
+        None => Vec::new(),
+    };
+    if state.ending || !state.outbox.is_empty() || state.events.is_any_unsent() {
+        nester.outgoing.signal();
+    }
+    along
 }
 
 /// The sender's thread.
@@ -78,8 +109,6 @@ pub fn send(nester: &Nester) {
                     start::exit(state.exit.unwrap_or(0));
                 }
                 state = nester.outgoing.wait(state);
-                // It need not call any more.
-                state.own.courier.rest();
             }
         }
     }

@@ -16,22 +16,28 @@ use super::{
 /// Most replies that wait to be sent; the host repeats what it misses.
 const MAX_OUTBOX: usize = 64;
 
+/// What is to be done once a datagram was handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// What is to be sent may go.
+    Send,
+    /// So it may when the child has run.
+    ChildRuns,
+}
+
 /// Handles a datagram. One that is no message is counted and dropped.
-pub fn handle(nester: &Nester, message: &[u8], bulk: &[u8]) {
-    let mut state = nester.lock();
-    let state = &mut *state;
+pub fn handle(nester: &Nester, state: &mut State, message: &[u8], bulk: &[u8]) -> Then {
     let Ok(ToGuest { epoch, number, request }) = postcard::from_bytes(message) else {
         state.garbled += 1;
-        return;
+        return Then::Send;
     };
     if !is_greeted(state, epoch, &request) {
-        return;
+        return Then::Send;
     }
     match (state.replies.judge(epoch, number), request) {
         (Verdict::Repeat(reply), _) => {
             let reply = reply.clone();
             queue(state, reply);
-            nester.outgoing.signal();
         }
         (Verdict::Stale, _) => {}
         // It is being done.
@@ -52,14 +58,11 @@ pub fn handle(nester: &Nester, message: &[u8], bulk: &[u8]) {
             let bulk = if matches!(result, Ok(Reply::Pages(_))) { bulk_of_reply } else { Bulk::None };
             reply_with(state, (epoch, number), result, bulk);
             if lets_go {
-                // A step's end comes at once, a breakpoint may, and takes the reply along. If none does, the reply goes when the
-                // child has had its turn.
-                state.own.courier.start();
-            } else {
-                nester.outgoing.signal();
+                return Then::ChildRuns;
             }
         }
     }
+    Then::Send
 }
 
 /// Whether a request may be carried out here: one of a host that has not said hello to this guest was meant for another guest, which
@@ -75,7 +78,7 @@ fn is_greeted(state: &mut State, epoch: u32, request: &Request) -> bool {
 pub fn reply(nester: &Nester, state: &mut State, question: Question, result: Outcome<Reply>) {
     state.ordered.take_if(|ordered| *ordered == question);
     reply_with(state, question, result, Bulk::None);
-    nester.outgoing.signal();
+    state.post(nester);
 }
 
 fn reply_with(state: &mut State, (epoch, number): Question, result: Outcome<Reply>, bulk: Bulk) {

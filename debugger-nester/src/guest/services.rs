@@ -168,7 +168,7 @@ fn output(nester: &Nester, state: &mut State, stream: u8, bytes: &[u8]) -> Attem
         WriteResult::Written { count, new } => {
             let produced = bytes.get(new..count).unwrap_or_default();
             state.events.push_output(stream, before, produced);
-            nester.outgoing.signal();
+            state.post(nester);
             answer(&StreamReply::Written { count: u32::try_from(count).unwrap_or(u32::MAX) })
         }
         WriteResult::Wait => Attempt::Wait,

@@ -57,6 +57,8 @@ pub struct Nester {
     pub deliver: Condition,
     /// There is something to send to the host.
     pub outgoing: Condition,
+    /// The child was let go, and something has come of it, or it has had its turn.
+    pub came: Condition,
     /// A sleep was parked.
     pub sleepers: Condition,
     /// The watcher has run.
@@ -86,6 +88,7 @@ impl Nester {
             state: Lock::new(state),
             deliver: Condition::new(),
             outgoing: Condition::new(),
+            came: Condition::new(),
             sleepers: Condition::new(),
             idle: Condition::new(),
             halves: Condition::new(),
@@ -285,6 +288,8 @@ pub struct State {
     pub long_answers: LongAnswers,
     /// Replies to be sent: small ones first.
     pub outbox: VecDeque<Outgoing>,
+    /// The receiver waits for what comes of the child's being let go, and will send it.
+    pub is_receiver_here: bool,
     pub garbled: u64,
     /// The host has asked for the end: it comes when everything is sent.
     pub ending: bool,
@@ -294,7 +299,12 @@ impl State {
     /// Something happened.
     pub fn tell(&mut self, nester: &Nester, event: Event) {
         self.events.push(event);
-        nester.outgoing.signal();
+        self.post(nester);
+    }
+
+    /// There is something to send: for the receiver, if it is here, or else for the sender.
+    pub fn post(&self, nester: &Nester) {
+        if self.is_receiver_here { nester.came.signal() } else { nester.outgoing.signal() }
     }
 
     /// This moment of the environment's memory.

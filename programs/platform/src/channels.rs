@@ -30,11 +30,6 @@ pub struct Channel {
 /// All channels, by their number on the line.
 static CHANNELS: [Channel; 2] = [Channel::new("debugger"), Channel::new("checkpointer")];
 
-/// The channel of this name.
-pub fn find(name: &str) -> Option<&'static Channel> {
-    CHANNELS.iter().find(|channel| channel.name == name)
-}
-
 /// Its number on the line.
 fn number(name: &str) -> Result<u8, HostReply<'static>> {
     let number = CHANNELS.iter().position(|channel| channel.name == name);
@@ -48,6 +43,16 @@ pub fn send(name: &str, datagram: &[u8]) -> Result<(), HostReply<'static>> {
         return Err(HostReply::TooLong);
     }
     line::send(number, datagram).map_err(|_| HostReply::TooLong)
+}
+
+/// Sends a datagram, unless it is empty, and answers the calling thread's client with the next one that comes.
+pub fn exchange(name: &str, datagram: &[u8]) -> Result<(), HostReply<'static>> {
+    let channel = CHANNELS.iter().find(|channel| channel.name == name).ok_or(HostReply::NoChannel)?;
+    if !datagram.is_empty() {
+        send(name, datagram)?;
+    }
+    channel.answer_with_next();
+    Ok(())
 }
 
 /// Sends a datagram with its bulk, as soon as the line has room.
@@ -78,7 +83,7 @@ impl Channel {
 
     /// Waits for a datagram and answers the calling thread's client with it. One that the client does not take (because
     /// it is gone) stays the next.
-    pub fn answer_with_next(&self) {
+    fn answer_with_next(&self) {
         let mut waiting = self.arrived.wait_until(self.waiting.lock(), |waiting| !waiting.is_empty());
         let Some(datagram) = waiting.pop_front() else { return };
         drop(waiting);

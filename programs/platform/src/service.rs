@@ -144,13 +144,10 @@ fn host(_: &Desk, request: &[u8]) -> Option<Outcome> {
         HostRequest::Send { channel, frame } => Some(Outcome::of(
             &channels::send(channel, frame).map_or_else(|refusal| refusal, |()| HostReply::Sent),
         )),
-        HostRequest::Receive { channel } => match channels::find(channel) {
-            Some(channel) => {
-                channel.answer_with_next();
-                Some(Outcome::nothing())
-            }
-            None => Some(Outcome::of(&HostReply::NoChannel)),
-        },
+        HostRequest::Receive { channel, frame } => Some(match channels::exchange(channel, frame) {
+            Ok(()) => Outcome::nothing(),
+            Err(refusal) => Outcome::of(&refusal),
+        }),
         HostRequest::Capacity => {
             let line::Capacity { is_lossless, to_host, to_guest } = line::capacity();
             let (to_host, to_guest) = (u32::try_from(to_host).ok()?, u32::try_from(to_guest).ok()?);

@@ -68,14 +68,13 @@ impl<'a> Receiver<'a> {
         Self { channel, room: reply_room() }
     }
 
-    /// Waits for the next datagram; it, and its bulk.
-    pub fn receive(&mut self) -> Result<(&[u8], &[u8]), ServiceError> {
-        let wanted = HostRequest::Receive { channel: self.channel };
+    /// Sends a datagram, if there is one, and waits for the next; it, and its bulk. After an error what was to be sent may have been.
+    pub fn receive(&mut self, frame: &[u8]) -> Result<(&[u8], &[u8]), ServiceError> {
+        let wanted = HostRequest::Receive { channel: self.channel, frame };
         match request(HOST.port()?, &wanted, &mut self.room, &[])? {
             HostReply::Frame { bytes } => Ok((bytes, &[])),
             HostReply::Bulk { message, bulk } => Ok((message, bulk)),
-            HostReply::NoChannel => Err(ServiceError::NoService),
-            _ => Err(ServiceError::Garbled),
+            other => Err(sent(&other).err().unwrap_or(ServiceError::Garbled)),
         }
     }
 }

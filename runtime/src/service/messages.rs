@@ -144,10 +144,13 @@ pub enum HostRequest<'a> {
         #[serde(serialize_with = "as_bytes")]
         frame: &'a [u8],
     },
-    /// Waits for a datagram.
+    /// Waits for a datagram, once one of its own is sent: who answers and waits for more asks once.
     Receive {
         /// The channel's name.
         channel: &'a str,
+        /// What is sent before; nothing if it is empty.
+        #[serde(serialize_with = "as_bytes")]
+        frame: &'a [u8],
     },
     /// How much bulk does the line carry with a datagram?
     Capacity,
