@@ -30,3 +30,4 @@ pub use points::{Condition, Point, PointChange, Spot};
 pub use protocol::*;
 pub use source::*;
 pub use stored::Stored;
+pub use why::why_stopped;

@@ -2,7 +2,7 @@
 
 use flob_abi::{Call, ExceptionCode, FlobKind, ThreadState, flob::thread_link, thread_flag};
 use flob_image::{Link, Place, State};
-use flob_link::Memory;
+use flob_link::{Access, Memory, StopReason};
 
 use crate::{
     Source,
@@ -13,6 +13,20 @@ use crate::{
 
 /// Functions that are looked at to find one of the program's own.
 const MOST_FRAMES: usize = 64;
+
+/// Why a thread was stopped, as what comes behind its name.
+pub fn why_stopped(reason: StopReason) -> String {
+    match reason {
+        StopReason::Breakpoint | StopReason::Condition { .. } => "is at a breakpoint".into(),
+        StopReason::Step => "has done a step".into(),
+        StopReason::Watched { address, access: Access::Execute } => {
+            format!("is at a hardware breakpoint, {address:#x}")
+        }
+        StopReason::Watched { address, .. } => format!("has touched what is watched at {address:#x}"),
+        StopReason::Call(number) => format!("is about to call {}", flob_abi::call_name(number)),
+        StopReason::Debug(bits) => format!("was stopped by a debug exception ({bits:#x})"),
+    }
+}
 
 /// For what a thread does not run.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,7 +23,7 @@ fn a_held_thread_does_so_many_instructions_or_stops_sooner_at_a_breakpoint() {
     let stopped = guest.json(&["step", "main", "100", "--json"]);
     assert_eq!(stopped["rip"], fourth["rip"], "{stopped}");
     assert_eq!(stopped["steps"], 4, "{stopped}");
-    assert_eq!(stopped["stopped"], "was stopped by a breakpoint");
+    assert_eq!(stopped["stopped"], "is at a breakpoint");
     assert_eq!(guest.flob(&["step", "nobody"]).code, Some(121));
     assert_eq!(guest.flob(&["step", "main", "0"]).code, Some(120));
     guest.flob_ok(&["break", "--delete", "1"]);

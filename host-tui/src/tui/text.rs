@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use flob_abi::FlobKind;
 use flob_image::Place;
-use flob_link::{Access, StopReason};
+use flob_link::StopReason;
+use flob_session::why_stopped;
 
 use super::calls::Calls;
 use super::state::{Ended, Tab};
@@ -375,16 +376,7 @@ pub fn opened(id: &str, has_session: bool) -> String {
 
 /// A thread was stopped.
 pub fn stopped(name: &str, reason: StopReason) -> String {
-    match reason {
-        StopReason::Breakpoint | StopReason::Condition { .. } => format!("{name} is at a breakpoint"),
-        StopReason::Step => format!("{name} has done a step"),
-        StopReason::Watched { address, access: Access::Execute } => {
-            format!("{name} is at a hardware breakpoint, {address:#x}")
-        }
-        StopReason::Watched { address, .. } => format!("{name} has touched what is watched at {address:#x}"),
-        StopReason::Call(number) => format!("{name} is about to call {}", flob_abi::call_name(number)),
-        StopReason::Debug(bits) => format!("{name} was stopped by a debug exception ({bits:#x})"),
-    }
+    format!("{name} {}", why_stopped(reason))
 }
 
 /// A thread died.

@@ -9,7 +9,7 @@ use clap::Args;
 use flob_abi::FlobKind;
 use flob_image::Place;
 use flob_link::{Event, StopReason};
-use flob_session::{Client, Error, HubEvent, HubReply, HubRequest, Owner, Spot, instruction};
+use flob_session::{Client, Error, HubEvent, HubReply, HubRequest, Owner, Spot, instruction, why_stopped};
 use serde_json::json;
 
 use crate::cli::{Context, complete, print, source::View};
@@ -58,7 +58,7 @@ impl Step {
         let at = map.location(thread, source).map(|location| location.short());
         let call = map.call(thread);
         if self.json {
-            let stopped = done.stopped.map(sentence);
+            let stopped = done.stopped.map(why_stopped);
             print::json(&json!({
                 "thread": name, "steps": done.steps, "rip": rip, "at": at, "call": call, "stopped": stopped,
             }))?;
@@ -68,7 +68,7 @@ impl Step {
         let before = call.map_or_else(String::new, |call| format!(", before {call}"));
         print::line(&format!("{name} is at {:#x}{place}{before}", rip.unwrap_or_default()))?;
         if let Some(reason) = done.stopped {
-            print::line(&format!("it {} after {} of {} steps", sentence(reason), done.steps, self.count))?;
+            print::line(&format!("it {} after {} of {} steps", why_stopped(reason), done.steps, self.count))?;
         }
         Ok(0)
     }
@@ -139,15 +139,5 @@ fn stop(
             Ok(_) => {}
             Err(_) => return gone("the session has ended"),
         }
-    }
-}
-
-fn sentence(reason: StopReason) -> String {
-    match reason {
-        StopReason::Step => "has done its step".into(),
-        StopReason::Breakpoint | StopReason::Condition { .. } => "was stopped by a breakpoint".into(),
-        StopReason::Watched { address, .. } => format!("was stopped by what is watched at {address:#x}"),
-        StopReason::Call(number) => format!("was stopped before the call {}", flob_abi::call_name(number)),
-        StopReason::Debug(bits) => format!("was stopped by a debug exception ({bits:#x})"),
     }
 }
