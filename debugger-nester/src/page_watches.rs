@@ -6,7 +6,7 @@ use alloc::{
     vec::Vec,
 };
 
-use flob_abi::Protection;
+use flob_abi::{PAGE_SIZE, Protection};
 use flob_image::Place;
 use flob_link::{Access, Watch};
 
@@ -64,9 +64,26 @@ impl PageWatches {
         self.pages.get(&page).is_some_and(|reads| *reads || access.allows(Protection::WRITE))
     }
 
-    /// What the environment's region may still allow.
+    /// Whether anything watched is in the page of a space's address.
+    pub fn is_in_page(&self, space: Place, address: u64) -> bool {
+        self.in_page(address).any(|watch| watch.space == space)
+    }
+
+    /// Whether an access to a page of the environment at this address may be the first to memory that was mapped where something is
+    /// watched, since [`Self::set_pages`].
+    pub fn may_be_new(&self, page: u64, address: u64) -> bool {
+        !self.pages.contains_key(&page) && self.in_page(address).next().is_some()
+    }
+
+    fn in_page(&self, address: u64) -> impl Iterator<Item = &Watch> {
+        let start = address - address % PAGE_SIZE;
+        let end = start.saturating_add(PAGE_SIZE);
+        self.watches.iter().filter(move |watch| watch.address < end && start < watch_end(watch))
+    }
+
+    /// What the environment's region may still allow: of all its pages, as any of them may be mapped where something is watched.
     pub fn protection(&self) -> Protection {
-        match self.pages.values().max() {
+        match self.watches.iter().map(|watch| watch.access != Access::Write).max() {
             None => Protection::ALL,
             Some(false) => Protection::READ_EXECUTE,
             Some(true) => Protection::NONE,
@@ -137,12 +154,26 @@ mod tests {
         let mut watches = PageWatches::default();
         assert_eq!(watches.protection(), Protection::ALL);
         let (one, other) = (watch(0x1000, 8, Access::Write), watch(0x5000, 8, Access::Read));
+        watches.add(one);
         watches.set_pages([(one, 3)].into_iter());
         assert_eq!(watches.protection(), Protection::READ_EXECUTE);
         assert!(watches.denies(3, Protection::WRITE) && !watches.denies(3, Protection::READ));
         assert!(!watches.denies(4, Protection::WRITE));
+        watches.add(other);
         watches.set_pages([(one, 3), (other, 4)].into_iter());
         assert_eq!(watches.protection(), Protection::NONE);
         assert!(watches.denies(4, Protection::READ) && !watches.denies(3, Protection::READ));
+    }
+
+    #[test]
+    fn memory_that_is_mapped_later_is_looked_for_where_something_is_watched() {
+        let mut watches = PageWatches::default();
+        watches.add(watch(0x1ff8, 16, Access::Write));
+        assert_eq!(watches.protection(), Protection::READ_EXECUTE, "before there is any");
+        assert!(watches.may_be_new(3, 0x1000) && watches.may_be_new(3, 0x2fff));
+        assert!(!watches.may_be_new(3, 0x3000));
+        assert!(watches.is_in_page(7, 0x2800) && !watches.is_in_page(8, 0x2800));
+        watches.set_pages([(watch(0x1ff8, 16, Access::Write), 3)].into_iter());
+        assert!(!watches.may_be_new(3, 0x1000), "it is known");
     }
 }

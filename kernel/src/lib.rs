@@ -63,7 +63,7 @@ mod wait;
 
 pub use kernel::Kernel;
 pub use machine::{Caching, Context, Frame, Grants, Machine, Page, SpaceKey};
-pub use thread::WATCHED;
+pub use thread::{TRAP_FLAG, WATCHED};
 
 use flob_abi::{ExceptionCode, Protection};
 

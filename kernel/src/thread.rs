@@ -14,7 +14,7 @@ use crate::state::NewLinks;
 use crate::wait::RESUME_FLAG;
 
 /// RFLAGS.TF: single step.
-pub(crate) const TRAP_FLAG: u64 = 1 << 8;
+pub const TRAP_FLAG: u64 = 1 << 8;
 /// CF, PF, AF, ZF, SF, TF, DF, OF, RF, AC.
 const SETTABLE_RFLAGS: u64 = 0x1 | 0x4 | 0x10 | 0x40 | 0x80 | TRAP_FLAG | 0x400 | 0x800 | 1 << 16 | 1 << 18;
 /// MXCSR's defined bits, and where it is in the FXSAVE image.

@@ -117,6 +117,39 @@ fn what_the_kernel_writes_where_a_debug_register_watches_is_told_and_the_program
     session.ends_well();
 }
 
+/// The mapping of the program's own space that this address is in: its name and where it starts.
+fn mapping_at(guest: &Guest<'_>, address: u64) -> (String, u64) {
+    let number = |state: &Value, field: &str| {
+        u64::from_str_radix(state["state"][field].as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+    };
+    for at in [0x1200, 0x1400, 0x1600, 0x1800, 0x1a00, 0x1c00] {
+        let name = format!("mapping:wordcount/+{at:#x}");
+        let state = guest.json(&["show", &name, "--json"]);
+        let (start, size) = (number(&state, "start"), number(&state, "size"));
+        if (start..start + size).contains(&address) {
+            return (name, start);
+        }
+    }
+    panic!("{address:#x} is not mapped");
+}
+
+#[test]
+fn memory_that_is_mapped_where_something_is_watched_already_is_watched() {
+    let world = World::new();
+    let session = wordcount(&world, &[]);
+    let (address, bytes) = input_buffer(&world, &session);
+    let guest = &session.guest;
+    guest.flob_ok(&["pause"]);
+    let (mapping, start) = mapping_at(guest, address);
+    guest.flob_ok(&["set", &mapping, "start=0x300000000000"]);
+    guest.flob_ok(&["break", "--watch", &format!("{address:#x}:{bytes}")]);
+    guest.flob_ok(&["set", &mapping, &format!("start={start:#x}")]);
+    reader_stops(&world, guest, true);
+    delete_all(guest);
+    guest.flob_ok(&["resume"]);
+    session.ends_well();
+}
+
 #[test]
 fn a_watch_for_reads_passes_over_writes() {
     let world = World::new();

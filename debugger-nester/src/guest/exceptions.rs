@@ -160,10 +160,7 @@ fn debug(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -> Resul
         let hit = hit.or(touched);
         return step::ended(nester, state, place, seen, hit);
     }
-    if hit.is_none()
-        && torture::may_have_left_a_trap(state)
-        && step::is_only_step(seen.state.exception.code, detail)
-    {
+    if hit.is_none() && step::may_be_left_over(state, seen.state.exception.code, detail) {
         return thread.trap(false).run().apply(&state.environment);
     }
     thread.apply(&state.environment)?;

@@ -163,6 +163,7 @@ fn state(ceiling: u32) -> Result<State, Status> {
         stop_time: 0,
         looks: Looks::default(),
         search: None,
+        has_stepped: false,
         restore: None,
         restore_ticks: 0,
         lazy: None,

@@ -15,15 +15,15 @@ use flob_debugger_nester::{
     translate::Translator,
 };
 use flob_image::Place;
-use flob_link::{Access, FailureKind, Reply, StopReason, Watch};
+use flob_link::{Access, Reply, StopReason, Watch};
 
 use super::adjustment::Adjustment;
 use super::denial;
-use super::failure::{Outcome, failure, refused};
+use super::failure::{Outcome, refused};
 use super::memory::SpaceMemory;
 use super::state::{Nester, State};
 use super::step::{self, Obstacle, Purpose};
-use super::threads::{Seen, seize, translator, was_stopped};
+use super::threads::{Seen, seize, space_in_passing, translator, was_stopped};
 
 /// What is watched so, and what is under way.
 #[derive(Default)]
@@ -59,12 +59,9 @@ pub fn protection(state: &State) -> Protection {
     state.page_watching.watches.protection()
 }
 
-/// Watches this; it may be watched so already.
+/// Watches this; it may be watched so already. There need not be any memory yet.
 pub fn set(nester: &Nester, state: &mut State, watch: Watch) -> Outcome<Reply> {
     let translator = translator(nester, state).map_err(refused)?;
-    if pages(&translator, watch).next().is_none() {
-        return Err(failure(FailureKind::NotFound, "the space has no memory there"));
-    }
     state.page_watching.watches.add(watch);
     settle(nester, state, &translator).map_err(refused)?;
     Ok(Reply::Done)
@@ -103,11 +100,25 @@ pub fn environment_replaced(nester: &Nester, state: &mut State) -> Result<(), St
 
 /// Where things are may have changed since something was watched last.
 fn settle(nester: &Nester, state: &mut State, translator: &Translator) -> Result<(), Status> {
+    find_pages(state, translator);
+    denial::update(nester, state)
+}
+
+fn find_pages(state: &mut State, translator: &Translator) {
     state.page_watching.known.clear();
     let watches: Vec<Watch> = state.page_watching.watches.all().collect();
     let all = watches.iter().flat_map(|watch| pages(translator, *watch).map(|page| (*watch, page)));
     state.page_watching.watches.set_pages(all);
-    denial::update(nester, state)
+}
+
+/// A thread accesses memory where something is watched, maybe for the first time since it was mapped there.
+fn look_for_new(nester: &Nester, state: &mut State, place: Place, address: u64) -> Result<(), Status> {
+    let space = space_in_passing(&state.environment, place)?;
+    if space.is_some_and(|space| state.page_watching.watches.is_in_page(space, address)) {
+        let translator = translator(nester, state)?;
+        find_pages(state, &translator);
+    }
+    Ok(())
 }
 
 /// The pages of the environment that something watched is in.
@@ -120,12 +131,18 @@ fn pages(translator: &Translator, watch: Watch) -> impl Iterator<Item = u64> {
 
 /// A thread was denied an access to a page. `None` if that is not for us.
 pub fn denied(nester: &Nester, state: &mut State, denied: &Denied) -> Option<Verdict> {
-    let Denied { access, page, thread, .. } = *denied;
+    let Denied { access, page, thread, address, .. } = *denied;
+    // Only threads of the environment are watched.
+    let place = thread.and_then(|thread| thread.locate(state.environment.region()).ok());
+    if let Some(place) = place
+        && state.page_watching.watches.may_be_new(page, address)
+    {
+        // A thread that is gone accesses nothing.
+        let _ = look_for_new(nester, state, place, address);
+    }
     if !state.page_watching.watches.denies(page, access) {
         return None;
     }
-    // Only threads of the environment are watched.
-    let place = thread.and_then(|thread| thread.locate(state.environment.region()).ok());
     let Some(place) = place.filter(|place| !is_open(state, *place, page)) else { return Some(Verdict::Open) };
     // Who cannot be stopped must not be kept.
     Some(look(nester, state, denied, place).unwrap_or(Verdict::Open))

@@ -81,6 +81,7 @@ pub fn start(state: &mut State, kind: WaitKind, stopped: Vec<Place>) -> Result<(
             continue;
         }
         if kind == WaitKind::Mutex {
+            state.has_stepped = true;
             step::set_trap(&state.environment, place, true)?;
         }
         going.push(place);

@@ -271,6 +271,8 @@ pub struct State {
     pub looks: Looks,
     /// The search for the moment that a save waits for.
     pub search: Option<Search>,
+    /// Threads were stepped, for whatever reason: see [`step::may_be_left_over`](super::step::may_be_left_over).
+    pub has_stepped: bool,
     pub restore: Option<Restore>,
     /// Ticks that the last restore took, until the child could run.
     pub restore_ticks: u64,

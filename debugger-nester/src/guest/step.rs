@@ -37,6 +37,12 @@ pub const fn is_only_step(code: u32, detail: u32) -> bool {
     code == flob_abi::ExceptionCode::Debug as u32 && detail & SINGLE_STEP != 0 && detail & watch::WATCHED == 0
 }
 
+/// Whether a step that nobody asked for may be of an earlier one: a program that got a thread's state while that was stepped, and
+/// sets it later, brings the mark back.
+pub fn may_be_left_over(state: &State, code: u32, detail: u32) -> bool {
+    state.has_stepped && is_only_step(code, detail)
+}
+
 /// What a step is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -160,6 +166,7 @@ pub fn begin_at(
         state.stepping.job = Some(Job { thread: place, obstacle, paused, opened });
         watcher::look_again(state);
     }
+    state.has_stepped = true;
     state.stepping.steps.insert(place, purpose);
     let thread = watch::disarm(state, watch::pass(state, thread));
     thread.trap(true).run().apply(&state.environment)
@@ -303,6 +310,7 @@ pub fn has_opened(state: &State, place: Place, page: u64) -> bool {
 
 /// Lets a stopped thread make its call, with all others, and asks for its end.
 pub fn along(state: &mut State, thread: Adjustment) -> Result<(), Status> {
+    state.has_stepped = true;
     state.stepping.steps.entry(thread.place()).or_insert(Purpose::Continue);
     watch::disarm(state, thread).trap(true).run().apply(&state.environment)
 }

@@ -122,12 +122,6 @@ pub fn run(nester: &Nester) {
     }
 }
 
-/// Whether a step that nobody asked for may be of an earlier stretch: a program that got the state of its own thread while that
-/// was stepped, and sets it later, brings the mark back.
-pub fn may_have_left_a_trap(state: &State) -> bool {
-    state.torture.as_ref().is_some_and(|torture| torture.size == Size::Small)
-}
-
 /// How long to let the child run now.
 fn pause(state: &mut State) -> Option<u64> {
     let torture = state.torture.as_mut()?;

@@ -13,7 +13,7 @@ use crate::tables::Tables;
 use crate::{console, entry};
 use core::ops::Range;
 use flob_abi::{DebugRegisters, PAGE_SIZE, Protection, Registers};
-use flob_kernel::{Caching, Context, Frame, Grants, Machine, Page, SpaceKey};
+use flob_kernel::{Caching, Context, Frame, Grants, Machine, Page, SpaceKey, TRAP_FLAG};
 
 const ARMED: u64 = 0xff;
 const NOTHING_ARMED: u64 = 0x400;
@@ -94,7 +94,9 @@ impl Hardware {
         if selectors != 0 || fs_base != self.loaded.fs_base || gs_base != self.loaded.gs_base {
             self.load_bases(fs_base, gs_base);
         }
-        self.load_breakpoints(&context.debug);
+        // One that steps has none: an emulator tells a step that hits by two exceptions, the second in the entry from the first.
+        let dr7 = if context.registers.rflags & TRAP_FLAG == 0 { context.debug.dr7 } else { 0 };
+        self.load_breakpoints(&DebugRegisters { dr7, ..context.debug });
         self.loaded.extras = context.extras;
     }
 

@@ -100,7 +100,8 @@ pub fn step_came(
 }
 
 /// From now on some threads stop behind every instruction.
-fn begin_stretch(state: &State, torture: &mut Torture) -> Result<(), Status> {
+fn begin_stretch(state: &mut State, torture: &mut Torture) -> Result<(), Status> {
+    state.has_stepped = true;
     let environment = &state.environment;
     let stopped = stop_all(environment)?;
     let mostly = torture.random.below(4);
