@@ -6,14 +6,21 @@ use std::{
     io,
     os::unix::{
         fs::{MetadataExt, PermissionsExt},
-        net::UnixListener,
+        net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::fs::{FlockOperation, flock};
 
 use crate::{Error, sessions};
+
+/// Who has a name for longer than this and does not listen is a session that starts.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often a name that somebody has is tried.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// A name that is taken for as long as this lives.
 #[derive(Debug)]
@@ -28,7 +35,7 @@ impl Claim {
     pub fn take(name: &str) -> Result<Self, Error> {
         let socket = sessions::socket(name)?;
         let failed = |error| Error::io(format!("claiming the session name '{name}'"), error);
-        match lock(&socket).map_err(failed)? {
+        match lock_for_good(&socket).map_err(failed)? {
             Some(lock) => Ok(Self { name: name.to_owned(), socket, _lock: lock }),
             None => Err(Error::Environment(format!(
                 "a session of this name is running: {}; choose another name with -s, or end that one with 'flob -s {name} \
@@ -78,6 +85,19 @@ fn listen(socket: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
+/// The lock on a session's name, for a session; `None` if another has it. Who only removes what a dead one has left has it for a
+/// moment: that one is waited for. Nothing tells the two apart before a session listens.
+fn lock_for_good(socket: &Path) -> io::Result<Option<File>> {
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        let taken = lock(socket)?;
+        if taken.is_some() || UnixStream::connect(socket).is_ok() || Instant::now() > patience {
+            return Ok(taken);
+        }
+        thread::sleep(LOOK_AGAIN);
+    }
+}
+
 /// The lock on a session's name; `None` if somebody has it.
 fn lock(socket: &Path) -> io::Result<Option<File>> {
     let path = lock_file(socket);
@@ -99,11 +119,7 @@ fn lock(socket: &Path) -> io::Result<Option<File>> {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        os::unix::net::UnixStream,
-        sync::atomic::{AtomicBool, Ordering},
-        thread,
-    };
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
 
@@ -140,5 +156,29 @@ mod tests {
             starts
         });
         assert!(starts, "a session that had just started was taken for a dead one");
+    }
+
+    /// A session that started while somebody removed what a killed one had left was told that one of its name was running.
+    #[test]
+    fn who_removes_what_is_left_of_a_dead_session_keeps_nobody_from_its_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("one.session");
+        let over = AtomicBool::new(false);
+        let starts = thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        remove_dead(&socket);
+                    }
+                });
+            }
+            let starts = (0..200).all(|_| lock_for_good(&socket).expect("a look").is_some());
+            over.store(true, Ordering::Relaxed);
+            starts
+        });
+        assert!(starts, "a name that nobody had was taken");
+        let _session = lock(&socket).expect("a look").expect("it is free");
+        let _listener = listen(&socket).expect("it listens");
+        assert!(lock_for_good(&socket).expect("a look").is_none(), "one that is there has its name");
     }
 }
