@@ -108,7 +108,8 @@ impl<S: Stream> Inputs<S> {
         event.or_else(|| self.event()).or_else(|| is_readable.then(|| self.bytes()))
     }
 
-    fn event(&self) -> Option<Input> {
+    /// What the session has told already.
+    pub fn event(&self) -> Option<Input> {
         match self.events.try_recv() {
             Ok(event) => Some(Input::Event(event)),
             Err(TryRecvError::Empty) => None,

@@ -101,6 +101,8 @@ struct Server<G: Guest, S> {
     filter: Filter,
     stub: Option<Stub<G>>,
     line: Line<S>,
+    /// Acknowledgements, which go with the answer if that comes at once: the debugger is woken once for both.
+    owed: Vec<u8>,
     is_gdb: bool,
     log: Option<Box<dyn Write + Send>>,
     terms: Terms,
@@ -128,7 +130,8 @@ pub(crate) fn run<G: Guest, S: Stream>(stream: S, guest: G, options: Options) ->
         .run_state_machine(&mut inferior)
         .map_err(|error| Error::Internal(error.to_string()))?;
     let (stub, log) = (Some(stub), options.log);
-    let mut server = Server { inferior, files, filter, stub, line, is_gdb, log, terms: Terms::default() };
+    let (owed, terms) = (Vec::new(), Terms::default());
+    let mut server = Server { inferior, files, filter, stub, line, owed, is_gdb, log, terms };
     let end = server.take_all(wanted).and_then(|()| server.serve(&mut inputs));
     server.inferior.detach();
     server.line.end();
@@ -178,7 +181,14 @@ fn matters(event: &HubEvent) -> bool {
 impl<G: Guest, S: Stream> Server<G, S> {
     fn serve(&mut self, inputs: &mut Inputs<S>) -> Result<(), End> {
         loop {
-            match inputs.next(self.inferior.patience()) {
+            let input = match inputs.event() {
+                Some(event) => Some(event),
+                None => {
+                    self.write(&[])?;
+                    inputs.next(self.inferior.patience())
+                }
+            };
+            match input {
                 Some(Input::Bytes(bytes)) => self.take_bytes(&bytes)?,
                 Some(Input::Event(HubEvent::Link(LinkState::Dead)) | Input::SessionEnded) => {
                     return self.session_ended();
@@ -193,9 +203,7 @@ impl<G: Guest, S: Stream> Server<G, S> {
     }
 
     fn take_bytes(&mut self, bytes: &[u8]) -> Result<(), End> {
-        let mut out = Vec::new();
-        let wanted = self.filter.receive(bytes, &mut out);
-        self.write(&out)?;
+        let wanted = self.filter.receive(bytes, &mut self.owed);
         self.take_all(wanted)
     }
 
@@ -356,12 +364,15 @@ impl<G: Guest, S: Stream> Server<G, S> {
         self.write(&out)
     }
 
+    /// Writes what is owed, and this.
     fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
-        if bytes.is_empty() {
+        self.owed.extend_from_slice(bytes);
+        let all = std::mem::take(&mut self.owed);
+        if all.is_empty() {
             return Ok(());
         }
         // A debugger that does not read any more has gone.
-        self.line.write(bytes).map_err(|_| End::Detached)
+        self.line.write(&all).map_err(|_| End::Detached)
     }
 
     fn note(&mut self, direction: &str, packet: &[u8]) {
