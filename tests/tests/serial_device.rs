@@ -53,8 +53,13 @@ impl<'world> Elsewhere<'world> {
 
     /// The terminal interface on it, over the device.
     fn attach(&self, name: &str) -> Screen {
+        self.attach_with(name, &[])
+    }
+
+    fn attach_with(&self, name: &str, options: &[&str]) -> Screen {
         let device = self.device();
-        let screen = Screen::start(self.world, &["-s", name, "attach", "--serial", &device], 120, 40);
+        let arguments = [&["-s", name, "attach", "--serial", &device], options].concat();
+        let screen = Screen::start(self.world, &arguments, 120, 40);
         screen.wait_for("space:");
         screen
     }
@@ -112,7 +117,7 @@ fn a_guest_elsewhere_is_met_debugged_saved_left_and_met_again() {
     // Symbols of a bundled program are known.
     let said =
         gdb(&world, &["break philosophers::table::Fork::take", "continue", "backtrace 2", "stepi", "detach"]);
-    assert_has(&said, &["hit Breakpoint 1", "#1  philosophers::philosopher (", "detached"]);
+    assert_has(&said, &["hit Breakpoint 1", "philosophers::philosopher (number=", "detached"]);
 
     // Somebody trips over the cable.
     elsewhere.order("unplug");
@@ -149,6 +154,39 @@ fn what_stood_at_a_breakpoint_when_a_session_ended_is_held_in_the_next_one() {
     assert!(world.flob_ok(&["break"]).lines().count() <= 1, "breakpoints stayed");
     world.flob_ok(&["resume"]);
     world.wait_until("it has come to its end", || session(&world)["exit"] == 0);
+    leave_running(screen);
+    world.flob_ok(&["stop"]);
+}
+
+#[test]
+fn the_programs_file_can_be_named_and_gdb_served_at_a_port() {
+    let world = World::new();
+    // The file of a program that is known to be bundled: kept by a session that ran it.
+    let kept = {
+        let guest = world.guest(&["--paused", "philosophers", "2", "--meals", "1"], None);
+        let kept = session(&world)["elf"].as_str().unwrap().to_owned();
+        guest.power_cut();
+        kept
+    };
+    let own = world.file("own.elf", &fs::read(kept).unwrap());
+    let program = own.to_str().unwrap().to_owned();
+    let elsewhere = Elsewhere::start(&world, "", &[&program, "2", "--meals", "1000000"]);
+    let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let (port, nothing) = (free.to_string(), world.path("nothing"));
+    let absent = ["-s", "far", "attach", "--serial", &elsewhere.device(), "--elf", nothing.to_str().unwrap()];
+    let finished = world.flob(&absent);
+    assert_eq!(finished.code, Some(121), "{finished}");
+    let screen = elsewhere.attach_with("far", &["--elf", &program, "--gdb", &port]);
+    assert_eq!(session(&world)["gdb_port"], free);
+    // Debian's own, with nothing of flob's: symbols come by the connection.
+    let target = format!("target remote :{free}");
+    let mut gdb = Command::new("gdb");
+    gdb.args(["-nx", "-batch", "-ex", "set pagination off", "-ex", &target])
+        .args(["-ex", "break philosophers::table::Fork::take", "-ex", "continue"])
+        .args(["-ex", "backtrace 2", "-ex", "detach"])
+        .stdin(Stdio::null());
+    let said = String::from_utf8(gdb.output().unwrap().stdout).unwrap();
+    assert_has(&said, &["hit Breakpoint 1", "philosophers::philosopher (number=", "detached"]);
     leave_running(screen);
     world.flob_ok(&["stop"]);
 }
