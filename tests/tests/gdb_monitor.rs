@@ -22,12 +22,29 @@ fn every_monitor_command_is_in_the_help_and_says_what_it_needs() {
         "monitor diff",
         "monitor dance",
         "monitor flobs condition",
+        "monitor memory",
         "detach",
     ]);
-    for verb in ["flobs", "show", "set", "why", "wait-graph", "checkpoint", "checkpoints", "restore", "diff"]
-    {
+    let verbs = [
+        "flobs",
+        "show",
+        "set",
+        "memory",
+        "why",
+        "wait-graph",
+        "checkpoint",
+        "checkpoints",
+        "restore",
+        "diff",
+    ];
+    for verb in verbs {
         assert_has(&text, &[&format!("\nmonitor {verb} ")]);
     }
+    // Its code, statics and the first thread's stack.
+    assert_has(
+        &text,
+        &["0x400000-0x", " r-x outside:memory+0x", " rw- outside:memory+0x", "mapping:wordcount/+0x"],
+    );
     assert_has(&text, &["monitor flobs lists them", "monitor set FLOB FIELD=VALUE", "colour", "kinds are "]);
     assert_has(
         &text,

@@ -112,7 +112,7 @@ fn each_byte_of_random_memory_arrives() {
 
 #[test]
 fn saves_while_pages_are_missing_are_whole_and_cost_little() {
-    let scribble = Scribble { mib: 2, every: 50 };
+    let scribble = Scribble { mib: 8, every: 50 };
     let world = World::new();
     let id = scribble.save(&world);
     let guest = slowly(&world, &id);

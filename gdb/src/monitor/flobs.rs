@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use flob_abi::FlobKind;
+use flob_abi::{FlobKind, MappingState};
 use flob_image::{
-    Flob, Place,
+    Flob, Link, Place, State,
     fields::{self, Field},
 };
 use flob_session::{
@@ -29,6 +29,30 @@ pub fn flobs<G: Guest>(inferior: &mut Inferior<G>, kind: &str) -> Result<String,
         return Err(Error::NotFound(format!("no flobs of kind \"{kind}\"; kinds are {kinds}")));
     }
     Ok(text)
+}
+
+/// What is mapped where in the space, and with what rights.
+pub fn memory<G: Guest>(inferior: &mut Inferior<G>, _: &str) -> Result<String, Error> {
+    let space = Link::Flob(inferior.space);
+    let Map { environment, names, .. } = inferior.why(false)?;
+    let in_space = |flob: &&Flob| flob.links.get(1) == Some(&space);
+    let mapping = |flob| Some((mapping_state(flob)?, flob));
+    let mut mappings: Vec<_> = environment.flobs.iter().filter(in_space).filter_map(mapping).collect();
+    mappings.sort_by_key(|(state, _)| state.start);
+    let mut text = String::new();
+    for (state, flob) in mappings {
+        let rights =
+            fields::field(&flob.state, "protection").map_or_else(String::new, |rights| rights.to_string());
+        let range = format!("{:#x}-{:#x}", state.start, state.start.saturating_add(state.size));
+        let shows = flob.links.first().map_or_else(String::new, |region| names.link(region));
+        let _ =
+            writeln!(text, "{range:<31} {rights} {shows}+{:#x}  {}", state.offset, names.flob(flob.place));
+    }
+    Ok(text)
+}
+
+fn mapping_state(flob: &Flob) -> Option<MappingState> {
+    if let State::Mapping(state) = flob.state { Some(state) } else { None }
 }
 
 /// A flob with all its fields.
@@ -126,6 +150,6 @@ fn find<'a>(why: &Map<'a>, name: &str) -> Result<&'a Flob, Error> {
 
 fn links(names: &Names, flob: &Flob) -> String {
     let named = flob.state.kind().links().iter().zip(&flob.links);
-    let told = named.filter(|(_, link)| **link != flob_image::Link::Null);
+    let told = named.filter(|(_, link)| **link != Link::Null);
     told.map(|(name, link)| format!("{name}={}", names.link(link))).collect::<Vec<_>>().join(" ")
 }

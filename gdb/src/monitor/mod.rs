@@ -30,6 +30,7 @@ fn verbs<G: Guest>() -> Vec<Verb<G>> {
             flobs::show,
         ),
         verb("set", "FLOB FIELD=VALUE ...", "change fields and links of a flob", flobs::set),
+        verb("memory", "", "what is mapped where, and with what rights", flobs::memory),
         verb("why", "[THREAD]", "what each thread, or this one, waits for", flobs::why),
         verb("threads", "", "all threads by their whole names, and what they do", flobs::threads),
         verb("wait-graph", "", "who waits for whom, and deadlocks", flobs::wait_graph),

@@ -29,8 +29,16 @@ type Row = (&'static [u8], fn(&mut Options, &[u8]) -> Option<()>, &'static str);
 const OPTIONS: [Row; 4] = [
     (b"amnesia=", |o, v| disturb(o, Kind::Amnesia, v), "kernel.amnesia=SEED,N takes numbers, N at least 2"),
     (b"torture=", |o, v| disturb(o, Kind::Torture, v), "kernel.torture=SEED,N takes numbers, N at least 1"),
-    (b"defect=", |o, v| Some(o.defect = Defect::from_name(v)?), "kernel.defect=KIND takes panic or fault"),
-    (b"run=", |o, v| Some(o.run = Some(str::from_utf8(v).ok()?.parse().ok()?)), "kernel.run takes 32 bits"),
+    (
+        b"defect=",
+        |o, v| Defect::from_name(v).map(|it| o.defect = it),
+        "kernel.defect=KIND takes panic or fault",
+    ),
+    (
+        b"run=",
+        |o, v| str::from_utf8(v).ok()?.parse().ok().map(|it| o.run = Some(it)),
+        "kernel.run=N takes 32 bits",
+    ),
 ];
 
 /// The words that are not for the kernel.
