@@ -369,7 +369,8 @@ mod tests {
         }
 
         fn read(&mut self, address: u64, room: &mut [u8]) -> bool {
-            let bytes = (address..).map(|address| (address as u8).wrapping_neg());
+            // Up to the last address, and on from the first.
+            let bytes = (0..).map(|behind| (address.wrapping_add(behind) as u8).wrapping_neg());
             room.iter_mut().zip(bytes).for_each(|(room, byte)| *room = byte);
             address < 0x1000
         }
