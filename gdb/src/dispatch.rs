@@ -1,7 +1,6 @@
 //! Which packets are answered here and which go to gdbstub: one table.
 
 use flob_abi::Protection;
-use flob_image::{Link, State};
 
 use crate::{
     extended,
@@ -9,6 +8,7 @@ use crate::{
     grammar::{self, ThreadName, Verdict},
     guest::Guest,
     inferior::Inferior,
+    names,
     packet::{hex, parse_hex},
     stop::{StopKind, exit_byte},
     xfer::{self, thread_id},
@@ -221,14 +221,10 @@ fn host_info() -> Vec<u8> {
 /// The mapping that covers an address, or the gap around it.
 fn memory_region<G: Guest>(desk: &mut Desk<'_, G>, rest: &[u8]) -> Route {
     let Some(address) = parse_hex(rest) else { return Route::Answer(MALFORMED.to_vec()) };
-    let space = Link::Flob(desk.inferior.space);
+    let space = desk.inferior.space;
     let Ok(environment) = desk.inferior.environment(false) else { return Route::Answer(b"E05".to_vec()) };
-    let mappings = environment.flobs.iter().filter_map(|flob| match &flob.state {
-        State::Mapping(state) if flob.links.get(1) == Some(&space) => Some(*state),
-        _ => None,
-    });
     let (mut gap_start, mut gap_end) = (0, flob_abi::memory::USER_END.max(address));
-    for mapping in mappings {
+    for (mapping, _) in names::mappings(environment, space) {
         let end = mapping.start.saturating_add(mapping.size);
         if (mapping.start..end).contains(&address) {
             return Route::Answer(region(

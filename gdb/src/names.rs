@@ -1,7 +1,7 @@
-//! What a thread does or waits for, and which threads a space has.
+//! What a thread does or waits for, and which threads and mappings a space has.
 
-use flob_abi::{FlobKind, flob::thread_link, ipc};
-use flob_image::{Environment, Flob, Link, Place};
+use flob_abi::{FlobKind, MappingState, flob::thread_link, ipc};
+use flob_image::{Environment, Flob, Link, Place, State};
 use flob_session::{place::Map, why::Waiting};
 
 /// What this thread does or waits for, in a few words.
@@ -24,6 +24,14 @@ fn conversation(why: &Map<'_>, thread: Place, call: u64) -> String {
         }
         _ => "runs".into(),
     }
+}
+
+/// What is mapped into a space: each mapping's state, and the mapping.
+pub fn mappings(environment: &Environment, space: Place) -> impl Iterator<Item = (MappingState, &Flob)> {
+    environment.flobs.iter().filter_map(move |flob| match flob.state {
+        State::Mapping(state) if flob.links.get(1) == Some(&Link::Flob(space)) => Some((state, flob)),
+        _ => None,
+    })
 }
 
 /// The threads of a space, ascending by place.

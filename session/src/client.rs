@@ -8,7 +8,7 @@ use std::{
     os::unix::net::UnixStream,
     path::Path,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
         mpsc::{self, Receiver, Sender},
     },
@@ -16,7 +16,7 @@ use std::{
 };
 
 use flob_image::{Environment, Place};
-use flob_link::{Change, Failure, FailureKind, Memory};
+use flob_link::{Change, Failure, FailureKind, Memory, host::lock};
 
 use crate::{
     Error, FromHub, HubEvent, HubReply, HubRequest, SessionInfo, Source, ToHub, hub::Inward, sessions, wire,
@@ -330,11 +330,6 @@ impl fmt::Debug for Inbox {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} answers awaited, {} who hear", self.pending.len(), self.subscribers.len())
     }
-}
-
-/// No thread panics while it holds one of these locks; if one did, the data would still be whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn hub_gone() -> Error {

@@ -33,6 +33,15 @@ pub fn start<'world>(world: &'world World, arguments: &[&str], pace: &str, text:
     Session { world, guest: world.guest(&arguments, Some(&file)), text }
 }
 
+/// Debian's gdb with nothing of flob's, which carries out these commands, the first to attach to something.
+pub fn plain_gdb(world: &World, attach: &str, commands: &[&str]) -> Running {
+    let mut gdb = Command::new("gdb");
+    gdb.args(["-nx", "-q", "-batch", "-ex", "set pagination off", "-ex", "set width 0", "-ex", attach]);
+    gdb.args(commands.iter().flat_map(|command| ["-ex", command]));
+    world.environment(&mut gdb);
+    Running::start(gdb, None)
+}
+
 impl Session<'_> {
     /// A plain gdb that attaches to this target and carries out these commands.
     pub fn gdb(&self, target: &str, commands: &[&str]) -> Running {
@@ -41,12 +50,7 @@ impl Session<'_> {
 
     /// One that begins with this command, in front of the target.
     pub fn gdb_by(&self, command: &str, target: &str, commands: &[&str]) -> Running {
-        let mut gdb = Command::new("gdb");
-        gdb.args(["-nx", "-q", "-batch", "-ex", "set pagination off", "-ex", "set width 0"]);
-        gdb.args(["-ex", &format!("{command} {target}")]);
-        gdb.args(commands.iter().flat_map(|command| ["-ex", command]));
-        self.world.environment(&mut gdb);
-        Running::start(gdb, None)
+        plain_gdb(self.world, &format!("{command} {target}"), commands)
     }
 
     /// What `sessions` says of it.

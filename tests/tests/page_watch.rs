@@ -17,6 +17,13 @@ fn delete_all(guest: &Guest<'_>) {
     }
 }
 
+/// Nothing is watched any more, and the program comes to its end as if nothing had been.
+fn ends_unwatched(session: Session<'_>) {
+    delete_all(&session.guest);
+    session.guest.flob_ok(&["resume"]);
+    session.ends_well();
+}
+
 /// A thread that is held.
 fn held(guest: &Guest<'_>) -> Option<String> {
     let threads = guest.json(&["ps", "--json"]);
@@ -90,9 +97,7 @@ fn what_the_kernel_writes_into_a_watched_array_stops_the_thread_that_it_does_it_
     next_stop(&world, guest);
     guest.flob_ok(&["checkpoint", "restore", &checkpoint]);
     assert!(next_stop(&world, guest).ends_with("reader"));
-    delete_all(guest);
-    guest.flob_ok(&["resume"]);
-    session.ends_well();
+    ends_unwatched(session);
 }
 
 #[test]
@@ -145,9 +150,7 @@ fn memory_that_is_mapped_where_something_is_watched_already_is_watched() {
     guest.flob_ok(&["break", "--watch", &format!("{address:#x}:{bytes}")]);
     guest.flob_ok(&["set", &mapping, &format!("start={start:#x}")]);
     reader_stops(&world, guest, true);
-    delete_all(guest);
-    guest.flob_ok(&["resume"]);
-    session.ends_well();
+    ends_unwatched(session);
 }
 
 #[test]
@@ -159,7 +162,5 @@ fn a_watch_for_reads_passes_over_writes() {
     guest.flob_ok(&["break", "--watch", &format!("{address:#x}:{bytes}"), "--only-reads"]);
     // The kernel writes there, and the reader reads what has come.
     reader_stops(&world, guest, false);
-    delete_all(guest);
-    guest.flob_ok(&["resume"]);
-    session.ends_well();
+    ends_unwatched(session);
 }

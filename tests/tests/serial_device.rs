@@ -9,7 +9,10 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
 };
 
-use flob_tests::{Screen, World, debugged::assert_has};
+use flob_tests::{
+    Screen, World,
+    debugged::{assert_has, plain_gdb},
+};
 use serde_json::Value;
 
 /// The machine elsewhere, and the cable to it.
@@ -85,6 +88,19 @@ fn leave_running(mut screen: Screen) {
     assert_eq!(screen.end(), 0);
 }
 
+/// The next session on it: of the one before no breakpoint is left.
+fn met_again(elsewhere: &Elsewhere<'_>) -> Screen {
+    let screen = elsewhere.attach("again");
+    assert!(elsewhere.world.flob_ok(&["break"]).lines().count() <= 1, "breakpoints stayed");
+    screen
+}
+
+fn comes_to_its_end(world: &World, screen: Screen) {
+    world.wait_until("it has come to its end", || session(world)["exit"] == 0);
+    leave_running(screen);
+    world.flob_ok(&["stop"]);
+}
+
 fn gdb(world: &World, commands: &[&str]) -> String {
     let mut arguments = vec!["gdb", "--", "-nx", "-batch", "-ex", "set pagination off", "-ex", "set width 0"];
     arguments.extend(commands.iter().flat_map(|command| ["-ex", command]));
@@ -117,7 +133,7 @@ fn a_guest_elsewhere_is_met_debugged_saved_left_and_met_again() {
     // Symbols of a bundled program are known.
     let said =
         gdb(&world, &["break philosophers::table::Fork::take", "continue", "backtrace 2", "stepi", "detach"]);
-    assert_has(&said, &["hit Breakpoint 1", "philosophers::philosopher (number=", "detached"]);
+    assert_has(&said, &["hit Breakpoint 1", "\n#1 ", "philosophers::philosopher (number=", "detached"]);
 
     // Somebody trips over the cable.
     elsewhere.order("unplug");
@@ -132,11 +148,8 @@ fn a_guest_elsewhere_is_met_debugged_saved_left_and_met_again() {
     // Nobody comes by there: who stood at a breakpoint would be held by the user from now on.
     world.flob_ok(&["break", "philosophers::table::wait_until_all_have_their_left_fork"]);
     world.flob_ok(&["stop"]);
-    let screen = elsewhere.attach("again");
-    assert!(world.flob_ok(&["break"]).lines().count() <= 1, "breakpoints stayed");
-    world.wait_until("it has come to its end", || session(&world)["exit"] == 0);
-    leave_running(screen);
-    world.flob_ok(&["stop"]);
+    let screen = met_again(&elsewhere);
+    comes_to_its_end(&world, screen);
 }
 
 #[test]
@@ -149,13 +162,10 @@ fn what_stood_at_a_breakpoint_when_a_session_ended_is_held_in_the_next_one() {
     world.wait_until("a philosopher stands at it", || session(&world)["state"] != "running");
     leave_running(screen);
     world.flob_ok(&["stop"]);
-    let screen = elsewhere.attach("again");
+    let screen = met_again(&elsewhere);
     assert_eq!(session(&world)["holders"], serde_json::json!(["the user"]));
-    assert!(world.flob_ok(&["break"]).lines().count() <= 1, "breakpoints stayed");
     world.flob_ok(&["resume"]);
-    world.wait_until("it has come to its end", || session(&world)["exit"] == 0);
-    leave_running(screen);
-    world.flob_ok(&["stop"]);
+    comes_to_its_end(&world, screen);
 }
 
 #[test]
@@ -180,13 +190,9 @@ fn the_programs_file_can_be_named_and_gdb_served_at_a_port() {
     assert_eq!(session(&world)["gdb_port"], free);
     // Debian's own, with nothing of flob's: symbols come by the connection.
     let target = format!("target remote :{free}");
-    let mut gdb = Command::new("gdb");
-    gdb.args(["-nx", "-batch", "-ex", "set pagination off", "-ex", &target])
-        .args(["-ex", "break philosophers::table::Fork::take", "-ex", "continue"])
-        .args(["-ex", "backtrace 2", "-ex", "detach"])
-        .stdin(Stdio::null());
-    let said = String::from_utf8(gdb.output().unwrap().stdout).unwrap();
-    assert_has(&said, &["hit Breakpoint 1", "philosophers::philosopher (number=", "detached"]);
+    let commands = ["break philosophers::table::Fork::take", "continue", "backtrace 2", "detach"];
+    let said = plain_gdb(&world, &target, &commands).finish().stdout;
+    assert_has(&said, &["hit Breakpoint 1", "\n#1 ", "philosophers::philosopher (number=", "detached"]);
     leave_running(screen);
     world.flob_ok(&["stop"]);
 }

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use flob_abi::{FlobKind, MappingState};
+use flob_abi::FlobKind;
 use flob_image::{
-    Flob, Link, Place, State,
+    Flob, Link, Place,
     fields::{self, Field},
 };
 use flob_session::{
@@ -33,11 +33,9 @@ pub fn flobs<G: Guest>(inferior: &mut Inferior<G>, kind: &str) -> Result<String,
 
 /// What is mapped where in the space, and with what rights.
 pub fn memory<G: Guest>(inferior: &mut Inferior<G>, _: &str) -> Result<String, Error> {
-    let space = Link::Flob(inferior.space);
+    let space = inferior.space;
     let Map { environment, names, .. } = inferior.why(false)?;
-    let in_space = |flob: &&Flob| flob.links.get(1) == Some(&space);
-    let mapping = |flob| Some((mapping_state(flob)?, flob));
-    let mut mappings: Vec<_> = environment.flobs.iter().filter(in_space).filter_map(mapping).collect();
+    let mut mappings: Vec<_> = names::mappings(environment, space).collect();
     mappings.sort_by_key(|(state, _)| state.start);
     let mut text = String::new();
     for (state, flob) in mappings {
@@ -49,10 +47,6 @@ pub fn memory<G: Guest>(inferior: &mut Inferior<G>, _: &str) -> Result<String, E
             writeln!(text, "{range:<31} {rights} {shows}+{:#x}  {}", state.offset, names.flob(flob.place));
     }
     Ok(text)
-}
-
-fn mapping_state(flob: &Flob) -> Option<MappingState> {
-    if let State::Mapping(state) = flob.state { Some(state) } else { None }
 }
 
 /// A flob with all its fields.

@@ -46,8 +46,9 @@ impl OpenPack {
     /// The file; a new one is begun.
     pub fn take(&mut self) -> Vec<u8> {
         let mut bytes = std::mem::take(&mut self.bytes);
-        let header = [MAGIC, (u64::from(pages_of(&bytes)) << 32 | u64::from(VERSION)).to_le_bytes()];
-        bytes.iter_mut().zip(header.as_flattened()).for_each(|(to, from)| *to = *from);
+        let (version, pages) = (VERSION.to_le_bytes(), pages_of(&bytes).to_le_bytes());
+        let header = MAGIC.iter().chain(&version).chain(&pages);
+        bytes.iter_mut().zip(header).for_each(|(to, from)| *to = *from);
         bytes
     }
 }

@@ -145,7 +145,7 @@ struct Shared {
 }
 
 /// No thread panics while it holds one of these locks; if one did, the data would still be whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

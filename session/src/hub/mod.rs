@@ -40,7 +40,7 @@ use std::{
     os::unix::net::UnixListener,
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{self, Receiver, Sender},
     },
@@ -53,6 +53,8 @@ use flob_link::{
     Capacity, Progress, Request, Scope,
     host::{Link, Log, Notice},
 };
+
+pub(crate) use flob_link::host::lock;
 
 pub use clients::Door;
 pub(crate) use clients::Inward;
@@ -403,11 +405,6 @@ impl Hub {
         // The owner may have gone already.
         let _ = self.endings.send(Ending::Shutdown);
     }
-}
-
-/// No thread panics while it holds one of these locks; if one did, the data would still be whole.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn make_folder(config: &Config) -> Result<PathBuf, Error> {

@@ -26,23 +26,23 @@ pub(super) fn open(port: &Port) -> Result<File, Error> {
     Ok(file)
 }
 
-/// The file that the path names, not what it may lead to: number, and when it was made or changed.
+/// The link that leads to a device, if one does: its own number, and when it was made or changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Name(Option<(u64, i64, i64)>);
 
 impl Name {
     /// As it is now.
     pub fn of(port: &Port) -> Self {
-        let identity = |found: fs::Metadata| (found.ino(), found.ctime(), found.ctime_nsec());
-        Self(fs::symlink_metadata(&port.path).ok().map(identity))
+        let link = fs::symlink_metadata(&port.path).ok().filter(fs::Metadata::is_symlink);
+        Self(link.map(|link| (link.ino(), link.ctime(), link.ctime_nsec())))
     }
 }
 
 /// Opens it when it is back. A pseudo-terminal never is: what has its number later is somebody else's terminal. But a link to it may
 /// have been made anew since `before`, by whoever keeps it.
 pub(super) fn open_again(port: &Port, before: Name) -> Result<File, Error> {
-    let is_link = fs::symlink_metadata(&port.path).is_ok_and(|found| found.is_symlink());
-    let is_new = is_link && Name::of(port) != before;
+    let now = Name::of(port);
+    let is_new = now.0.is_some() && now != before;
     let is_pseudo = |found: fs::Metadata| PSEUDO_TERMINALS.contains(&rustix::fs::major(found.rdev()));
     if !is_new && fs::metadata(&port.path).is_ok_and(is_pseudo) {
         return Err(Error::NotFound(format!("{} is another terminal by now", port.path.display())));
