@@ -5,25 +5,26 @@ use flob_abi::{
     archive::{Entry, MAGIC, NAME_SIZE},
 };
 
-use super::File;
+use super::{File, loadable::loadable};
 use crate::Error;
 
-/// The archive of these files. Names of more than 48 bytes are refused.
+/// The archive of these files; of programs what is loaded. Names of more than 48 bytes are refused.
 pub fn build(files: &[File]) -> Result<Vec<u8>, Error> {
+    let contents: Vec<&[u8]> = files.iter().map(|file| loadable(&file.contents)).collect();
     let head = MAGIC.len() + size_of::<u64>() + files.len() * size_of::<Entry>();
     let mut archive = Vec::with_capacity(head);
     archive.extend_from_slice(&MAGIC);
     archive.extend_from_slice(&(files.len() as u64).to_le_bytes());
     let mut offset = page_up(head as u64);
-    for file in files {
+    for (file, contents) in files.iter().zip(&contents) {
         archive.extend_from_slice(&name(&file.name)?);
         archive.extend_from_slice(&offset.to_le_bytes());
-        archive.extend_from_slice(&(file.contents.len() as u64).to_le_bytes());
-        offset = page_up(offset + file.contents.len() as u64);
+        archive.extend_from_slice(&(contents.len() as u64).to_le_bytes());
+        offset = page_up(offset + contents.len() as u64);
     }
-    for file in files {
+    for contents in &contents {
         pad(&mut archive);
-        archive.extend_from_slice(&file.contents);
+        archive.extend_from_slice(contents);
     }
     pad(&mut archive);
     Ok(archive)

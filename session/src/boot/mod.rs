@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod arguments;
+mod loadable;
 pub mod qemu;
 
 pub use qemu::{Guest, Launcher, LinkDevice};
