@@ -17,11 +17,16 @@ const F12: &str = "\x1b[24~";
 fn deadlock(world: &World, (columns, rows): (u16, u16)) -> Screen {
     let screen = Screen::start(world, DEADLOCK, columns, rows);
     screen.wait_for("DEADLOCK of 4: philosopher-0");
-    // It is saved by itself: what the screen says of that must not come between the test and what it waits for.
+    // What the screen says of that must not come between the test and what it waits for.
+    saved_by_itself(world);
+    screen
+}
+
+/// A deadlock is: waits until it was.
+fn saved_by_itself(world: &World) {
     world.wait_until("the deadlock is saved", || {
         !world.json(&["checkpoint", "list", "--json"]).as_array().unwrap().is_empty()
     });
-    screen
 }
 
 fn pause(screen: &mut Screen) {
@@ -105,6 +110,42 @@ fn an_edited_checkpoint_is_restored_by_keys_and_the_meals_go_on() {
         screen.wait_for("restored; everything is held");
         let_run(&mut screen);
         stop(screen);
+    }
+}
+
+#[test]
+fn a_checkpoint_without_a_guest_is_looked_through_in_every_tab_and_edited() {
+    for size in SIZES {
+        let world = World::new();
+        let guest = world.guest(&DEADLOCK[1..], None);
+        saved_by_itself(&world);
+        guest.flob_ok(&["stop"]);
+        guest.finish();
+        let saved = world.json(&["checkpoint", "list", "--json"]);
+        let id = saved[0]["id"].as_str().unwrap();
+        let mut screen = Screen::start(&world, &["attach", "--at", id], size.0, size.1);
+        screen.wait_for("DEADLOCK of 4");
+        for (keys, shown) in [
+            ("2jj", "philosopher-1 waits for FORKS[2]"),
+            ("D", "syscall"),
+            (":goto table.rs:37\r", "; philosopher+"),
+            ("D:goto rsp\r", "rsp philosopher-1"),
+            ("4", "deadlock of 4"),
+            ("5", id),
+            ("6", "no running session here"),
+            ("7", "edits are saved as a new checkpoint"),
+            ("8", "no running session here"),
+            ("9", "no running session here"),
+        ] {
+            screen.keys(keys);
+            screen.wait_for(shown);
+        }
+        unlock_a_fork(&mut screen);
+        screen.keys(ENTER);
+        screen.wait_for("saved the edited checkpoint as");
+        screen.keys("q");
+        let left = screen.wait_until_left();
+        assert_eq!(screen.end(), 0, "{left}");
     }
 }
 

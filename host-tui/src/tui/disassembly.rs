@@ -96,7 +96,8 @@ fn targets(instruction: &Decoded) -> Vec<u64> {
     targets
 }
 
-fn named((name, offset): (String, u64)) -> String {
+/// A symbol and how far behind it something lies, for people.
+pub fn named((name, offset): (String, u64)) -> String {
     if offset == 0 { name } else { format!("{name}+{offset:#x}") }
 }
 

@@ -36,7 +36,7 @@ pub trait Insight: Debug + Send + Sync {
     /// Finds everything out; `source` reads stacks.
     fn explain(&self, environment: &Environment, source: &mut dyn Source) -> Explained;
 
-    /// The address of a symbol of this environment's program.
+    /// The address of a symbol of this environment's program, or of a line of its source: `FILE:LINE`.
     fn symbol(&self, environment: &Environment, name: &str) -> Option<u64>;
 
     /// The symbol of this environment's program that covers an address, and the offset in it.
@@ -116,7 +116,12 @@ impl Insight for Symbolic {
     fn symbol(&self, environment: &Environment, name: &str) -> Option<u64> {
         // A worker may be using them; then this is simply not known right now.
         let symbols = self.symbols.try_lock().ok()?;
-        symbols.get(&environment.build_id)?.named(name).next().map(|symbol| symbol.address)
+        let symbols = symbols.get(&environment.build_id)?;
+        let line = || {
+            let (file, line) = name.rsplit_once(':')?;
+            symbols.addresses_of_line(file, line.parse().ok()?).first().copied()
+        };
+        symbols.named(name).next().map(|symbol| symbol.address).or_else(line)
     }
 
     fn covering(&self, environment: &Environment, address: u64) -> Option<(String, u64)> {

@@ -27,6 +27,8 @@ pub struct MemoryView {
     pub changed: Vec<bool>,
     /// When bytes were last seen to change, by address.
     pub heat: BTreeMap<u64, Duration>,
+    /// Somebody has gone somewhere in it.
+    pub was_chosen: bool,
     /// Rows are instructions.
     pub is_code: bool,
     /// The instructions in what has come, if so.
@@ -50,6 +52,7 @@ impl Default for MemoryView {
             bytes: (0, Vec::new()),
             changed: Vec::new(),
             heat: BTreeMap::new(),
+            was_chosen: false,
             is_code: false,
             code: Vec::new(),
             begins: None,
@@ -67,6 +70,7 @@ impl MemoryView {
             *self = Self { memory, is_code: self.is_code, ..Self::default() };
         }
         self.cursor = address;
+        self.was_chosen = true;
         // What somebody goes to is taken for the beginning of an instruction.
         if self.is_code && self.row_of(address).is_none() {
             self.top = address;

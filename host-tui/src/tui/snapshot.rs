@@ -155,7 +155,7 @@ impl Snapshot {
         }
     }
 
-    /// The address of a symbol.
+    /// The address of a symbol or of a line of the source.
     pub fn symbol(&self, name: &str) -> Option<u64> {
         self.insight.as_ref()?.symbol(&self.environment, name)
     }

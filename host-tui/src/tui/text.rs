@@ -356,7 +356,7 @@ pub fn not_now(name: &str) -> String {
 
 /// No symbol or address.
 pub fn no_such_address(text: &str) -> String {
-    format!("'{text}' is no address, symbol or flob")
+    format!("'{text}' is no address, register, symbol, FILE:LINE or flob")
 }
 
 /// How many edits are pending.
@@ -464,8 +464,8 @@ pub fn scrolled(title: &str, lines: usize) -> String {
 }
 
 /// The number at an address.
-pub fn word_at(address: u64, number: u64) -> String {
-    format!("{address:#x}: {number:#x} = {number}")
+pub fn word_at(place: &str, number: u64) -> String {
+    format!("{place}: {number:#x} = {number}")
 }
 
 /// Before the bytes that are edited.

@@ -6,7 +6,7 @@ use flob_link::Scope;
 use flob_session::{Owner, TracePart};
 
 use super::{
-    commands::{looking, navigate, sorting, tracing},
+    commands::{memory, navigate, sorting, tracing},
     events, keys,
     message::{Ask, Job, Message, Outcome},
     mouse, script,
@@ -36,7 +36,7 @@ fn take(state: &mut State, message: Message) -> Vec<Ask> {
         Message::Resize(width, height) => {
             state.size = (width, height);
             if state.tab == Tab::Memory {
-                return looking::read_memory(state);
+                return memory::read_memory(state);
             }
         }
         Message::Tick => {}
@@ -73,9 +73,9 @@ fn take(state: &mut State, message: Message) -> Vec<Ask> {
         Message::Memory { memory, address, result } => {
             let failed = result.is_err();
             state.memory.take(memory, address, result, state.now);
-            looking::name_code(state);
+            memory::name_code(state);
             if failed && state.memory.error.is_none() {
-                return looking::read_memory(state);
+                return memory::read_memory(state);
             }
         }
         Message::Checkpoints(Ok(saved)) => events::checkpoints(state, saved),
@@ -103,7 +103,7 @@ fn looked(state: &mut State, snapshot: Arc<Snapshot>, took: std::time::Duration)
             tell_deadlock(state);
         }
     }
-    if state.tab == Tab::Memory && state.is_live() { looking::read_memory(state) } else { Vec::new() }
+    if state.tab == Tab::Memory && state.is_live() { memory::read_memory(state) } else { Vec::new() }
 }
 
 fn traced(state: &mut State, result: Result<TracePart, String>) -> Vec<Ask> {
@@ -151,9 +151,9 @@ fn opened(state: &mut State, id: String, snapshot: Arc<Snapshot>) -> Vec<Ask> {
         state.tab = Tab::Flobs;
     }
     state.focus = super::state::Focus::List;
-    looking::forget_memory(state);
+    memory::forget_memory(state);
     reselect(state, selected);
-    if state.tab == Tab::Memory { looking::read_memory(state) } else { Vec::new() }
+    if state.tab == Tab::Memory { memory::read_memory(state) } else { Vec::new() }
 }
 
 fn compared(state: &mut State, title: String, lines: Vec<String>) {
@@ -235,7 +235,7 @@ fn know_holders(state: &mut State, job: &Job, outcome: &Outcome) {
 /// A restore shows the live environment again.
 fn restored(state: &mut State) {
     if state.opened.take().is_some() {
-        looking::forget_memory(state);
+        memory::forget_memory(state);
         reselect(state, None);
     }
     state.ended = None;

@@ -9,7 +9,7 @@ use super::super::{
     state::{Mode, State, Tab},
     text,
 };
-use super::{log_command, looking, trouble};
+use super::{log_command, memory, trouble};
 
 /// Sets a breakpoint, or asks where.
 pub fn set(state: &mut State, arguments: &str) -> Vec<Ask> {
@@ -51,5 +51,5 @@ fn change(state: &mut State, word: &str, change: PointChange) -> Vec<Ask> {
 pub fn show(state: &mut State) -> Vec<Ask> {
     let Some((space, address)) = state.points.address() else { return Vec::new() };
     state.tab = Tab::Memory;
-    looking::show_memory(state, Memory::Space(space), address)
+    memory::show_memory(state, Memory::Space(space), address)
 }

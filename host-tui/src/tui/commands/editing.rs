@@ -14,7 +14,7 @@ use super::super::{
     store::Poke,
     text,
 };
-use super::{control, log_command, looking, navigate, trouble};
+use super::{control, log_command, memory, navigate, trouble};
 
 /// The flob and the field or link under the cursor.
 pub fn field_under_cursor(state: &State) -> Option<(Place, &'static str)> {
@@ -101,11 +101,9 @@ pub fn set(state: &mut State, arguments: &str) -> Vec<Ask> {
 /// `poke ADDRESS BYTES`.
 pub fn poke(state: &mut State, arguments: &str) -> Vec<Ask> {
     let Some((address, bytes)) = arguments.split_once(' ') else { return trouble(state, text::POKE_USAGE) };
-    let memory = state.memory.memory;
-    let parsed =
-        looking::address(state, address).and_then(|address| Ok((address, edit::parse_bytes(bytes)?)));
+    let parsed = memory::find(state, address).and_then(|place| Ok((place, edit::parse_bytes(bytes)?)));
     match parsed {
-        Ok((address, bytes)) => {
+        Ok(((memory, address), bytes)) => {
             let old = state.memory.bytes_at(address, bytes.len() as u64);
             take(state, Edit::Memory { poke: Poke { memory, address, bytes }, old });
             apply(state, "")
@@ -219,7 +217,7 @@ pub fn close_checkpoint(state: &mut State) -> Vec<Ask> {
     let selected = navigate::selected_flob(state);
     state.opened = None;
     navigate::refold(state, selected);
-    looking::forget_memory(state);
+    memory::forget_memory(state);
     state.tab = Tab::Checkpoints;
     vec![Ask::List]
 }

@@ -1,14 +1,12 @@
-//! Looking: search, show, why, memory, help.
+//! Looking: search, show, why, help.
 
 use flob_abi::FlobKind;
-use flob_image::{Place, State as FlobState};
-use flob_link::Memory;
+use flob_image::Place;
 
 use super::super::{
     detail::Row,
     layout::{has_detail, list_height},
     line::Line,
-    memory::MemoryView,
     message::Ask,
     palette::Palette,
     state::{LogKind, Mode, State, Tab},
@@ -96,111 +94,6 @@ pub fn why(state: &mut State, arguments: &str) -> Vec<Ask> {
     }
 }
 
-/// Shows memory where the selected flob is, or where it points: a thread's stack, a mapping's start.
-pub fn memory(state: &mut State, _: &str) -> Vec<Ask> {
-    let Some(snapshot) = state.shown().cloned() else { return trouble(state, text::NOTHING_YET) };
-    let Some(place) = navigate::current_flob(state) else {
-        return navigate::bytes(state, "");
-    };
-    let space = snapshot.home(place).map_or(Memory::Environment, Memory::Space);
-    let (memory, address) = match snapshot.environment.flob(place).map(|flob| &flob.state) {
-        Some(FlobState::Thread(thread)) => (space, thread.registers.rsp),
-        Some(FlobState::Mapping(mapping)) => (space, mapping.start),
-        Some(FlobState::Region(region)) => (space, region.start),
-        _ => (Memory::Environment, place),
-    };
-    state.tab = Tab::Memory;
-    show_memory(state, memory, address)
-}
-
-/// Shows this memory from this address on.
-pub fn show_memory(state: &mut State, memory: Memory, address: u64) -> Vec<Ask> {
-    let height = list_height(state);
-    state.memory.go(memory, address, height);
-    read_memory(state)
-}
-
-/// Asks for the visible bytes, unless they were asked for and have not come.
-pub fn read_memory(state: &mut State) -> Vec<Ask> {
-    let rows = list_height(state).max(1) as u64;
-    let (address, count) = state.memory.wanted(rows);
-    let count = u32::try_from(count).unwrap_or(u32::MAX).min(1 << 16);
-    if state.memory.asked == Some((address, count)) || state.opened.is_none() && !state.has_hub() {
-        return Vec::new();
-    }
-    state.memory.asked = Some((address, count));
-    let checkpoint = state.opened.as_ref().map(|(id, _)| id.clone());
-    vec![Ask::Read { checkpoint, memory: state.memory.memory, address, count }]
-}
-
-/// Rows are instructions, or bytes again.
-pub fn disassemble(state: &mut State, _: &str) -> Vec<Ask> {
-    state.memory.is_code = !state.memory.is_code;
-    state.memory.top = state.memory.cursor;
-    state.memory.code.clear();
-    state.memory.asked = None;
-    let height = list_height(state);
-    state.memory.settle(height);
-    read_memory(state)
-}
-
-/// Bytes have come: their instructions get the names that are known now.
-pub fn name_code(state: &mut State) {
-    let snapshot = state.shown().cloned();
-    state.memory.disassemble(&|address| snapshot.as_ref()?.covering(address));
-}
-
-/// The bytes on screen belong to something else now.
-pub fn forget_memory(state: &mut State) {
-    let MemoryView { memory, top, cursor, is_code, .. } = state.memory;
-    state.memory = MemoryView { memory, top, cursor, is_code, ..MemoryView::default() };
-}
-
-/// The address that a text means: a number, a register's or symbol's name, or a flob.
-pub fn address(state: &State, text: &str) -> Result<u64, String> {
-    let text = text.trim();
-    let number = flob_image::fields::value::parse_number(text);
-    let symbol = || state.shown().and_then(|snapshot| snapshot.symbol(text));
-    let flob = || state.shown().and_then(|snapshot| snapshot.find(text).ok());
-    number.or_else(symbol).or_else(flob).ok_or_else(|| text::no_such_address(text))
-}
-
-/// `goto ADDRESS`; without one it is asked for.
-pub fn goto(state: &mut State, arguments: &str) -> Vec<Ask> {
-    if arguments.is_empty() {
-        state.mode = Mode::Command(Line::new("goto "));
-        return Vec::new();
-    }
-    match address(state, arguments) {
-        Ok(address) => {
-            let memory = memory_of(state, arguments);
-            state.tab = Tab::Memory;
-            show_memory(state, memory, address)
-        }
-        Err(error) => trouble(state, error),
-    }
-}
-
-/// The memory in which a place lies that was named: a flob's is the environment's, a symbol's a space's; a number is of what is
-/// shown, or of the space of the flob that has the attention.
-fn memory_of(state: &State, text: &str) -> Memory {
-    let present = state.memory.memory;
-    let Some(snapshot) = state.shown() else { return present };
-    let is_number = flob_image::fields::value::parse_number(text.trim()).is_some();
-    let is_symbol = !is_number && snapshot.symbol(text).is_some();
-    let of_attention = || navigate::current_flob(state).and_then(|place| snapshot.home(place));
-    let first = || {
-        let is_space = |flob: &&flob_image::Flob| flob.state.kind() == FlobKind::Space;
-        snapshot.environment.flobs.iter().find(is_space).map(|space| space.place)
-    };
-    match present {
-        _ if !is_number && !is_symbol => Memory::Environment,
-        Memory::Space(_) => present,
-        Memory::Environment if is_number && state.tab == Tab::Memory => present,
-        Memory::Environment => of_attention().or_else(first).map_or(present, Memory::Space),
-    }
-}
-
 /// Puts what is selected into the clipboard.
 pub fn copy(state: &mut State, arguments: &str) -> Vec<Ask> {
     let named = Some(arguments.to_owned()).filter(|text| !text.is_empty());
@@ -238,46 +131,6 @@ fn selected_text(state: &State) -> Option<String> {
             above.find(|line| line.kind == LogKind::Command).map(|line| line.text.clone())
         }
     }
-}
-
-/// `peek ADDRESS`.
-pub fn peek(state: &mut State, arguments: &str) -> Vec<Ask> {
-    log_command(state, &["peek", arguments]);
-    state.tab = Tab::Memory;
-    goto(state, arguments)
-}
-
-/// The memory of the space that is named, or of the next one; behind the last comes the environment itself.
-pub fn space(state: &mut State, arguments: &str) -> Vec<Ask> {
-    let Some(snapshot) = state.shown().cloned() else { return trouble(state, text::NOTHING_YET) };
-    if !arguments.is_empty() {
-        return match snapshot.find(arguments) {
-            Ok(place) => {
-                let address = first_address(&snapshot, place);
-                show_memory(state, Memory::Space(place), address)
-            }
-            Err(error) => trouble(state, error),
-        };
-    }
-    let spaces = snapshot.environment.flobs.iter().filter(|flob| flob.state.kind() == FlobKind::Space);
-    let mut places = spaces.map(|flob| flob.place);
-    let next = match state.memory.memory {
-        Memory::Environment => places.next(),
-        Memory::Space(current) => places.find(|place| *place > current),
-    };
-    match next {
-        Some(place) => show_memory(state, Memory::Space(place), first_address(&snapshot, place)),
-        None => show_memory(state, Memory::Environment, 0),
-    }
-}
-
-/// Where the lowest mapping of a space begins.
-fn first_address(snapshot: &super::super::snapshot::Snapshot, space: Place) -> u64 {
-    let starts = snapshot.environment.flobs.iter().filter_map(|flob| match &flob.state {
-        FlobState::Mapping(mapping) if snapshot.home(flob.place) == Some(space) => Some(mapping.start),
-        _ => None,
-    });
-    starts.min().unwrap_or(0)
 }
 
 /// The help.

@@ -13,6 +13,7 @@ pub mod control;
 pub mod editing;
 mod key;
 pub mod looking;
+pub mod memory;
 pub mod navigate;
 pub mod scroll;
 pub mod sorting;

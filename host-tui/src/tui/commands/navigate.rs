@@ -229,7 +229,7 @@ pub fn choose(state: &mut State, tab: Tab) -> Vec<Ask> {
     state.tab = tab;
     match tab {
         Tab::Checkpoints => vec![Ask::List],
-        Tab::Memory => super::looking::read_memory(state),
+        Tab::Memory => super::memory::open(state),
         Tab::Calls => super::tracing::fetch(state),
         _ => Vec::new(),
     }

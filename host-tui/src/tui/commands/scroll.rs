@@ -7,7 +7,7 @@ use super::super::{
     message::Ask,
     state::{Focus, State, Tab},
 };
-use super::{looking, navigate};
+use super::{memory, navigate};
 
 /// The list of the tab and the number of its rows, if it has one.
 pub fn list(state: &mut State) -> Option<(&mut List, usize)> {
@@ -71,7 +71,7 @@ fn lines(movement: Move, height: usize) -> isize {
 
 fn go_memory(state: &mut State, movement: Move, height: usize) -> Vec<Ask> {
     let rows = match movement {
-        Move::First => return looking::show_memory(state, state.memory.memory, 0),
+        Move::First => return memory::show_memory(state, state.memory.memory, 0),
         Move::Last => return Vec::new(),
         other => lines(other, height) as i64,
     };
@@ -80,7 +80,7 @@ fn go_memory(state: &mut State, movement: Move, height: usize) -> Vec<Ask> {
     } else {
         state.memory.step(rows.saturating_mul(ROW as i64), height);
     }
-    looking::read_memory(state)
+    memory::read_memory(state)
 }
 
 /// A step to the side.
@@ -93,7 +93,7 @@ fn sideways(state: &mut State, by: i64) -> Vec<Ask> {
             } else {
                 state.memory.step(by, height);
             }
-            looking::read_memory(state)
+            memory::read_memory(state)
         }
         (Tab::Flobs, Focus::List) => navigate::set_folded(state, by < 0),
         (Tab::Threads | Tab::Graph, Focus::List) if by > 0 => navigate::open(state, ""),

@@ -2,9 +2,12 @@
 
 use crossterm::event::KeyCode;
 
-use super::super::state::{Focus, State, Tab};
+use super::super::{
+    layout::has_detail,
+    state::{Focus, State, Tab},
+};
 use super::{
-    Command, Group, Key, Run, breaking, control, editing, looking, navigate, scroll, sorting, tracing,
+    Command, Group, Key, Run, breaking, control, editing, looking, memory, navigate, scroll, sorting, tracing,
 };
 
 type Enabled = fn(&State) -> bool;
@@ -51,6 +54,10 @@ fn in_tree(state: &State) -> bool {
 
 fn in_memory(state: &State) -> bool {
     state.tab == Tab::Memory
+}
+
+fn has_code(state: &State) -> bool {
+    in_memory(state) || has_detail(state.tab) && memory::attentive_thread(state).is_some()
 }
 
 fn in_checkpoints(state: &State) -> bool {
@@ -348,28 +355,28 @@ pub const COMMANDS: &[Command] = &[
         "mem",
         Look,
         always,
-        looking::memory,
+        memory::memory,
     ),
     with(
         "[ADDRESS]",
         command(
             "goto",
             &[Key::char('g')],
-            "memory at an address, symbol or flob",
+            "memory at an address, register, symbol, line or flob",
             "goto",
             Look,
             always,
-            looking::goto,
+            memory::goto,
         ),
     ),
     command(
         "disassemble",
         &[Key::char('D')],
-        "memory as instructions, or as bytes again",
+        "a thread's code; memory as instructions or bytes",
         "code",
         Look,
-        in_memory,
-        looking::disassemble,
+        has_code,
+        memory::disassemble,
     ),
     with(
         "[FLOB]",
@@ -380,12 +387,20 @@ pub const COMMANDS: &[Command] = &[
             "space",
             Look,
             in_memory,
-            looking::space,
+            memory::space,
         ),
     ),
     with(
         "ADDRESS",
-        command("peek", &[], "memory at an address, symbol or flob", "", Look, always, looking::peek),
+        command(
+            "peek",
+            &[],
+            "memory at an address, register, symbol, line or flob",
+            "",
+            Look,
+            always,
+            memory::peek,
+        ),
     ),
     with(
         "[TEXT]",

@@ -45,7 +45,7 @@ fn answer(desk: &mut Desk) {
 
 fn desk(width: u16, height: u16) -> Desk {
     let mut desk = Desk::new(width, height);
-    desk.keys("3S:goto 0x401231<Enter>D");
+    desk.keys("3:goto 0x401231<Enter>D");
     answer(&mut desk);
     desk
 }
@@ -91,7 +91,7 @@ fn one_moves_from_instruction_to_instruction_beyond_the_edges_of_the_screen() {
 #[test]
 fn where_memory_begins_nothing_is_read_before_it() {
     let mut desk = Desk::new(80, 24);
-    desk.keys("3S:goto 0x401000<Enter>D");
+    desk.keys("3:goto 0x401000<Enter>D");
     desk.done();
     let (memory, address) = (desk.state.memory.memory, 0x40_0f00);
     desk.tell(Message::Memory { memory, address, result: Err("there is no memory at this address".into()) });
@@ -123,7 +123,7 @@ fn registers_and_flobs_are_marked_in_the_memory_of_a_space() {
 #[test]
 fn what_has_changed_is_hot_and_cools_down() {
     let mut desk = Desk::new(120, 40);
-    desk.keys("3S");
+    desk.keys("3");
     let (memory, address) = (desk.state.memory.memory, desk.state.memory.top);
     let tell = |desk: &mut Desk, byte: u8| {
         let result = Ok(vec![byte; 256]);
@@ -148,4 +148,28 @@ fn what_has_changed_is_hot_and_cools_down() {
     tell(&mut desk, 2);
     assert!(style(&desk).is_some_and(|style| style.fg != theme.changed().fg), "it is cold");
     assert_eq!(desk.state.tab, Tab::Memory);
+}
+
+#[test]
+fn the_code_of_a_thread_is_a_key_away() {
+    for keys in ["2<Down>D", "2<Down><Enter>D", "2<Down>mD:goto rip<Enter>"] {
+        let mut desk = Desk::new(80, 24);
+        desk.keys(keys);
+        answer(&mut desk);
+        let memory = &desk.state.memory;
+        assert_eq!((memory.memory, memory.cursor, memory.is_code), (Memory::Space(SPACE), RIP + 4, true));
+        assert!(desk.screen().contains("rip philosopher-1"), "{}", desk.screen());
+    }
+}
+
+#[test]
+fn memory_begins_at_a_threads_stack_and_stays_where_it_was_left() {
+    let mut desk = Desk::new(80, 24);
+    desk.keys("3");
+    assert_eq!((desk.state.memory.memory, desk.state.memory.cursor), (Memory::Space(SPACE), 0x60_0ff0));
+    let mut desk = Desk::new(80, 24);
+    desk.keys("2<Down>3");
+    assert_eq!(desk.state.memory.cursor, 0x60_1ff0, "of the thread that is selected");
+    desk.keys(":goto 0x401000<Enter>2<Down>3");
+    assert_eq!(desk.state.memory.cursor, 0x40_1000);
 }

@@ -51,11 +51,14 @@ fn fields_that_are_no_links_offer_nothing() {
 }
 
 #[test]
-fn symbols_numbers_and_flobs_are_jumped_to_from_everywhere() {
+fn symbols_numbers_registers_and_flobs_are_jumped_to_from_everywhere() {
     for (key, place, memory, address) in [
         ("1", "FORKS", Memory::Space(SPACE), 0x42_0000),
         ("2", "0x401000", Memory::Space(SPACE), 0x40_1000),
-        ("3", "0x1000", Memory::Environment, 0x1000),
+        ("3", "0x1000", Memory::Space(SPACE), 0x1000),
+        ("3S", "0x1000", Memory::Environment, 0x1000),
+        ("2<Down>", "rsp", Memory::Space(SPACE), 0x60_1ff0),
+        ("2<Down><Enter>", "rip", Memory::Space(SPACE), 0x40_1234),
         ("4", "HUNGRY", Memory::Environment, 0x1a00),
     ] {
         let mut desk = Desk::new(80, 24);

@@ -7,7 +7,7 @@ use flob_link::{Event, Memory};
 use flob_session::{HubEvent, LinkState, Owner};
 use ratatui::style::Modifier;
 
-use super::world::{Desk, environment, fork, info, philosopher};
+use super::world::{Desk, SPACE, environment, fork, info, philosopher, snapshot};
 use crate::tui::{memory::ROW, message::Message, theme::Theme, view::rows::MADE};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
@@ -159,6 +159,53 @@ fn a_death_is_shown() {
     both("died", |desk| {
         let event = Event::Died { thread: philosopher(3), code: 7, detail: 0, address: 0x40_1234 };
         desk.tell(Message::Hub(HubEvent::Guest(event)));
+    });
+}
+
+#[test]
+fn the_log_has_each_action_as_the_command_that_does_the_same() {
+    both("log", |desk| {
+        desk.keys("pr:why PHILOSOPHERS[1]<Enter>:show FORKS[2]<Enter>7");
+    });
+}
+
+#[test]
+fn a_value_is_checked_while_it_is_typed() {
+    both("edit", |desk| {
+        desk.keys(":show FORKS[2]<Enter>");
+        select_field(desk, "locked");
+        desk.keys("e<Back><Back>");
+    });
+}
+
+#[test]
+fn a_checkpoint_stands_there_without_a_guest() {
+    for tab in ["flobs", "threads", "graph", "calls"] {
+        both(&format!("opened_{tab}"), |desk| {
+            desk.tell(Message::Opened(Ok(("5ca1ab1e".into(), snapshot(environment(true), None)))));
+            desk.keys(match tab {
+                "flobs" => "1",
+                "threads" => "2",
+                "graph" => "4",
+                _ => "8",
+            });
+        });
+    }
+}
+
+#[test]
+fn what_differs_between_two_checkpoints_is_read_over_everything() {
+    both("differences", |desk| {
+        let lines = ["mutex:philosophers/FORKS[2]", "  locked: true → false", "1 flob differs, no page"];
+        let lines = lines.map(str::to_owned).to_vec();
+        desk.tell(Message::Compared("5ca1ab1e and 0ddba11".into(), Ok(lines)));
+    });
+}
+
+#[test]
+fn a_filtered_list_says_what_it_is_filtered_by() {
+    both("filtered", |desk| {
+        desk.keys("2fphilosopher-<Enter>o");
     });
 }
 
@@ -321,8 +368,8 @@ fn memory_asks_only_for_what_is_visible() {
     let rows = crate::tui::layout::list_height(&desk.state) as u64;
     let expected = crate::tui::message::Ask::Read {
         checkpoint: None,
-        memory: Memory::Environment,
-        address: 0,
+        memory: Memory::Space(SPACE),
+        address: desk.state.memory.top,
         count: (rows * ROW) as u32,
     };
     assert_eq!(asked, [expected]);

@@ -9,6 +9,7 @@ use ratatui::{
 };
 
 use super::super::{
+    disassembly::named,
     layout,
     memory::ROW,
     state::{Focus, State},
@@ -133,7 +134,16 @@ fn printable(byte: u8) -> char {
     if byte.is_ascii_graphic() || byte == b' ' { char::from(byte) } else { '.' }
 }
 
-/// The selected address, the number there, and who points into its row.
+/// The selected address, with the symbol that it lies in.
+fn place(state: &State) -> String {
+    let address = state.memory.cursor;
+    let in_space = matches!(state.memory.memory, Memory::Space(_));
+    let symbol = state.shown().filter(|_| in_space).and_then(|snapshot| snapshot.covering(address));
+    let symbol = symbol.map(|found| format!(" {}", named(found)));
+    format!("{address:#x}{}", symbol.unwrap_or_default())
+}
+
+/// The selected address with its symbol, the number there, and who points into its row.
 fn foot_line(buffer: &mut Buffer, area: Rect, state: &State, marks: &[Mark]) {
     let view = &state.memory;
     let width = usize::from(area.width);
@@ -142,8 +152,8 @@ fn foot_line(buffer: &mut Buffer, area: Rect, state: &State, marks: &[Mark]) {
     }
     let word = view.bytes_at(view.cursor, 8);
     let number = word.iter().rev().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
-    let value =
-        if word.len() == 8 { text::word_at(view.cursor, number) } else { format!("{:#x}", view.cursor) };
+    let place = place(state);
+    let value = if word.len() == 8 { text::word_at(&place, number) } else { place };
     let stale = text::age(state.now.saturating_sub(view.arrived));
     buffer.set_stringn(area.x, area.y, format!("{value}  {stale}"), width, state.theme.dim());
     let selected = view.visible_code().iter().find(|one| view.is_code && one.address == view.cursor);

@@ -3,7 +3,7 @@
 use ratatui::{
     buffer::Buffer,
     layout::Rect,
-    text::Line,
+    text::{Line, Span},
     widgets::{Clear, Widget},
 };
 
@@ -16,7 +16,17 @@ fn width(state: &State) -> usize {
 }
 
 fn lines(state: &State, reading: &Reading) -> Vec<String> {
-    reading.lines.iter().flat_map(|line| rows::wrap(line, width(state))).collect()
+    reading.lines.iter().flat_map(|line| fitted(line, width(state))).collect()
+}
+
+/// A line as it was laid out if it fits; otherwise broken, all parts of it indented as it is.
+fn fitted(line: &str, width: usize) -> Vec<String> {
+    if Span::raw(line).width() <= width {
+        return vec![line.to_owned()];
+    }
+    let indent = line.len() - line.trim_start().len();
+    let parts = rows::wrap(line, width.saturating_sub(indent).max(1));
+    parts.into_iter().map(|part| " ".repeat(indent) + &part).collect()
 }
 
 /// How many lines it has on this screen.
