@@ -80,3 +80,37 @@ fn checkpoints_are_saved_and_restored_by_a_gdb_that_sources_the_helper() {
     assert_has(&text, &[" saved; ", "here ", "registers.rip: ", "restored", "$1 = true", "nowhere"]);
     session.ends_well();
 }
+
+#[test]
+fn kernel_calls_are_caught_by_name() {
+    let world = World::new();
+    let session = wordcount(&world, &[]);
+    let commands = [
+        AT_A_CHUNK,
+        &[
+            "flob catch condition_signal",
+            "continue",
+            "flob catch no_such_call",
+            "flob catch off",
+            "flob checkpoint caught",
+            "output $checkpoint",
+            "detach",
+        ],
+    ]
+    .concat();
+    let text = flob_gdb(&session, &commands);
+    assert_has(&text, &["caught: condition_signal", " is about to call condition_signal", "no_such_call"]);
+    assert_has(&text, &["no calls are caught", " saved; ", "\""]);
+    session.ends_well();
+}
+
+#[test]
+fn an_exported_state_is_printed_without_what_is_reserved() {
+    let world = World::new();
+    let session = wordcount(&world, &[]);
+    let state = "print *($sp as *mut flob_abi::state::RegionState)";
+    let text = flob_gdb(&session, &[AT_A_CHUNK, &[state, "detach"]].concat());
+    assert_has(&text, &["$1 = RegionState", "start = ", "hash = "]);
+    assert!(!text.contains("reserved"), "{text}");
+    session.ends_well();
+}
