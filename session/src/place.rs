@@ -51,10 +51,8 @@ impl Map<'_> {
             let address = u64::from_str_radix(digits, 16);
             return address.map(|address| vec![address]).map_err(|_| no_place(location));
         }
-        if let Some((file, line)) = location.rsplit_once(':')
-            && let Ok(line) = line.parse()
-        {
-            return some(self.symbols.addresses_of_line(file, line), location);
+        if let Some(addresses) = self.symbols.addresses_at(location) {
+            return some(addresses, location);
         }
         let functions = self.symbols.named(location).filter(|symbol| !symbol.is_data);
         let mut addresses: Vec<u64> = functions.map(|symbol| symbol.address).collect();

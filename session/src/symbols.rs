@@ -175,10 +175,13 @@ impl Symbols {
         Some(Cell { name: text.into(), address, size: symbol.size.saturating_sub(offset), plain: None })
     }
 
-    /// The addresses at which code of a line begins, or of the next line that has any; `file` is the end of its path.
-    pub fn addresses_of_line(&self, file: &str, line: u64) -> Vec<u64> {
+    /// The addresses at which code of a `FILE:LINE` begins, or of the next line that has any, where FILE is the end of a path; `None` if
+    /// the text is no such place.
+    pub fn addresses_at(&self, text: &str) -> Option<Vec<u64>> {
+        let (file, line) = text.rsplit_once(':')?;
+        let line = line.parse().ok()?;
         let found = self.dwarf.as_ref().and_then(|dwarf| lines::addresses(dwarf, file, line).ok());
-        found.unwrap_or_default()
+        Some(found.unwrap_or_default())
     }
 
     /// The symbols with this name, whole or its last part.

@@ -117,10 +117,7 @@ impl Insight for Symbolic {
         // A worker may be using them; then this is simply not known right now.
         let symbols = self.symbols.try_lock().ok()?;
         let symbols = symbols.get(&environment.build_id)?;
-        let line = || {
-            let (file, line) = name.rsplit_once(':')?;
-            symbols.addresses_of_line(file, line.parse().ok()?).first().copied()
-        };
+        let line = || symbols.addresses_at(name)?.first().copied();
         symbols.named(name).next().map(|symbol| symbol.address).or_else(line)
     }
 

@@ -64,6 +64,14 @@ impl Default for MemoryView {
 }
 
 impl MemoryView {
+    /// Rows are instructions from now on, or bytes, beginning where the cursor is.
+    pub fn show_rows(&mut self, is_code: bool) {
+        self.is_code = is_code;
+        self.top = self.cursor;
+        self.code.clear();
+        self.asked = None;
+    }
+
     /// Shows another memory or address; what was there is forgotten if it is another memory.
     pub fn go(&mut self, memory: Memory, address: u64, rows: usize) {
         if memory != self.memory {

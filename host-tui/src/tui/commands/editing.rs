@@ -104,7 +104,9 @@ pub fn poke(state: &mut State, arguments: &str) -> Vec<Ask> {
     let parsed = memory::find(state, address).and_then(|place| Ok((place, edit::parse_bytes(bytes)?)));
     match parsed {
         Ok(((memory, address), bytes)) => {
-            let old = state.memory.bytes_at(address, bytes.len() as u64);
+            let is_shown = memory == state.memory.memory;
+            let known = if is_shown { bytes.len() as u64 } else { 0 };
+            let old = state.memory.bytes_at(address, known);
             take(state, Edit::Memory { poke: Poke { memory, address, bytes }, old });
             apply(state, "")
         }

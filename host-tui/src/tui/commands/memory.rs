@@ -1,7 +1,6 @@
 //! Looking at memory: where, of what, as bytes or as instructions.
 
 use flob_abi::FlobKind;
-use flob_abi::state::Registers;
 use flob_image::{
     Flob, Place, State as FlobState,
     fields::{self, value::parse_number},
@@ -23,7 +22,7 @@ use super::{log_command, navigate, trouble};
 pub fn open(state: &mut State) -> Vec<Ask> {
     state.tab = Tab::Memory;
     let first = || state.shown()?.threads.first().map(|facts| facts.place);
-    match attentive_thread(state).map(|(place, _)| place).or_else(first) {
+    match attentive_thread(state).map(|thread| thread.place).or_else(first) {
         Some(place) if !state.memory.was_chosen => show_flob(state, place),
         _ => read_memory(state),
     }
@@ -58,13 +57,10 @@ fn home(snapshot: &Snapshot, place: Place) -> Memory {
     snapshot.home(place).map_or(Memory::Environment, Memory::Space)
 }
 
-/// The thread that has the attention, and its registers.
-pub fn attentive_thread(state: &State) -> Option<(Place, &Registers)> {
-    let place = navigate::current_flob(state)?;
-    match &state.shown()?.environment.flob(place)?.state {
-        FlobState::Thread(thread) => Some((place, &thread.registers)),
-        _ => None,
-    }
+/// The flob that has the attention, if it is a thread.
+pub fn attentive_thread(state: &State) -> Option<&Flob> {
+    let flob = state.shown()?.environment.flob(navigate::current_flob(state)?)?;
+    (flob.state.kind() == FlobKind::Thread).then_some(flob)
 }
 
 /// Shows this memory from this address on.
@@ -89,23 +85,13 @@ pub fn read_memory(state: &mut State) -> Vec<Ask> {
 
 /// Rows are instructions, or bytes again; from elsewhere the instructions at which the thread stands that has the attention.
 pub fn disassemble(state: &mut State, _: &str) -> Vec<Ask> {
-    match attentive_thread(state) {
-        Some((place, registers)) if state.tab != Tab::Memory => {
-            let address = registers.rip;
-            let memory = state.shown().map_or(Memory::Environment, |snapshot| home(snapshot, place));
-            state.tab = Tab::Memory;
-            state.memory.is_code = true;
-            show_memory(state, memory, address)
-        }
-        _ => change_rows(state),
+    let elsewhere = Some("rip").filter(|_| state.tab != Tab::Memory);
+    if let Some((memory, address)) = elsewhere.and_then(|name| register(state, name)) {
+        state.tab = Tab::Memory;
+        state.memory.show_rows(true);
+        return show_memory(state, memory, address);
     }
-}
-
-fn change_rows(state: &mut State) -> Vec<Ask> {
-    state.memory.is_code = !state.memory.is_code;
-    state.memory.top = state.memory.cursor;
-    state.memory.code.clear();
-    state.memory.asked = None;
+    state.memory.show_rows(!state.memory.is_code);
     let height = list_height(state);
     state.memory.settle(height);
     read_memory(state)
@@ -146,7 +132,7 @@ pub fn find(state: &State, text: &str) -> Result<(Memory, u64), String> {
     let number = || Some((memory_of_number(state, snapshot), parse_number(text)?));
     let symbol = || Some((memory_of_symbol(state, snapshot), snapshot.symbol(text)?));
     let flob = || Some((Memory::Environment, snapshot.find(text).ok()?));
-    let found = number().or_else(|| register(state, snapshot, text)).or_else(symbol).or_else(flob);
+    let found = number().or_else(|| register(state, text)).or_else(symbol).or_else(flob);
     found.ok_or_else(|| text::no_such_address(text))
 }
 
@@ -172,11 +158,10 @@ fn memory_of_symbol(state: &State, snapshot: &Snapshot) -> Memory {
 }
 
 /// What is in the register of this name, an address in the space of its thread.
-fn register(state: &State, snapshot: &Snapshot, name: &str) -> Option<(Memory, u64)> {
-    let (place, _) = attentive_thread(state)?;
+fn register(state: &State, name: &str) -> Option<(Memory, u64)> {
+    let thread = attentive_thread(state)?;
     let field = fields::find(FlobKind::Thread, name).filter(|field| field.name.starts_with("registers."))?;
-    let thread = &snapshot.environment.flob(place)?.state;
-    Some((home(snapshot, place), field.value(thread).number()))
+    Some((home(state.shown()?, thread.place), field.value(&thread.state).number()))
 }
 
 /// `peek ADDRESS`.

@@ -69,6 +69,23 @@ fn symbols_numbers_registers_and_flobs_are_jumped_to_from_everywhere() {
 }
 
 #[test]
+fn bytes_are_written_into_the_memory_that_their_address_belongs_to() {
+    let mut desk = Desk::new(80, 24);
+    desk.keys(":goto 0x1a00<Enter>");
+    let (memory, address) = (Memory::Space(SPACE), desk.state.memory.top);
+    desk.tell(Message::Memory { memory, address, result: Ok(vec![7; 256]) });
+    for (place, known) in [("0x1a00", &[7, 7][..]), ("HUNGRY", &[])] {
+        desk.keys(&format!(":poke {place} 0102<Enter>"));
+        let Some(Edit::Memory { poke, old }) = desk.state.pending.last() else {
+            panic!("nothing is pending")
+        };
+        let expected = if known.is_empty() { Memory::Environment } else { memory };
+        assert_eq!((poke.memory, &old[..]), (expected, known), "{place}");
+        desk.keys("<Esc>");
+    }
+}
+
+#[test]
 fn what_is_selected_is_copied() {
     for (keys, text) in [
         ("2<Down>", "thread:philosophers/PHILOSOPHERS[1]"),

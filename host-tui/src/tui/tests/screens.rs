@@ -180,15 +180,10 @@ fn a_value_is_checked_while_it_is_typed() {
 
 #[test]
 fn a_checkpoint_stands_there_without_a_guest() {
-    for tab in ["flobs", "threads", "graph", "calls"] {
+    for (tab, key) in [("flobs", "1"), ("threads", "2"), ("graph", "4"), ("calls", "8")] {
         both(&format!("opened_{tab}"), |desk| {
             desk.tell(Message::Opened(Ok(("5ca1ab1e".into(), snapshot(environment(true), None)))));
-            desk.keys(match tab {
-                "flobs" => "1",
-                "threads" => "2",
-                "graph" => "4",
-                _ => "8",
-            });
+            desk.keys(key);
         });
     }
 }
