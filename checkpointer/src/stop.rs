@@ -5,9 +5,22 @@ use alloc::vec::Vec;
 use flob_abi::{FlobKind, Status, state::thread_flag};
 use flob_image::{Flob, Place, State};
 use flob_runtime::{
-    flob::{Links, Thread},
+    flob::{Links, Thread, exceptions},
     nester::{Environment, list::Listed},
 };
+
+/// Does something until it was done in one go. A nester runs above its child, so what it does is done at once for the child; but not
+/// if it waits for a page that a nester farther out keeps back: the child and the nester's own servers run meanwhile. Such a wait
+/// begins with an exception.
+pub fn in_one_go<T, E>(mut act: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+    loop {
+        let before = exceptions();
+        let done = act()?;
+        if exceptions() == before {
+            return Ok(done);
+        }
+    }
+}
 
 /// Stops every thread and returns those that were not stopped before. Repeats until a pass finds none running: a
 /// thread that ran until it was stopped may have made others.
@@ -27,7 +40,7 @@ pub fn stop_all(environment: &Environment) -> Result<Vec<Place>, Status> {
 }
 
 /// Stops every thread among these flobs and returns those that were not stopped before. Enough for a nester that runs above
-/// all of the environment: none of that runs meanwhile, so the list stays true.
+/// all of the environment and does this [`in_one_go`] with making the list: none of that runs meanwhile, so the list stays true.
 pub fn stop_listed(environment: &Environment, flobs: &[Listed]) -> Result<Vec<Place>, Status> {
     let mut stopped = Vec::new();
     for flob in flobs {

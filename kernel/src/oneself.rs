@@ -26,7 +26,8 @@ impl<M: Machine> Kernel<M> {
     /// `thread_self`.
     pub(crate) fn thread_self(&mut self, thread: ThreadId, _: Args) -> Outcome {
         let record = self.thread_mut(thread);
-        record.context.registers.rdi = record.own_address;
+        let registers = &mut record.context.registers;
+        (registers.rdi, registers.rsi) = (record.own_address, record.exception.number);
         SUCCESS
     }
 

@@ -2,7 +2,7 @@
 #![allow(missing_docs)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use flob_tests::{Finished, World, count, random_text, seed};
+use flob_tests::{Finished, Guest, World, count, random_text, seed};
 
 /// Its log, which is on the console.
 fn log(world: &World, session: &str) -> Vec<String> {
@@ -196,6 +196,58 @@ fn a_checkpoint_that_was_begun_before_a_restore_is_ended_behind_it_and_rolled_ba
     let log = log(&world, "one");
     assert_eq!(restored.stdout, "20000 rounds over 512 pages\n", "{restored}\n{log:#?}");
     assert!(log.iter().any(|line| line.contains("rolled back to checkpoint")), "{log:#?}");
+}
+
+/// The first thread of a crowd below a checkpointer, and the gate that it waits for until it is opened from outside.
+fn at_the_gate(guest: &Guest<'_>) -> (String, String) {
+    let is_it = |thread: &serde_json::Value| thread["call"] == "mutex_lock";
+    let threads = guest.wait_for_threads("it waits for the gate", |threads| threads.iter().any(is_it));
+    let thread = threads.iter().find(|thread| is_it(thread)).unwrap()["flob"].as_str().unwrap().to_owned();
+    let shown = guest.flob_ok(&["show", &thread]);
+    let gate = shown.lines().find_map(|line| line.trim().strip_prefix("waiting_for")).unwrap();
+    (thread, gate.trim().trim_start_matches("→ ").to_owned())
+}
+
+/// Restored lazily, the checkpointer has to wait for page after page in the middle of its look at the child, and whoever is not stopped yet
+/// walks on. Then the child dies. `None` if a later checkpoint than this one came before that; otherwise how the child ended.
+fn rolled_back_to_the_first_after_a_lazy_restore(
+    world: &World,
+    checkpoint: &str,
+    (thread, gate): (&str, &str),
+) -> Option<Finished> {
+    let mut guest =
+        world.guest(&["--memory", "512", "--link", "serial", "--restore", checkpoint, "--lazy"], None);
+    let name = guest.name.clone();
+    let has = |what: &str| log(world, &name).iter().any(|line| line.contains(what));
+    world.wait_until("a checkpoint", || has(" flobs in "));
+    guest.flob_ok(&["set", thread, "waiting_for=null", "registers.rip=0x10"]);
+    world.wait_until("it is rolled back", || has("rolled back to"));
+    let first = checkpoints(&log(world, &name)) == 1;
+    if !first || has("given up") {
+        guest.power_cut();
+        return None;
+    }
+    // The gate is there, and stays open, when the roll back has come to its end.
+    world.wait_until("all go home", || {
+        guest.flob(&["set", gate, "locked=false"]);
+        guest.hub.has_ended()
+    });
+    Some(guest.finish())
+}
+
+#[test]
+fn a_checkpoint_whose_look_had_to_wait_for_pages_is_of_one_moment() {
+    let world = World::new();
+    let stack = ["--memory", "512", "--under", "checkpointer", "--every", "2500", "--limit", "1"];
+    let crowd = ["crowd", "--threads", "0", "--flobs", "6000", "--walk", "1"];
+    let guest = world.guest(&[&stack[..], &crowd].concat(), None);
+    guest.hub.wait_for("ready\n");
+    let (thread, gate) = at_the_gate(&guest);
+    let checkpoint = guest.save(&[]);
+    guest.power_cut();
+    let try_once = |_| rolled_back_to_the_first_after_a_lazy_restore(&world, &checkpoint, (&thread, &gate));
+    let finished = (0..10).find_map(try_once).expect("it dies before the next checkpoint");
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "all is well\n"), "{finished}");
 }
 
 #[test]

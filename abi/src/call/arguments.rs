@@ -100,7 +100,7 @@ impl Call {
         match self {
             Self::TimerWait => &[(0, "now")],
             Self::EpochBegin => &[(0, "epoch")],
-            Self::ThreadSelf => &[(0, "address")],
+            Self::ThreadSelf => &[(0, "address"), (1, "exceptions")],
             Self::ThreadGetClient => &[(1, "sends")],
             Self::RegionSearch | Self::RegionDirty => &[(1, "offset"), (2, "size"), (4, "entries")],
             Self::RegionExport => &[(1, "offset"), (2, "size"), (4, "bytes")],

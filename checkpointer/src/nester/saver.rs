@@ -8,7 +8,7 @@ use flob_abi::{Status, state::group};
 use flob_checkpointer::{
     Bearings, Draft, Record, Unknown, World,
     border::{Server, of_server},
-    rebuild, release, release_known, resume, stop_all,
+    in_one_go, rebuild, release, release_known, resume, stop_all,
 };
 use flob_image::{Border, Environment as Image, Place};
 use flob_runtime::{
@@ -102,7 +102,7 @@ fn take(nester: &Nester, state: &mut State) -> Result<Work, Status> {
     let keeper = nester.denials.reference(REGION).ok_or(Status::NoMemory)?;
     let bearings = bearings(nester, state)?;
     let mut stopped = Vec::new();
-    let draft = see(nester, state, (&head, &bearings), &mut stopped);
+    let draft = in_one_go(|| see(nester, state, (&head, &bearings), &mut stopped));
     let draft = draft.and_then(|draft| nester.mirror.lock().begin(environment, keeper).map(|()| draft));
     let released = match &draft {
         Ok(draft) => release_known(environment, draft.threads(), stopped.iter().copied()),
@@ -121,7 +121,7 @@ fn bearings(nester: &Nester, state: &State) -> Result<Bearings<'static>, Status>
     Bearings::new(&nester.tags(), &hidden)
 }
 
-/// Stops all that runs and looks at everything: at once, if it is not too much for that. Those that it stops, ascending by place.
+/// Stops all that runs and looks at everything: at once, if it is not too much for that. Those that it stops are added, ascending by place.
 fn see(
     nester: &Nester,
     state: &mut State,
@@ -131,7 +131,8 @@ fn see(
     let environment = &nester.environment;
     let mut sights = core::mem::take(&mut state.sights);
     let is_told = sights.take(environment);
-    stopped.clone_from(&sights.ran);
+    stopped.extend(&sights.ran);
+    stopped.sort_unstable();
     if is_told? {
         return Draft::of_told(sights, environment, bearings, borders(nester, state)?);
     }

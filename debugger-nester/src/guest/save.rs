@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use flob_abi::{Status, state::group};
-use flob_checkpointer::{release, release_known, stop_listed};
+use flob_checkpointer::{in_one_go, release, release_known, stop_listed};
 use flob_image::Place;
 use flob_link::{FailureKind, Mark, Reply, WaitKind};
 use flob_runtime::{nester::list::Listed, service::clock};
@@ -88,6 +88,10 @@ pub fn begin(
 fn stop_and_see(nester: &Nester, state: &mut State) -> Outcome<record::Seen> {
     let cancelled = if state.save.is_none() { step::cancel_job(state) } else { Vec::new() };
     state.save.get_or_insert_default().stopped.extend(cancelled);
+    in_one_go(|| stop_and_see_once(nester, state))
+}
+
+fn stop_and_see_once(nester: &Nester, state: &mut State) -> Outcome<record::Seen> {
     let mut sights = core::mem::take(&mut state.sights);
     let is_told = sights.take(&state.environment).map_err(refused)?;
     // What ran was told as running.

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use flob_abi::{FlobKind, Status, ThreadHead, flob::thread_link, state::group};
-use flob_checkpointer::stop_listed;
+use flob_checkpointer::{in_one_go, stop_listed};
 use flob_debugger_nester::translate::Translator;
 use flob_image::Place;
 use flob_link::{FailureKind, Scope};
@@ -139,9 +139,16 @@ fn threads(environment: &Environment) -> Result<Vec<Place>, Status> {
     Ok(flobs.iter().filter(|flob| flob.kind == FlobKind::Thread).map(|flob| flob.place).collect())
 }
 
-/// Stops every thread and returns those that were not stopped before. One pass does: nothing of the child runs meanwhile.
+/// Stops every thread and returns those that were not stopped before. One pass does in which nothing of the child has run.
 pub fn stop_all(environment: &Environment) -> Result<Vec<Place>, Status> {
-    stop_listed(environment, &environment.flobs()?)
+    let mut stopped = Vec::new();
+    in_one_go(|| {
+        environment
+            .flobs()
+            .and_then(|listed| stop_listed(environment, &listed))
+            .map(|more| stopped.extend(more))
+    })?;
+    Ok(stopped)
 }
 
 /// The threads of a space. Looking lets those run on that ran.

@@ -1,10 +1,11 @@
 //! A crowd: as many spaces, threads and flobs as are asked for, to see whether whoever saves them can cope.
-//! `crowd [--spaces N] [--threads N] [--flobs N] [--one-hash 1] [--talk 1]`.
+//! `crowd [--spaces N] [--threads N] [--flobs N] [--one-hash 1] [--talk 1] [--walk 1]`.
 //!
 //! The threads, spread over the spaces, come to wait in every way there is ([`threads`]). Then it says `ready` and waits
 //! for the mutex [`GATE`], which is held by a thread that sleeps for good: until somebody outside unlocks it. Then all
 //! threads go on, everything is looked at, and it says whether all is as it should be. With `--talk` another thread counts all
-//! the time, for good, and says so.
+//! the time, for good, and says so. With `--walk` yet another one locks and unlocks all the time, before the other flobs in memory and
+//! behind them ([`walk`]).
 #![no_std]
 #![no_main]
 
@@ -13,6 +14,7 @@ extern crate alloc;
 mod flobs;
 mod options;
 mod threads;
+mod walk;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -54,7 +56,9 @@ fn main(arguments: Vec<String>) -> i32 {
 fn run(options: &Options) -> Result<(), Failure> {
     thread::spawn(hold_the_gate)?.detach();
     drop(HELD.1.wait_until(HELD.0.lock(), |held| *held));
+    let walk = if options.walk == 0 { None } else { Some(walk::Walk::prepare()?) };
     let flobs = flobs::make(options.flobs, options.one_hash != 0)?;
+    let walker = walk.map(walk::Walk::start).transpose()?;
     let threads = threads::start(options)?;
     println!("ready");
     if options.talk != 0 {
@@ -62,6 +66,7 @@ fn run(options: &Options) -> Result<(), Failure> {
     }
     drop(GATE.lock());
     threads.release()?;
+    walker.map_or(Ok(()), walk::Walker::end)?;
     flobs.check()
 }
 

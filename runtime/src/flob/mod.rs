@@ -22,7 +22,9 @@ pub use port::{Port, PortSet};
 pub use reference::{OwnedReference, Reference};
 pub use region::{Region, Search};
 pub use space::Space;
-pub use thread::{Thread, current, park_client_end, park_connection, take_client_end, take_connection};
+pub use thread::{
+    Thread, current, exceptions, park_client_end, park_connection, take_client_end, take_connection,
+};
 
 use core::fmt;
 use core::marker::PhantomData;

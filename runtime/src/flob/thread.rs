@@ -112,3 +112,9 @@ pub fn current() -> FlobAt<Thread> {
     let [address, ..] = call::plain(u64::from(Call::ThreadSelf as u32), 0, 0).values;
     FlobAt::new(address)
 }
+
+/// `thread_self`: how many exceptions the caller has had. A page that somebody keeps back is one.
+pub fn exceptions() -> u64 {
+    let [_, exceptions, ..] = call::plain(u64::from(Call::ThreadSelf as u32), 0, 0).values;
+    exceptions
+}
