@@ -9,17 +9,22 @@ use flob_runtime::{
     nester::{Environment, list::Listed},
 };
 
+/// How often something is done that was not done in one go. Each time all pages have come that the time before waited for; only who is
+/// stepped through it by somebody farther out never gets there.
+const TRIES: usize = 64;
+
 /// Does something until it was done in one go. A nester runs above its child, so what it does is done at once for the child; but not
 /// if it waits for a page that a nester farther out keeps back: the child and the nester's own servers run meanwhile. Such a wait
 /// begins with an exception.
 pub fn in_one_go<T, E>(mut act: impl FnMut() -> Result<T, E>) -> Result<T, E> {
-    loop {
+    for _ in 1..TRIES {
         let before = exceptions();
         let done = act()?;
         if exceptions() == before {
             return Ok(done);
         }
     }
+    act()
 }
 
 /// Stops every thread and returns those that were not stopped before. Repeats until a pass finds none running: a

@@ -69,6 +69,22 @@ fn a_keeper_hears_of_an_exception_and_its_reply_ends_it() {
 }
 
 #[test]
+fn a_thread_is_told_how_many_exceptions_it_has_had() {
+    let Kept { mut sim, page, gate, space, .. } = kept();
+    let count = |program: Program| program.call(Call::ThreadSelf, &[]).output(0, Rsi);
+    let program = count(count(count(Program::new())).op(Op::Trap(ExceptionCode::Divide)));
+    let thread = sim.spawn_in(space, 5, program.end());
+    sim.run_out();
+    let mut state = sim.stop(thread);
+    state.registers.rip += 2;
+    sim.set(thread, &state, &[]);
+    sim.write(page + 64, ExceptionReply { number: 1, ..ExceptionReply::default() }.as_bytes());
+    sim.ok(Call::MutexUnlock, &[gate]);
+    sim.run_out();
+    assert_eq!(sim.said(0), [0, 0, 1]);
+}
+
+#[test]
 fn a_reply_with_another_number_answers_nothing_and_the_exception_comes_again() {
     let Kept { mut sim, page, gate, space, .. } = kept();
     sim.spawn_in(space, 5, Program::new().end());
