@@ -228,11 +228,17 @@ fn rolled_back_to_the_first_after_a_lazy_restore(
         return None;
     }
     // The gate is there, and stays open, when the roll back has come to its end.
-    world.wait_until("all go home", || {
-        guest.flob(&["set", gate, "locked=false"]);
-        guest.hub.has_ended()
-    });
+    open_till(world, &mut guest, gate, || false);
     Some(guest.finish())
+}
+
+/// Opens the gate again and again, since a roll back closes it, until this is so or all is over. Whether it is over.
+fn open_till(world: &World, guest: &mut Guest<'_>, gate: &str, is_so: impl Fn() -> bool) -> bool {
+    world.wait_until("what the open gate leads to", || {
+        guest.flob(&["set", gate, "locked=false"]);
+        guest.hub.has_ended() || is_so()
+    });
+    guest.hub.has_ended()
 }
 
 #[test]
@@ -248,6 +254,44 @@ fn a_checkpoint_whose_look_had_to_wait_for_pages_is_of_one_moment() {
     let try_once = |_| rolled_back_to_the_first_after_a_lazy_restore(&world, &checkpoint, (&thread, &gate));
     let finished = (0..10).find_map(try_once).expect("it dies before the next checkpoint");
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "all is well\n"), "{finished}");
+}
+
+/// What checkpoints it was rolled back to, in turn.
+fn rolled_back_to(log: &[String]) -> Vec<usize> {
+    let number =
+        |line: &String| line.split_once("rolled back to checkpoint ")?.1.split(',').next()?.parse().ok();
+    log.iter().filter_map(number).collect()
+}
+
+/// A checkpoint is taken between what kills the thread and its death, and no other one before the second death. `None` if another one was;
+/// otherwise the number of the first, and how the child ended.
+fn rolled_back_past_the_cause() -> Option<(usize, Vec<String>, Finished)> {
+    let world = World::new();
+    let stack = ["--under", "checkpointer", "--every", "3000"];
+    let mut guest = world.guest(&[&stack[..], &["crowd", "--threads", "0", "--flobs", "4"]].concat(), None);
+    guest.hub.wait_for("ready\n");
+    let (thread, gate) = at_the_gate(&guest);
+    let name = guest.name.clone();
+    let now = || log(&world, &name);
+    world.wait_until("a checkpoint without the cause", || checkpoints(&now()) > 0);
+    guest.flob_ok(&["set", &thread, "registers.rip=0x10"]);
+    let without = checkpoints(&now());
+    world.wait_until("a checkpoint with the cause", || checkpoints(&now()) > without);
+    let is_over = open_till(&world, &mut guest, &gate, || rolled_back_to(&now()).len() > 1);
+    if is_over || checkpoints(&now()) != without + 1 {
+        guest.power_cut();
+        return None;
+    }
+    open_till(&world, &mut guest, &gate, || false);
+    Some((without, now(), guest.finish()))
+}
+
+#[test]
+fn who_dies_again_of_a_checkpoint_is_rolled_back_to_the_one_before() {
+    let tried = (0..10).find_map(|_| rolled_back_past_the_cause());
+    let (without, log, finished) = tried.expect("it dies twice before the next checkpoint");
+    assert_eq!(rolled_back_to(&log)[..2], [without + 1, without], "{log:#?}");
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "ready\nall is well\n"), "{finished}");
 }
 
 #[test]

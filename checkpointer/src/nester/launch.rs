@@ -40,11 +40,12 @@ fn make(options: &Options) -> Result<Nester, Status> {
     let desks = (Desk::new(NAMES)?, bulk::desk()?, [Desk::new(&[KEEPER])?, Desk::new(&[REGION])?]);
     let debug_port = OwnedReference::new()?;
     let ceiling = ceiling_and_debug_port(&debug_port)?;
+    // The child's, and two of its size.
     let untouched = heap::untouched();
-    let size = (untouched - OWN_MEMORY.min(untouched / 4)) / 2 / PAGE_SIZE as usize * PAGE_SIZE as usize;
+    let size = (untouched - OWN_MEMORY.min(untouched / 4)) / 3 / PAGE_SIZE as usize * PAGE_SIZE as usize;
     let memory = || ChildMemory::take(size as u64).ok_or(Status::NoMemory);
     let environment = Environment::over(memory()?)?;
-    let mirror = Mirror::new(memory()?, call::epoch_begin()?);
+    let mirror = Mirror::new([memory()?, memory()?], call::epoch_begin()?);
     let state = State { sights: Sights::with_room(), ..State::default() };
     Ok(Nester::new(desks, (environment, mirror), debug_port, (ceiling, options.limit), state))
 }

@@ -16,6 +16,7 @@
 
 mod bulk;
 mod denial;
+mod generations;
 mod give_up;
 mod joiners;
 mod keeper;

@@ -18,11 +18,12 @@ use flob_runtime::{
 };
 
 use super::denial::REGION;
+use super::generations::Checkpoint;
 use super::give_up::{cause, give_up, say};
 use super::joiners;
 use super::launch::ceiling_and_debug_port;
 use super::scribe::{Work, Written, adapt};
-use super::state::{Checkpoint, Death, Nester, Shared, State};
+use super::state::{Death, Nester, Shared, State};
 
 /// How many checkpoints were begun; odd while one is being taken. For whoever looks from outside.
 #[unsafe(no_mangle)]
@@ -101,9 +102,10 @@ fn take(nester: &Nester, state: &mut State) -> Result<Work, Status> {
     };
     let keeper = nester.denials.reference(REGION).ok_or(Status::NoMemory)?;
     let bearings = bearings(nester, state)?;
+    let side = state.checkpoints.make_room();
     let mut stopped = Vec::new();
     let draft = in_one_go(|| see(nester, state, (&head, &bearings), &mut stopped));
-    let draft = draft.and_then(|draft| nester.mirror.lock().begin(environment, keeper).map(|()| draft));
+    let draft = draft.and_then(|draft| nester.mirror.lock().begin(environment, keeper, side).map(|()| draft));
     let released = match &draft {
         Ok(draft) => release_known(environment, draft.threads(), stopped.iter().copied()),
         Err(_) => release(environment, &stopped),
@@ -111,7 +113,7 @@ fn take(nester: &Nester, state: &mut State) -> Result<Work, Status> {
     if let Err(status) = released {
         say(&format!("a thread of the child could not go on: {}", status.text()));
     }
-    draft.map(|draft| Work { draft, bearings, head, stopped, asked: state.input.asked() })
+    draft.map(|draft| Work { draft, bearings, head, stopped, asked: state.input.asked(), side })
 }
 
 /// What lies outside.
@@ -144,24 +146,24 @@ fn see(
     Draft::of_listed(environment, bearings, borders(nester, state)?, head, (&listed, group::ALL), adapt)
 }
 
-/// The scribe has done its work: this is the last good checkpoint.
+/// The scribe has done its work: this is the last good checkpoint, unless something went wrong.
 fn finish(state: &mut State, stood: u64) {
-    let Some(Written { record, sights, flobs, asked, beside_record, copied }) = state.written.take() else {
+    let Some(Written { record, sights, flobs, asked, side, beside_record, copied }) = state.written.take()
+    else {
         return;
     };
     if let Some(sights) = sights {
         state.sights = sights;
     }
-    let number = state.last.take().map_or(0, |last| last.number) + 1;
     let Ok(record) = record else {
-        say("the record of a checkpoint could not be made: there is none now, until the next");
+        say("the record of a checkpoint could not be made: the one before stays the last");
         return;
     };
     let (bytes, beside_copying) = (record.len(), copied.for_child - beside_record);
-    state.last = Some(Checkpoint { number, record });
-    state.input.forget(asked);
+    let number = state.checkpoints.push(record, side, asked);
+    state.input.forget(state.checkpoints.asked());
     say(&format!(
-        "checkpoint {number}: {flobs} flobs in {bytes} bytes, {} pages written since the last; the child stood for {stood} ticks, and \
+        "checkpoint {number}: {flobs} flobs in {bytes} bytes, {} pages written since the one before the last; the child stood for {stood} ticks, and \
          began to write {beside_record} pages while the record was made, {beside_copying} while the rest was copied",
         copied.pages
     ));
@@ -187,9 +189,9 @@ fn borders(nester: &Nester, state: &State) -> Result<Vec<Border>, Status> {
     Ok(borders)
 }
 
-/// Makes the child what it was at the last good checkpoint, or gives up.
+/// Makes the child what it was at a good checkpoint, or gives up.
 fn roll_back(nester: &Shared, state: &mut State, own: FlobAt<Reference>, death: Death) {
-    let Some(last) = state.last.take() else { give_up(&death, "there is no checkpoint yet") };
+    let Some(checkpoint) = state.checkpoints.choose() else { give_up(&death, "there is no checkpoint yet") };
     if state.rollbacks >= nester.limit {
         give_up(&death, "it was rolled back as often as it may be");
     }
@@ -197,27 +199,26 @@ fn roll_back(nester: &Shared, state: &mut State, own: FlobAt<Reference>, death: 
     say(&format!(
         "the child died of {}: rolled back to checkpoint {}, for the {}. time of {}",
         cause(&death),
-        last.number,
+        checkpoint.number,
         state.rollbacks,
         nester.limit
     ));
-    if let Err(why) = put_back(nester, state, own, &last) {
+    if let Err(why) = put_back(nester, state, own, &checkpoint) {
         give_up(&death, &why);
     }
-    state.last = Some(last);
 }
 
 fn put_back(
     nester: &Shared,
     state: &mut State,
     own: FlobAt<Reference>,
-    last: &Checkpoint,
+    checkpoint: &Checkpoint,
 ) -> Result<(), alloc::string::String> {
     let kernel = |status: Status| format!("the kernel refused: {}", status.text());
     let environment = &nester.environment;
-    let record = Record::read(&last.record).map_err(|_| "the checkpoint is damaged".to_string())?;
+    let record = Record::read(&checkpoint.record).map_err(|_| "the checkpoint is damaged".to_string())?;
     environment.clear().map_err(kernel)?;
-    nester.mirror.lock().put_back(environment);
+    nester.mirror.lock().put_back(environment, checkpoint.side);
     let tags = nester.tags();
     // Asked each time: after a restore under other nesters it may be lower.
     let ceiling = ceiling_and_debug_port(&nester.debug_port).map_err(kernel)?;

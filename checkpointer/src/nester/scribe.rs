@@ -8,7 +8,7 @@ use flob_abi::state::thread_flag;
 use flob_checkpointer::{Bearings, Draft, Sights, pace::Pace, record::Damaged};
 use flob_image::{Environment as Image, Flob, Place, State as FlobState};
 
-use super::mirror::Copied;
+use super::mirror::{Copied, Side};
 use super::state::{MEMORY_TAG, Nester};
 
 /// Flobs, and pages, after which the scribe rests.
@@ -25,6 +25,8 @@ pub struct Work {
     pub stopped: Vec<Place>,
     /// The position of the input that the child had asked for.
     pub asked: u64,
+    /// Where the memory goes.
+    pub side: Side,
 }
 
 /// What has come of it.
@@ -35,6 +37,7 @@ pub struct Written {
     pub flobs: usize,
     /// As in [`Work`].
     pub asked: u64,
+    pub side: Side,
     /// Pages that the child was about to write before the record was made.
     pub beside_record: u64,
     pub copied: Copied,
@@ -53,7 +56,7 @@ pub fn run(nester: &Nester) {
 }
 
 fn write(nester: &Nester, work: Work) -> Written {
-    let Work { draft, bearings, head, stopped, asked } = work;
+    let Work { draft, bearings, head, stopped, asked, side } = work;
     let (flobs, mut pace) = (draft.count(), Pace::begin(FLOBS));
     let (record, sights) = draft.record(head, (&bearings, MEMORY_TAG), |flob| {
         adapt(flob, &stopped);
@@ -61,7 +64,7 @@ fn write(nester: &Nester, work: Work) -> Written {
     });
     let beside_record = nester.mirror.lock().copied().for_child;
     let copied = copy(nester);
-    Written { record, sights, flobs, asked, beside_record, copied }
+    Written { record, sights, flobs, asked, side, beside_record, copied }
 }
 
 /// Copies the memory as it was, page by page: whoever wants to write one waits for no other.

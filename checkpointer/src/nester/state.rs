@@ -12,6 +12,7 @@ use flob_runtime::{
     sync::{Condition, Guard, Lock},
 };
 
+use super::generations::Generations;
 use super::mirror::Mirror;
 use super::scribe::{Work, Written};
 
@@ -35,7 +36,7 @@ pub struct Nester {
     pub ceiling: u32,
     pub limit: u32,
     state: Lock<State>,
-    /// The memory of the last good checkpoint. Taken behind the state, or alone.
+    /// The memory of the last good checkpoints. Taken behind the state, or alone.
     pub mirror: Lock<Mirror>,
     /// Something is due, or the child has died.
     pub saver: Condition,
@@ -87,12 +88,6 @@ pub struct Servant {
     pub joined: Option<&'static str>,
 }
 
-/// The last good checkpoint, but for its memory, which is in the mirror.
-pub struct Checkpoint {
-    pub number: u64,
-    pub record: Vec<u8>,
-}
-
 /// How the child died.
 #[derive(Clone, Copy)]
 pub struct Death {
@@ -113,7 +108,7 @@ pub struct State {
     pub written: Option<Written>,
     /// Room for what a save is told of all flobs.
     pub sights: Sights,
-    pub last: Option<Checkpoint>,
+    pub checkpoints: Generations,
     pub rollbacks: u32,
     pub is_due: bool,
     pub death: Option<Death>,
@@ -170,7 +165,7 @@ impl Nester {
     }
 }
 
-/// What the child has been given of its input since the last good checkpoint: after a roll back it asks for it again, and
+/// What the child has been given of its input since the older of the good checkpoints: after a roll back it asks for it again, and
 /// whoever is above keeps only what comes behind.
 #[derive(Default)]
 pub struct Spool {
