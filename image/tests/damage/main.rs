@@ -15,6 +15,7 @@ mod killed;
 mod over;
 #[path = "../common/random.rs"]
 mod random;
+mod work;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
