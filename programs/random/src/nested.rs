@@ -25,8 +25,8 @@ const NAME: &str = "random";
 const PARENT: &str = "parent";
 /// What the child is given, by alias.
 const SERVICES: &[&str] = &[PARENT, "stdout", "stderr", "clock", "programs"];
-/// Memory of a child without children, and more for each nesting.
-const MEMORY: u64 = 4 << 20;
+/// Memory of a child without children (it uses 3.75 MiB, at times a little more), and more for each nesting.
+const MEMORY: u64 = 6 << 20;
 const MEMORY_DEEPER: u64 = 6 << 20;
 /// Rounds of a child.
 const ROUNDS: u64 = 1;
