@@ -6,7 +6,13 @@ mod savevm;
 mod session;
 mod targets;
 
-use std::{path::Path, thread, time::Duration};
+use std::{
+    fs::File,
+    io::Write,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use flob_session::Error;
 use serde_json::{Value as Json, json};
@@ -49,6 +55,8 @@ struct Figures {
     changes: Vec<(u32, Save)>,
     /// Bytes a second.
     line: f64,
+    /// Bytes a second of a plain file as large as the program, written and synced: a save that lasts cannot be faster.
+    disk: f64,
     /// Seconds.
     savevm: f64,
     /// From the request to restore until the program runs.
@@ -83,6 +91,7 @@ pub fn run(sizes: &[u32], as_json: bool) -> Result<u8, Error> {
         "RATE",
         "STOP",
         "LINE",
+        "DISK",
         "SAVEVM",
         "RESTORE",
         "EXPORTED",
@@ -126,6 +135,7 @@ fn measure(size: u32, memory: u32) -> Result<Figures, Error> {
     changes.insert(0, (0, session.saves(false, || Ok(()))?));
     let line = session.line(MESSAGES)?;
     let line = line.bytes as f64 / Duration::from_nanos(line.nanoseconds).as_secs_f64();
+    let disk = disk(world.path(), size)?;
     let savevm = drive.save()?;
     let restore = session.restore(&first.id, false)?;
     let lazy = session.restore(&first.id, true)?;
@@ -142,11 +152,22 @@ fn measure(size: u32, memory: u32) -> Result<Figures, Error> {
         exported,
         changes,
         line,
+        disk,
         savevm,
         restore,
         lazy,
         migration,
     })
+}
+
+/// Bytes a second of a file of so many MiB in this folder.
+fn disk(folder: &Path, size: u32) -> Result<f64, Error> {
+    let written = |error| Error::io("writing a file", error);
+    let piece = vec![0xa5; MIB as usize];
+    let begin = Instant::now();
+    let mut file = File::create(folder.join("disk")).map_err(written)?;
+    (0..size).try_for_each(|_| file.write_all(&piece)).and_then(|()| file.sync_all()).map_err(written)?;
+    Ok(f64::from(size) * MIB / begin.elapsed().as_secs_f64())
 }
 
 /// Time in which the program writes all that it writes.
@@ -199,6 +220,7 @@ impl Figures {
         full.extend([
             format!("{} instr. ({} flobs)", self.stop, self.flobs),
             format!("{:.0} MiB/s", self.line / MIB),
+            format!("{:.0} MiB/s", self.disk / MIB),
             format!("{:.0} ms", self.savevm * 1000.0),
             format!("{:.0} ms", self.restore.seconds * 1000.0),
             String::new(),
@@ -219,11 +241,11 @@ impl Figures {
         ]);
         let again = row("full, again".into(), &self.again);
         let mut first = row("full, runs".into(), &self.first);
-        first.resize(10, String::new());
+        first.resize(11, String::new());
         first.push(format!("{:.2} of {:.2} MiB", self.exported as f64 / MIB, self.first.memory as f64 / MIB));
         let changes = self.changes.iter().map(|(share, save)| row(format!("{share} %"), save));
         let mut rows: Vec<_> = [full, again, first].into_iter().chain(changes).collect();
-        rows.iter_mut().skip(1).for_each(|row| row.resize(13, String::new()));
+        rows.iter_mut().skip(1).for_each(|row| row.resize(14, String::new()));
         rows
     }
 
@@ -240,6 +262,7 @@ impl Figures {
             "again": save(&self.again),
             "changes": self.changes.iter().map(change).collect::<Vec<_>>(),
             "line_bytes_per_second": self.line,
+            "disk_bytes_per_second": self.disk,
             "exported_bytes": self.exported,
             "savevm_seconds": self.savevm,
             "restore_seconds": self.restore.seconds,
