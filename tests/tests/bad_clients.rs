@@ -119,7 +119,7 @@ fn bad_debugger(random: &mut Rng, port: u16) {
     }
 }
 
-/// What a bad client of the hub sends: no message of it does anything that outlives it.
+/// What a bad client of the hub sends: no whole message of it does anything that outlives it.
 fn hub_piece(random: &mut Rng) -> Vec<u8> {
     let owner = Owner::Client(format!("bad-{}", random.u32(..)));
     let (space, address) = (random.u64(..0x10_0000) & !0x1ff, random.u64(..));
@@ -157,11 +157,54 @@ fn garbage(random: &mut Rng) -> Vec<u8> {
     }
 }
 
+/// Whether nothing of it outlives the client where all this is read in one: the beginning of a message may be made whole by the next,
+/// and mean something else.
+fn is_over_with_it(mut sent: &[u8]) -> bool {
+    while let Ok(ToHub { request, .. }) = wire::read(&mut sent) {
+        let is_over = match request {
+            HubRequest::Info
+            | HubRequest::Look { .. }
+            | HubRequest::Read { .. }
+            | HubRequest::Trace { .. }
+            | HubRequest::Subscribe => true,
+            HubRequest::Hold { owner, .. }
+            | HubRequest::SetBreakpoint { owner, .. }
+            | HubRequest::Step { owner, .. } => owner != Owner::User,
+            _ => false,
+        };
+        if !is_over {
+            return false;
+        }
+    }
+    true
+}
+
+#[test]
+fn half_a_message_can_become_another_one() {
+    let message = |request| {
+        let mut whole = Vec::new();
+        wire::write(&mut whole, &ToHub { number: u32::MAX, request }).unwrap();
+        whole
+    };
+    let half = message(HubRequest::Hold { owner: Owner::Client("bad".into()), scope: Scope::Environment });
+    // Its length and its number; what it asks, and by whom, the length of the next one says: that the user holds everything.
+    let sent = [&half[..9], &message(HubRequest::Info)].concat();
+    let ToHub { request, .. } = wire::read(&mut sent.as_slice()).unwrap();
+    assert!(matches!(request, HubRequest::Hold { owner: Owner::User, scope: Scope::Environment }));
+    assert!(!is_over_with_it(&sent));
+}
+
 fn bad_client(random: &mut Rng, socket: &PathBuf) {
     let mut stream = UnixStream::connect(socket).unwrap();
     stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let mut sent = Vec::new();
     for _ in 0..random.usize(1..10) {
-        if stream.write_all(&hub_piece(random)).is_err() {
+        let piece = hub_piece(random);
+        if !is_over_with_it(&[&*sent, &piece].concat()) {
+            continue;
+        }
+        sent.extend_from_slice(&piece);
+        if stream.write_all(&piece).is_err() {
             return;
         }
         let mut room = [0; 4096];
