@@ -97,7 +97,7 @@ fn exported_file_of_every_version_is_imported() {
         for file in entries(&version).iter().filter(|file| file.extension().is_some_and(|it| it == "flobx")) {
             let folder = tempfile::tempdir().expect("a folder");
             let store = Store::open(folder.path()).expect("a store");
-            let imported = store.import(file, &mut |_, _| ()).expect("imported");
+            let imported = store.import(file, &mut |_, _, _| ()).expect("imported");
             let checkpoint = store.load(&imported.id).expect("load");
             assert_reads_as(&checkpoint, &file.with_extension("json"));
             count += 1;
@@ -145,6 +145,6 @@ fn writes_the_image_that_has_everything() {
     let id = builder.finish(&everything(1), details).expect("saved");
     let path = folder.join("everything.flobx");
     let options = ExportOptions { replace: false, without_program: true };
-    store.load(&id).expect("load").export(&path, options, &mut |_, _| ()).expect("exported");
+    store.load(&id).expect("load").export(&path, options, &mut |_, _, _| ()).expect("exported");
     let _ = std::fs::remove_file(folder.join("store/store.lock"));
 }

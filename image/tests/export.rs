@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use common::environment;
 use flob_image::fields;
-use flob_image::store::{Checkpoint, Details, ExportOptions, Input, Origin, Store, StoreError};
+use flob_image::store::{
+    Checkpoint, Details, ExportOptions, Input, Origin, Progress, Step, Store, StoreError,
+};
 use random::{is_soak, positions, seed};
 use tempfile::TempDir;
 
@@ -44,12 +46,12 @@ fn full(store: &Store) -> Checkpoint {
 
 fn export(checkpoint: &Checkpoint, folder: &TempDir) -> PathBuf {
     let path = folder.path().join("exported");
-    checkpoint.export(&path, REPLACE, &mut |_, _| ()).expect("exported");
+    checkpoint.export(&path, REPLACE, &mut |_, _, _| ()).expect("exported");
     path
 }
 
 fn import(store: &Store, path: &Path) -> Result<(String, bool), StoreError> {
-    store.import(path, &mut |_, _| ()).map(|imported| (imported.id, imported.was_there))
+    store.import(path, &mut |_, _, _| ()).map(|imported| (imported.id, imported.was_there))
 }
 
 fn files(folder: &Path) -> usize {
@@ -126,10 +128,10 @@ fn file_that_is_there_is_replaced_only_on_request() {
     let path = folder.path().join("mine");
     std::fs::write(&path, b"precious").expect("written");
     let error =
-        checkpoint.export(&path, ExportOptions::default(), &mut |_, _| ()).expect_err("there").to_string();
+        checkpoint.export(&path, ExportOptions::default(), &mut |_, _, _| ()).expect_err("there").to_string();
     assert!(error.contains("mine") && error.contains("--force"), "{error}");
     assert_eq!(std::fs::read(&path).expect("a file"), b"precious");
-    let bytes = checkpoint.export(&path, REPLACE, &mut |_, _| ()).expect("exported");
+    let bytes = checkpoint.export(&path, REPLACE, &mut |_, _, _| ()).expect("exported");
     assert_eq!(std::fs::metadata(&path).expect("a file").len(), bytes);
 }
 
@@ -143,8 +145,10 @@ fn damaged_checkpoint_is_not_exported() {
     bytes[5000] ^= 1;
     std::fs::write(&pack, bytes).expect("damaged");
     let path = folder.path().join("out");
-    let error =
-        checkpoint.export(&path, ExportOptions::default(), &mut |_, _| ()).expect_err("damaged").to_string();
+    let error = checkpoint
+        .export(&path, ExportOptions::default(), &mut |_, _, _| ())
+        .expect_err("damaged")
+        .to_string();
     assert!(error.contains(&pack.display().to_string()), "{error}");
     let left = std::fs::read_dir(folder.path()).expect("a folder");
     assert!(left.map(|entry| entry.expect("an entry").file_name()).all(|name| name != "out"));
@@ -228,4 +232,29 @@ fn foreign_files_and_files_of_a_newer_flob_are_named_as_such() {
     assert!(matches!(error, StoreError::Newer { version: 9, .. }), "{error}");
     let error = import(&case.store, case.folder.path()).expect_err("a folder").to_string();
     assert!(error.contains("reading"), "{error}");
+}
+
+/// What is told while this is done.
+fn told(run: impl FnOnce(Progress<'_>)) -> Vec<(Step, u64, u64)> {
+    let mut told = Vec::new();
+    run(&mut |step, done, total| told.push((step, done, total)));
+    told
+}
+
+#[test]
+fn long_work_tells_how_far_it_is_from_nothing_to_all() {
+    let ((folder, store), (_other_folder, other)) = (store(), store());
+    let checkpoint = full(&store);
+    let path = folder.path().join("exported");
+    let said = told(|progress| assert!(checkpoint.export(&path, REPLACE, progress).is_ok()));
+    assert_eq!(said, [(Step::Exporting, 0, 3), (Step::Exporting, 3, 3)]);
+    let said = told(|progress| assert!(other.import(&path, progress).is_ok()));
+    let steps = [Step::Reading, Step::Importing];
+    let expected: Vec<_> = steps.iter().flat_map(|step| (0..=3).map(|done| (*step, done, 3))).collect();
+    assert_eq!(said, expected);
+    let said = told(|progress| assert!(checkpoint.check_with(progress).is_empty()));
+    assert_eq!(said, [(Step::Verifying, 0, 3), (Step::Verifying, 3, 3)]);
+    std::fs::write(folder.path().join("packs/left"), b"over").expect("written");
+    let said = told(|progress| assert_eq!(store.gc_with(progress).expect("gc").files, 1));
+    assert_eq!(said, [(Step::Finding, 0, 1), (Step::Removing, 0, 1), (Step::Removing, 1, 1)]);
 }

@@ -44,7 +44,7 @@ fn random_memory_costs_a_fiftieth_more_in_the_store_and_hardly_more_in_a_file() 
         let stored = bytes_in(&folder.path().join("store"));
         let file = folder.path().join("exported");
         let loaded = store.load(&id).expect("load");
-        let exported = loaded.export(&file, ExportOptions::default(), &mut |_, _| ()).expect("exported");
+        let exported = loaded.export(&file, ExportOptions::default(), &mut |_, _, _| ()).expect("exported");
         let of_memory = |bytes: u64| bytes as f64 / memory as f64;
         println!("{mib} MiB: {:.4} in the store, {:.4} in a file", of_memory(stored), of_memory(exported));
         assert!(of_memory(stored) <= 1.02, "{mib} MiB takes {stored} bytes");

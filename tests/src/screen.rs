@@ -14,6 +14,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 struct Shared {
     parser: Mutex<vt100::Parser>,
+    /// All that was ever written to it.
+    written: Mutex<Vec<u8>>,
     changed: Condvar,
 }
 
@@ -63,6 +65,7 @@ impl Screen {
         let child = pair.slave.spawn_command(command).unwrap();
         let shared = Arc::new(Shared {
             parser: Mutex::new(vt100::Parser::new(rows, columns, 0)),
+            written: Mutex::default(),
             changed: Condvar::new(),
         });
         let mut reader = pair.master.try_clone_reader().unwrap();
@@ -71,6 +74,7 @@ impl Screen {
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                to_fill.written.lock().unwrap().extend_from_slice(&buffer[..count]);
                 to_fill.parser.lock().unwrap().process(&buffer[..count]);
                 to_fill.changed.notify_all();
             }
@@ -87,6 +91,11 @@ impl Screen {
     /// What is on the screen now.
     pub fn text(&self) -> String {
         self.shared.parser.lock().unwrap().screen().contents()
+    }
+
+    /// All that was written so far, what is gone from the screen too, with its control characters.
+    pub fn written(&self) -> String {
+        String::from_utf8_lossy(&self.shared.written.lock().unwrap()).into_owned()
     }
 
     /// Waits until the program's own screen is left; what stands on the terminal then.

@@ -77,7 +77,7 @@ fn what_a_folder_keeps_a_bucket_keeps() {
     // Out into a file, and in again.
     let file = tempfile::tempdir().unwrap();
     let file = file.path().join("exported");
-    there.export(&file, ExportOptions::default(), &mut |_, _| ()).unwrap();
+    there.export(&file, ExportOptions::default(), &mut |_, _, _| ()).unwrap();
     store.remove("edited").unwrap();
     store.remove(&first).unwrap();
     assert_eq!(
@@ -85,7 +85,7 @@ fn what_a_folder_keeps_a_bucket_keeps() {
         (0, 0, 0)
     );
     assert!(matches!(store.load(&first), Err(StoreError::NotFound(_))));
-    assert_eq!(store.import(&file, &mut |_, _| ()).unwrap().id, first);
+    assert_eq!(store.import(&file, &mut |_, _, _| ()).unwrap().id, first);
     assert_whole(&store, &first);
     assert_eq!(server.files("locks").len(), 0, "nobody holds a lock");
 }

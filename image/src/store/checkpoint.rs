@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::manifest::{Chunk, Hash, Manifest, PageEntry, short};
 use super::pack::{self, PAGE};
-use super::{Origin, Store, StoreError, Summary};
+use super::{Origin, Progress, Step, Store, StoreError, Summary};
 use crate::Environment;
 
 /// Packs that are kept once read: pages that follow each other may lie in those of several saves.
@@ -180,8 +180,16 @@ impl Checkpoint {
 
     /// Reads everything it needs (memory, input, program) and reports all that is damaged. Empty: it is whole.
     pub fn check(&self) -> Vec<StoreError> {
+        self.check_with(&mut |_, _, _| ())
+    }
+
+    /// The same, and tells how many pages of how many were read: packs are read whole, also for a few pages of them.
+    pub fn check_with(&self, progress: Progress<'_>) -> Vec<StoreError> {
         let mut found: Vec<StoreError> = Vec::new();
+        let (mut done, total) = (0, self.manifest.packs.iter().map(|pack| u64::from(pack.pages)).sum());
         for pack in &self.manifest.packs {
+            progress(Step::Verifying, done, total);
+            done += u64::from(pack.pages);
             if let Err(what) = self.store.check_pack(&pack.name) {
                 let bad = |page: &&PageEntry| {
                     self.manifest.packs.get(page.pack as usize) == Some(pack)
@@ -192,6 +200,7 @@ impl Checkpoint {
                 found.push(self.damaged(&pack::path(&pack.name), what));
             }
         }
+        progress(Step::Verifying, done, total);
         for chunk in &self.manifest.head.input {
             if let Err(error) = self.input_chunk(chunk) {
                 found.push(error);

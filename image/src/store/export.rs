@@ -24,7 +24,7 @@ use blocks::{BlockWriter, Kind, MOST};
 use super::manifest::{Manifest, PageEntry};
 use super::pack::PAGE;
 use super::whole_file::write_whole;
-use super::{Checkpoint, StoreError};
+use super::{Checkpoint, Progress, Step, StoreError};
 
 pub use import::Imported;
 
@@ -39,9 +39,6 @@ pub struct ExportOptions {
     /// Leave the program's ELF out: a smaller file, but there are no symbols where it is imported.
     pub without_program: bool,
 }
-
-/// What is told how far an export or import is: pages done, pages in all.
-pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
 impl Checkpoint {
     /// Writes all of it into one file; its bytes. The file appears under its name only when it is whole.
@@ -92,7 +89,8 @@ impl Checkpoint {
         let mut pages: Vec<&PageEntry> = self.manifest.pages.iter().collect();
         // In the order in which they are stored, so that each pack is read once.
         pages.sort_by_key(|page| (page.pack, page.slot, page.number));
-        let mut done = 0;
+        let (mut done, total) = (0, pages.len() as u64);
+        progress(Step::Exporting, done, total);
         for part in pages.chunks(PAGES) {
             let runs = postcard::to_stdvec(&runs(part)).unwrap_or_default();
             let mut block = Vec::with_capacity(runs.len() + part.len() * PAGE);
@@ -102,7 +100,7 @@ impl Checkpoint {
             }
             out.write(Kind::Pages, &block).map_err(failed)?;
             done += part.len() as u64;
-            progress(done, pages.len() as u64);
+            progress(Step::Exporting, done, total);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 use super::backend::Entry;
-use super::{Store, StoreError};
+use super::{Progress, Step, Store, StoreError};
 
 /// A program is freed only when it is this old: it may be put long before the checkpoint that needs it.
 const OLD: Duration = Duration::from_secs(24 * 60 * 60);
@@ -39,6 +39,14 @@ impl Store {
     /// # Errors
     /// If a manifest is damaged: then nobody knows what it needs. Remove it first.
     pub fn gc(&self) -> Result<Freed, StoreError> {
+        self.gc_with(&mut |_, _, _| ())
+    }
+
+    /// The same, and tells how far it is.
+    ///
+    /// # Errors
+    /// As [`Store::gc`].
+    pub fn gc_with(&self, progress: Progress<'_>) -> Result<Freed, StoreError> {
         let Some(lock) = self.lock_for_freeing()? else { return Ok(Freed::default()) };
         for folder in ["checkpoints", "packs", "input", "programs"] {
             let swept = self.backend.sweep(folder);
@@ -46,26 +54,39 @@ impl Store {
         }
         // The lock before the manifests: what it speaks for has none yet, or has it by the time that they are read.
         let mut needed: HashSet<String> = lock.spoken_for().iter().cloned().collect();
-        needed.extend(self.needed()?);
+        needed.extend(self.needed(progress)?);
+        let useless = self.useless(&needed)?;
+        let total = useless.len() as u64;
+        progress(Step::Removing, 0, total);
         let mut freed = Freed::default();
-        for (folder, wait) in [("packs", false), ("input", false), ("programs", true)] {
-            for entry in self.entries(folder)? {
-                if !needed.contains(&key(folder, &entry)) && (!wait || is_old(&entry)) {
-                    let path = format!("{folder}/{}", entry.name);
-                    let deleted = lock.check().and_then(|()| self.backend.delete(&path));
-                    deleted.map_err(|source| StoreError::io(format!("removing {path}"), source))?;
-                    freed.files += 1;
-                    freed.bytes += entry.size;
-                }
-            }
+        for (path, size) in useless {
+            let deleted = lock.check().and_then(|()| self.backend.delete(&path));
+            deleted.map_err(|source| StoreError::io(format!("removing {path}"), source))?;
+            freed.files += 1;
+            freed.bytes += size;
+            progress(Step::Removing, freed.files as u64, total);
         }
         Ok(freed)
     }
 
-    fn needed(&self) -> Result<HashSet<String>, StoreError> {
+    /// Paths and bytes of files that can go.
+    fn useless(&self, needed: &HashSet<String>) -> Result<Vec<(String, u64)>, StoreError> {
+        let mut useless = Vec::new();
+        for (folder, wait) in [("packs", false), ("input", false), ("programs", true)] {
+            let can_go = |entry: &Entry| !needed.contains(&key(folder, entry)) && (!wait || is_old(entry));
+            let found = self.entries(folder)?.into_iter().filter(can_go);
+            useless.extend(found.map(|entry| (format!("{folder}/{}", entry.name), entry.size)));
+        }
+        Ok(useless)
+    }
+
+    fn needed(&self, progress: Progress<'_>) -> Result<HashSet<String>, StoreError> {
         let mut needed = HashSet::new();
-        for (full, _) in self.manifest_entries()? {
-            let checkpoint = match self.load_full(&full) {
+        let manifests = self.manifest_entries()?;
+        let total = manifests.len() as u64;
+        for (done, (full, _)) in (0..).zip(&manifests) {
+            progress(Step::Finding, done, total);
+            let checkpoint = match self.load_full(full) {
                 Err(StoreError::NotFound(_)) => continue,
                 other => other?,
             };

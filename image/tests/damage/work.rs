@@ -33,11 +33,11 @@ pub fn work(store: &Store, folder: &Path, name: &str) -> Result<(), StoreError> 
             let pages = [(2, vec![77; 4096])];
             store.save_edited(&old, old.environment(), Some("new".into()), &pages).map(drop)
         }
-        "import" => store.import(&folder.join("given"), &mut |_, _| ()).map(drop),
+        "import" => store.import(&folder.join("given"), &mut |_, _, _| ()).map(drop),
         "remove" => store.remove("victim").map(drop),
         "export" => {
             let victim = store.load("victim")?;
-            victim.export(&taken(folder), ExportOptions::default(), &mut |_, _| ()).map(drop)
+            victim.export(&taken(folder), ExportOptions::default(), &mut |_, _, _| ()).map(drop)
         }
         _ => store.gc().map(drop),
     }
@@ -54,7 +54,7 @@ pub fn prepare() -> (TempDir, String) {
     let elsewhere = Store::open(&folder.path().join("elsewhere")).expect("a store");
     let given = elsewhere.load(&save(&elsewhere, 50..53).expect("saved")).expect("load");
     let file = folder.path().join("given");
-    given.export(&file, ExportOptions::default(), &mut |_, _| ()).expect("exported");
+    given.export(&file, ExportOptions::default(), &mut |_, _, _| ()).expect("exported");
     std::fs::create_dir(folder.path().join("taken")).expect("a folder");
     let store = Store::open(folder.path()).expect("a store");
     // Of this one pack and input stay, as after a crash.
@@ -133,7 +133,7 @@ fn check_export(folder: &Path, is_done: bool, what: &str) -> bool {
     assert!(there == [taken.clone()] || (there.is_empty() && !is_done), "{what}: {there:?}");
     if !there.is_empty() {
         let elsewhere = Store::open(&folder.join("again")).expect("a store");
-        elsewhere.import(&taken, &mut |_, _| ()).unwrap_or_else(|error| panic!("{what}: {error}"));
+        elsewhere.import(&taken, &mut |_, _, _| ()).unwrap_or_else(|error| panic!("{what}: {error}"));
     }
     !there.is_empty()
 }

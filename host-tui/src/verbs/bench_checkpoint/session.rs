@@ -172,7 +172,7 @@ impl Session {
     pub fn export(&self, id: &str) -> Result<u64, Error> {
         let options = ExportOptions { without_program: true, ..ExportOptions::default() };
         let file = self.store.with_extension("exported");
-        Ok(Store::open(&self.store)?.load(id)?.export(&file, options, &mut |_, _| ())?)
+        Ok(Store::open(&self.store)?.load(id)?.export(&file, options, &mut |_, _, _| ())?)
     }
 
     /// From the request to go back to a checkpoint until the program runs.

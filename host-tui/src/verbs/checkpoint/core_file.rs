@@ -15,7 +15,7 @@ use std::path::Path;
 use flob_abi::PAGE_SIZE;
 use flob_image::{
     Environment, Link, Place, State,
-    store::{Checkpoint, StoreError, write_whole},
+    store::{Checkpoint, Progress, Step, StoreError, write_whole},
 };
 use flob_session::{
     Error,
@@ -65,11 +65,11 @@ impl<'a> CoreFile<'a> {
     }
 
     /// Writes it; its bytes, holes counted.
-    pub fn write(&self, path: &Path, replace: bool) -> Result<u64, Error> {
-        Ok(write_whole(path, replace, |file| self.write_to(path, file))?)
+    pub fn write(&self, path: &Path, replace: bool, progress: Progress<'_>) -> Result<u64, Error> {
+        Ok(write_whole(path, replace, |file| self.write_to(path, file, progress))?)
     }
 
-    fn write_to(&self, path: &Path, file: &File) -> Result<(), StoreError> {
+    fn write_to(&self, path: &Path, file: &File, progress: Progress<'_>) -> Result<(), StoreError> {
         let failed = |source| StoreError::io(format!("writing {}", path.display()), source);
         let headers = self.headers();
         let end = headers.last().map_or(0, |last| last.offset + last.size);
@@ -79,14 +79,17 @@ impl<'a> CoreFile<'a> {
         beginning.extend_from_slice(&self.notes);
         file.write_all_at(&beginning, 0).map_err(failed)?;
         let pages: Vec<u64> = self.checkpoint.pages().map(|(number, _)| number).collect();
+        let total = self.segments.iter().map(|segment| within(&pages, segment).len() as u64).sum();
+        let mut done = 0;
+        progress(Step::Exporting, done, total);
         for (segment, header) in self.segments.iter().zip(headers.iter().skip(1)) {
-            let first = pages.partition_point(|page| (page + 1) * PAGE_SIZE <= segment.place);
-            let within = pages.iter().skip(first).map(|page| page * PAGE_SIZE);
-            for page in within.take_while(|page| *page < segment.place + segment.size) {
+            for page in within(&pages, segment).iter().map(|page| page * PAGE_SIZE) {
                 let start = page.max(segment.place);
                 let end = (page + PAGE_SIZE).min(segment.place + segment.size);
                 let bytes = self.checkpoint.read(start, (end - start) as usize)?;
                 file.write_all_at(&bytes, header.offset + (start - segment.place)).map_err(failed)?;
+                done += 1;
+                progress(Step::Exporting, done, total);
             }
         }
         Ok(())
@@ -109,6 +112,13 @@ impl<'a> CoreFile<'a> {
         }
         headers
     }
+}
+
+/// Those of ascending page numbers that a segment has something of.
+fn within<'a>(pages: &'a [u64], segment: &Segment) -> &'a [u64] {
+    let first = pages.partition_point(|page| (page + 1) * PAGE_SIZE <= segment.place);
+    let end = pages.partition_point(|page| page * PAGE_SIZE < segment.place + segment.size);
+    pages.get(first..end).unwrap_or_default()
 }
 
 /// The threads of a space; one that died of an exception comes first.

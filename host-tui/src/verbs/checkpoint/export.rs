@@ -49,9 +49,8 @@ impl Export {
 
     fn whole(&self, checkpoint: &Checkpoint) -> Result<u8, Error> {
         let mut shown = Shown::new();
-        let mut progress = |done, total| shown.update("exporting", done, total);
         let options = ExportOptions { replace: self.force, without_program: self.without_program };
-        let bytes = checkpoint.export(&self.file, options, &mut progress)?;
+        let bytes = checkpoint.export(&self.file, options, &mut shown.progress())?;
         drop(shown);
         let file = self.file.display().to_string();
         if self.json {
@@ -69,7 +68,9 @@ impl Export {
             None => first_space(&view)?,
         };
         let core = CoreFile::new(checkpoint, space)?;
-        let bytes = core.write(&self.file, self.force)?;
+        let mut shown = Shown::new();
+        let bytes = core.write(&self.file, self.force, &mut shown.progress())?;
+        drop(shown);
         let program = store.program_file(&view.environment.build_id)?;
         let threads: Vec<String> = core.threads.iter().map(|place| view.names.flob(*place)).collect();
         if self.json {

@@ -5,6 +5,7 @@ use flob_image::store::Store;
 use flob_session::Error;
 use serde_json::json;
 
+use super::wait::Shown;
 use crate::cli::print;
 
 /// Arguments of `checkpoint gc`.
@@ -18,7 +19,10 @@ pub struct Gc {
 impl Gc {
     /// Frees what no checkpoint needs.
     pub fn run(self) -> Result<u8, Error> {
-        let freed = Store::open_default()?.gc()?;
+        let store = Store::open_default()?;
+        let mut shown = Shown::new();
+        let freed = store.gc_with(&mut shown.progress())?;
+        drop(shown);
         if self.json {
             print::json(&json!({ "files": freed.files, "bytes": freed.bytes }))?;
             return Ok(0);

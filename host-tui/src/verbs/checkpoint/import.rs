@@ -25,8 +25,7 @@ impl Import {
     pub fn run(self) -> Result<u8, Error> {
         let store = Store::open_default()?;
         let mut shown = Shown::new();
-        let mut progress = |done, total| shown.update("importing", done, total);
-        let imported = store.import(&self.file, &mut progress)?;
+        let imported = store.import(&self.file, &mut shown.progress())?;
         drop(shown);
         if self.json {
             print::json(&json!({ "id": imported.id, "was_there": imported.was_there }))?;

@@ -8,6 +8,7 @@ use flob_image::{
 use flob_session::Error;
 use serde_json::{Value as Json, json};
 
+use super::wait::Shown;
 use crate::cli::{complete, print};
 
 /// Arguments of `checkpoint verify`.
@@ -73,7 +74,10 @@ fn verify_one(store: &Store, id: &str) -> (Vec<Finding>, Option<Error>) {
         Err(error) => return (Vec::new(), Some(error.into())),
     };
     let findings = verify::verify(checkpoint.environment());
-    let damage = checkpoint.check().into_iter().next().map(Error::from);
+    let mut shown = Shown::new();
+    let damage = checkpoint.check_with(&mut shown.progress());
+    drop(shown);
+    let damage = damage.into_iter().next().map(Error::from);
     let forbids = findings.iter().find(|finding| finding.severity() == Severity::Error);
     let forbids = forbids.map(|finding| {
         Error::BadInput(format!("checkpoint {id} cannot be restored as it stands (--force tries): {finding}"))

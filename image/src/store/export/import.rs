@@ -4,8 +4,7 @@
 use std::path::Path;
 
 use super::super::manifest::{hex, short};
-use super::super::{Store, StoreError, spool};
-use super::Progress;
+use super::super::{Progress, Step, Store, StoreError, spool};
 use super::read::{Exported, Part};
 
 /// What came of an import.
@@ -37,10 +36,11 @@ impl Store {
         }
         let mut builder = self.begin(None)?;
         let (build_id, total, mut done) = (exported.environment.build_id.clone(), exported.pages, 0);
+        progress(Step::Importing, 0, total);
         exported.parts(&mut |part| match part {
             Part::Page(number, bytes) => {
                 done += 1;
-                progress(done, total);
+                progress(Step::Importing, done, total);
                 builder.add_page(number, bytes)
             }
             Part::Input(bytes) => {

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{BufReader, Seek};
 use std::path::{Path, PathBuf};
 
-use super::super::StoreError;
 use super::super::manifest::{Chunk, Hash, Head, Manifest, PageEntry};
 use super::super::pack::PAGE;
+use super::super::{Progress, Step, StoreError};
 use super::blocks::{BlockReader, Kind, Problem};
-use super::{Progress, id_of};
+use super::id_of;
 use crate::Environment;
 use crate::encode::{self, DecodeError};
 
@@ -38,11 +38,12 @@ impl Exported {
         let total = file.metadata().map_err(io)?.len() / PAGE as u64;
         let named = |problem| describe(path, problem);
         let mut check = Check::default();
+        progress(Step::Reading, 0, total);
         let (id, head, environment) = read(&mut file, &mut |part| {
             let page = matches!(part, Part::Page(..));
             check.take(&part);
             if page {
-                progress(check.pages.len() as u64, total);
+                progress(Step::Reading, check.pages.len() as u64, total);
             }
             Ok(())
         })
