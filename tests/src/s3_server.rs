@@ -53,6 +53,11 @@ impl S3Server {
         (self.process, self.said, _) = start(self.folder.path(), &port, options);
     }
 
+    /// Whether it has died.
+    pub fn is_dead(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_some()
+    }
+
     /// Waits until a write came in that is held by the option `hold`.
     pub fn wait_for_held(&mut self) {
         let mut line = String::new();

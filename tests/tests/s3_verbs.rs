@@ -134,3 +134,64 @@ fn another_place_is_chosen_for_one_command() {
         there.flob_ok(&["checkpoint", "list", "--store", there.path("store").to_str().unwrap()])
     );
 }
+
+/// A verb that frees, and dies with the server at its n-th change; whether it came to its end before.
+fn freed_until(how: &str, at: usize, verb: &[&str]) -> bool {
+    let what = format!("{verb:?}, {how}={at}");
+    let mut server = S3Server::default();
+    let world = World::with_store_on(&server);
+    let image = |name| format!("{}/corpus/2/{name}.flobx", env!("CARGO_MANIFEST_DIR"));
+    let [kept, victim] = ["philosophers", "wordcount"]
+        .map(|name| world.flob_ok(&["checkpoint", "import", &image(name)]).trim().to_owned());
+    // What a save has left that did not come to its end.
+    for file in ["packs/left.pack", "packs/over.pack", "input/left.chunk"] {
+        server.write(file, "nobody needs this");
+    }
+    server.restart(&[&format!("{how}={at}")]);
+    let verb: Vec<&str> = verb.iter().map(|word| if *word == "VICTIM" { &*victim } else { word }).collect();
+    let mut running = world.start(&[&["checkpoint"], &*verb].concat(), None);
+    world.wait_until(&what, || running.has_ended() || server.is_dead());
+    let is_done = !server.is_dead();
+    let finished = running.kill();
+    assert!(!is_done || finished.code == Some(0), "{what}: {finished}");
+    server.restart(&[]);
+    let list = world.json(&["checkpoint", "list", "--json"]);
+    let ids: Vec<&str> = list.as_array().unwrap().iter().map(|line| line["id"].as_str().unwrap()).collect();
+    assert!(ids.contains(&kept.as_str()), "{what}: {list:#}");
+    assert!(verb[0] == "rm" || ids.contains(&victim.as_str()), "{what}: {list:#}");
+    assert!(!is_done || verb[0] == "gc" || ids.len() == 1, "{what}: {list:#}");
+    let sound = |ids: &[&str]| {
+        let said = world.flob_ok(&["checkpoint", "verify"]);
+        assert_eq!(
+            said.lines().filter(|line| line.ends_with(": sound")).count(),
+            ids.len(),
+            "{what}: {said}"
+        );
+    };
+    sound(&ids);
+    // The next one is not kept waiting, and finishes what was begun.
+    world.flob_ok(&["checkpoint", "gc"]);
+    sound(&ids);
+    assert_eq!(server.files("packs").len(), ids.len(), "{what}: each has one");
+    let is_left_over = |file: &PathBuf| file.to_string_lossy().contains("left");
+    assert!(!server.files("input").iter().any(is_left_over), "{what}");
+    // Of who was killed only that its lease is void.
+    let locks = server.files("locks");
+    assert!(locks.iter().all(|file| file.extension().is_some_and(|kind| kind == "end")), "{what}: {locks:?}");
+    is_done
+}
+
+#[test]
+fn who_frees_and_is_killed_at_any_change_costs_no_checkpoint_and_hinders_nobody() {
+    std::thread::scope(|scope| {
+        for verb in [&["gc"][..], &["rm", "VICTIM"]] {
+            for how in ["before", "after"] {
+                scope.spawn(move || {
+                    let changes = (0..).find(|at| freed_until(how, *at, verb)).unwrap();
+                    // Two of the lease, three of what is left over, the end of the lease.
+                    assert!(changes >= 6, "{verb:?}: {changes} changes");
+                });
+            }
+        }
+    });
+}

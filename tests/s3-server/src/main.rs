@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! flob-s3-server FOLDER PORT KEY SECRET [OPTION…]
-//!     before=N  die when the N-th write comes in      (from 0)
-//!     after=N   die when the N-th write is done, before it is answered
+//!     before=N  die when the N-th change comes in     (a write or a removal, from 0)
+//!     after=N   die when the N-th change is done, before it is answered
 //!     stall=N   never answer the N-th write, and do nothing of it
 //!     hold=PATH keep writes below this path, and say 'held' for each, until a line comes in on standard input
 //!     careless  heed no conditions
@@ -35,7 +35,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// How the server misbehaves.
 struct Manners {
-    /// Writes until it dies; negative for ever.
+    /// Changes, or writes, until it dies or is silent; negative for ever.
     before: AtomicI64,
     after: AtomicI64,
     stall: AtomicI64,
@@ -143,7 +143,10 @@ impl S3 for Objects {
         request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
         let _alone = self.order.write().await;
-        self.files.delete_object(request).await
+        die_at(&self.manners.before);
+        let result = self.files.delete_object(request).await;
+        die_at(&self.manners.after);
+        result
     }
 
     async fn delete_objects(
@@ -151,7 +154,10 @@ impl S3 for Objects {
         request: S3Request<DeleteObjectsInput>,
     ) -> S3Result<S3Response<DeleteObjectsOutput>> {
         let _alone = self.order.write().await;
-        self.files.delete_objects(request).await
+        die_at(&self.manners.before);
+        let result = self.files.delete_objects(request).await;
+        die_at(&self.manners.after);
+        result
     }
 }
 
