@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Answer, BULK_WINDOW, LinkError, Timing, Urgency, manager::Submission};
-use crate::{Reply, answers::NUMBER_SPAN};
+use crate::{Reply, Request, answers::NUMBER_SPAN};
 
 /// Who gets the answer.
 #[derive(Debug)]
@@ -37,6 +37,24 @@ impl Asker {
     }
 }
 
+/// What a request has to wait for before it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing.
+    Plain,
+    /// That no other order is under way.
+    Order,
+    /// That there is room in the window.
+    Bulk,
+}
+
+impl Kind {
+    /// That of a request which is not one of many.
+    pub const fn of(request: &Request) -> Self {
+        if request.is_order() { Self::Order } else { Self::Plain }
+    }
+}
+
 /// A request that was sent and is not answered yet.
 #[derive(Debug)]
 pub struct Exchange {
@@ -44,7 +62,7 @@ pub struct Exchange {
     pub asker: Asker,
     /// The whole frame.
     pub frame: Vec<u8>,
-    bulk: bool,
+    kind: Kind,
     sent: Instant,
     due: Instant,
     repeats: u32,
@@ -87,8 +105,19 @@ impl Exchanges {
         if !self.has_number() {
             return None;
         }
-        let bulk = self.under_way.values().filter(|exchange| exchange.bulk).count();
-        self.urgent.pop_front().or_else(|| if bulk < BULK_WINDOW { self.bulk.pop_front() } else { None })
+        self.next_urgent()
+            .or_else(|| if self.count(Kind::Bulk) < BULK_WINDOW { self.bulk.pop_front() } else { None })
+    }
+
+    fn next_urgent(&mut self) -> Option<Submission> {
+        let may_order = self.count(Kind::Order) == 0;
+        let may_go = |submission: &Submission| may_order || !submission.request.is_order();
+        let next = self.urgent.iter().position(may_go)?;
+        self.urgent.remove(next)
+    }
+
+    fn count(&self, kind: Kind) -> usize {
+        self.under_way.values().filter(|exchange| exchange.kind == kind).count()
     }
 
     /// Whether another number may be used without the guest's cache forgetting the oldest one under way.
@@ -103,9 +132,9 @@ impl Exchanges {
     }
 
     /// Notes that the request with the next number was sent.
-    pub fn sent(&mut self, asker: Asker, frame: Vec<u8>, bulk: bool, now: Instant) {
-        let due = now + self.patience(0, bulk);
-        self.under_way.insert(self.next_number, Exchange { asker, frame, bulk, sent: now, due, repeats: 0 });
+    pub fn sent(&mut self, asker: Asker, frame: Vec<u8>, kind: Kind, now: Instant) {
+        let due = now + self.patience(0, kind);
+        self.under_way.insert(self.next_number, Exchange { asker, frame, kind, sent: now, due, repeats: 0 });
         self.next_number += 1;
     }
 
@@ -133,7 +162,7 @@ impl Exchanges {
     fn repeat(&mut self, number: u32, now: Instant) -> Option<Vec<u8>> {
         let exchange = self.under_way.get(&number)?;
         let repeats = exchange.repeats + 1;
-        let due = now + self.patience(repeats, exchange.bulk);
+        let due = now + self.patience(repeats, exchange.kind);
         let exchange = self.under_way.get_mut(&number)?;
         exchange.repeats = repeats;
         exchange.due = due;
@@ -141,8 +170,8 @@ impl Exchanges {
     }
 
     /// A bulk request waits on the line behind a whole window of others.
-    fn patience(&self, repeats: u32, bulk: bool) -> Duration {
-        let least = if bulk { self.timing.repeat * 4 } else { self.timing.repeat };
+    fn patience(&self, repeats: u32, kind: Kind) -> Duration {
+        let least = if kind == Kind::Bulk { self.timing.repeat * 4 } else { self.timing.repeat };
         let first = (self.round_trip * 4).max(least);
         (first * 2_u32.pow(repeats.min(6))).min(self.timing.longest_repeat)
     }

@@ -9,7 +9,7 @@ use std::{
 use super::{
     Answer, Guest, LinkError, Log, Notice, Tell, Timing, Urgency,
     events::Events,
-    exchange::{Asker, Exchanges},
+    exchange::{Asker, Exchanges, Kind},
     pump::Outward,
 };
 use flob_abi::Sum;
@@ -312,7 +312,8 @@ impl Manager {
         let message = ToGuest { epoch: self.epoch, number: self.exchanges.next_number(), request };
         self.log.line('>', &message);
         let Some(bytes) = self.encode(&message, &bulk) else { return asker.fail(LinkError::TooLong) };
-        self.exchanges.sent(asker, bytes.clone(), is_bulk, Instant::now());
+        let kind = if is_bulk { Kind::Bulk } else { Kind::of(&message.request) };
+        self.exchanges.sent(asker, bytes.clone(), kind, Instant::now());
         self.transmit(bytes);
     }
 

@@ -258,3 +258,20 @@ pub enum Request {
         command: Vec<String>,
     },
 }
+
+impl Request {
+    /// Whether it stops threads, lets some go, or puts others in their place. One after the other: what they come to depends on their
+    /// order, and a line that loses something brings it later.
+    pub const fn is_order(&self) -> bool {
+        matches!(
+            self,
+            Self::Stop(_)
+                | Self::Resume(_)
+                | Self::Continue { .. }
+                | Self::Step { .. }
+                | Self::RestoreCommit { .. }
+                | Self::Restart { .. }
+                | Self::Detach
+        )
+    }
+}

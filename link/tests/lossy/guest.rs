@@ -10,7 +10,7 @@ use flob_link::answers::{Answers, Verdict};
 use flob_link::frame::{Decoder, encode, encode_raw_head, encode_with_bulk};
 use flob_link::{
     CHANNEL_DEBUGGER, CHUNK, Capacity, Event, Failure, FailureKind, FromGuest, Progress, Reply, Request, Run,
-    ToGuest, VERSION,
+    Scope, ToGuest, VERSION,
 };
 
 use crate::pipe::{Reader, Writer};
@@ -143,6 +143,11 @@ impl Guest {
                 Ok(Reply::Done)
             }
             Request::Forget { .. } => Ok(Reply::Done),
+            Request::Stop(Scope::Thread(thread)) => {
+                self.events.push(Event::Exited { code: thread as i32 });
+                self.tell(self.events.len() as u64 - 1);
+                Ok(Reply::Threads(1))
+            }
             _ => Err(Failure { kind: FailureKind::Invalid, text: "not simulated".into() }),
         }
     }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use flob_link::host::{BULK_WINDOW, Link, LinkError, Log, Notice, Timing, Urgency};
-use flob_link::{Capacity, Event, Memory, Reply, Request, Run};
+use flob_link::{Capacity, Event, Memory, Reply, Request, Run, Scope};
 use guest::{FITTING, Guest, NARROW, WIDE, long_answer, pages};
 use pipe::{Faults, PERFECT, Reader, Writer, pipe};
 
@@ -101,6 +101,28 @@ fn on_a_bad_line_everything_is_done_once_and_every_event_comes_in_order() {
         // Requests of a window may be carried out in any order; each exactly once.
         seen.sort_unstable();
         assert_eq!(seen, (0..WRITES).collect::<Vec<_>>());
+    }
+}
+
+/// One that was lost on the way was carried out behind those that had been given after it.
+#[test]
+fn on_a_bad_line_orders_are_carried_out_in_the_order_in_which_they_were_given() {
+    const ORDERS: u64 = 100;
+    for seed in seeds() {
+        println!("FLOB_SEED={seed}");
+        let (link, notices) = connect(Faults { lose: 200, flip: 0, delay: 0 }, seed, FITTING);
+        let (sender, answers) = channel();
+        for thread in 0..ORDERS {
+            link.submit(Urgency::Urgent, Request::Stop(Scope::Thread(thread)), thread, &sender);
+        }
+        drop(sender);
+        assert!(answers.iter().all(|(_, result)| result == Ok(Reply::Threads(1))), "seed {seed}");
+        let told = notices.iter().filter_map(|notice| match notice {
+            Notice::Event(Event::Exited { code }) => Some(code as u64),
+            _ => None,
+        });
+        let told: Vec<u64> = told.take(ORDERS as usize).collect();
+        assert_eq!(told, (0..ORDERS).collect::<Vec<_>>(), "seed {seed}");
     }
 }
 
