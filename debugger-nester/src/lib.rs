@@ -8,6 +8,7 @@ extern crate alloc;
 pub mod answers;
 pub mod breakpoints;
 pub mod events;
+pub mod held;
 pub mod operand;
 pub mod page_watches;
 pub mod stages;

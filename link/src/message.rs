@@ -23,7 +23,7 @@ pub use reply::{Failure, FailureKind, Progress, Reply};
 pub use request::Request;
 
 /// Version of the protocol; both sides must have the same.
-pub const VERSION: u32 = 12;
+pub const VERSION: u32 = 13;
 /// Most bytes of a message.
 pub const MAX_FRAME: usize = 8192;
 /// Bytes of a chunk of a long answer; the last may be shorter.

@@ -33,10 +33,14 @@ pub struct Claim {
 impl Claim {
     /// Takes a name, or says that a session has it.
     pub fn take(name: &str) -> Result<Self, Error> {
-        let socket = sessions::socket(name)?;
+        Self::at(&sessions::socket(name)?, name)
+    }
+
+    /// The same, with its socket there.
+    pub(crate) fn at(socket: &Path, name: &str) -> Result<Self, Error> {
         let failed = |error| Error::io(format!("claiming the session name '{name}'"), error);
-        match lock_for_good(&socket).map_err(failed)? {
-            Some(lock) => Ok(Self { name: name.to_owned(), socket, _lock: lock }),
+        match lock_for_good(socket).map_err(failed)? {
+            Some(lock) => Ok(Self { name: name.to_owned(), socket: socket.to_owned(), _lock: lock }),
             None => Err(Error::Environment(format!(
                 "a session of this name is running: {}; choose another name with -s, or end that one with 'flob -s {name} \
                  stop'",

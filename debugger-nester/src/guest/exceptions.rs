@@ -173,8 +173,9 @@ fn debug(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -> Resul
 fn died(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -> Result<(), Status> {
     search::give_up(state);
     step::forget(state, place);
-    stop_everything(state);
-    state.held.insert(place);
+    let events = state.events.next_number() + 1;
+    stop_everything(state, events);
+    state.held.add(place, events);
     let exception = &seen.state.exception;
     let event = Event::Died {
         thread: place,

@@ -4,7 +4,7 @@ use alloc::{collections::BTreeSet, collections::VecDeque, format, string::String
 
 use flob_abi::{MAX_PRIORITY, PAGE_SIZE, SpaceState, Status, ThreadState, state::group};
 use flob_checkpointer::{Sights, border::Answered};
-use flob_debugger_nester::{breakpoints::Breakpoints, events::Events, streams};
+use flob_debugger_nester::{breakpoints::Breakpoints, events::Events, held::Held, streams};
 use flob_link::{Capacity, answers::Answers};
 use flob_runtime::{
     call,
@@ -148,7 +148,7 @@ fn state(ceiling: u32) -> Result<State, Status> {
         },
         sights: Sights::with_room(),
         bearings: None,
-        held: BTreeSet::new(),
+        held: Held::default(),
         until_stop: BTreeSet::new(),
         stepping: Stepping::default(),
         watch: watcher::Watch::default(),
@@ -196,7 +196,7 @@ fn load(nester: &Nester, options: &Options) -> Result<(), String> {
     let name = options.program.first().cloned().unwrap_or_default();
     state.program = Arc::new(Program { name, arguments: options.program.clone(), build_id });
     if options.paused {
-        state.held.insert(FIRST_THREAD);
+        state.held.add(FIRST_THREAD, 0);
     }
     Ok(())
 }

@@ -245,7 +245,7 @@ impl Adapter {
         let (mut to_let_go, mut stepped) = (BTreeSet::new(), BTreeSet::new());
         to_let_go.extend(stopped_in_passing(state));
         if view == View::Image {
-            to_let_go.extend(&state.held);
+            to_let_go.extend(state.held.iter());
             stepped.extend(step::stepped(state));
         }
         let (reflected, watching) = (state.catching.reflected().clone(), state.watching.clone());
@@ -273,7 +273,7 @@ impl Adapter {
 fn stopped_in_passing(state: &State) -> impl Iterator<Item = Place> {
     let search = state.search.iter().flat_map(search::Search::keeps);
     let all = save::stopped(state).chain(search).chain(step::paused(state));
-    all.filter(|place| !state.held.contains(place))
+    all.filter(|place| !state.held.contains(*place))
 }
 
 /// As if no step were under way.

@@ -53,7 +53,7 @@ pub fn handle(nester: &Nester, state: &mut State, message: &[u8], bulk: &[u8]) -
                 _ => Bulk::None,
             };
             let lets_go =
-                matches!(request, Request::Step { .. } | Request::Resume(_) | Request::Continue { .. });
+                matches!(request, Request::Step { .. } | Request::Resume { .. } | Request::Continue { .. });
             let result = answer(nester, state, request, bulk);
             let bulk = if matches!(result, Ok(Reply::Pages(_))) { bulk_of_reply } else { Bulk::None };
             reply_with(state, (epoch, number), result, bulk);
@@ -107,10 +107,14 @@ fn answer(nester: &Nester, state: &mut State, request: Request, bulk: &[u8]) -> 
         Request::Read { memory, address, count } => memory::read(nester, state, memory, address, count),
         Request::Write { memory, address, bytes } => memory::write(nester, state, memory, address, &bytes),
         Request::Set { place, hash, change } => set::set(nester, state, place, hash, &change),
-        Request::Stop(scope) => threads::stop(state, scope).map(Reply::Threads),
-        Request::Resume(scope) => threads::resume(nester, state, scope).map(Reply::Threads),
-        Request::Continue { space } => threads::go_on(nester, state, space).map(Reply::Threads),
-        Request::Step { thread, within } => step(nester, state, thread, within),
+        Request::Stop(scope) => threads::stop(state, scope, 0).map(Reply::Threads),
+        Request::Resume { scope, unseen } => {
+            threads::resume(nester, state, scope, unseen).map(Reply::Threads)
+        }
+        Request::Continue { space, unseen } => {
+            threads::go_on(nester, state, space, unseen).map(Reply::Threads)
+        }
+        Request::Step { thread, unseen, within } => step(nester, state, (thread, unseen), within),
         Request::Detach => detach::detach(nester, state),
         Request::Restart { command } => restart::restart(nester, state, command),
         Request::SetBreakpoint { space, address, conditions } => {
@@ -203,12 +207,20 @@ fn chunk(state: &State, answer: u32, index: u32) -> Outcome<Reply> {
     Ok(Reply::Bytes(chunk.to_vec()))
 }
 
-fn step(nester: &Nester, state: &mut State, thread: u64, within: Option<(u64, u64)>) -> Outcome<Reply> {
+fn step(
+    nester: &Nester,
+    state: &mut State,
+    (thread, unseen): (u64, u64),
+    within: Option<(u64, u64)>,
+) -> Outcome<Reply> {
     if state.save.is_some() || state.exit.is_some() {
         return Err(failure(FailureKind::State, "nothing can be stepped now"));
     }
-    if !state.held.remove(&thread) {
-        return Err(failure(FailureKind::State, "the thread is not stopped by the debugger"));
+    if !state.held.take(thread, unseen) {
+        let is_news = state.held.contains(thread);
+        let text =
+            if is_news { "the thread has just stopped" } else { "the thread is not stopped by the debugger" };
+        return Err(failure(FailureKind::State, text));
     }
     step::begin(nester, state, thread, Purpose::Report(within)).map_err(refused)?;
     Ok(Reply::Done)

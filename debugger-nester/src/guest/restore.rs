@@ -9,7 +9,10 @@ use alloc::{
 
 use flob_abi::{FlobKind, PAGE_SIZE, state::group};
 use flob_checkpointer::{RebuildError, Record, Unknown, World, pages::PageSet, rebuild};
-use flob_debugger_nester::streams::{Input, Output};
+use flob_debugger_nester::{
+    held::Held,
+    streams::{Input, Output},
+};
 use flob_image::{Border, Environment as Image, Place, Stream};
 use flob_link::{Event, FailureKind, Mark, Reply, Run, pack::unpack, trace::What};
 use flob_runtime::{
@@ -236,7 +239,7 @@ pub fn replace(
     // Who waits for pages of the old one waits no longer.
     nester.arrived.broadcast();
     record::find_bearings(nester, state)?;
-    state.held = threads.into_iter().collect();
+    state.held = Held::only(threads);
     state.until_stop.clear();
     let Image { program, arguments, build_id, .. } = image;
     let (name, arguments, build_id) = (program.clone(), arguments.clone(), build_id.clone());

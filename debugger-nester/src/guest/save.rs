@@ -73,7 +73,7 @@ pub fn begin(
     let threads = seen.threads().len();
     let is_held = threads == state.held.len();
     copying::begin(nester, state, since, Some(threads)).map_err(refused)?;
-    let (known, free) = (seen.threads(), |place: &Place| !state.held.contains(place));
+    let (known, free) = (seen.threads(), |place: &Place| !state.held.contains(*place));
     let stopped = state.save.iter().flat_map(|save| &save.stopped).copied().filter(free);
     release_known(&state.environment, known, stopped).map_err(refused)?;
     if is_known {
@@ -154,13 +154,13 @@ pub fn end(nester: &Nester, state: &mut State) -> Outcome<Reply> {
 /// The threads that the save has stopped, but for those that were held meanwhile: these stay so.
 fn free(state: &State) -> Vec<Place> {
     let stopped = state.save.iter().flat_map(|save| &save.stopped).copied();
-    stopped.filter(|place| !state.held.contains(place)).collect()
+    stopped.filter(|place| !state.held.contains(*place)).collect()
 }
 
 /// The threads that the save has stopped run already: so does all else.
 fn run_on(nester: &Nester, state: &mut State) -> Outcome<()> {
     let Some(save) = state.save.take() else { return Ok(()) };
-    let paused = save.paused.into_iter().filter(|place| !state.held.contains(place)).collect();
+    let paused = save.paused.into_iter().filter(|place| !state.held.contains(*place)).collect();
     threads::let_go(nester, state, paused).map_err(refused)?;
     watcher::look_again(state);
     services::retry_parked(nester, state);

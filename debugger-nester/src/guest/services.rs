@@ -140,7 +140,7 @@ fn ended(nester: &Nester, state: &mut State, code: i32) {
     if state.exit.is_none() {
         state.exit = Some(code);
         search::give_up(state);
-        threads::stop_everything(state);
+        threads::stop_everything(state, 0);
         torture::tell(state);
         state.tell(nester, Event::Exited { code });
     }

@@ -127,7 +127,7 @@ fn set_thread(state: &mut State, place: Place, hash: u64, change: &Change, links
 
 /// Whether the debugger keeps a thread stopped.
 fn is_kept(state: &State, place: Place) -> bool {
-    state.held.contains(&place) || state.save.is_some() || step::is_paused(state, place)
+    state.held.contains(place) || state.save.is_some() || step::is_paused(state, place)
 }
 
 fn apply(

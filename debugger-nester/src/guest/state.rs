@@ -13,6 +13,7 @@ use flob_debugger_nester::{
     answers::Answers as LongAnswers,
     breakpoints::Breakpoints,
     events::Events,
+    held::Held,
     streams::{Input, Output},
     trace::Trace,
     translate::MEMORY_TAG,
@@ -248,7 +249,7 @@ pub struct State {
     /// What looks need, once there was one.
     pub bearings: Option<Known>,
     /// Threads that the debugger has stopped.
-    pub held: BTreeSet<Place>,
+    pub held: Held,
     /// Spaces that go on until a thread of theirs stops.
     pub until_stop: BTreeSet<Place>,
     pub stepping: Stepping,

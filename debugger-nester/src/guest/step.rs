@@ -216,9 +216,10 @@ fn goes_on(state: &State, within: Option<(u64, u64)>, seen: &Seen) -> bool {
 
 /// Holds a thread (if its space was to go on until then: all of that) and tells the host why.
 pub fn report(nester: &Nester, state: &mut State, place: Place, seen: &Seen, reason: StopReason) {
-    state.held.insert(place);
+    let events = state.events.next_number() + 1;
+    state.held.add(place, events);
     let together = seen.space.filter(|space| reason != StopReason::Step && state.until_stop.remove(space));
-    let whole = together.is_some_and(|space| threads::stop(state, Scope::Space(space)).is_ok());
+    let whole = together.is_some_and(|space| threads::stop(state, Scope::Space(space), events).is_ok());
     let mut own = seen.state;
     own.registers.rflags &= !(TRAP_FLAG | RESUME_FLAG);
     own.exception.code = 0;

@@ -80,34 +80,36 @@ pub fn translator(nester: &Nester, state: &State) -> Result<Translator, Status> 
         .map(|flobs| Translator::new(&flobs))
 }
 
-/// Holds every thread that runs.
-pub fn stop_everything(state: &mut State) {
-    let paused = step::cancel_job(state);
-    state.held.extend(paused);
-    state.held.extend(save::stopped(state).collect::<Vec<_>>());
+/// Holds every thread that runs; who lets them go is to know of so many events.
+pub fn stop_everything(state: &mut State, events: u64) {
+    let mut standing = step::cancel_job(state);
+    standing.extend(save::stopped(state));
+    for place in standing {
+        state.held.add(place, events);
+    }
     if let Ok(stopped) = stop_all(&state.environment) {
         for place in stopped {
             step::forget(state, place);
-            state.held.insert(place);
+            state.held.add(place, events);
         }
     }
 }
 
-/// `Stop`: how many threads it stopped.
-pub fn stop(state: &mut State, scope: Scope) -> Outcome<u32> {
+/// `Stop`, or what an event is to tell: how many threads it stopped. Who lets them go is to know of so many events.
+pub fn stop(state: &mut State, scope: Scope, events: u64) -> Outcome<u32> {
     let before = state.held.len();
     match scope {
         Scope::Environment => {
             state.until_stop.clear();
-            stop_everything(state);
+            stop_everything(state, events);
         }
-        Scope::Thread(place) => hold(state, place)?,
+        Scope::Thread(place) => hold(state, place, events)?,
         Scope::Space(space) => {
             state.until_stop.remove(&space);
             for place in threads(&state.environment).map_err(refused)? {
                 let Some(seen) = seize(&state.environment, place).map_err(refused)? else { continue };
                 if seen.space == Some(space) {
-                    hold_seized(state, place, &seen);
+                    hold_seized(state, place, &seen, events);
                 } else if !was_stopped(&seen) {
                     flob_checkpointer::resume(&state.environment, place).map_err(refused)?;
                 }
@@ -117,20 +119,23 @@ pub fn stop(state: &mut State, scope: Scope) -> Outcome<u32> {
     Ok((state.held.len() - before) as u32)
 }
 
-fn hold(state: &mut State, place: Place) -> Outcome<()> {
+fn hold(state: &mut State, place: Place, events: u64) -> Outcome<()> {
     let seen = seize(&state.environment, place).map_err(refused)?;
     let seen = seen.ok_or_else(|| failure(FailureKind::NotFound, "there is no thread at this place"))?;
-    hold_seized(state, place, &seen);
+    hold_seized(state, place, &seen, events);
     Ok(())
 }
 
-fn hold_seized(state: &mut State, place: Place, seen: &Seen) {
+fn hold_seized(state: &mut State, place: Place, seen: &Seen, events: u64) {
     let is_paused = step::is_paused(state, place) || save::stopped(state).any(|stopped| stopped == place);
     if !was_stopped(seen) || is_paused {
         step::forget(state, place);
         step::unpause(state, place);
-        state.held.insert(place);
+    } else if !state.held.contains(place) {
+        // The program itself has stopped it.
+        return;
     }
+    state.held.add(place, events);
 }
 
 /// All threads.
@@ -167,11 +172,11 @@ pub fn threads_of(environment: &Environment, space: Place) -> Result<Vec<Place>,
 }
 
 /// `Resume`: how many threads it let go.
-pub fn resume(nester: &Nester, state: &mut State, scope: Scope) -> Outcome<u32> {
+pub fn resume(nester: &Nester, state: &mut State, scope: Scope, unseen: u64) -> Outcome<u32> {
     if state.exit.is_some() {
         return Err(failure(FailureKind::State, "the program has ended"));
     }
-    let chosen = choose(state, scope).map_err(refused)?;
+    let chosen = choose(state, scope, unseen).map_err(refused)?;
     let count = chosen.len() as u32;
     let_go_seen(nester, state, chosen).map_err(refused)?;
     Ok(count)
@@ -181,21 +186,21 @@ pub fn resume(nester: &Nester, state: &mut State, scope: Scope) -> Outcome<u32> 
 type Standing = (Place, ThreadHead);
 
 /// Takes those that are meant, and are still there, from what the debugger holds.
-fn choose(state: &mut State, scope: Scope) -> Result<Vec<Standing>, Status> {
+fn choose(state: &mut State, scope: Scope, unseen: u64) -> Result<Vec<Standing>, Status> {
     match scope {
         Scope::Environment => {
             state.until_stop.clear();
-            let held = core::mem::take(&mut state.held);
+            let held = state.held.take_all(unseen);
             look_at_all(&state.environment, held)
         }
         Scope::Thread(place) => {
-            let held = state.held.take(&place);
+            let held = state.held.take(place, unseen).then_some(place);
             look_at_all(&state.environment, held)
         }
         Scope::Space(space) => {
             state.until_stop.remove(&space);
-            let held = held_in(state, space)?;
-            state.held.retain(|place| held.iter().all(|(taken, _)| taken != place));
+            let mut held = held_in(state, space)?;
+            held.retain(|(place, _)| state.held.take(*place, unseen));
             Ok(held)
         }
     }
@@ -204,7 +209,7 @@ fn choose(state: &mut State, scope: Scope) -> Result<Vec<Standing>, Status> {
 /// Those of the debugger's threads that are in this space.
 fn held_in(state: &State, space: Place) -> Result<Vec<Standing>, Status> {
     let mut held = Vec::new();
-    for place in state.held.iter().copied() {
+    for place in state.held.iter() {
         let seen = seize(&state.environment, place)?.filter(|seen| seen.space == Some(space));
         held.extend(seen.map(|seen| (place, seen.state)));
     }
@@ -223,8 +228,8 @@ fn look_at_all(
 }
 
 /// `Continue`: how many threads it let go.
-pub fn go_on(nester: &Nester, state: &mut State, space: Place) -> Outcome<u32> {
-    let count = resume(nester, state, Scope::Space(space))?;
+pub fn go_on(nester: &Nester, state: &mut State, space: Place, unseen: u64) -> Outcome<u32> {
+    let count = resume(nester, state, Scope::Space(space), unseen)?;
     state.until_stop.insert(space);
     Ok(count)
 }

@@ -26,13 +26,13 @@ impl Events {
     }
 
     /// Takes an event; hands out those that are due, in order.
-    pub fn take(&mut self, number: u64, event: Event) -> Vec<Event> {
+    pub fn take(&mut self, number: u64, event: Event) -> Vec<(u64, Event)> {
         if number >= self.next && self.beyond.len() < KEPT_BEYOND_GAP {
             self.beyond.insert(number, event);
         }
         let mut due = Vec::new();
         while let Some(event) = self.beyond.remove(&self.next) {
-            due.push(event);
+            due.push((self.next, event));
             self.next += 1;
         }
         due
@@ -56,7 +56,7 @@ mod tests {
     fn what_was_forgotten_before_the_host_came_is_not_missed() {
         let mut events = Events::default();
         events.begin_at(7);
-        assert_eq!(events.take(7, event(7)), vec![event(7)]);
+        assert_eq!(events.take(7, event(7)), vec![(7, event(7))]);
         assert!(events.take(3, event(3)).is_empty());
         assert!(!events.has_gap());
     }
@@ -66,7 +66,7 @@ mod tests {
         let mut events = Events::default();
         assert!(events.take(1, event(1)).is_empty());
         assert!(events.has_gap());
-        assert_eq!(events.take(0, event(0)), vec![event(0), event(1)]);
+        assert_eq!(events.take(0, event(0)), vec![(0, event(0)), (1, event(1))]);
         assert!(!events.has_gap());
         assert!(events.take(1, event(1)).is_empty());
         assert_eq!(events.next(), 2);

@@ -218,7 +218,7 @@ impl Manager {
                 self.events.begin_at(first_event);
                 self.acknowledged = first_event;
                 self.capacity = capacity;
-                self.notify(Notice::Up(Guest { size, program, boot, capacity }));
+                self.notify(Notice::Up(Guest { size, program, boot, first_event, capacity }));
                 self.synchronise();
             }
             Ok(Reply::Hello { version, .. }) => self.misfit(misfit_text(version)),
@@ -238,8 +238,8 @@ impl Manager {
         if !matches!(self.standing, Standing::Up) {
             return;
         }
-        for due in self.events.take(number, event) {
-            self.notify(Notice::Event(due));
+        for (number, event) in self.events.take(number, event) {
+            self.notify(Notice::Event { number, event });
         }
         let unacknowledged =
             self.events.next().saturating_sub(self.acknowledged) >= EVENTS_BEFORE_ACKNOWLEDGE;

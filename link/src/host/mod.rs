@@ -75,7 +75,12 @@ pub enum Notice {
     /// The versions do not fit: nothing will work.
     Version(String),
     /// Something happened in the guest. In order, none twice, none left out.
-    Event(Event),
+    Event {
+        /// One more than that of the event before.
+        number: u64,
+        #[allow(missing_docs)]
+        event: Event,
+    },
     /// The state of affairs, at least every quiet second.
     Progress(Progress),
     /// The stream has ended. Nothing follows.
@@ -94,6 +99,8 @@ pub struct Guest {
     pub program: String,
     /// Changes with each start of the guest.
     pub boot: u64,
+    /// Number of the first event that will be told.
+    pub first_event: u64,
     /// What the line to it carries.
     pub capacity: Capacity,
 }

@@ -68,18 +68,29 @@ pub enum Request {
     },
     /// Stops threads; what was running and is stopped now is remembered as stopped by the debugger.
     Stop(Scope),
-    /// Lets go those of the threads that the debugger stopped, and no others.
-    Resume(Scope),
+    /// Lets go those of the threads that the debugger stopped, and no others. One that has stopped by itself stays where it is as long
+    /// as who asks does not know of that: he may want it held.
+    Resume {
+        #[allow(missing_docs)]
+        scope: Scope,
+        /// The first event that is not known.
+        unseen: u64,
+    },
     /// The same of the threads of a space, until one of them stops (a step is none such): then all of it is stopped before that
     /// is told, and the event says so. `Resume` of the space, or `Stop`, takes that back.
     Continue {
         #[allow(missing_docs)]
         space: Place,
+        /// As in `Resume`.
+        unseen: u64,
     },
-    /// Runs one stopped thread for one instruction (over a call: to its end, however long). Ends with `Event::Stopped`.
+    /// Runs one stopped thread for one instruction (over a call: to its end, however long). Ends with `Event::Stopped`. One whose stop
+    /// is not known yet cannot be stepped.
     Step {
         #[allow(missing_docs)]
         thread: Place,
+        /// As in `Resume`.
+        unseen: u64,
         /// The step that ends between these addresses, and at no breakpoint, is followed by another.
         within: Option<(u64, u64)>,
     },
@@ -266,7 +277,7 @@ impl Request {
         matches!(
             self,
             Self::Stop(_)
-                | Self::Resume(_)
+                | Self::Resume { .. }
                 | Self::Continue { .. }
                 | Self::Step { .. }
                 | Self::RestoreCommit { .. }

@@ -92,7 +92,7 @@ fn on_a_bad_line_everything_is_done_once_and_every_event_comes_in_order() {
 
         let mut seen: Vec<u64> = Vec::new();
         while (seen.len() as u64) < WRITES {
-            if let Notice::Event(Event::Exited { code }) =
+            if let Notice::Event { event: Event::Exited { code }, .. } =
                 notices.recv_timeout(STUCK).expect("no event is lost")
             {
                 seen.push(code as u64);
@@ -118,7 +118,7 @@ fn on_a_bad_line_orders_are_carried_out_in_the_order_in_which_they_were_given() 
         drop(sender);
         assert!(answers.iter().all(|(_, result)| result == Ok(Reply::Threads(1))), "seed {seed}");
         let told = notices.iter().filter_map(|notice| match notice {
-            Notice::Event(Event::Exited { code }) => Some(code as u64),
+            Notice::Event { event: Event::Exited { code }, .. } => Some(code as u64),
             _ => None,
         });
         let told: Vec<u64> = told.take(ORDERS as usize).collect();

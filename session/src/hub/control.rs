@@ -50,7 +50,7 @@ impl Hub {
 
     fn let_space_go(&self, owner: &Owner, space: Place, connection: u64) -> Result<Held, Failure> {
         let mut books = lock(&self.books);
-        let go = Request::Continue { space };
+        let go = Request::Continue { space, unseen: books.unseen };
         let held = self.release_by(&mut books, Some(owner), Scope::Space(space), go);
         if held.is_ok() {
             books.register(owner, Some(connection));
@@ -81,16 +81,17 @@ impl Hub {
     pub(super) fn let_unheld_go(&self, books: &Books, space: Place) {
         let scope = Scope::Space(space);
         if books.holds.holders_in(scope, &books.seen).is_empty() {
-            return self.tell_guest(Request::Resume(scope));
+            return self.tell_guest(books.resume(scope));
         }
         let unheld = books.seen.iter().filter(|member| contains(scope, **member));
         for member in unheld.filter(|member| books.holds.holders(**member).is_empty()) {
-            self.tell_guest(Request::Resume(Scope::Thread(member.thread)));
+            self.tell_guest(books.resume(Scope::Thread(member.thread)));
         }
     }
 
     fn release_with(&self, books: &mut Books, owner: Option<&Owner>, scope: Scope) -> Result<Held, Failure> {
-        self.release_by(books, owner, scope, Request::Resume(scope))
+        let go = books.resume(scope);
+        self.release_by(books, owner, scope, go)
     }
 
     /// The same, by this request if nobody else holds anything there.
@@ -107,24 +108,16 @@ impl Hub {
         let holders = books.holds.holders_in(scope, &members);
         let free: Vec<Member> =
             inside.iter().copied().filter(|member| books.holds.holders(*member).is_empty()).collect();
-        self.step_off_breakpoints(books, &free)?;
         let threads = if holders.is_empty() {
             self.count(go)?
         } else {
             let mut threads = 0;
             for member in free {
-                threads += self.count(Request::Resume(Scope::Thread(member.thread)))?;
+                threads += self.count(books.resume(Scope::Thread(member.thread)))?;
             }
             threads
         };
         Ok((threads, holders))
-    }
-
-    /// The guest itself steps a thread off a breakpoint that it resumes from; nothing is to be done here but to forget
-    /// steps that were meant for nobody.
-    fn step_off_breakpoints(&self, books: &mut Books, free: &[Member]) -> Result<(), Failure> {
-        books.silent_steps.retain(|thread| !free.iter().any(|member| member.thread == *thread));
-        Ok(())
     }
 
     /// One instruction of one thread that nobody else holds, or more as long as it is between these addresses.
@@ -162,10 +155,11 @@ impl Hub {
             );
             return Err(Failure { kind: FailureKind::State, text });
         }
+        lock(&self.cache).clear();
+        memory::done(self.link.request(Request::Step { thread, unseen: books.unseen, within })?)?;
         books.register(owner, Some(connection));
         books.holds.add(owner, Scope::Thread(thread), &members);
-        lock(&self.cache).clear();
-        memory::done(self.link.request(Request::Step { thread, within })?)
+        Ok(())
     }
 
     /// A breakpoint of this owner.
@@ -310,7 +304,6 @@ impl Hub {
         self.describe(environment, checkpoint, restored);
         let mut books = lock(&self.books);
         books.holds.clear();
-        books.silent_steps.clear();
         books.until_stop.clear();
         books.seen.clear();
         books.holds.add(&Owner::User, Scope::Environment, &[]);
@@ -384,6 +377,11 @@ impl Books {
             (StopReason::Call(_), Spot::Calls { space: of, .. }) => *of == space,
             _ => false,
         });
+    }
+
+    /// What lets go those whose stops are known here.
+    pub(super) const fn resume(&self, scope: Scope) -> Request {
+        Request::Resume { scope, unseen: self.unseen }
     }
 
     /// A thread was seen in its space.

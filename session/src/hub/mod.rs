@@ -29,13 +29,14 @@ mod restore;
 mod runs;
 mod save;
 mod supply;
+#[cfg(test)]
+mod tests;
 mod traces;
 mod traffic;
 mod undo;
 mod watches;
 
 use std::{
-    collections::HashSet,
     fs,
     os::unix::net::UnixListener,
     path::PathBuf,
@@ -182,8 +183,8 @@ pub(crate) struct Books {
     traces: Traces,
     /// The threads of the last look, and those that have stopped since.
     seen: Vec<Member>,
-    /// Threads that step over a breakpoint which is not for them.
-    silent_steps: HashSet<Place>,
+    /// The first event that nothing here says anything of. The guest lets nobody go whose stop is told by that or a later one.
+    unseen: u64,
     /// Who holds all of a space again as soon as a thread of it stops.
     until_stop: Vec<(Owner, Place)>,
     /// Owners that are clients, with their connection.
@@ -268,7 +269,7 @@ impl Session {
     /// Waits for the guest's hello, and follows what it says.
     fn come_up(&mut self) -> Result<(), Error> {
         match self.hub.news.first(self.guest.patience()) {
-            Some(Notice::Up(guest)) => *lock(&self.hub.capacity) = guest.capacity,
+            Some(Notice::Up(guest)) => self.hub.greeted(&guest),
             Some(Notice::Version(text)) => return Err(Error::Guest(text)),
             _ => return Err(self.boot_failure()),
         }

@@ -46,7 +46,7 @@ impl News {
     /// Takes a notice. What has become of the link does not wait for a guest that may never answer.
     pub fn push(&self, notice: Notice) {
         let mut queue = lock(&self.queue);
-        queue.is_urgent |= queue.awaited == 0 || !matches!(notice, Notice::Event(_));
+        queue.is_urgent |= queue.awaited == 0 || !matches!(notice, Notice::Event { .. });
         queue.waiting.push_back(notice);
         if queue.is_urgent {
             self.changed.notify_one();
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     fn event(code: i32) -> Notice {
-        Notice::Event(Event::Exited { code })
+        Notice::Event { number: 0, event: Event::Exited { code } }
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! What comes from the guest unasked: output, stops, ends.
 
-use std::{fs, path::Path, sync::atomic::Ordering};
+use std::{
+    fs,
+    path::Path,
+    sync::{MutexGuard, atomic::Ordering},
+};
 
 use flob_abi::ExceptionCode;
 use flob_image::Place;
@@ -13,12 +17,12 @@ impl Hub {
     /// Does what the link's word asks for.
     pub(super) fn look_after(&self, notice: Notice) {
         match notice {
-            Notice::Up(guest) => self.another_guest(guest.capacity),
+            Notice::Up(guest) => self.another_guest(&guest),
             Notice::Back => self.set_link(LinkState::Up),
             Notice::Lost => self.set_link(LinkState::Lost),
             Notice::Version(text) => self.end(Ending::Failed(Error::Guest(text))),
             Notice::Progress(progress) => self.set_progress(progress),
-            Notice::Event(event) => self.happened(event),
+            Notice::Event { number, event } => self.happened(number, event),
             Notice::Ended => self.guest_died(),
         }
     }
@@ -36,12 +40,13 @@ impl Hub {
         self.end(Ending::Failed(Error::Guest(text)));
     }
 
-    fn happened(&self, mut event: Event) {
+    fn happened(&self, number: u64, mut event: Event) {
         match &mut event {
             Event::Output { stream, position, bytes } => self.output.write(*stream, *position, bytes),
             Event::Stopped { thread, space, reason, state, whole } => {
                 let member = Member { thread: *thread, space: Some(*space) };
-                if !self.stopped(member, *reason, state, *whole) {
+                let mut books = self.books_with(number);
+                if !self.stopped(&mut books, member, *reason, state, *whole) {
                     return;
                 }
                 // Who is to know of which condition was found out; to clients it is a breakpoint.
@@ -50,7 +55,7 @@ impl Hub {
                 }
             }
             Event::Died { .. } => {
-                self.all_held_by_user();
+                self.books_with(number).holds.add(&Owner::User, Scope::Environment, &[]);
                 self.tell_save(Moment::Never("the program died before the moment came"));
             }
             Event::InputWanted { from, to } => self.input.wanted(*from, *to),
@@ -93,25 +98,31 @@ impl Hub {
         let _ = self.endings.send(ending);
     }
 
-    fn all_held_by_user(&self) {
-        lock(&self.books).holds.add(&Owner::User, Scope::Environment, &[]);
+    /// The books, into which this event is about to be entered.
+    fn books_with(&self, number: u64) -> MutexGuard<'_, Books> {
+        let mut books = lock(&self.books);
+        books.unseen = number + 1;
+        books
     }
 
     /// A thread was stopped (with all of its space, if that is `whole`). Whoever asked for that holds it from now on; whether anybody
     /// is to know.
-    fn stopped(&self, member: Member, reason: StopReason, state: &[u8], whole: bool) -> bool {
-        let mut books = lock(&self.books);
+    fn stopped(
+        &self,
+        books: &mut Books,
+        member: Member,
+        reason: StopReason,
+        state: &[u8],
+        whole: bool,
+    ) -> bool {
         books.saw(member);
-        let silent = books.silent_steps.remove(&member.thread);
         let (thread, space) = (member.thread, member.space.unwrap_or(0));
         let owners = match reason {
-            StopReason::Step if silent => {
-                if books.holds.holders(member).is_empty() {
-                    self.tell_guest(Request::Resume(Scope::Thread(thread)));
-                }
-                return false;
+            StopReason::Step => {
+                // Who was to hold it has been made to let it go meanwhile.
+                self.let_thread_go(books, member);
+                return true;
             }
-            StopReason::Step => return true,
             StopReason::Debug(_) => books.clients.iter().map(|(_, owner)| owner.clone()).collect(),
             StopReason::Watched { .. } | StopReason::Call(_) => {
                 let owners = books.interested(space, reason);
@@ -122,7 +133,7 @@ impl Hub {
             StopReason::Condition { met, failed } => books.hit((space, state), Some((met, failed))),
         };
         if owners.is_empty() && !matches!(reason, StopReason::Debug(_)) {
-            self.stopped_for_nobody(&mut books, member, reason, whole);
+            self.stopped_for_nobody(books, member, whole);
             return false;
         }
         let owners = if owners.is_empty() { vec![Owner::User] } else { owners };
@@ -130,22 +141,23 @@ impl Hub {
             books.holds.add(&owner, Scope::Thread(thread), &[member]);
         }
         if let Some(space) = member.space {
-            self.stop_together(&mut books, space, whole);
+            self.stop_together(books, space, whole);
         }
         true
     }
 
     /// Whoever waited for it has gone since; or it was in code that its space shares with one that wanted this breakpoint.
-    fn stopped_for_nobody(&self, books: &mut Books, member: Member, reason: StopReason, whole: bool) {
-        let thread = member.thread;
-        if matches!(reason, StopReason::Breakpoint | StopReason::Condition { .. }) {
-            books.silent_steps.insert(thread);
-            self.tell_guest(Request::Step { thread, within: None });
-        } else if books.holds.holders(member).is_empty() {
-            self.tell_guest(Request::Resume(Scope::Thread(thread)));
-        }
+    fn stopped_for_nobody(&self, books: &Books, member: Member, whole: bool) {
+        self.let_thread_go(books, member);
         if let Some(space) = member.space.filter(|_| whole) {
             self.let_unheld_go(books, space);
+        }
+    }
+
+    /// The guest lets a thread go, unless somebody holds it. From a breakpoint it steps off by itself.
+    fn let_thread_go(&self, books: &Books, member: Member) {
+        if books.holds.holders(member).is_empty() {
+            self.tell_guest(books.resume(Scope::Thread(member.thread)));
         }
     }
 

@@ -2,7 +2,10 @@
 //! order.
 
 use flob_image::{Environment, Stream};
-use flob_link::{Capacity, Failure, Progress, Reply, Request, Scope, host::LinkError};
+use flob_link::{
+    Failure, Progress, Reply, Request, Scope,
+    host::{Guest, LinkError},
+};
 
 use super::{Books, Hub, lock};
 use crate::{Error, HubEvent, LinkState, Owner, serial::Port, symbols};
@@ -19,7 +22,7 @@ impl Hub {
         self.input.replaced(Some(self.spool_from(&environment)?));
         self.describe(&environment, None, false);
         let mut books = lock(&self.books);
-        *books = Books::default();
+        *books = Books { unseen: books.unseen, ..Books::default() };
         drop(books);
         if stopped > 0 {
             self.hold(&Owner::User, Scope::Environment, None)?;
@@ -29,13 +32,19 @@ impl Hub {
     }
 
     /// The hello was answered once more: in the place of the guest there is one that was started since.
-    pub(super) fn another_guest(&self, capacity: Capacity) {
-        *lock(&self.capacity) = capacity;
+    pub(super) fn another_guest(&self, guest: &Guest) {
+        self.greeted(guest);
         // What cannot be found out now will be when somebody looks.
         let _ = self.meet();
         self.set_link(LinkState::Up);
         lock(&self.info).progress = Progress::default();
         self.tell(HubEvent::AnotherGuest);
+    }
+
+    /// A guest has answered the hello: what its line carries, and with which event it begins.
+    pub(super) fn greeted(&self, guest: &Guest) {
+        *lock(&self.capacity) = guest.capacity;
+        lock(&self.books).unseen = guest.first_event;
     }
 
     /// Nothing of ours stays in it, but that what the user holds stays held. Who holds as a client holds no longer than its connection.

@@ -1,6 +1,8 @@
 //! A real serial device as the line to a guest that runs elsewhere: on another machine, or in an emulator that somebody started by
 //! hand. It is opened raw, for this process alone. The guest is met as it is, and stays when the session ends.
 
+#[cfg(test)]
+mod cable;
 mod open;
 mod stream;
 
@@ -9,6 +11,8 @@ use std::{
     str::FromStr,
 };
 
+#[cfg(test)]
+pub use cable::plug_in;
 pub use stream::Device;
 
 use crate::Error;

@@ -118,24 +118,11 @@ impl Outlet for Device {}
 mod tests {
     use std::{
         fs,
-        os::unix::fs::symlink,
         path::{Path, PathBuf},
     };
 
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-
     use super::*;
-
-    /// The other end of a pseudo-terminal that is to be found at this path.
-    fn plug_in(path: &Path) -> File {
-        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo-terminal");
-        grantpt(&ours).expect("granted");
-        unlockpt(&ours).expect("unlocked");
-        let name = ptsname(&ours, Vec::new()).expect("a name").to_string_lossy().into_owned();
-        let _ = fs::remove_file(path);
-        symlink(name, path).expect("a link");
-        File::from(ours)
-    }
+    use crate::serial::plug_in;
 
     fn port(path: PathBuf) -> Port {
         Port { path, speed: 115_200 }

@@ -1,0 +1,195 @@
+//! A guest at the other end of a pseudo-terminal, with one thread. It holds that as a debugger nester does, and an event is told when
+//! the test says so: on a real line one may be long on its way.
+
+use std::{
+    fs::File,
+    io::{Read, Write},
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::Duration,
+};
+
+use flob_abi::FlobKind;
+use flob_image::{Environment, Flob, Link, Place, State};
+use flob_link::{
+    CHANNEL_DEBUGGER, Capacity, Event, Failure, FailureKind, FromGuest, Progress, Reply, Request, Scope,
+    StopReason, ToGuest, VERSION,
+    frame::{Decoder, encode},
+};
+
+use super::super::lock;
+
+/// Its flobs.
+pub const SPACE: Place = 0x1000;
+/// See above.
+pub const THREAD: Place = 0x2000;
+/// Where the thread stops.
+pub const ADDRESS: u64 = 0x40_1000;
+
+/// Longer than any of it takes.
+const STUCK: Duration = Duration::from_secs(60);
+
+/// What the test and the guest's thread share.
+#[derive(Default)]
+struct Shared {
+    /// Whether the thread is held, and how many events must be known to let it go.
+    held: Option<u64>,
+    events: Vec<Event>,
+    /// So many may be told.
+    told: usize,
+}
+
+/// A handle to it.
+#[derive(Clone)]
+pub struct Guest {
+    shared: Arc<(Mutex<Shared>, Condvar)>,
+    line: Arc<File>,
+}
+
+impl Guest {
+    /// It runs until the other end is closed.
+    pub fn start(line: File) -> Self {
+        let guest = Self { shared: Arc::default(), line: Arc::new(line) };
+        let theirs = guest.clone();
+        thread::spawn(move || theirs.serve());
+        guest
+    }
+
+    /// The thread stops by itself, for this reason. That is on its way.
+    pub fn stops(&self, reason: StopReason) {
+        let mut shared = lock(&self.shared.0);
+        let thread = thread_state(ADDRESS);
+        let event = Event::Stopped {
+            thread: THREAD,
+            space: SPACE,
+            reason,
+            state: thread.as_bytes().to_vec(),
+            whole: false,
+        };
+        shared.events.push(event);
+        shared.held = Some(shared.events.len() as u64);
+    }
+
+    /// The program writes something. That is on its way.
+    pub fn writes(&self) {
+        let output = Event::Output { stream: 1, position: 0, bytes: b"x".to_vec() };
+        lock(&self.shared.0).events.push(output);
+    }
+
+    /// What is on its way arrives.
+    pub fn tell(&self) {
+        let mut shared = lock(&self.shared.0);
+        shared.told = shared.events.len();
+        self.tell_from(&shared, 0);
+    }
+
+    /// Whether the thread is held.
+    pub fn is_held(&self) -> bool {
+        lock(&self.shared.0).held.is_some()
+    }
+
+    /// Waits until it is not.
+    pub fn wait_until_it_runs(&self) {
+        let (shared, changed) = &*self.shared;
+        let is_held = |shared: &mut Shared| shared.held.is_some();
+        let waited = changed.wait_timeout_while(lock(shared), STUCK, is_held).expect("no panic");
+        assert!(!waited.1.timed_out(), "nobody lets it go");
+    }
+
+    fn serve(&self) {
+        let (mut decoder, mut buffer) = (Decoder::new(), [0; 1024]);
+        while let Ok(count @ 1..) = (&*self.line).read(&mut buffer) {
+            let mut messages = Vec::new();
+            decoder.feed(&buffer[..count], |frame| messages.push(frame.payload.to_vec()));
+            for message in messages {
+                let asked: ToGuest = postcard::from_bytes(&message).expect("a message");
+                let result = self.carry_out(asked.request);
+                self.say(&FromGuest::Reply { epoch: asked.epoch, number: asked.number, result });
+            }
+        }
+    }
+
+    fn carry_out(&self, request: Request) -> Result<Reply, Failure> {
+        let (shared, changed) = &*self.shared;
+        let mut shared = lock(shared);
+        let record = postcard::to_allocvec(&environment()).expect("it encodes");
+        match request {
+            Request::Hello { .. } => Ok(Reply::Hello {
+                version: VERSION,
+                size: 1 << 20,
+                program: "simulated".into(),
+                boot: 1,
+                first_event: 0,
+                capacity: Capacity::default(),
+            }),
+            Request::Sync { events_from } => {
+                self.tell_from(&shared, events_from);
+                Ok(Reply::Sync(Progress { boot: 1, ..Progress::default() }))
+            }
+            Request::Detach => Ok(Reply::Threads(0)),
+            Request::Look { .. } => Ok(Reply::Long { answer: 1, size: record.len() as u64 }),
+            Request::Chunk { .. } => Ok(Reply::Bytes(record)),
+            Request::Forget { .. } | Request::SetBreakpoint { .. } | Request::ClearBreakpoint { .. } => {
+                Ok(Reply::Done)
+            }
+            Request::Stop(Scope::Environment | Scope::Space(SPACE)) => {
+                shared.held.get_or_insert_default();
+                Ok(Reply::Threads(1))
+            }
+            Request::Resume { unseen, .. } | Request::Continue { unseen, .. } => {
+                let goes = shared.held.take_if(|events| *events <= unseen).is_some();
+                changed.notify_all();
+                Ok(Reply::Threads(goes.into()))
+            }
+            Request::Step { unseen, .. } => match shared.held.take_if(|events| *events <= unseen) {
+                Some(_) => Ok(Reply::Done),
+                None => Err(Failure { kind: FailureKind::State, text: "it is not stopped".into() }),
+            },
+            other => panic!("not simulated: {other:?}"),
+        }
+    }
+
+    fn tell_from(&self, shared: &Shared, from: u64) {
+        for (number, event) in (0..).zip(&shared.events).take(shared.told).filter(|(at, _)| *at >= from) {
+            self.say(&FromGuest::Event { number, event: event.clone() });
+        }
+    }
+
+    fn say(&self, message: &FromGuest) {
+        let mut frame = Vec::new();
+        let message = postcard::to_allocvec(message).expect("it encodes");
+        encode(CHANNEL_DEBUGGER, &message, &mut frame).expect("it is short");
+        // The host may have gone.
+        let _ = (&*self.line).write_all(&frame);
+    }
+}
+
+/// A thread at this address.
+fn thread_state(rip: u64) -> State {
+    let mut state = State::from_bytes(FlobKind::Thread, &[]).expect("zeroes are a state");
+    if let State::Thread(thread) = &mut state {
+        thread.registers.rip = rip;
+    }
+    state
+}
+
+fn environment() -> Environment {
+    let flob = |place, state: State| {
+        let links = vec![Link::Null; state.kind().links().len()];
+        Flob { place, state, links }
+    };
+    let space = flob(SPACE, State::from_bytes(FlobKind::Space, &[]).expect("zeroes are a state"));
+    let mut thread = flob(THREAD, thread_state(ADDRESS));
+    thread.links[0] = Link::Flob(SPACE);
+    Environment {
+        program: "simulated".into(),
+        arguments: vec!["simulated".into()],
+        build_id: String::new(),
+        size: 1 << 20,
+        flobs: vec![space, thread],
+        streams: Vec::new(),
+        borders: Vec::new(),
+        clock: 0,
+        exit: None,
+    }
+}
