@@ -1,7 +1,7 @@
 //! Holding, letting go, stepping, breakpoints: the books are changed together with the guest, one change at a time.
 
 use flob_image::{Environment, Place};
-use flob_link::{Failure, FailureKind, Reply, Request, Scope, StopReason, Tracing, Watch};
+use flob_link::{Failure, FailureKind, Reply, Request, Scope, StopReason, Tracing, Watch, host::LinkError};
 
 use super::{
     Books, Hub,
@@ -293,6 +293,14 @@ impl Hub {
         }
     }
 
+    /// Has the guest put another environment in the place of this one. What it tells of the one that was there is not entered any more.
+    pub(super) fn replace(&self, request: Request) -> Result<Reply, LinkError> {
+        let mut books = lock(&self.books);
+        let reply = self.link.request(request)?;
+        books.unannounced += 1;
+        Ok(reply)
+    }
+
     /// The environment is this new one, which is of this checkpoint, or not: holds are over, but breakpoints are put in again. All
     /// its threads are stopped: the user holds them.
     pub(super) fn environment_replaced(
@@ -329,7 +337,7 @@ impl Hub {
         match self.link.request(request)? {
             Reply::Threads(count) => Ok(count),
             Reply::Done => Ok(0),
-            other => Err(flob_link::host::LinkError::unexpected(&other).into()),
+            other => Err(LinkError::unexpected(&other).into()),
         }
     }
 

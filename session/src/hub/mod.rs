@@ -185,6 +185,9 @@ pub(crate) struct Books {
     seen: Vec<Member>,
     /// The first event that nothing here says anything of. The guest lets nobody go whose stop is told by that or a later one.
     unseen: u64,
+    /// So many environments were put in place whose beginning the guest's events have not come to yet: what stops until then was in one
+    /// before.
+    unannounced: u32,
     /// Who holds all of a space again as soon as a thread of it stops.
     until_stop: Vec<(Owner, Place)>,
     /// Owners that are clients, with their connection.

@@ -45,7 +45,7 @@ impl Hub {
             Event::Output { stream, position, bytes } => self.output.write(*stream, *position, bytes),
             Event::Stopped { thread, space, reason, state, whole } => {
                 let member = Member { thread: *thread, space: Some(*space) };
-                let mut books = self.books_with(number);
+                let Some(mut books) = self.books_with(number) else { return };
                 if !self.stopped(&mut books, member, *reason, state, *whole) {
                     return;
                 }
@@ -55,17 +55,19 @@ impl Hub {
                 }
             }
             Event::Died { .. } => {
-                self.books_with(number).holds.add(&Owner::User, Scope::Environment, &[]);
+                let Some(mut books) = self.books_with(number) else { return };
+                books.holds.add(&Owner::User, Scope::Environment, &[]);
+                drop(books);
                 self.tell_save(Moment::Never("the program died before the moment came"));
             }
             Event::InputWanted { from, to } => self.input.wanted(*from, *to),
             Event::SaveReady => self.tell_save(Moment::Come),
+            Event::Exited { .. } | Event::StandsStill if lock(&self.books).unannounced > 0 => return,
             Event::Exited { code } => {
                 lock(&self.info).progress.exit = Some(*code);
                 self.tell_save(Moment::Never("the program ended before the moment came"));
             }
-            // What runs now has not ended, whatever was there before.
-            Event::Restored | Event::Restarted => lock(&self.info).progress.exit = None,
+            Event::Restored | Event::Restarted => self.announced(),
             Event::PageWanted { environment, page } => self.page_wanted(*environment, *page),
             Event::StandsStill | Event::Traced { .. } => {}
         }
@@ -80,6 +82,15 @@ impl Hub {
         if let Some(ending) = ending {
             self.end(ending);
         }
+    }
+
+    /// What is told from now on is of the environment that was put in place.
+    fn announced(&self) {
+        let mut books = lock(&self.books);
+        books.unannounced = books.unannounced.saturating_sub(1);
+        drop(books);
+        // What runs now has not ended, whatever was there before.
+        lock(&self.info).progress.exit = None;
     }
 
     fn ending_of(&self, event: &Event) -> Option<Ending> {
@@ -98,11 +109,11 @@ impl Hub {
         let _ = self.endings.send(ending);
     }
 
-    /// The books, into which this event is about to be entered.
-    fn books_with(&self, number: u64) -> MutexGuard<'_, Books> {
+    /// The books, into which this event is about to be entered; unless it is of an environment that has been replaced.
+    fn books_with(&self, number: u64) -> Option<MutexGuard<'_, Books>> {
         let mut books = lock(&self.books);
         books.unseen = number + 1;
-        books
+        (books.unannounced == 0).then_some(books)
     }
 
     /// A thread was stopped (with all of its space, if that is `whole`). Whoever asked for that holds it from now on; whether anybody

@@ -20,7 +20,7 @@ impl Hub {
         progress("loading", 0, 0);
         let program = lock(&self.info).program.clone();
         let command = arguments.map(|arguments| [vec![program], arguments].concat()).unwrap_or_default();
-        memory::done(self.link.request(Request::Restart { command })?)?;
+        memory::done(self.replace(Request::Restart { command })?)?;
         // No checkpoint is of this memory, and none of its pages is missing.
         *lock(&self.base) = None;
         self.end_supply();

@@ -163,7 +163,7 @@ impl Hub {
     }
 
     pub(super) fn commit(&self, force: bool) -> Result<Mark, Failure> {
-        match self.link.request(Request::RestoreCommit { force })? {
+        match self.replace(Request::RestoreCommit { force })? {
             Reply::Restored(mark) => Ok(mark),
             other => Err(LinkError::unexpected(&other).into()),
         }

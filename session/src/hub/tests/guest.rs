@@ -141,6 +141,12 @@ impl Guest {
                 changed.notify_all();
                 Ok(Reply::Threads(goes.into()))
             }
+            // The thread stands before its first instruction.
+            Request::Restart { .. } => {
+                shared.events.push(Event::Restarted);
+                shared.held = Some(0);
+                Ok(Reply::Done)
+            }
             Request::Step { unseen, .. } => match shared.held.take_if(|events| *events <= unseen) {
                 Some(_) => Ok(Reply::Done),
                 None => Err(Failure { kind: FailureKind::State, text: "it is not stopped".into() }),
