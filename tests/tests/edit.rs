@@ -221,3 +221,35 @@ fn every_field_of_an_edited_image_arrives_in_a_guest() {
     eprintln!("edit: {} fields of 9 kinds arrived in a guest", expected.len() - NOT_KEPT.len());
     guest.flob_ok(&["stop"]);
 }
+
+/// What a thread's own debug registers watch, it is still told of in another machine: it stands where it has touched that, and goes on
+/// when it is let go.
+#[test]
+fn a_watch_of_the_programs_own_is_hit_behind_a_restore() {
+    // One register: eight bytes, read or written.
+    const ACCESS_TO_8: &str = "debug.dr7=0xf0001";
+    let world = World::new();
+    let guest = world.guest(&["philosophers", "3", "--meals", "2", "--deadlock"], None);
+    let is_stuck = |threads: &[Json]| threads.iter().filter(|thread| thread["deadlock"] == 3).count() == 3;
+    guest.wait_for_threads("nobody can eat", is_stuck);
+    let name = "thread:philosophers/PHILOSOPHERS[1]";
+    let before = guest.json(&["show", "--json", name]);
+    // Where its call goes back to lies on top of its stack.
+    let top = format!("debug.address[0]={}", before["state"]["registers.rsp"].as_str().unwrap());
+    guest.flob_ok(&["set", name, &top, ACCESS_TO_8]);
+    let checkpoint = guest.save(&[]);
+    guest.power_cut();
+    let guest = world.guest(&["--restore", &checkpoint], None);
+    guest.flob_ok(&["set", "mutex:philosophers/FORKS[2]", "locked=false"]);
+    let is_held = |thread: &&Json| thread["state"] == "held";
+    let threads =
+        guest.wait_for_threads("it is told", |threads| threads.iter().any(|thread| is_held(&thread)));
+    let held: Vec<&Json> = threads.iter().filter(is_held).collect();
+    assert!(held.len() == 1 && held[0]["name"] == "philosopher-1", "{held:?}");
+    let told = guest.json(&["show", "--json", name]);
+    assert_ne!(told["state"]["registers.rip"], before["state"]["registers.rip"]);
+    guest.flob_ok(&["set", name, "debug.dr7=0x400"]);
+    guest.flob_ok(&["resume", name]);
+    let finished = guest.finish();
+    assert!(finished.code == Some(0) && finished.stdout.contains("have had 2 meals"), "{finished}");
+}

@@ -377,3 +377,42 @@ fn an_exception_ends_the_run_with_128_and_its_number_and_leaves_a_checkpoint() {
     let threads = world.flob_ok(&["ps", "--at", &id]);
     assert!(threads.contains("exception"), "{threads}");
 }
+
+/// The image of a thread that waits for its nester to do something about an exception: as it is it dies of that again, and mended,
+/// in the image or in a guest, it runs on.
+#[test]
+fn a_thread_whose_exception_waits_for_its_nester_is_saved_restored_and_mended() {
+    let world = World::new();
+    let guest = stuck(&world);
+    guest.flob_ok(&["pause"]);
+    let sound = guest.json(&["show", "--json", "PHILOSOPHERS[1]"]);
+    let rip = sound["state"]["registers.rip"].as_str().unwrap();
+    guest.flob_ok(&["set", "PHILOSOPHERS[1]", "waiting_for=null", "registers.rip=0x10"]);
+    guest.flob_ok(&["resume"]);
+    let id = saved_by_itself(&guest.finish().stderr).pop().unwrap();
+    let restore = |id: &str| world.flob(&["run", "--headless", "--restore", id]);
+    let again = restore(&id);
+    assert!(again.code == Some(129) && again.stderr.contains("page fault"), "{again}");
+    // The call runs again where it stood, and a fork is free.
+    let mended = [format!("registers.rip={rip}"), "exception.code=none".to_owned()];
+    let sets = mended.each_ref().map(|change| format!("thread:philosophers/PHILOSOPHERS[1].{change}"));
+    let edited = world.flob_ok(&[
+        "checkpoint",
+        "edit",
+        &id,
+        "--set",
+        &sets[0],
+        "--set",
+        &sets[1],
+        "--set",
+        "FORKS[2].locked=false",
+    ]);
+    let finished = restore(edited.trim());
+    assert!(finished.code == Some(0) && finished.stdout.contains("have had"), "{finished}");
+    let guest = world.guest(&["--paused", "--restore", &id], None);
+    guest.flob_ok(&["set", "PHILOSOPHERS[1]", &mended[0], &mended[1]]);
+    guest.flob_ok(&["set", "FORKS[2]", "locked=false"]);
+    guest.flob_ok(&["resume"]);
+    let finished = guest.finish();
+    assert!(finished.code == Some(0) && finished.stdout.contains("have had"), "{finished}");
+}

@@ -2,10 +2,12 @@
 #![allow(missing_docs)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
 use flob_tests::{Finished, World};
+use serde_json::Value as Json;
 
 /// Philosophers in a deadlock, saved; the checkpoint. Their guest is gone.
 fn deadlocked(world: &World) -> String {
@@ -72,7 +74,56 @@ fn the_graph_of_a_checkpoint_is_drawn_with_no_guest() {
     }
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"), "{svg}");
     let dot = world.flob_ok(&["graph", "--at", &checkpoint, "--dot"]);
-    assert_eq!(dot.matches(" -> ").count(), links.len(), "{dot}");
+    let shown = world.json(&["checkpoint", "show", "--json", &checkpoint]);
+    dot_has_what_json_has(&dot, &shown["environment"]["flobs"], flobs, links);
+}
+
+/// A statement of a graph in the language of graphviz: a node or an arrow, its label, its other attributes.
+struct Statement<'a> {
+    head: &'a str,
+    label: &'a str,
+    attributes: &'a str,
+}
+
+fn statements(dot: &str) -> Vec<Statement<'_>> {
+    let body = dot.strip_prefix("digraph \"philosophers\" {\n  rankdir=LR;\n").unwrap();
+    let statement = |line| -> Option<Statement<'_>> {
+        let (head, rest) = str::trim(line).strip_suffix("];")?.split_once(" [label=\"")?;
+        let (label, attributes) = rest.split_once('"')?;
+        Some(Statement { head, label, attributes })
+    };
+    let lines = body.strip_suffix("}\n").unwrap().lines();
+    lines.map(|line| statement(line).unwrap_or_else(|| panic!("{line}"))).collect()
+}
+
+/// Each flob is a node of its own, and each link an arrow between the right two, with its name.
+fn dot_has_what_json_has(dot: &str, places: &Json, flobs: &[Json], links: &[Json]) {
+    let text = |value: &Json| value.as_str().unwrap().to_owned();
+    let (arrows, nodes): (Vec<_>, Vec<_>) =
+        statements(dot).into_iter().partition(|statement| statement.head.contains(" -> "));
+    let labels: BTreeMap<&str, &str> = nodes.iter().map(|node| (node.head, node.label)).collect();
+    assert_eq!(labels.len(), nodes.len(), "each node comes once: {dot}");
+    for (flob, place) in flobs.iter().zip(places.as_array().unwrap()) {
+        let head = format!("n{}", text(&place["place"]).trim_start_matches("0x"));
+        let node = nodes.iter().find(|node| node.head == head).unwrap_or_else(|| panic!("no {head}: {dot}"));
+        assert_eq!((node.label, &flob["kind"]), (flob["flob"].as_str().unwrap(), &place["kind"]));
+        assert_eq!(node.attributes.contains("color=red"), flob["deadlock"] == true, "{flob}");
+    }
+    let outside: BTreeSet<String> =
+        links.iter().map(|link| text(&link["to"])).filter(|to| to.starts_with("outside:")).collect();
+    let dashed = nodes.iter().filter(|node| node.attributes.contains("style=dashed"));
+    assert_eq!(dashed.map(|node| node.label.to_owned()).collect::<BTreeSet<_>>(), outside);
+    assert_eq!(nodes.len(), flobs.len() + outside.len(), "{dot}");
+    let drawn = arrows.iter().map(|arrow| {
+        let (from, to) = arrow.head.split_once(" -> ").unwrap();
+        [labels[from], arrow.label, labels[to]].map(str::to_owned)
+    });
+    let named = links.iter().map(|link| [&link["from"], &link["link"], &link["to"]].map(text));
+    let sorted = |mut all: Vec<[String; 3]>| {
+        all.sort();
+        all
+    };
+    assert_eq!(sorted(drawn.collect()), sorted(named.collect()));
 }
 
 /// What plain gdb says to these commands about a core file.

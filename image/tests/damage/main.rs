@@ -11,6 +11,7 @@ mod cut_off;
 mod flips;
 mod full;
 mod killed;
+mod locks;
 #[path = "../common/over.rs"]
 mod over;
 #[path = "../common/random.rs"]
