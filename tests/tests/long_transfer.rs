@@ -2,8 +2,9 @@
 //! destroyed, made anew and continued; every byte arrives once, in order. From inside, by the program `courier`, and from outside, by
 //! a checkpoint of all of it that goes on in another machine.
 #![allow(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use flob_tests::World;
+use flob_tests::{World, random_text, seed};
 
 /// What `courier` says at its end: how often both ends were made anew in the middle.
 fn operated(said: &str, pages: usize) -> usize {
@@ -43,6 +44,43 @@ fn the_transfer_goes_on_in_another_machine() {
             let finished = guest.finish();
             assert_eq!(finished.code, Some(0), "{finished}");
             assert!(operated(&finished.stdout, PAGES) >= PAGES, "{finished}");
+        } else {
+            checkpoint = guest.save(&[]);
+            guest.power_cut();
+        }
+    }
+}
+
+/// A reply of the nester is on its way into the program: its first page has arrived, the second is kept back. The one end of that
+/// transfer is in the image, the other is not.
+#[test]
+fn a_transfer_across_the_border_goes_on_in_another_machine_where_it_stood() {
+    let text = random_text(&mut fastrand::Rng::with_seed(seed()), 60_000);
+    let world = World::new();
+    let input = world.file("input", &text);
+    let guest = world.guest(&["courier", "--input", "--pages", "7", "--hold"], Some(&input));
+    // The keeper has the second fault in its hands.
+    guest.wait_for_threads("a page is kept back", |threads| {
+        threads.iter().any(|thread| thread["why"].as_str().is_some_and(|why| why.contains("waits for GATE")))
+    });
+    let mut checkpoint = guest.save(&[]);
+    guest.power_cut();
+    for last in [false, true] {
+        let shown = world.json(&["checkpoint", "show", "--json", &checkpoint]);
+        let borders = shown["environment"]["borders"].as_array().unwrap();
+        let border = borders.iter().find(|border| border["service"] == "stdin").unwrap();
+        let number = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap();
+        // What was restored in the middle knows only the rest of the reply.
+        let delivered = if last { 0 } else { 4096 };
+        assert_eq!(number(border["delivered"].as_str().unwrap()), delivered);
+        assert!(border["reply"].as_str().unwrap().len() as u64 > 2 * delivered);
+        let guest = world.guest(&["--restore", &checkpoint], None);
+        if last {
+            guest.flob_ok(&["set", "mutex:courier/GATE", "locked=false"]);
+            let finished = guest.finish();
+            let sum: u64 = text.iter().map(|byte| u64::from(*byte)).sum();
+            let said = format!("{} bytes of input, their sum {sum}\n", text.len());
+            assert!(finished.code == Some(0) && finished.stdout.ends_with(&said), "{finished}");
         } else {
             checkpoint = guest.save(&[]);
             guest.power_cut();

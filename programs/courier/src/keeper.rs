@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use flob_program_shared::{Failure, leak};
-use flob_runtime::abi::{ExceptionMessage, ExceptionReply, Protection, exception::reply_action};
+use flob_runtime::abi::{ExceptionMessage, ExceptionReply, PAGE_SIZE, Protection, exception::reply_action};
 use flob_runtime::flob::{FlobAt, PortSet};
 use flob_runtime::ipc::{Answer, Server};
 use flob_runtime::service::clock;
@@ -13,6 +13,24 @@ use zerocopy::FromBytes;
 
 use crate::pages::Pages;
 use crate::{GATE, Options};
+
+/// Where it stops half way.
+#[derive(Clone, Copy)]
+pub enum Hold {
+    /// At this request, and says so.
+    Request(u64),
+    /// At this page, in silence: the parent, which is kept from going on with its answer, would answer nothing else.
+    Page(u64),
+}
+
+impl Hold {
+    fn is_now(self, requests: u64, offset: u64) -> bool {
+        match self {
+            Self::Request(number) => requests == number,
+            Self::Page(page) => offset / PAGE_SIZE == page,
+        }
+    }
+}
 
 /// What has happened so far.
 #[derive(Default)]
@@ -36,17 +54,16 @@ impl Keeper {
         let keeper: &'static Self =
             leak(Self { progress: Lock::new(Progress::default()), changed: Condition::new() });
         let pace = Duration::from_millis(options.pace);
-        // Half way: both buffers have come to their middles.
-        let hold = options.hold.then_some(options.pages);
         GATE.at().create()?;
-        if hold.is_some() {
+        if options.hold.is_some() {
             GATE.at().lock()?;
         }
+        let hold = options.hold;
         thread::spawn(move || keeper.serve(set, pages, pace, hold))?.detach();
         Ok(keeper)
     }
 
-    fn serve(&self, set: FlobAt<PortSet>, pages: Pages, pace: Duration, hold: Option<u64>) {
+    fn serve(&self, set: FlobAt<PortSet>, pages: Pages, pace: Duration, hold: Option<Hold>) {
         let Ok(mut server) = Server::new(set) else { return };
         let (mut answer, mut requests, mut last) = (Answer::None, 0, (0, 0));
         loop {
@@ -62,8 +79,10 @@ impl Keeper {
                 requests += 1;
                 self.tell();
             }
-            if is_new && hold == Some(requests) {
-                println!("half way");
+            if is_new && hold.is_some_and(|hold| hold.is_now(requests, message.offset)) {
+                if matches!(hold, Some(Hold::Request(_))) {
+                    println!("half way");
+                }
                 // Opened from outside.
                 let _ = GATE.at().lock();
                 let _ = GATE.at().unlock();

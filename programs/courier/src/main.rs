@@ -1,15 +1,17 @@
 //! A long transfer over page faults that a slow keeper serves, in one call; its two ends are destroyed and made anew in the middle of it,
 //! over and over: what was called "Mach's old problem", a thread whose long operation could be neither finished nor taken out.
 //!
-//! `courier [--pages N] [--pace MS] [--hold]`. Every page of both buffers is denied when it is first touched; the keeper fills it, or not, takes its time
+//! `courier [--pages N] [--pace MS] [--hold] [--input]`. Every page of both buffers is denied when it is first touched; the keeper fills it, or not, takes its time
 //! (`--pace`) and lifts the denial. Each time that it has taken a new request, and before it answers that, the main thread takes both ends out: state and links
 //! of each, then both are gone, then both are there again. The receiver must get each byte once, in order. With `--hold`
-//! the keeper stops half way at a mutex, `GATE`, until somebody from outside opens that.
+//! the keeper stops half way at a mutex, `GATE`, until somebody from outside opens that. With `--input` the bytes are those of standard
+//! input, which the parent sends, and only the receiver is here ([`input`]).
 #![no_std]
 #![no_main]
 
 extern crate alloc;
 
+mod input;
 mod keeper;
 mod operation;
 mod pages;
@@ -23,7 +25,7 @@ use flob_runtime::call::Transfer;
 use flob_runtime::flob::Mutex;
 use flob_runtime::{eprintln, named, println, program, thread};
 
-use keeper::Keeper;
+use keeper::{Hold, Keeper};
 use operation::Patients;
 use pages::Pages;
 
@@ -35,11 +37,13 @@ static GATE: Mutex = Mutex::new();
 struct Options {
     pages: u64,
     pace: u64,
-    hold: bool,
+    hold: Option<Hold>,
+    input: bool,
 }
 
 fn parse(arguments: &[String]) -> Option<Options> {
-    let mut options = Options { pages: 32, pace: 0, hold: false };
+    let mut options = Options { pages: 32, pace: 0, hold: None, input: false };
+    let mut hold = false;
     let mut words = arguments.iter().map(String::as_str);
     while let Some(word) = words.next() {
         match word {
@@ -47,26 +51,34 @@ fn parse(arguments: &[String]) -> Option<Options> {
                 options.pages = words.next()?.parse().ok().filter(|pages| (1..=1024).contains(pages))?
             }
             "--pace" => options.pace = words.next()?.parse().ok()?,
-            "--hold" => options.hold = true,
+            "--hold" => hold = true,
+            "--input" => options.input = true,
             _ => return None,
         }
     }
+    // Both buffers have come to their middles; or the second page of the one where input arrives is touched, behind those that are sent.
+    let half = if options.input { Hold::Page(options.pages + 1) } else { Hold::Request(options.pages) };
+    options.hold = hold.then_some(half);
     Some(options)
 }
 
 fn main(arguments: Vec<String>) -> i32 {
     let Some(options) = parse(arguments.get(1..).unwrap_or_default()) else {
-        eprintln!("usage: courier [--pages 1..1024] [--pace MS] [--hold]");
+        eprintln!("usage: courier [--pages 1..1024] [--pace MS] [--hold] [--input]");
         return 2;
     };
-    match carry(&options) {
-        Ok(operated) => {
+    let done = if options.input {
+        input::read(&options).map(|(bytes, sum)| println!("{bytes} bytes of input, their sum {sum}"))
+    } else {
+        carry(&options).map(|operated| {
             println!(
                 "{} pages: every byte once, in order; both ends made anew {operated} times in the middle",
                 options.pages
             );
-            0
-        }
+        })
+    };
+    match done {
+        Ok(()) => 0,
         Err(failure) => {
             eprintln!("courier: {failure:?}");
             1

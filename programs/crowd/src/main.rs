@@ -11,6 +11,7 @@
 
 extern crate alloc;
 
+mod ends;
 mod flobs;
 mod options;
 mod threads;

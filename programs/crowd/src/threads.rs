@@ -14,11 +14,12 @@ use flob_runtime::thread::{self, Builder, JoinHandle};
 use flob_runtime::{abi::exception::reply_action, call, named, start};
 use zerocopy::FromBytes;
 
-use crate::GATE;
 use crate::options::Options;
+use crate::{GATE, ends};
 use flob_program_shared::{Desk, Failure, expect, leak, mix, refer};
 
-const STACK: usize = 16 * 1024;
+/// Of each of the program's threads.
+pub const STACK: usize = 16 * 1024;
 /// Bytes of a message that is longer than any room for it.
 const LONG: usize = 5000;
 /// Where the page that a keeper keeps back is seen.
@@ -41,7 +42,7 @@ struct Waits {
 /// A way to wait: number of the thread → what it comes to.
 type Way = fn(Waits, u64) -> Result<u64, Failure>;
 
-const WAYS: [Way; 8] = [
+const WAYS: [Way; 10] = [
     |_, number| {
         drop(GATE.lock());
         Ok(number)
@@ -67,6 +68,8 @@ const WAYS: [Way; 8] = [
         // SAFETY: mapped, aligned, and looked at as a number.
         Ok(unsafe { at.read_volatile() } ^ number)
     },
+    |_, number| ends::client(number),
+    |_, number| ends::server(number),
     |_, number| {
         // Running, with something in its vectors.
         let mut sum = number as f64;
