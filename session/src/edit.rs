@@ -12,7 +12,7 @@ pub fn apply(names: &Names, flob: &mut Flob, change: &str) -> Result<(), Error> 
     let (name, value) = (name.trim(), value.trim());
     let at = flob.state.kind().links().iter().position(|link| *link == name);
     if let Some(link) = at.and_then(|at| flob.links.get_mut(at))
-        && let Ok(target) = names.find(value)
+        && let Ok(target) = names.find_target(value)
     {
         *link = Link::Flob(target);
         return Ok(());

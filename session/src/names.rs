@@ -86,7 +86,7 @@ impl Names {
         }
     }
 
-    /// The flob that is meant by a name, a part of one that fits no other, or a short id.
+    /// The flob that is meant by a name, a part of one that fits no other, a short id, or its place.
     pub fn find(&self, text: &str) -> Result<Place, Error> {
         self.find_among(text, |_| true)
     }
@@ -96,11 +96,22 @@ impl Names {
         self.find_among(text, |found| found == kind)
     }
 
+    /// The flob that a link is to lead to: as [`Names::find`], but a number is a whole place or address, and no part of one.
+    pub fn find_target(&self, text: &str) -> Result<Place, Error> {
+        match place_in(text) {
+            Some(place) if self.names.contains_key(&place) => Ok(place),
+            Some(_) if !self.names.values().any(|name| name.label == text) => Err(Self::not_found(text)),
+            _ => self.find(text),
+        }
+    }
+
     fn find_among(&self, text: &str, wanted: impl Fn(FlobKind) -> bool) -> Result<Place, Error> {
+        let number = place_in(text);
         let known = self.places.iter().filter_map(|place| Some((*place, self.names.get(place)?)));
         let known: Vec<(Place, &Name)> = known.filter(|(_, name)| wanted(name.kind)).collect();
         let exact = |(place, name): &&(Place, &Name)| {
             id(*place) == text
+                || number == Some(*place)
                 || name.full() == text
                 || name.label == text
                 || name.nick.as_deref() == Some(text)
@@ -117,9 +128,13 @@ impl Names {
         }
         match found.as_slice() {
             [place] => Ok(*place),
-            [] => Err(Error::NotFound(format!("there is no flob '{text}'; 'flob tree' lists them all"))),
+            [] => Err(Self::not_found(text)),
             several => Err(Error::Usage(self.ambiguous(text, several))),
         }
+    }
+
+    fn not_found(text: &str) -> Error {
+        Error::NotFound(format!("there is no flob '{text}'; 'flob tree' lists them all"))
     }
 
     fn ambiguous(&self, text: &str, places: &[Place]) -> String {
@@ -142,6 +157,11 @@ impl Names {
             name.label = "main".into();
         }
     }
+}
+
+/// A place as it is written: `0x2400`.
+fn place_in(text: &str) -> Option<Place> {
+    u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
 }
 
 /// The short id of a flob: `#a3f`. As unique as its place.
@@ -282,6 +302,21 @@ mod tests {
         }
         assert_eq!(names.find("main").expect("found"), 0x1000);
         assert_eq!(names.flob(0), "space:dinner");
+    }
+
+    #[test]
+    fn places_lead_to_their_flobs_and_as_targets_are_no_parts_of_names() {
+        let environment = environment();
+        let names = Names::new(&environment, &Symbols::none());
+        for flob in &environment.flobs {
+            let place = format!("{:#x}", flob.place);
+            assert_eq!(names.find(&place).expect("found"), flob.place);
+            assert_eq!(names.find_target(&place).expect("found"), flob.place);
+        }
+        // A part of `+0x2200`, and of nothing else.
+        assert_eq!(names.find("0x220").expect("found"), 0x2200);
+        assert!(matches!(names.find_target("0x220"), Err(Error::NotFound(_))));
+        assert_eq!(names.find_target("main").expect("found"), 0x1000);
     }
 
     #[test]

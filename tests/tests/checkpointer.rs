@@ -300,16 +300,53 @@ fn a_checkpoint_goes_on_under_another_stack_of_nesters() {
     let seed = (seed() >> 1).to_string();
     let program = ["random", &seed, "--rounds", "8", "--depth", "1"];
     let alone = run(&World::new(), &[], &program, None);
-    let guest = world.guest(&program, None);
-    guest.hub.wait_for_output(200);
-    let checkpoint = guest.save(&[]);
-    guest.power_cut();
-    let stack =
-        ["--memory", "1024", "--under", "checkpointer", "--under", "debugger-nester", "--every", "200"];
-    let finished = run(&world, &stack, &["--restore", &checkpoint], None);
-    assert_eq!(finished.code, Some(0), "{finished}");
-    assert_eq!(finished.stdout.lines().last(), alone.stdout.lines().last(), "{finished}");
-    assert!(checkpoints(&log(&world, "one")) > 0, "{:?}", log(&world, "one"));
+    let one: &[&str] = &["--under", "checkpointer", "--under", "debugger-nester", "--every", "200"];
+    let two = &[&["--under", "checkpointer"], one].concat()[..];
+    // Each with its memory: it goes on where there is room for what it had, and each nester leaves less.
+    let none: (&str, &[&str]) = ("256", &[]);
+    for (from, to) in [(none, ("1024", one)), (("512", one), none), (("512", one), ("1536", two))] {
+        let stack = |(memory, nesters): (_, &[_])| [&["--memory", memory], nesters].concat();
+        let guest = world.guest(&[&stack(from)[..], &program].concat(), None);
+        guest.hub.wait_for_output(200);
+        let checkpoint = guest.save(&[]);
+        guest.power_cut();
+        let finished = run(&world, &stack(to), &["--restore", &checkpoint], None);
+        assert_eq!(finished.code, Some(0), "{from:?} {to:?}: {finished}");
+        assert_eq!(
+            finished.stdout.lines().last(),
+            alone.stdout.lines().last(),
+            "{from:?} {to:?}: {finished}"
+        );
+        let saves = checkpoints(&log(&world, "one"));
+        assert_eq!(saves > 0, !to.1.is_empty(), "{to:?}: {:?}", log(&world, "one"));
+    }
+}
+
+/// Places as JSON has them lead to their flobs, also where flobs without names are called by addresses that begin as places do.
+#[test]
+fn places_of_flobs_below_a_checkpointer_are_taken_back() {
+    let world = World::new();
+    let program = ["philosophers", "3", "--meals", "2", "--deadlock"];
+    let guest =
+        world.guest(&[&["--under", "checkpointer", "--every", "100000"], &program[..]].concat(), None);
+    guest.wait_for_threads("nobody can eat", |threads| {
+        threads.iter().filter(|thread| thread["deadlock"] == 3).count() == 3
+    });
+    let graph = guest.json(&["graph", "--json"]);
+    let stuck = graph["flobs"].as_array().unwrap().iter().find(|flob| flob["deadlock"] == true).unwrap();
+    let thread = guest.json(&["show", "--json", stuck["flob"].as_str().unwrap()]);
+    let place = thread["place"].as_str().unwrap();
+    assert_eq!(guest.json(&["show", "--json", place]), thread);
+    for link in ["space", "waiting_for"] {
+        let to = thread["links"][link].as_str().unwrap();
+        let said = guest.flob_ok(&["set", place, &format!("{link}={to}")]);
+        assert!(said.ends_with(&format!("{link}: {to} → {to}\n")), "{said}");
+    }
+    let fork = thread["links"]["waiting_for"].as_str().unwrap();
+    assert_eq!(guest.json(&["show", "--json", fork])["kind"], "mutex");
+    guest.flob_ok(&["set", fork, "locked=false"]);
+    let finished = guest.finish();
+    assert!(finished.code == Some(0) && finished.stdout.contains("have had 2 meals"), "{finished}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::cli::{
 pub struct Show {
     #[command(flatten)]
     look: Look,
-    /// Its name, a part of it, or its short id
+    /// Its name, a part of it, its short id, or its place
     #[arg(add = complete::flobs(None))]
     flob: String,
     /// Vector registers too
