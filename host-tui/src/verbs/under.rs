@@ -10,10 +10,10 @@ pub struct Under {
     /// that is the outermost
     #[arg(long, value_name = "NESTER")]
     under: Vec<Nester>,
-    /// Milliseconds between two checkpoints of a `checkpointer`
+    /// Milliseconds between two checkpoints of a `checkpointer` (1000 unless it is said)
     #[arg(long, value_name = "MS", requires = "under", value_parser = clap::value_parser!(u64).range(1..))]
     every: Option<u64>,
-    /// How often a `checkpointer` rolls its child back before it gives up
+    /// How often a `checkpointer` rolls its child back before it gives up (3 unless it is said)
     #[arg(long, value_name = "N", requires = "under")]
     limit: Option<u32>,
 }
@@ -21,7 +21,7 @@ pub struct Under {
 /// A nester that can be stacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Nester {
-    /// Saves its child again and again, and rolls it back when it dies
+    /// Saves its child again and again, and rolls it back when it dies; two checkpoints stay in the guest, which leaves the child a third of the memory
     Checkpointer,
     /// The debugger's
     DebuggerNester,
