@@ -77,6 +77,11 @@ impl Running {
         self.stdout.as_ref().unwrap().wait(text, |all| all.contains(text))
     }
 
+    /// Waits until standard error contains this.
+    pub fn wait_for_error(&self, text: &str) -> String {
+        self.stderr.as_ref().unwrap().wait(text, |all| all.contains(text))
+    }
+
     /// Whether it has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()

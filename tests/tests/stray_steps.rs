@@ -61,3 +61,17 @@ fn a_thread_that_steps_itself_over_what_it_watches_does_not_hang_the_machine() {
     assert_has(&text, &["hit Hardware watchpoint 3: *(long *)", "detached]"]);
     session.ends_well();
 }
+
+#[test]
+fn what_the_search_for_a_moment_leaves_in_a_copy_of_a_thread_stops_nobody() {
+    let world = World::new();
+    let guest = world.guest(&["--paused", "philosophers", "3", "--meals", "20"], None);
+    let save = world.start(&["-s", &guest.name, "checkpoint", "save", "--when", "mutex"], None);
+    save.wait_for_error("come to no moment: 'flob resume' lets them go");
+    guest.flob_ok(&["resume"]);
+    assert_eq!(save.finish().code, Some(0));
+    guest.flob_ok(&["pause"]);
+    bring_back(&guest, "main");
+    guest.flob_ok(&["resume"]);
+    assert_eq!(guest.finish().code, Some(0));
+}

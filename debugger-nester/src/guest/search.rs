@@ -21,7 +21,7 @@ use flob_runtime::{
     nester::Environment,
 };
 
-use super::adjustment::Adjustment;
+use super::adjustment::{Adjustment, TRAP_FLAG};
 use super::exceptions::Verdict;
 use super::save::{Save, stop};
 use super::state::{Nester, State};
@@ -80,15 +80,20 @@ pub fn start(state: &mut State, kind: WaitKind, stopped: Vec<Place>) -> Result<(
             search.servers.push(place);
             continue;
         }
-        if kind == WaitKind::Mutex {
-            state.has_stepped = true;
+        if is_stepped(kind) {
             step::set_trap(&state.environment, place, true)?;
         }
         going.push(place);
     }
+    state.has_stepped |= is_stepped(kind);
     release(&state.environment, &going)?;
     state.search = Some(search);
     Ok(())
+}
+
+/// Whether all threads run step by step.
+fn is_stepped(kind: WaitKind) -> bool {
+    kind == WaitKind::Mutex
 }
 
 /// Stops a thread; whether it was stopped before, and whether it is a server without a request.
@@ -182,7 +187,7 @@ fn withhold(nester: &Nester, state: &mut State, place: Place, kind: WaitKind) ->
     if search.withheld.is_some() || search.pause > 0 {
         return Ok(false);
     }
-    if kind != WaitKind::Mutex || !holds_a_mutex(state, place)? {
+    if !is_stepped(kind) || !holds_a_mutex(state, place)? {
         return Ok(false);
     }
     let Some(head) = threads::look(&state.environment, place)? else { return Ok(false) };
@@ -250,7 +255,7 @@ pub fn has_come(state: &mut State, kind: WaitKind) -> Result<bool, Status> {
         return Ok(services::is_input_wanted(state));
     }
     for place in threads_to_look_at(state)? {
-        if waits(&state.environment, place)? == Some(kind) {
+        if waits(&state.environment, place, is_stepped(kind))? == Some(kind) {
             return Ok(true);
         }
     }
@@ -272,8 +277,9 @@ fn threads_to_look_at(state: &mut State) -> Result<Vec<Place>, Status> {
     Ok(search.threads.clone())
 }
 
-/// For what a thread waits. If it runs it is stopped only for the look.
-fn waits(environment: &Environment, place: Place) -> Result<Option<WaitKind>, Status> {
+/// For what a thread waits. If it runs it is stopped only for the look; and runs step by step, if it shall: it may have been made, or let
+/// go by whoever held it, since the search began.
+fn waits(environment: &Environment, place: Place, is_stepped: bool) -> Result<Option<WaitKind>, Status> {
     if environment.kind_at(place) != Some(FlobKind::Thread) {
         return Ok(None);
     }
@@ -282,6 +288,9 @@ fn waits(environment: &Environment, place: Place) -> Result<Option<WaitKind>, St
     let groups = group::CONTROL | group::REGISTERS | group::EXCEPTION;
     let state = environment.flob::<Thread>(place).get_groups(&links, groups)?;
     if state.flags & thread_flag::STOPPED == 0 {
+        if is_stepped && state.registers.rflags & TRAP_FLAG == 0 {
+            step::set_trap(environment, place, true)?;
+        }
         resume(environment, place)?;
     }
     Ok(on.at().target_kind().and_then(|on| wait_kind(&state, on)))

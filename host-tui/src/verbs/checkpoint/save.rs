@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use flob_link::WaitKind;
-use flob_session::{Client, Error, LongRequest};
+use flob_session::{Client, Error, LongRequest, owner_names};
 use serde_json::json;
 
 use crate::cli::{Context, print};
@@ -39,6 +39,16 @@ fn parse_moment(text: &str) -> Result<Moment, String> {
     Moment::from_str(word, true).map_err(|_| "expected mutex, condition, send, receive or input".to_owned())
 }
 
+/// Who is held comes to no moment, and nobody else may be there who runs.
+fn say_who_holds(client: &Client) -> Result<(), Error> {
+    let holders = client.info()?.holders;
+    if !holders.is_empty() {
+        let who = owner_names(&holders);
+        eprintln!("flob: threads are held by {who} and come to no moment: 'flob resume' lets them go");
+    }
+    Ok(())
+}
+
 impl Save {
     /// Saves.
     pub fn run(self, context: &Context) -> Result<u8, Error> {
@@ -50,6 +60,9 @@ impl Save {
             Moment::Receive => WaitKind::Receive,
             Moment::Input => WaitKind::Input,
         });
+        if when.is_some() {
+            say_who_holds(&client)?;
+        }
         let id =
             super::wait::wait(client.start(LongRequest::Save { name: self.name, when, full: self.full })?)?;
         if self.json {
