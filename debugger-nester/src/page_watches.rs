@@ -8,7 +8,7 @@ use alloc::{
 
 use flob_abi::{PAGE_SIZE, Protection};
 use flob_image::Place;
-use flob_link::{Access, Watch};
+use flob_link::{Access, Hit, Watch};
 
 /// Memory of a space that an instruction accesses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,10 +90,10 @@ impl PageWatches {
         }
     }
 
-    /// What of that is watched: the first byte that was meant, and as what.
-    pub fn hit(&self, space: Place, touch: Touch) -> Option<(u64, Access)> {
+    /// What of that is watched: of each watch the first byte that was meant, and as what.
+    pub fn hits(&self, space: Place, touch: Touch) -> impl Iterator<Item = Hit> {
         let end = touch.address.saturating_add(touch.bytes);
-        let meant = |watch: &&Watch| {
+        let meant = move |watch: &&Watch| {
             let kind = match watch.access {
                 Access::Write => touch.writes,
                 Access::Read => !touch.writes,
@@ -102,7 +102,9 @@ impl PageWatches {
             };
             kind && watch.space == space && watch.address < end && touch.address < watch_end(watch)
         };
-        self.watches.iter().find(meant).map(|watch| (watch.address.max(touch.address), watch.access))
+        let hit =
+            move |watch: &Watch| Hit { address: watch.address.max(touch.address), access: watch.access };
+        self.watches.iter().filter(meant).map(hit)
     }
 
     /// The parts of a range of a space in which writes are watched.
@@ -138,15 +140,29 @@ mod tests {
         let mut watches = PageWatches::default();
         watches.add(watch(0x1004, 4, Access::Read));
         watches.add(watch(0x2000, 9000, Access::Write));
-        let hit = |at, bytes, writes| watches.hit(7, touch(at, bytes, writes));
-        assert_eq!(hit(0x1000, 8, false), Some((0x1004, Access::Read)));
-        assert_eq!(hit(0x1000, 4, false), None, "it ends before");
-        assert_eq!(hit(0x1007, 1, false), Some((0x1007, Access::Read)));
-        assert_eq!(hit(0x1004, 4, true), None, "a write is no read");
-        assert_eq!(hit(0x4327, 8, true), Some((0x4327, Access::Write)));
-        assert_eq!(hit(0x4328, 8, true), None);
-        assert_eq!(watches.hit(8, touch(0x1004, 4, false)), None, "another space");
+        let hits = |space, at, bytes, writes| -> Vec<_> {
+            let hits = watches.hits(space, touch(at, bytes, writes));
+            hits.map(|hit| (hit.address, hit.access)).collect()
+        };
+        assert_eq!(hits(7, 0x1000, 8, false), [(0x1004, Access::Read)]);
+        assert_eq!(hits(7, 0x1000, 4, false), [], "it ends before");
+        assert_eq!(hits(7, 0x1007, 1, false), [(0x1007, Access::Read)]);
+        assert_eq!(hits(7, 0x1004, 4, true), [], "a write is no read");
+        assert_eq!(hits(7, 0x4327, 8, true), [(0x4327, Access::Write)]);
+        assert_eq!(hits(7, 0x4328, 8, true), []);
+        assert_eq!(hits(8, 0x1004, 4, false), [], "another space");
         assert_eq!(watches.written_within(7, 0x1000, 0x1010), [(0x2000, 0x10, Access::Write)]);
+    }
+
+    #[test]
+    fn one_access_may_be_meant_by_several() {
+        let mut watches = PageWatches::default();
+        watches.add(watch(0x1004, 4, Access::Read));
+        watches.add(watch(0x1006, 1, Access::ReadWrite));
+        watches.add(watch(0x1007, 1, Access::Read));
+        let hits: Vec<_> = watches.hits(7, touch(0x1005, 2, false)).collect();
+        let hit = |address, access| Hit { address, access };
+        assert_eq!(hits, [hit(0x1005, Access::Read), hit(0x1006, Access::ReadWrite)]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use alloc::{
 
 use flob_abi::DebugRegisters;
 use flob_image::Place;
-use flob_link::{Access, Watch};
+use flob_link::{Access, Hit, Watch};
 
 /// Debug registers that hold an address.
 pub const REGISTERS: usize = 4;
@@ -117,10 +117,11 @@ impl Watches {
     }
 
     /// What a debug exception of a thread of this space is about, by the bits of DR6: where, and what access.
-    pub fn hit(&self, space: Place, status: u32) -> Option<(u64, Access)> {
-        let registers = self.spaces.get(&space)?.registers.iter().enumerate();
-        let mut hits = registers.filter(|(index, _)| status & 1 << index != 0);
-        hits.find_map(|(_, piece)| piece.map(|piece| (piece.address, piece.access)))
+    pub fn hits(&self, space: Place, status: u32) -> Vec<Hit> {
+        let registers =
+            self.spaces.get(&space).into_iter().flat_map(|space| space.registers.iter().enumerate());
+        let pieces = registers.filter(|(index, _)| status & 1 << index != 0).filter_map(|(_, piece)| *piece);
+        pieces.map(|Piece { address, access, .. }| Hit { address, access }).collect()
     }
 
     /// Whether there are hardware breakpoints.
@@ -211,9 +212,12 @@ mod tests {
         assert_eq!(registers.address, [0x1000, 0x2000, 0x3000, 0]);
         // Length and access, four bits a register: 4 bytes write, 8 bytes read and write, execute.
         assert_eq!(registers.dr7, 0x00bd_0415);
-        assert_eq!(watches.hit(7, 0b10), Some((0x2000, Access::ReadWrite)));
-        assert_eq!(watches.hit(7, 0b1000), None);
-        assert_eq!(watches.hit(8, 0b1), None);
+        let hit = |address, access| Hit { address, access };
+        let second = hit(0x2000, Access::ReadWrite);
+        assert_eq!(watches.hits(7, 0b10), [second]);
+        assert_eq!(watches.hits(7, 0b11), [hit(0x1000, Access::Write), second], "both at once");
+        assert_eq!(watches.hits(7, 0b1000), []);
+        assert_eq!(watches.hits(8, 0b1), []);
         assert!(watches.is_ours(&registers) && !watches.is_ours(&nothing()));
         assert!(watches.is_breakpoint(0x3000) && !watches.is_breakpoint(0x1000));
     }
@@ -236,7 +240,7 @@ mod tests {
         watches.set(watch(0x2000, 8, Access::Write)).expect("room");
         assert!(watches.clear(watch(0x1000, 8, Access::Write)));
         assert!(!watches.clear(watch(0x1000, 8, Access::Write)));
-        assert_eq!(watches.hit(7, 0b10), Some((0x2000, Access::Write)));
+        assert_eq!(watches.hits(7, 0b10), [Hit { address: 0x2000, access: Access::Write }]);
         assert!(watches.clear(watch(0x2000, 8, Access::Write)));
         assert_eq!(watches.registers(7), None);
     }

@@ -2,7 +2,7 @@
 
 use flob_abi::{ExceptionCode, FlobKind, ThreadState};
 use flob_image::{Place, State};
-use flob_link::{Access, Event, StopReason, Watch};
+use flob_link::{Access, Event, Hit, StopReason, Watch};
 use flob_session::HubEvent;
 use gdbstub::common::Signal;
 
@@ -35,7 +35,7 @@ impl<G: Guest> Inferior<G> {
             HubEvent::Guest(Event::Exited { code }) => self.exited(code),
             HubEvent::Guest(Event::Died { thread, code, .. }) => self.died(thread, code),
             HubEvent::Guest(Event::Stopped { thread, space, reason, state, .. }) if space == self.space => {
-                self.stopped(thread, reason, &state)
+                self.stopped(thread, &reason, &state)
             }
             HubEvent::Guest(_)
             | HubEvent::Link(_)
@@ -107,16 +107,16 @@ impl<G: Guest> Inferior<G> {
         Some(stop)
     }
 
-    fn stopped(&mut self, thread: Place, reason: StopReason, state: &[u8]) -> Option<Stop> {
+    fn stopped(&mut self, thread: Place, reason: &StopReason, state: &[u8]) -> Option<Stop> {
         let Some(State::Thread(state)) = State::from_bytes(FlobKind::Thread, state) else { return None };
-        if reason != StopReason::Step && std::mem::take(&mut self.stops_whole) {
+        if *reason != StopReason::Step && std::mem::take(&mut self.stops_whole) {
             self.whole = true;
         }
         if !self.running {
             let kind = match reason {
                 StopReason::Breakpoint | StopReason::Condition { .. } => Some(StopKind::Breakpoint),
-                StopReason::Watched { address, access } => Some(self.watched(address, access)),
-                StopReason::Call(number) => Some(StopKind::Call(number)),
+                StopReason::Watched(hits) => Some(self.watched(hits)),
+                StopReason::Call(number) => Some(StopKind::Call(*number)),
                 StopReason::Step | StopReason::Debug(_) => None,
             };
             self.untold.extend(kind.map(|kind| (thread, state.registers.rip, kind)));
@@ -126,11 +126,11 @@ impl<G: Guest> Inferior<G> {
         match reason {
             StopReason::Breakpoint | StopReason::Condition { .. } => self.stop_at(thread, state),
             StopReason::Step => self.stepped(thread, state),
-            StopReason::Watched { address, access } => {
-                let kind = self.watched(address, access);
+            StopReason::Watched(hits) => {
+                let kind = self.watched(hits);
                 self.tell(thread, state, kind)
             }
-            StopReason::Call(number) => self.tell(thread, state, StopKind::Call(number)),
+            StopReason::Call(number) => self.tell(thread, state, StopKind::Call(*number)),
             StopReason::Debug(_) => self.tell(thread, state, StopKind::Signal(Signal::SIGTRAP)),
         }
     }
@@ -144,12 +144,9 @@ impl<G: Guest> Inferior<G> {
         self.tell(thread, state, kind)
     }
 
-    /// What a debug register has found; a plain trap if it was somebody else's.
-    fn watched(&self, address: u64, access: Access) -> StopKind {
-        let covers = |watch: &&Watch| {
-            watch.access == access
-                && (watch.address..watch.address.saturating_add(watch.bytes.into())).contains(&address)
-        };
+    /// The first of our own among what was touched; a plain trap if all is somebody else's.
+    fn watched(&self, hits: &[Hit]) -> StopKind {
+        let covers = |watch: &&Watch| hits.iter().any(|hit| watch.is_hit(*hit));
         let all = self.watches.iter().chain(&self.idle_watches);
         match all.into_iter().find(|(watch, _)| covers(watch)) {
             Some((watch, _)) if watch.access == Access::Execute => StopKind::HardwareBreakpoint,

@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use flob_image::{Link, Place};
 use serde::{Deserialize, Serialize};
 
-pub use event::{Event, StopReason};
+pub use event::{Event, Hit, StopReason};
 pub use reply::{Failure, FailureKind, Progress, Reply};
 pub use request::Request;
 
@@ -157,6 +157,14 @@ pub struct Watch {
     pub address: u64,
     pub bytes: u32,
     pub access: Access,
+}
+
+impl Watch {
+    /// Whether this was meant, in the space of the watch.
+    pub fn is_hit(&self, hit: Hit) -> bool {
+        let range = self.address..self.address.saturating_add(self.bytes.into());
+        self.access == hit.access && range.contains(&hit.address)
+    }
 }
 
 /// A change of one flob; what is `None` stays.

@@ -2,7 +2,7 @@
 
 use flob_abi::{Call, ExceptionCode, FlobKind, ThreadState, flob::thread_link, thread_flag};
 use flob_image::{Link, Place, State};
-use flob_link::{Access, Memory, StopReason};
+use flob_link::{Access, Hit, Memory, StopReason};
 
 use crate::{
     Source,
@@ -15,17 +15,25 @@ use crate::{
 const MOST_FRAMES: usize = 64;
 
 /// Why a thread was stopped, as what comes behind its name.
-pub fn why_stopped(reason: StopReason) -> String {
+pub fn why_stopped(reason: &StopReason) -> String {
     match reason {
         StopReason::Breakpoint | StopReason::Condition { .. } => "is at a breakpoint".into(),
         StopReason::Step => "has done a step".into(),
-        StopReason::Watched { address, access: Access::Execute } => {
-            format!("is at a hardware breakpoint, {address:#x}")
-        }
-        StopReason::Watched { address, .. } => format!("has touched what is watched at {address:#x}"),
-        StopReason::Call(number) => format!("is about to call {}", flob_abi::call_name(number)),
+        StopReason::Watched(hits) => why_watched(hits),
+        StopReason::Call(number) => format!("is about to call {}", flob_abi::call_name(*number)),
         StopReason::Debug(bits) => format!("was stopped by a debug exception ({bits:#x})"),
     }
+}
+
+fn why_watched(hits: &[Hit]) -> String {
+    if let Some(Hit { address, .. }) = hits.iter().find(|hit| hit.access == Access::Execute) {
+        return format!("is at a hardware breakpoint, {address:#x}");
+    }
+    let mut addresses: Vec<u64> = hits.iter().map(|hit| hit.address).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    let addresses: Vec<String> = addresses.iter().map(|address| format!("{address:#x}")).collect();
+    format!("has touched what is watched at {}", addresses.join(", "))
 }
 
 /// For what a thread does not run.

@@ -122,6 +122,25 @@ fn what_the_kernel_writes_where_a_debug_register_watches_is_told_and_the_program
     session.ends_well();
 }
 
+#[test]
+fn of_several_watches_that_one_message_touches_each_is_hit() {
+    let world = World::new();
+    let session = wordcount(&world, &[]);
+    let (address, bytes) = input_buffer(&world, &session);
+    let guest = &session.guest;
+    // By debug registers, and by pages.
+    let (words, rest) = (address.next_multiple_of(8), address + 64);
+    for watched in [(words, 8), (words + 8, 8), (rest, bytes - 64)] {
+        guest.flob_ok(&["break", "--watch", &format!("{:#x}:{}", watched.0, watched.1)]);
+    }
+    let thread = next_stop(&world, guest);
+    assert!(thread.ends_with("reader") && is_behind_a_call(guest, &thread), "{thread}");
+    let points = guest.json(&["break", "--list", "--json"]);
+    let hits: Vec<_> = points.as_array().unwrap().iter().map(|point| point["hits"].as_u64()).collect();
+    assert_eq!(hits, [Some(1); 3], "{points}");
+    ends_unwatched(session);
+}
+
 /// The mapping of the program's own space that this address is in: its name and where it starts.
 fn mapping_at(guest: &Guest<'_>, address: u64) -> (String, u64) {
     let number = |state: &Value, field: &str| {

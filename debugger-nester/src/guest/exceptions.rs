@@ -1,6 +1,8 @@
 //! Keeper and debug port of the child. A debug exception is taken over: the thread is stopped, the exception cleared,
 //! the host told. An exception that the program did not handle itself stops everything.
 
+use alloc::vec::Vec;
+
 use flob_abi::{
     ExceptionCode, ExceptionMessage, ExceptionReply, Status, exception::reply_action, ipc::Flavour,
 };
@@ -149,23 +151,23 @@ fn debug(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -> Resul
     let detail = seen.state.exception.detail;
     let thread = Adjustment::of(place, &seen.state).without_exception();
     let is_step = detail & step::SINGLE_STEP != 0 && state.stepping.purpose(place).is_some();
-    let hit = match watch::judge(state, place, seen)? {
+    let mut hits = match watch::judge(state, place, seen)? {
         Meaning::Stale if !is_step => return thread.run().apply(&state.environment),
-        Meaning::Hit(reason) => Some(reason),
-        Meaning::Stale | Meaning::NotOurs => None,
+        Meaning::Hits(hits) => hits,
+        Meaning::Stale | Meaning::NotOurs => Vec::new(),
     };
     if is_step {
         thread.trap(false).apply(&state.environment)?;
-        let touched = page_watch::outcome(state, place);
-        let hit = hit.or(touched);
-        return step::ended(nester, state, place, seen, hit);
+        hits.extend(page_watch::outcome(state, place));
+        return step::ended(nester, state, place, seen, StopReason::watched(hits));
     }
-    if hit.is_none() && step::may_be_left_over(state, seen.state.exception.code, detail) {
+    if hits.is_empty() && step::may_be_left_over(state, seen.state.exception.code, detail) {
         return thread.trap(false).run().apply(&state.environment);
     }
     thread.apply(&state.environment)?;
     step::forget(state, place);
-    step::report(nester, state, place, seen, hit.unwrap_or(StopReason::Debug(detail)));
+    let reason = StopReason::watched(hits).unwrap_or(StopReason::Debug(detail));
+    step::report(nester, state, place, seen, reason);
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use flob_debugger_nester::{
     translate::Translator,
 };
 use flob_image::Place;
-use flob_link::{Access, Reply, StopReason, Watch};
+use flob_link::{Access, Hit, Reply, Watch};
 
 use super::adjustment::Adjustment;
 use super::denial;
@@ -41,7 +41,7 @@ pub struct PageWatching {
 /// What is known of an access that is under way.
 #[derive(Default)]
 struct Note {
-    hit: Option<(u64, Access)>,
+    hits: Vec<Hit>,
     /// Watched memory that the kernel may write: where the thread sees it, where it is, what was there.
     before: Vec<(u64, Access, Place, Vec<u8>)>,
 }
@@ -213,10 +213,11 @@ fn note(state: &mut State, place: Place, seen: &Seen, denied: &Denied, bytes: u6
     let writes = denied.access.allows(Protection::WRITE);
     let is_fetch = denied.access.allows(Protection::EXECUTE);
     let touch = Touch { address: denied.address, bytes, writes };
-    let hit = seen.space.filter(|_| !is_fetch);
-    let hit = hit.and_then(|space| state.page_watching.watches.hit(space, touch));
-    let note = state.page_watching.notes.entry(place).or_default();
-    note.hit = note.hit.or(hit);
+    let PageWatching { watches, notes, .. } = &mut state.page_watching;
+    let note = notes.entry(place).or_default();
+    if let Some(space) = seen.space.filter(|_| !is_fetch) {
+        note.hits.extend(watches.hits(space, touch));
+    }
 }
 
 /// The kernel reads this for a thread's call, or may write into this page.
@@ -255,17 +256,19 @@ fn sent_from(registers: &Registers, address: u64) -> u64 {
 }
 
 /// A thread has made its step: what of what it touched is to be told.
-pub fn outcome(state: &mut State, place: Place) -> Option<StopReason> {
+pub fn outcome(state: &mut State, place: Place) -> Vec<Hit> {
     close(state, place);
-    let note = state.page_watching.notes.remove(&place)?;
+    let Some(note) = state.page_watching.notes.remove(&place) else { return Vec::new() };
     let memory = state.environment.memory();
-    let changed = note.before.into_iter().find_map(|(address, access, at, before)| {
+    let changed = note.before.into_iter().filter_map(|(address, access, at, before)| {
         let mut now = vec![0; before.len()];
         let differs =
             memory.read(at, &mut now).then(|| now.iter().zip(&before).position(|(now, was)| now != was));
-        Some((address + differs.flatten()? as u64, access))
+        Some(Hit { address: address + differs.flatten()? as u64, access })
     });
-    note.hit.or(changed).map(|(address, access)| StopReason::Watched { address, access })
+    let mut hits = note.hits;
+    hits.extend(changed);
+    hits
 }
 
 /// A thread does not make its step: what it touched is nobody's business.

@@ -9,7 +9,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use flob_abi::{DebugRegisters, Status, ThreadState, state::group};
 use flob_debugger_nester::watches::{REGISTERS, Watches, is_armed, nothing};
 use flob_image::Place;
-use flob_link::{Access, FailureKind, Reply, StopReason, Watch};
+use flob_link::{Access, FailureKind, Hit, Reply, Watch};
 use flob_runtime::{
     flob::{Links, Thread},
     nester::Environment,
@@ -140,7 +140,7 @@ fn give(environment: &Environment, place: Place, debug: DebugRegisters) -> Resul
 /// What a debug exception means.
 pub enum Meaning {
     /// Something that is watched.
-    Hit(StopReason),
+    Hits(Vec<Hit>),
     /// Something that is not watched any more, or not for this space: the thread has been given other registers.
     Stale,
     /// None of ours: a step, or the program's own.
@@ -153,14 +153,12 @@ pub fn judge(state: &mut State, place: Place, seen: &Seen) -> Result<Meaning, St
     if status & WATCHED == 0 || !state.watching.watches.is_ours(&seen.state.debug) {
         return Ok(Meaning::NotOurs);
     }
-    let hit = seen.space.and_then(|space| state.watching.watches.hit(space, status));
-    Ok(match hit {
-        Some((address, access)) => Meaning::Hit(StopReason::Watched { address, access }),
-        None => {
-            arm_thread(state, place, seen)?;
-            Meaning::Stale
-        }
-    })
+    let hits = seen.space.map(|space| state.watching.watches.hits(space, status)).unwrap_or_default();
+    if hits.is_empty() {
+        arm_thread(state, place, seen)?;
+        return Ok(Meaning::Stale);
+    }
+    Ok(Meaning::Hits(hits))
 }
 
 /// A stopped thread passes the hardware breakpoint that it stands at, if it does.

@@ -71,7 +71,7 @@ fn guest_event(state: &mut State, event: Event) -> Vec<Ask> {
         }
         Event::Stopped { thread, reason, .. } => {
             let name = state.name(thread);
-            state.tell(LogKind::Note, text::stopped(&name, reason));
+            state.tell(LogKind::Note, text::stopped(&name, &reason));
         }
         Event::Died { thread, code, address, .. } => {
             let what = ExceptionCode::from_number(code).map_or("exception", ExceptionCode::text);

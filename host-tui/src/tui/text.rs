@@ -375,7 +375,7 @@ pub fn opened(id: &str, has_session: bool) -> String {
 }
 
 /// A thread was stopped.
-pub fn stopped(name: &str, reason: StopReason) -> String {
+pub fn stopped(name: &str, reason: &StopReason) -> String {
     format!("{name} {}", why_stopped(reason))
 }
 

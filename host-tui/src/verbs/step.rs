@@ -58,7 +58,7 @@ impl Step {
         let at = map.location(thread, source).map(|location| location.short());
         let call = map.call(thread);
         if self.json {
-            let stopped = done.stopped.map(why_stopped);
+            let stopped = done.stopped.as_ref().map(why_stopped);
             print::json(&json!({
                 "thread": name, "steps": done.steps, "rip": rip, "at": at, "call": call, "stopped": stopped,
             }))?;
@@ -67,7 +67,7 @@ impl Step {
         let place = at.map_or_else(String::new, |at| format!(", {at}"));
         let before = call.map_or_else(String::new, |call| format!(", before {call}"));
         print::line(&format!("{name} is at {:#x}{place}{before}", rip.unwrap_or_default()))?;
-        if let Some(reason) = done.stopped {
+        if let Some(reason) = &done.stopped {
             print::line(&format!("it {} after {} of {} steps", why_stopped(reason), done.steps, self.count))?;
         }
         Ok(0)

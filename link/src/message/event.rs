@@ -81,8 +81,11 @@ pub enum Event {
     },
 }
 
+/// Most that is told of one stop: the event must fit into a message.
+const MOST_HITS: usize = 64;
+
 /// Why a thread was stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StopReason {
     /// At one of our breakpoints.
     Breakpoint,
@@ -99,13 +102,30 @@ pub enum StopReason {
     /// Another debug exception: DR6.
     Debug(u32),
     /// It has touched memory that is watched (and stands behind that instruction), or come to a hardware breakpoint (and
-    /// stands before it).
-    Watched {
-        /// Where the debug register points.
-        address: u64,
-        #[allow(missing_docs)]
-        access: Access,
-    },
+    /// stands before it). One instruction or message may touch several: never none.
+    Watched(Vec<Hit>),
     /// Before this kernel call, which is caught: it stands at the instruction.
     Call(u64),
+}
+
+impl StopReason {
+    /// Whoever touched these, if they are any.
+    pub fn watched(hits: Vec<Hit>) -> Option<Self> {
+        let mut distinct = Vec::new();
+        for hit in hits {
+            if distinct.len() < MOST_HITS && !distinct.contains(&hit) {
+                distinct.push(hit);
+            }
+        }
+        (!distinct.is_empty()).then_some(Self::Watched(distinct))
+    }
+}
+
+/// Something watched was touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hit {
+    /// The first of the bytes that were meant, or where the debug register points.
+    pub address: u64,
+    /// As what it was watched.
+    pub access: Access,
 }

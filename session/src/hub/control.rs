@@ -370,18 +370,18 @@ impl Books {
     }
 
     /// Who waits for such a stop.
-    pub(super) fn interested(&self, space: Place, reason: StopReason) -> Vec<Owner> {
+    pub(super) fn interested(&self, space: Place, reason: &StopReason) -> Vec<Owner> {
         match reason {
-            StopReason::Watched { address, access } => self.watches.interested(space, address, access),
-            StopReason::Call(call) => self.catches.interested(space, call),
+            StopReason::Watched(hits) => self.watches.interested(space, hits),
+            StopReason::Call(call) => self.catches.interested(space, *call),
             _ => Vec::new(),
         }
     }
 
     /// Counts such a stop of these owners.
-    pub(super) fn count_hit(&mut self, owners: &[Owner], space: Place, reason: StopReason) {
+    pub(super) fn count_hit(&mut self, owners: &[Owner], space: Place, reason: &StopReason) {
         self.points.count(owners, |spot| match (reason, spot) {
-            (StopReason::Watched { address, access }, spot) => watches(spot, space, address, access),
+            (StopReason::Watched(hits), spot) => hits.iter().any(|hit| watches(spot, space, *hit)),
             (StopReason::Call(_), Spot::Calls { space: of, .. }) => *of == space,
             _ => false,
         });

@@ -46,7 +46,7 @@ impl Hub {
             Event::Stopped { thread, space, reason, state, whole } => {
                 let member = Member { thread: *thread, space: Some(*space) };
                 let Some(mut books) = self.books_with(number) else { return };
-                if !self.stopped(&mut books, member, *reason, state, *whole) {
+                if !self.stopped(&mut books, member, reason, state, *whole) {
                     return;
                 }
                 // Who is to know of which condition was found out; to clients it is a breakpoint.
@@ -122,7 +122,7 @@ impl Hub {
         &self,
         books: &mut Books,
         member: Member,
-        reason: StopReason,
+        reason: &StopReason,
         state: &[u8],
         whole: bool,
     ) -> bool {
@@ -135,13 +135,13 @@ impl Hub {
                 return true;
             }
             StopReason::Debug(_) => books.clients.iter().map(|(_, owner)| owner.clone()).collect(),
-            StopReason::Watched { .. } | StopReason::Call(_) => {
+            StopReason::Watched(_) | StopReason::Call(_) => {
                 let owners = books.interested(space, reason);
                 books.count_hit(&owners, space, reason);
                 owners
             }
             StopReason::Breakpoint => books.hit((space, state), None),
-            StopReason::Condition { met, failed } => books.hit((space, state), Some((met, failed))),
+            StopReason::Condition { met, failed } => books.hit((space, state), Some((*met, *failed))),
         };
         if owners.is_empty() && !matches!(reason, StopReason::Debug(_)) {
             self.stopped_for_nobody(books, member, whole);

@@ -2,7 +2,7 @@
 //! all that are enabled.
 
 use flob_image::Place;
-use flob_link::{Access, Failure, FailureKind, MAX_CONDITIONS, Request};
+use flob_link::{Failure, FailureKind, Hit, MAX_CONDITIONS, Request};
 
 use super::{Books, Hub, lock, memory};
 use crate::{Condition, Owner, Point, PointChange, Spot};
@@ -131,10 +131,9 @@ fn is_same(one: &Spot, other: &Spot) -> bool {
 }
 
 /// Whether memory that is watched is meant by a stop at this address.
-pub fn watches(spot: &Spot, space: Place, address: u64, access: Access) -> bool {
+pub fn watches(spot: &Spot, space: Place, hit: Hit) -> bool {
     let Spot::Memory(watch) = spot else { return false };
-    let covers = (watch.address..watch.address.saturating_add(watch.bytes.into())).contains(&address);
-    watch.space == space && watch.access == access && covers
+    watch.space == space && watch.is_hit(hit)
 }
 
 impl Hub {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use flob_image::Place;
-use flob_link::{Access, Watch};
+use flob_link::{Hit, Watch};
 
 use crate::Owner;
 
@@ -42,12 +42,9 @@ impl<T: Ord + Copy> Wanted<T> {
 }
 
 impl Watches {
-    /// Who wants to hear of this access to this address of a space.
-    pub fn interested(&self, space: Place, address: u64, access: Access) -> Vec<Owner> {
-        let meant = |watch: &Watch| {
-            let covers = (watch.address..watch.address.saturating_add(watch.bytes.into())).contains(&address);
-            watch.space == space && watch.access == access && covers
-        };
+    /// Who wants to hear of any of these accesses to a space.
+    pub fn interested(&self, space: Place, hits: &[Hit]) -> Vec<Owner> {
+        let meant = |watch: &Watch| watch.space == space && hits.iter().any(|hit| watch.is_hit(*hit));
         let mut owners = Vec::new();
         for owner in self.0.iter().filter(|(watch, _)| meant(watch)).flat_map(|(_, owners)| owners) {
             if !owners.contains(owner) {
@@ -60,6 +57,8 @@ impl Watches {
 
 #[cfg(test)]
 mod tests {
+    use flob_link::Access;
+
     use super::*;
 
     #[test]
@@ -70,10 +69,13 @@ mod tests {
         watches.add(watch(0x1000, Access::Write), &one);
         watches.add(watch(0x1004, Access::Write), &two);
         watches.add(watch(0x1000, Access::ReadWrite), &two);
-        assert_eq!(watches.interested(1, 0x1000, Access::Write), vec![one.clone()]);
-        assert_eq!(watches.interested(1, 0x1004, Access::Write), [one.clone(), two.clone()]);
-        assert_eq!(watches.interested(1, 0x1007, Access::ReadWrite), [two]);
-        assert!(watches.interested(2, 0x1000, Access::Write).is_empty());
+        let hit = |address, access| Hit { address, access };
+        let first = hit(0x1000, Access::Write);
+        assert_eq!(watches.interested(1, &[first]), vec![one.clone()]);
+        assert_eq!(watches.interested(1, &[hit(0x1004, Access::Write)]), [one.clone(), two.clone()]);
+        assert_eq!(watches.interested(1, &[hit(0x1007, Access::ReadWrite)]), std::slice::from_ref(&two));
+        assert_eq!(watches.interested(1, &[first, hit(0x1007, Access::ReadWrite)]), [one.clone(), two]);
+        assert!(watches.interested(2, &[first]).is_empty());
         assert!(watches.remove(watch(0x1000, Access::Write), &one), "nobody else wants it");
     }
 }

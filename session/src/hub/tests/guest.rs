@@ -129,9 +129,11 @@ impl Guest {
             Request::Detach => Ok(Reply::Threads(0)),
             Request::Look { .. } => Ok(Reply::Long { answer: 1, size: record.len() as u64 }),
             Request::Chunk { .. } => Ok(Reply::Bytes(record)),
-            Request::Forget { .. } | Request::SetBreakpoint { .. } | Request::ClearBreakpoint { .. } => {
-                Ok(Reply::Done)
-            }
+            Request::Forget { .. }
+            | Request::SetBreakpoint { .. }
+            | Request::ClearBreakpoint { .. }
+            | Request::SetWatch(_)
+            | Request::ClearWatch(_) => Ok(Reply::Done),
             Request::Stop(Scope::Environment | Scope::Space(SPACE)) => {
                 shared.held.get_or_insert_default();
                 Ok(Reply::Threads(1))

@@ -2,7 +2,7 @@
 
 mod guest;
 
-use flob_link::{Event, Scope, StopReason};
+use flob_link::{Access, Event, Hit, Scope, StopReason, Watch};
 use tempfile::TempDir;
 
 use super::{Config, GuestPlan, Session, Standard};
@@ -203,4 +203,18 @@ fn a_stop_that_is_on_its_way_while_the_program_begins_anew_is_of_the_one_before(
     met.guest.stops(StopReason::Breakpoint);
     met.wait_until_told();
     assert_eq!((met.holders(), met.guest.is_held()), (vec![gdb()], true));
+}
+
+/// The one that was told second heard nothing of it.
+#[test]
+fn of_two_who_watch_what_one_instruction_touches_both_are_told() {
+    let met = Met::new();
+    let other = Owner::Client("gdb-2".into());
+    let watch = |address| Watch { space: SPACE, address, bytes: 8, access: Access::Write };
+    met.ask(HubRequest::SetWatch { owner: gdb(), watch: watch(0x1000) });
+    met.ask(HubRequest::SetWatch { owner: other.clone(), watch: watch(0x2000) });
+    let hits = [0x1000, 0x2000].map(|address| Hit { address, access: Access::Write });
+    met.guest.stops(StopReason::watched(hits.to_vec()).expect("two"));
+    met.wait_until_told();
+    assert_eq!(met.holders(), [gdb(), other]);
 }
