@@ -117,12 +117,12 @@ impl Hub {
     }
 
     /// A thread was stopped (with all of its space, if that is `whole`). Whoever asked for that holds it from now on; whether anybody
-    /// is to know.
+    /// is to know, and why it was.
     fn stopped(
         &self,
         books: &mut Books,
         member: Member,
-        reason: &StopReason,
+        reason: &mut StopReason,
         state: &[u8],
         whole: bool,
     ) -> bool {
@@ -144,6 +144,12 @@ impl Hub {
             StopReason::Condition { met, failed } => books.hit((space, state), Some((*met, *failed))),
         };
         if owners.is_empty() && !matches!(reason, StopReason::Debug(_)) {
+            let is_held = !books.holds.holders(member).is_empty();
+            if is_held && matches!(reason, StopReason::Watched(_) | StopReason::Call(_)) {
+                // Nobody wants that any more; but a step may have ended with it, and who asked for that waits.
+                *reason = StopReason::Step;
+                return true;
+            }
             self.stopped_for_nobody(books, member, whole);
             return false;
         }

@@ -37,6 +37,8 @@ struct Shared {
     events: Vec<Event>,
     /// So many may be told.
     told: usize,
+    /// How often it was started anew.
+    restarts: u64,
 }
 
 /// A handle to it.
@@ -74,6 +76,12 @@ impl Guest {
     pub fn writes(&self) {
         let output = Event::Output { stream: 1, position: 0, bytes: b"x".to_vec() };
         lock(&self.shared.0).events.push(output);
+    }
+
+    /// Another one is started in its place.
+    pub fn starts_anew(&self) {
+        let mut shared = lock(&self.shared.0);
+        *shared = Shared { restarts: shared.restarts + 1, ..Shared::default() };
     }
 
     /// What is on its way arrives.
@@ -118,13 +126,13 @@ impl Guest {
                 version: VERSION,
                 size: 1 << 20,
                 program: "simulated".into(),
-                boot: 1,
+                boot: shared.restarts,
                 first_event: 0,
                 capacity: Capacity::default(),
             }),
             Request::Sync { events_from } => {
                 self.tell_from(&shared, events_from);
-                Ok(Reply::Sync(Progress { boot: 1, ..Progress::default() }))
+                Ok(Reply::Sync(Progress { boot: shared.restarts, ..Progress::default() }))
             }
             Request::Detach => Ok(Reply::Threads(0)),
             Request::Look { .. } => Ok(Reply::Long { answer: 1, size: record.len() as u64 }),

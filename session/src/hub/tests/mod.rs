@@ -205,6 +205,35 @@ fn a_stop_that_is_on_its_way_while_the_program_begins_anew_is_of_the_one_before(
     assert_eq!((met.holders(), met.guest.is_held()), (vec![gdb()], true));
 }
 
+/// The guest was started anew before it had said that the program begins anew: it never says so.
+#[test]
+fn another_guest_is_asked_for_nothing_that_the_one_before_has_not_said() {
+    let met = Met::new();
+    met.ask(LongRequest::Restart { arguments: None }.into());
+    let events = met.client.subscribe().expect("subscribed");
+    met.guest.starts_anew();
+    assert!(events.iter().any(|event| matches!(event, HubEvent::AnotherGuest)), "the session has ended");
+    met.set_breakpoint();
+    met.guest.stops(StopReason::Breakpoint);
+    met.wait_until_told();
+    assert!(met.holders().contains(&gdb()) && met.guest.is_held());
+}
+
+/// It waited for ever.
+#[test]
+fn who_steps_over_what_is_not_watched_any_more_is_told_of_the_step() {
+    let met = Met::new();
+    let watch = Watch { space: SPACE, address: 0x1000, bytes: 8, access: Access::Write };
+    met.ask(HubRequest::Hold { owner: gdb(), scope: Scope::Environment });
+    met.ask(HubRequest::SetWatch { owner: gdb(), watch });
+    met.ask(HubRequest::Step { owner: gdb(), thread: THREAD, within: None });
+    let hit = Hit { address: 0x1000, access: Access::Write };
+    met.guest.stops(StopReason::watched(vec![hit]).expect("one"));
+    met.ask(HubRequest::ClearWatch { owner: gdb(), watch });
+    met.wait_for(|event| matches!(event, HubEvent::Guest(Event::Stopped { reason: StopReason::Step, .. })));
+    assert_eq!((met.holders(), met.guest.is_held()), (vec![gdb()], true));
+}
+
 /// The one that was told second heard nothing of it.
 #[test]
 fn of_two_who_watch_what_one_instruction_touches_both_are_told() {
