@@ -21,8 +21,8 @@ fn checkpoints(log: &[String]) -> usize {
 
 /// Stacks of nesters, each with what a program needs in it.
 const STACKS: [&[&str]; 3] = [
-    &["--under", "checkpointer", "--every", "40"],
-    &["--memory", "512", "--under", "checkpointer", "--under", "checkpointer", "--every", "60"],
+    &["--memory", "384", "--under", "checkpointer", "--every", "40"],
+    &["--memory", "768", "--under", "checkpointer", "--under", "checkpointer", "--every", "60"],
     &["--memory", "512", "--under", "checkpointer", "--under", "debugger-nester", "--every", "100"],
 ];
 
@@ -67,7 +67,7 @@ fn a_program_that_dies_is_rolled_back_as_often_as_is_allowed() {
 /// It dies of something that is over when it is rolled back; each line of its output comes once.
 #[test]
 fn a_program_that_was_rolled_back_goes_on_as_if_it_had_not_died() {
-    for stack in [&STACKS[0][..2], &["--memory", "512", "--under", "checkpointer", "--under", "checkpointer"]]
+    for stack in [&STACKS[0][..4], &["--memory", "768", "--under", "checkpointer", "--under", "checkpointer"]]
     {
         let world = World::new();
         let text = random_text(&mut fastrand::Rng::with_seed(seed()), 60_000);
@@ -102,7 +102,7 @@ fn figures(line: &str) -> Option<[u64; 4]> {
 /// It writes all the time: so whoever sees it write sees it run.
 #[test]
 fn the_child_runs_on_while_its_record_is_made_and_while_its_memory_is_copied() {
-    for stack in [&STACKS[0][..2], &["--memory", "512", "--under", "checkpointer", "--under", "checkpointer"]]
+    for stack in [&STACKS[0][..4], &["--memory", "768", "--under", "checkpointer", "--under", "checkpointer"]]
     {
         let world = World::new();
         let stack = [stack, &["--every", "30", "--counted"]].concat();
@@ -138,7 +138,7 @@ fn the_child_stands_no_longer_the_more_memory_it_has() {
 /// A memory that was put together from two moments shows.
 #[test]
 fn what_was_copied_while_the_child_wrote_it_is_the_memory_of_one_moment() {
-    let twice = ["--memory", "512", "--under", "checkpointer", "--under", "checkpointer"];
+    let twice = ["--memory", "768", "--under", "checkpointer", "--under", "checkpointer"];
     for (stack, every, die) in [(&twice[2..4], "7", "100"), (&twice, "15", "150")] {
         let world = World::new();
         let stack = [stack, &["--every", every, "--limit", "1000", "--counted"]].concat();

@@ -315,9 +315,10 @@ fn a_save_whose_moment_has_not_come_by_the_end_of_the_program_says_so() {
     let world = World::new();
     let guest = world.guest(&["--paused", "philosophers", "3", "--meals", "2", "--pace", "1"], None);
     let save = world.start(&["-s", &guest.name, "checkpoint", "save", "--when", "input"], None);
+    save.wait_for_error("threads are held by the user");
     guest.flob_ok(&["resume"]);
     let saved = save.finish();
-    assert_eq!((saved.code, saved.stderr.lines().count()), (Some(125), 1), "{saved}");
+    assert_eq!((saved.code, saved.stderr.lines().count()), (Some(125), 2), "{saved}");
     assert!(saved.stderr.contains("before the moment came"), "{saved}");
     assert_eq!(guest.finish().code, Some(0));
 }
