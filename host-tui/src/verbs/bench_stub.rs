@@ -50,7 +50,7 @@ pub struct Place {
 
 /// Those of the server behind this socket, and where the breakpoint was. The program is ready.
 pub fn of_flob(socket: &Path) -> Result<(Rates, Place), Error> {
-    let mut stub = Stub::connect(socket)?;
+    let mut stub = Stub::connect(socket, "flob's server")?;
     let mut seen: HashMap<u64, usize> = HashMap::new();
     for _ in 0..SAMPLES {
         stub.step()?;
@@ -65,7 +65,7 @@ pub fn of_flob(socket: &Path) -> Result<(Rates, Place), Error> {
 /// Those of the emulator's stub, at the same place of the same program on the same kernel.
 pub fn of_emulator(place: &Place) -> Result<Rates, Error> {
     let emulator = Emulator::start()?;
-    Stub::connect(&emulator.socket)?.rates(place)
+    Stub::connect(&emulator.socket, "QEMU's stub")?.rates(place)
 }
 
 /// The emulator with its stub on. It ends when this is dropped.
@@ -107,18 +107,19 @@ impl Drop for Emulator {
 /// A connection that speaks gdb's protocol.
 struct Stub {
     stream: UnixStream,
+    /// Whose it is, for errors.
+    name: &'static str,
+    /// The packet that was sent last.
+    asked: String,
     /// What came and was not read yet.
     waiting: Vec<u8>,
     thread: String,
 }
 
-fn failed(error: std::io::Error) -> Error {
-    Error::io("speaking gdb's protocol", error)
-}
-
 impl Stub {
     /// Connects: everything stops.
-    fn connect(socket: &Path) -> Result<Self, Error> {
+    fn connect(socket: &Path, name: &'static str) -> Result<Self, Error> {
+        let failed = |error| Error::io(format!("connecting to {name}"), error);
         let begin = Instant::now();
         let stream = loop {
             match UnixStream::connect(socket) {
@@ -129,7 +130,8 @@ impl Stub {
             }
         };
         stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
-        let mut stub = Self { stream, waiting: Vec::new(), thread: String::new() };
+        let mut stub =
+            Self { stream, name, asked: String::new(), waiting: Vec::new(), thread: String::new() };
         let stop = stub.ask("?")?;
         stub.stopped(&stop)?;
         Ok(stub)
@@ -211,12 +213,22 @@ impl Stub {
         }
     }
 
+    fn failed(&self, error: std::io::Error) -> Error {
+        Error::io(
+            format!("speaking gdb's protocol with {} ('{}' was sent last)", self.name, self.asked),
+            error,
+        )
+    }
+
     /// Sends a packet; what comes for it.
     fn ask(&mut self, packet: &str) -> Result<String, Error> {
         let sum = packet.bytes().fold(0u8, u8::wrapping_add);
-        self.stream.write_all(format!("${packet}#{sum:02x}").as_bytes()).map_err(failed)?;
+        packet.clone_into(&mut self.asked);
+        self.stream
+            .write_all(format!("${packet}#{sum:02x}").as_bytes())
+            .map_err(|error| self.failed(error))?;
         let reply = self.reply()?;
-        self.stream.write_all(b"+").map_err(failed)?;
+        self.stream.write_all(b"+").map_err(|error| self.failed(error))?;
         Ok(reply)
     }
 
@@ -232,7 +244,7 @@ impl Stub {
                 return Ok(unpacked(&String::from_utf8_lossy(text)));
             }
             let mut buffer = [0; 4096];
-            let count = self.stream.read(&mut buffer).map_err(failed)?;
+            let count = self.stream.read(&mut buffer).map_err(|error| self.failed(error))?;
             if count == 0 {
                 return Err(Error::Guest("the connection to the stub has ended".into()));
             }
