@@ -293,16 +293,16 @@ impl Hub {
         }
     }
 
-    /// Has the guest put another environment in the place of this one. What it tells of the one that was there is not entered any more.
+    /// Has the guest put another environment in the place of this one. All threads of that are stopped: the user holds them, and what was
+    /// held before is over, at once: whoever hears of it may hold or let go. What the guest tells of the one before is not entered any more.
     pub(super) fn replace(&self, request: Request) -> Result<Reply, LinkError> {
         let mut books = lock(&self.books);
         let reply = self.link.request(request)?;
-        books.unannounced += 1;
+        books.begin_anew();
         Ok(reply)
     }
 
-    /// The environment is this new one, which is of this checkpoint, or not: holds are over, but breakpoints are put in again. All
-    /// its threads are stopped: the user holds them.
+    /// The environment is this new one, which is of this checkpoint, or not. Breakpoints are put in again.
     pub(super) fn environment_replaced(
         &self,
         environment: &Environment,
@@ -311,10 +311,6 @@ impl Hub {
     ) {
         self.describe(environment, checkpoint, restored);
         let mut books = lock(&self.books);
-        books.holds.clear();
-        books.until_stop.clear();
-        books.seen.clear();
-        books.holds.add(&Owner::User, Scope::Environment, &[]);
         for location in books.points.locations() {
             // Where there is no such code any more, there is nothing to stop at.
             let _ = self.settle_code(&mut books, location);
@@ -357,6 +353,16 @@ impl Hub {
 }
 
 impl Books {
+    /// There is another environment, which the user holds.
+    fn begin_anew(&mut self) {
+        self.replaced += 1;
+        self.unannounced += 1;
+        self.holds.clear();
+        self.until_stop.clear();
+        self.seen.clear();
+        self.holds.add(&Owner::User, Scope::Environment, &[]);
+    }
+
     /// Whether the threads seen so far decide about this scope. Threads that were made since matter where somebody else
     /// may hold them, or where a wider hold is to be left without them.
     fn knows_enough(&self, owner: &Owner, scope: Scope) -> bool {

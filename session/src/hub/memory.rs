@@ -16,7 +16,10 @@ const MOST: u64 = 1 << 20;
 impl Hub {
     /// The environment as it is now.
     pub(super) fn look(&self, vectors: bool) -> Result<Environment, Failure> {
-        let held = lock(&self.books).holds.hold_everything();
+        let (held, replaced) = {
+            let books = lock(&self.books);
+            (books.holds.hold_everything(), books.replaced)
+        };
         let generation = {
             let cache = lock(&self.cache);
             if let Some(environment) = cache.environment(vectors).filter(|_| held) {
@@ -25,7 +28,12 @@ impl Hub {
             cache.generation()
         };
         let environment = self.look_uncached(vectors)?;
-        lock(&self.books).seen = members(&environment);
+        let mut books = lock(&self.books);
+        // It may be of an environment that is gone by now.
+        if books.replaced == replaced {
+            books.seen = members(&environment);
+        }
+        drop(books);
         if held {
             lock(&self.cache).keep_environment(generation, vectors, &environment);
         }

@@ -112,8 +112,8 @@ impl Hub {
         way.target.request(go).map_err(|error| there(to, error))?;
         let stop_nanoseconds = u64::try_from(stopped.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let flobs = environment.flobs.len() as u64;
-        // What it had said by then belongs to this side.
-        self.output.wait_for(&environment.streams);
+        // What it had said by then belongs to this side. A guest that does not send it has had its time.
+        let _ = self.output.wait_for(&environment.streams);
         self.tell(HubEvent::Moved(to.into()));
         Ok(Migrated {
             to: to.into(),

@@ -188,6 +188,8 @@ pub(crate) struct Books {
     /// So many environments were put in place whose beginning the guest's events have not come to yet: what stops until then was in one
     /// before.
     unannounced: u32,
+    /// So many were put in place in all.
+    replaced: u64,
     /// Who holds all of a space again as soon as a thread of it stops.
     until_stop: Vec<(Owner, Place)>,
     /// Owners that are clients, with their connection.

@@ -89,6 +89,7 @@ impl Hub {
         let mut books = lock(&self.books);
         books.unannounced = books.unannounced.saturating_sub(1);
         drop(books);
+        self.output.begins();
         // What runs now has not ended, whatever was there before.
         lock(&self.info).progress.exit = None;
     }

@@ -4,7 +4,7 @@
 use std::{
     io::{self, Write},
     sync::{
-        Condvar, Mutex,
+        Condvar, Mutex, PoisonError,
         mpsc::{self, Sender},
     },
     thread::{self, JoinHandle},
@@ -22,9 +22,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Output {
     writer: Mutex<Option<Writer>>,
-    /// Positions of both streams that have come.
-    reached: Mutex<[u64; 2]>,
+    reached: Mutex<Reached>,
     more: Condvar,
+}
+
+/// Positions of both streams.
+#[derive(Debug, Default)]
+struct Reached {
+    /// Where this environment's begin.
+    begin: [u64; 2],
+    /// Up to where they have come.
+    now: [u64; 2],
 }
 
 /// Pieces to the thread that writes them, and the thread.
@@ -53,23 +61,32 @@ impl Output {
         if let Some((sender, _)) = &*lock(&self.writer) {
             let _ = sender.send((stream, bytes.to_vec()));
         }
-        if let Some(reached) = lock(&self.reached).get_mut(usize::from(stream).wrapping_sub(1)) {
+        if let Some(reached) = lock(&self.reached).now.get_mut(usize::from(stream).wrapping_sub(1)) {
             *reached = position.saturating_add(bytes.len() as u64);
         }
         self.more.notify_all();
     }
 
-    /// The streams go on from here.
+    /// The environment is another one: its streams go on from here.
     pub fn begin_at(&self, streams: &[Stream]) {
-        *lock(&self.reached) = positions(streams);
+        let begin = positions(streams);
+        *lock(&self.reached) = Reached { begin, now: begin };
     }
 
-    /// Waits until everything up to here has come.
-    pub fn wait_for(&self, streams: &[Stream]) {
+    /// What has come by now was of the environment before.
+    pub fn begins(&self) {
+        let mut reached = lock(&self.reached);
+        reached.now = reached.begin;
+        drop(reached);
+        self.more.notify_all();
+    }
+
+    /// Waits until everything up to here has come; whether it has.
+    pub fn wait_for(&self, streams: &[Stream]) -> bool {
         let wanted = positions(streams);
-        let lacks =
-            |reached: &mut [u64; 2]| reached.iter().zip(wanted).any(|(reached, wanted)| *reached < wanted);
-        drop(self.more.wait_timeout_while(lock(&self.reached), PATIENCE, lacks));
+        let lacks = |reached: &mut Reached| reached.now.iter().zip(wanted).any(|(now, wanted)| *now < wanted);
+        let waited = self.more.wait_timeout_while(lock(&self.reached), PATIENCE, lacks);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     /// Waits until everything is written. Nothing is written afterwards.

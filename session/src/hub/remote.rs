@@ -22,7 +22,7 @@ impl Hub {
         self.input.replaced(Some(self.spool_from(&environment)?));
         self.describe(&environment, None, false);
         let mut books = lock(&self.books);
-        *books = Books { unseen: books.unseen, ..Books::default() };
+        *books = Books { unseen: books.unseen, replaced: books.replaced + 1, ..Books::default() };
         drop(books);
         if stopped > 0 {
             self.hold(&Owner::User, Scope::Environment, None)?;

@@ -12,8 +12,8 @@ use std::{
 use flob_abi::FlobKind;
 use flob_image::{Environment, Flob, Link, Place, State};
 use flob_link::{
-    CHANNEL_DEBUGGER, Capacity, Event, Failure, FailureKind, FromGuest, Progress, Reply, Request, Scope,
-    StopReason, ToGuest, VERSION,
+    CHANNEL_DEBUGGER, Capacity, Event, Failure, FailureKind, FromGuest, Mark, Progress, Reply, Request,
+    Scope, StopReason, ToGuest, VERSION,
     frame::{Decoder, encode},
 };
 
@@ -39,6 +39,22 @@ struct Shared {
     told: usize,
     /// How often it was started anew.
     restarts: u64,
+    /// Environments that were replaced before this one.
+    replaced: u32,
+    /// Answers to looks wait; these do.
+    is_looked_at_later: bool,
+    looks: Vec<ToGuest>,
+    /// How often it was asked to stop the thread.
+    stops: u32,
+}
+
+impl Shared {
+    /// There is another environment, whose thread stands.
+    fn is_replaced(&mut self, event: Event) {
+        self.events.push(event);
+        self.held = Some(0);
+        self.replaced += 1;
+    }
 }
 
 /// A handle to it.
@@ -78,6 +94,25 @@ impl Guest {
         lock(&self.shared.0).events.push(output);
     }
 
+    /// The program ends. That is on its way.
+    pub fn exits(&self) {
+        lock(&self.shared.0).events.push(Event::Exited { code: 3 });
+    }
+
+    /// Whoever looks is not answered before [`Guest::shows`].
+    pub fn hides(&self) {
+        lock(&self.shared.0).is_looked_at_later = true;
+    }
+
+    /// Who looks is answered, and who has looked.
+    pub fn shows(&self) {
+        let mut shared = lock(&self.shared.0);
+        shared.is_looked_at_later = false;
+        let looks = std::mem::take(&mut shared.looks);
+        drop(shared);
+        looks.into_iter().for_each(|look| self.answer(look));
+    }
+
     /// Another one is started in its place.
     pub fn starts_anew(&self) {
         let mut shared = lock(&self.shared.0);
@@ -98,10 +133,23 @@ impl Guest {
 
     /// Waits until it is not.
     pub fn wait_until_it_runs(&self) {
+        self.wait_until(|shared| shared.held.is_none());
+    }
+
+    /// Waits until somebody looks who is not answered yet.
+    pub fn wait_until_looked_at(&self) {
+        self.wait_until(|shared| !shared.looks.is_empty());
+    }
+
+    /// Waits until it was asked to stop the thread so often.
+    pub fn wait_for_stops(&self, times: u32) {
+        self.wait_until(|shared| shared.stops == times);
+    }
+
+    fn wait_until(&self, is_so: impl Fn(&Shared) -> bool) {
         let (shared, changed) = &*self.shared;
-        let is_held = |shared: &mut Shared| shared.held.is_some();
-        let waited = changed.wait_timeout_while(lock(shared), STUCK, is_held).expect("no panic");
-        assert!(!waited.1.timed_out(), "nobody lets it go");
+        let waited = changed.wait_timeout_while(lock(shared), STUCK, |shared| !is_so(shared));
+        assert!(!waited.expect("no panic").1.timed_out(), "that never happens");
     }
 
     fn serve(&self) {
@@ -110,11 +158,20 @@ impl Guest {
             let mut messages = Vec::new();
             decoder.feed(&buffer[..count], |frame| messages.push(frame.payload.to_vec()));
             for message in messages {
-                let asked: ToGuest = postcard::from_bytes(&message).expect("a message");
-                let result = self.carry_out(asked.request);
-                self.say(&FromGuest::Reply { epoch: asked.epoch, number: asked.number, result });
+                self.answer(postcard::from_bytes(&message).expect("a message"));
             }
         }
+    }
+
+    fn answer(&self, asked: ToGuest) {
+        let mut shared = lock(&self.shared.0);
+        if shared.is_looked_at_later && matches!(asked.request, Request::Look { .. }) {
+            shared.looks.push(asked);
+            return self.shared.1.notify_all();
+        }
+        drop(shared);
+        let result = self.carry_out(asked.request);
+        self.say(&FromGuest::Reply { epoch: asked.epoch, number: asked.number, result });
     }
 
     fn carry_out(&self, request: Request) -> Result<Reply, Failure> {
@@ -141,9 +198,16 @@ impl Guest {
             | Request::SetBreakpoint { .. }
             | Request::ClearBreakpoint { .. }
             | Request::SetWatch(_)
-            | Request::ClearWatch(_) => Ok(Reply::Done),
+            | Request::ClearWatch(_)
+            | Request::RestoreBegin { .. }
+            | Request::RestoreRecord { .. }
+            | Request::RestorePacked { .. }
+            | Request::SupplyPacked { .. }
+            | Request::SupplyZero { .. } => Ok(Reply::Done),
             Request::Stop(Scope::Environment | Scope::Space(SPACE)) => {
                 shared.held.get_or_insert_default();
+                shared.stops += 1;
+                changed.notify_all();
                 Ok(Reply::Threads(1))
             }
             Request::Resume { unseen, .. } | Request::Continue { unseen, .. } => {
@@ -153,9 +217,13 @@ impl Guest {
             }
             // The thread stands before its first instruction.
             Request::Restart { .. } => {
-                shared.events.push(Event::Restarted);
-                shared.held = Some(0);
+                shared.is_replaced(Event::Restarted);
                 Ok(Reply::Done)
+            }
+            Request::RestoreCommit { .. } => {
+                shared.is_replaced(Event::Restored);
+                let environment = shared.replaced;
+                Ok(Reply::Restored(Mark { boot: shared.restarts, environment, epoch: 1 }))
             }
             Request::Step { unseen, .. } => match shared.held.take_if(|events| *events <= unseen) {
                 Some(_) => Ok(Reply::Done),
@@ -189,7 +257,8 @@ fn thread_state(rip: u64) -> State {
     state
 }
 
-fn environment() -> Environment {
+/// What it consists of.
+pub fn environment() -> Environment {
     let flob = |place, state: State| {
         let links = vec![Link::Null; state.kind().links().len()];
         Flob { place, state, links }

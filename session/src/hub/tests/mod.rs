@@ -1,6 +1,7 @@
 //! Who is held when the guest's word and the hub's cross on the line: in the guest as in the books.
 
 mod guest;
+mod replaced;
 
 use flob_link::{Access, Event, Hit, Scope, StopReason, Watch};
 use tempfile::TempDir;
@@ -187,22 +188,6 @@ fn a_step_whose_owner_was_made_to_let_go_ends_with_nobody_held() {
     met.wait_until_told();
     met.guest.wait_until_it_runs();
     assert_eq!(met.holders(), []);
-}
-
-/// It was entered as a stop of the thread that is at the same place now.
-#[test]
-fn a_stop_that_is_on_its_way_while_the_program_begins_anew_is_of_the_one_before() {
-    let met = Met::new();
-    met.set_breakpoint();
-    met.guest.stops(StopReason::Breakpoint);
-    met.ask(LongRequest::Restart { arguments: None }.into());
-    met.wait_until_known();
-    assert_eq!((met.holders(), met.guest.is_held()), (vec![Owner::User], true));
-    met.release(Owner::User, Scope::Environment, false);
-    assert_eq!((met.holders(), met.guest.is_held()), (vec![], false));
-    met.guest.stops(StopReason::Breakpoint);
-    met.wait_until_told();
-    assert_eq!((met.holders(), met.guest.is_held()), (vec![gdb()], true));
 }
 
 /// The guest was started anew before it had said that the program begins anew: it never says so.
