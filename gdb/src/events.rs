@@ -17,11 +17,7 @@ use crate::{
 impl<G: Guest> Inferior<G> {
     /// Takes an event; answers the stop that the debugger is to be told now, if it waits for one.
     pub fn on_event(&mut self, event: HubEvent) -> Option<Stop> {
-        if matches!(event, HubEvent::Guest(Event::Restarted)) && self.own_restarts > 0 {
-            self.own_restarts -= 1;
-            return None;
-        }
-        if !self.is_attached() {
+        if self.is_of_before(&event) || !self.is_attached() {
             return None;
         }
         let stop = match event {
@@ -49,37 +45,42 @@ impl<G: Guest> Inferior<G> {
         self.running.then_some(stop)
     }
 
+    /// Whether it happened in an environment that was replaced from here: what stopped or ended there says nothing of the present one. That
+    /// this begins is known already; another guest never says so.
+    fn is_of_before(&mut self, event: &HubEvent) -> bool {
+        match event {
+            HubEvent::AnotherGuest => self.own_environments = 0,
+            HubEvent::Guest(event) if self.own_environments > 0 => {
+                self.own_environments -= usize::from(matches!(event, Event::Restored | Event::Restarted));
+                return true;
+            }
+            _ => {}
+        }
+        false
+    }
+
     /// The hub tells everybody of every change, also who made it. Which is whose does not matter: one that is left over
     /// is somebody else's.
     fn changed(&mut self) {
         match self.own_changes.checked_sub(1) {
             Some(rest) => self.own_changes = rest,
-            None => self.doubt(Knowledge::Doubtful),
-        }
-    }
-
-    fn doubt(&mut self, knowledge: Knowledge) {
-        if !self.running {
-            self.forget();
-            if self.knowledge != Knowledge::Void {
-                self.knowledge = knowledge;
+            None if self.running => {}
+            None => {
+                self.forget();
+                self.knowledge = self.knowledge.max(Knowledge::Doubtful);
             }
         }
     }
 
     /// After a restore or restart everything is held by the user; the debugger stops too, to see the new state.
     fn replaced(&mut self, how: &str) -> Option<Stop> {
-        self.untold.clear();
-        self.exit = None;
-        // The holds of before are over.
-        self.whole = false;
-        self.stops_whole = false;
-        self.forget();
-        self.doubt(Knowledge::Void);
+        self.begin_anew();
         if !self.running {
             self.stop_world();
             return None;
         }
+        // It is about to be told.
+        self.knowledge = Knowledge::Good;
         self.console.push(format!("flob: {how}: stopped at the new state"));
         Some(Stop::signal(self.some_thread(), Signal::SIGSTOP))
     }

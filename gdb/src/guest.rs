@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use flob_image::{Environment, Place};
+use flob_image::{Environment, Place, store::Store};
 use flob_link::{Change, Memory, Scope, Tracing, Watch};
 use flob_session::{
     Client, Error, Hears, HubReply, HubRequest, LongRequest, Owner, Source, TracePart, Update,
@@ -86,6 +86,12 @@ pub trait Guest: Send {
 
     /// Saves a checkpoint: its id.
     fn save(&mut self, name: Option<String>) -> Result<String, Error> {
+        let _ = name;
+        Err(no_checkpoints())
+    }
+
+    /// The id of the checkpoint that is called so.
+    fn checkpoint(&mut self, name: &str) -> Result<String, Error> {
         let _ = name;
         Err(no_checkpoints())
     }
@@ -255,6 +261,10 @@ impl Guest for SessionGuest {
             HubReply::Checkpoint(id) => Ok(id),
             other => Err(unexpected(&other)),
         }
+    }
+
+    fn checkpoint(&mut self, name: &str) -> Result<String, Error> {
+        Ok(Store::open_default()?.load(name)?.id())
     }
 
     fn restore(&mut self, id: &str) -> Result<String, Error> {

@@ -26,8 +26,8 @@ use crate::{
     stop::{Stop, StopKind, signal_of},
 };
 
-/// Whether what the debugger knows still holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Whether what the debugger knows still holds: less and less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Knowledge {
     /// As far as anybody can tell.
     #[default]
@@ -84,8 +84,8 @@ pub struct Inferior<G> {
     pub(crate) is_kept: bool,
     /// Changes that were made here and that the hub has not told of yet.
     pub(crate) own_changes: usize,
-    /// The same of restarts.
-    pub(crate) own_restarts: usize,
+    /// Environments that were put in place here and whose beginning the events have not come to yet.
+    pub(crate) own_environments: usize,
     pub(crate) plan: Plan,
     /// Threads that hit a breakpoint or touched what is watched when the debugger had been told of another stop already, and
     /// where they stand.
@@ -126,7 +126,7 @@ impl<G: Guest> Inferior<G> {
             alone_until: None,
             is_kept: false,
             own_changes: 0,
-            own_restarts: 0,
+            own_environments: 0,
             plan: Plan::default(),
             untold: Vec::new(),
             immediate: None,
@@ -162,7 +162,7 @@ impl<G: Guest> Inferior<G> {
         self.keep(what);
         self.detach();
         self.guest.restart(arguments)?;
-        self.own_restarts += 1;
+        self.own_environments += 1;
         // It may be another build than what was restored before.
         self.symbols = None;
         Ok(())
@@ -391,12 +391,21 @@ impl<G: Guest> Inferior<G> {
     pub fn restore(&mut self, id: &str) -> Result<String, Error> {
         self.keep(&format!("restore {id}"));
         let id = self.guest.restore(id)?;
-        self.knowledge = Knowledge::Void;
-        self.whole = false;
+        self.own_environments += 1;
+        self.begin_anew();
         self.stop_world();
         self.release_user()?;
-        self.forget();
         Ok(id)
+    }
+
+    /// The environment is another one: nothing of what was there before is held, or known, any more.
+    pub(crate) fn begin_anew(&mut self) {
+        self.untold.clear();
+        self.exit = None;
+        self.whole = false;
+        self.stops_whole = false;
+        self.forget();
+        self.knowledge = Knowledge::Void;
     }
 
     /// Lets go what the user holds.

@@ -1,77 +1,16 @@
 //! A client that behaves badly: the session survives, and so does the connection.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "support/client.rs"]
+mod client;
 #[expect(dead_code, reason = "shared with the tests that start gdb")]
 mod support;
 
-use std::{
-    io::{Read, Write},
-    os::unix::net::UnixStream,
-    time::Duration,
-};
+use std::io::Write;
 
-use flob_gdb::packet::{Framer, Incoming, frame};
+use client::Client;
+use flob_gdb::packet::{Incoming, frame};
 use support::{FakeGuest, Server};
-
-struct Client {
-    stream: UnixStream,
-    framer: Framer,
-}
-
-impl Client {
-    fn connect(server: &Server) -> Self {
-        let stream = UnixStream::connect(&server.socket).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        Self { stream, framer: Framer::default() }
-    }
-
-    fn next(&mut self) -> Incoming {
-        loop {
-            let mut byte = [0];
-            self.stream.read_exact(&mut byte).expect("the connection should have survived");
-            if let Some(incoming) = self.framer.push(byte[0]) {
-                return incoming;
-            }
-        }
-    }
-
-    /// The next packet that is no console line; acknowledged, its repeats written out.
-    fn packet(&mut self) -> String {
-        loop {
-            if let Incoming::Packet(body) = self.next() {
-                self.stream.write_all(b"+").unwrap();
-                let body = expand(&body);
-                if !body.starts_with('O') || body == "OK" {
-                    return body;
-                }
-            }
-        }
-    }
-
-    fn ask(&mut self, body: &[u8]) -> String {
-        self.stream.write_all(&frame(body)).unwrap();
-        self.packet()
-    }
-}
-
-/// `x*N` stands for x and N - 29 more of it.
-fn expand(body: &[u8]) -> String {
-    let (mut text, mut rest) = (Vec::new(), body);
-    while let Some((byte, tail)) = rest.split_first() {
-        rest = match (byte, tail.split_first()) {
-            (b'*', Some((count, tail))) => {
-                let last = *text.last().unwrap();
-                text.extend(vec![last; usize::from(*count) - 29]);
-                tail
-            }
-            _ => {
-                text.push(*byte);
-                tail
-            }
-        };
-    }
-    String::from_utf8_lossy(&text).into_owned()
-}
 
 fn start() -> (FakeGuest, Server) {
     let guest = FakeGuest::new();

@@ -46,7 +46,8 @@ pub fn restore<G: Guest>(inferior: &mut Inferior<G>, id: &str) -> Result<String,
         return Err(Error::Usage(text.into()));
     }
     // What is not there is told before anything is done.
-    let id = inferior.restore(&Store::open_default()?.load(id)?.id())?;
+    let id = inferior.guest.checkpoint(id)?;
+    let id = inferior.restore(&id)?;
     Ok(format!(
         "{id} restored; gdb shows older values until the program next goes on: that stops at once at the new state\n"
     ))

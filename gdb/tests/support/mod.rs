@@ -60,6 +60,10 @@ pub struct Machine {
     pub exit: Option<i32>,
     /// What `flob undo` can come back to the beginning of.
     pub kept: Vec<String>,
+    /// How it began, and begins again.
+    pub saved: Environment,
+    /// Told while the environment is replaced: of the one that was there.
+    pub late: Vec<Event>,
     subscribers: Vec<Hears>,
     on_run: Option<Sender<()>>,
 }
@@ -82,6 +86,8 @@ impl FakeGuest {
         let loops = BTreeMap::from([(RUNNER, runner), (SECOND_RUNNER, second_runner), (STRANGER, runner)]);
         let environment = environment(runner.0, second_runner.0);
         Self(Arc::new(Mutex::new(Machine {
+            saved: environment.clone(),
+            late: Vec::new(),
             environment,
             memory,
             breakpoints: HashSet::new(),
@@ -152,10 +158,27 @@ impl Machine {
         *rip = if *rip + 1 >= end { first } else { *rip + 1 };
     }
 
-    fn stopped(&mut self, thread: Place, reason: StopReason) {
+    /// A thread stops where it is.
+    pub fn stop(&mut self, thread: Place, reason: StopReason) -> Event {
         let state = State::Thread(*self.thread(thread)).as_bytes()[..flob_abi::THREAD_STATE_HEAD].to_vec();
-        let Link::Flob(space) = self.links(thread)[0] else { return };
-        self.emit(HubEvent::Guest(Event::Stopped { thread, space, reason, state, whole: false }));
+        let Link::Flob(space) = self.links(thread)[0] else { panic!("it is in no space") };
+        Event::Stopped { thread, space, reason, state, whole: false }
+    }
+
+    fn stopped(&mut self, thread: Place, reason: StopReason) {
+        let event = self.stop(thread, reason);
+        self.emit(HubEvent::Guest(event));
+    }
+
+    /// What it was is gone, and the user holds it. Its beginning is told when the test says so.
+    fn replace(&mut self) {
+        for event in std::mem::take(&mut self.late) {
+            self.emit(HubEvent::Guest(event));
+        }
+        self.environment = self.saved.clone();
+        self.holds.clear();
+        self.user_holds = true;
+        self.exit = None;
     }
 
     /// Lets every thread that nobody holds walk, until it meets a breakpoint or has gone round often.
@@ -249,6 +272,25 @@ impl Guest for FakeGuest {
             }
             Ok(if machine.user_holds { vec![Owner::User] } else { Vec::new() })
         })
+    }
+
+    fn checkpoint(&mut self, name: &str) -> Result<String, Error> {
+        Ok(name.to_owned())
+    }
+
+    fn restore(&mut self, id: &str) -> Result<String, Error> {
+        self.with(Machine::replace);
+        Ok(id.to_owned())
+    }
+
+    fn restart(&mut self, _arguments: Option<Vec<String>>) -> Result<(), Error> {
+        self.with(Machine::replace);
+        Ok(())
+    }
+
+    fn release_user(&mut self) -> Result<(), Error> {
+        self.with(|machine| machine.user_holds = false);
+        Ok(())
     }
 
     fn step(&mut self, thread: Place, _within: Option<(u64, u64)>) -> Result<(), Error> {

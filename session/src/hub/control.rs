@@ -299,6 +299,9 @@ impl Hub {
         let mut books = lock(&self.books);
         let reply = self.link.request(request)?;
         books.begin_anew();
+        drop(books);
+        // What is there now has not ended, whatever was there before.
+        lock(&self.info).progress.exit = None;
         Ok(reply)
     }
 

@@ -104,6 +104,18 @@ fn an_end_that_is_on_its_way_is_not_that_of_the_next_environment() {
     }
 }
 
+/// A debugger that asked between the restart and the word on it went on with a program that had ended.
+#[test]
+fn what_had_ended_has_not_when_it_was_replaced() {
+    for by in By::ALL {
+        let met = Met::new();
+        met.guest.exits();
+        met.wait_for(|event| matches!(event, HubEvent::Guest(Event::Exited { .. })));
+        met.replace(by);
+        assert_eq!(met.client.info().expect("it answers").progress.exit, None, "{by:?}");
+    }
+}
+
 /// Its hold was taken for one of the environment before.
 #[test]
 fn who_holds_the_next_environment_as_soon_as_he_hears_of_it_does() {
