@@ -1,7 +1,7 @@
 //! Steps and breakpoint stops a second over gdb's protocol: of flob's own server, and of the emulator's stub on the same program.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     io::{Read, Write},
     os::unix::net::UnixStream,
     path::Path,
@@ -19,10 +19,12 @@ use crate::guest;
 
 /// The program: once it says that it is ready, it computes in one loop for good, and never waits.
 pub const PROGRAM: [&str; 2] = ["scribble", "32"];
-/// What it says. Where it was before that it never comes again.
+/// What it says. Where it was before that, and on the way back from saying it, it never comes again.
 pub const READY: &str = "ready";
-/// Steps that are taken to find out where it is most often.
+/// Steps from which is seen where it is: more than its loop has instructions.
 const SAMPLES: usize = 400;
+/// How often that is looked at until it has come to its loop.
+const TRIES: usize = 50;
 /// Steps and stops that are timed.
 const STEPS: u32 = 1000;
 const STOPS: u32 = 300;
@@ -51,13 +53,7 @@ pub struct Place {
 /// Those of the server behind this socket, and where the breakpoint was. The program is ready.
 pub fn of_flob(socket: &Path) -> Result<(Rates, Place), Error> {
     let mut stub = Stub::connect(socket, "flob's server")?;
-    let mut seen: HashMap<u64, usize> = HashMap::new();
-    for _ in 0..SAMPLES {
-        stub.step()?;
-        *seen.entry(stub.position()?).or_default() += 1;
-    }
-    let address =
-        seen.into_iter().max_by_key(|(place, count)| (*count, *place)).map_or(0, |(place, _)| place);
+    let address = stub.innermost_loop()?;
     let place = Place { address, code: stub.code(address)? };
     Ok((stub.rates(&place)?, place))
 }
@@ -129,9 +125,13 @@ impl Stub {
                 Err(_) => std::thread::yield_now(),
             }
         };
-        stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+        Self::over(stream, name)
+    }
+
+    fn over(stream: UnixStream, name: &'static str) -> Result<Self, Error> {
         let mut stub =
             Self { stream, name, asked: String::new(), waiting: Vec::new(), thread: String::new() };
+        stub.stream.set_read_timeout(Some(PATIENCE)).map_err(|error| stub.failed(error))?;
         let stop = stub.ask("?")?;
         stub.stopped(&stop)?;
         Ok(stub)
@@ -169,6 +169,30 @@ impl Stub {
                 Err(Error::Guest(format!("stopped at {stands:#x} and not at the breakpoint {address:#x}")))
             }
         }
+    }
+
+    /// Where the program is most often in the loop that it has come to: it was at the same places twice in a row.
+    fn innermost_loop(&mut self) -> Result<u64, Error> {
+        let mut before = self.visits()?;
+        for _ in 0..TRIES {
+            let visits = self.visits()?;
+            if visits.keys().eq(before.keys()) {
+                let busiest = visits.into_iter().max_by_key(|(place, count)| (*count, *place));
+                return Ok(busiest.map_or(0, |(place, _)| place));
+            }
+            before = visits;
+        }
+        Err(Error::Guest("the program comes to no loop".into()))
+    }
+
+    /// How often it was where within some steps.
+    fn visits(&mut self) -> Result<BTreeMap<u64, usize>, Error> {
+        let mut visits = BTreeMap::new();
+        for _ in 0..SAMPLES {
+            self.step()?;
+            *visits.entry(self.position()?).or_default() += 1;
+        }
+        Ok(visits)
     }
 
     fn step(&mut self) -> Result<(), Error> {
@@ -279,6 +303,53 @@ fn timed(times: u32, mut work: impl FnMut() -> Result<(), Error>) -> Result<f64,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Where a program is after so many steps: it comes back from a call, which passes through a loop of its own, to the one that it
+    /// never leaves.
+    fn place_after(steps: usize) -> u64 {
+        match steps {
+            0..100 => 0x1000,
+            100..450 => 0x1000 + steps as u64,
+            _ => 0x40_0000 + (steps % 21) as u64,
+        }
+    }
+
+    /// A stub of that program, on one end of a connection.
+    fn made_up_stub(mut far: UnixStream) -> std::io::Result<()> {
+        let mut steps = 0;
+        let mut packet = Vec::new();
+        for byte in far.try_clone()?.bytes() {
+            packet.push(byte?);
+            let Some(end) = packet.iter().position(|byte| *byte == b'#') else { continue };
+            if packet.len() < end + 3 {
+                continue;
+            }
+            let text = String::from_utf8_lossy(&packet).into_owned();
+            packet.clear();
+            let answer = match text.trim_start_matches(['+', '$']).as_bytes() {
+                [b'?', ..] => "T05thread:1;".into(),
+                [b'v', ..] => {
+                    steps += 1;
+                    "T05thread:1;".into()
+                }
+                [b'g', ..] => format!("{}{:016x}", "0".repeat(RIP.start), place_after(steps).swap_bytes()),
+                _ => "OK".into(),
+            };
+            far.write_all(format!("+${answer}#00").as_bytes())?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_loop_on_the_way_to_the_programs_own_is_not_taken_for_it() {
+        let (near, far) = UnixStream::pair().expect("a pair");
+        let stub = std::thread::spawn(|| made_up_stub(far));
+        let mut near = Stub::over(near, "a made-up stub").expect("stopped");
+        let place = near.innermost_loop().expect("a loop");
+        assert!((0x40_0000..0x40_0015).contains(&place), "{place:#x}");
+        drop(near);
+        stub.join().expect("no panic").expect("served");
+    }
 
     #[test]
     fn runs_are_written_out() {
