@@ -44,7 +44,7 @@ pub const CHANNEL_DEBUGGER: u8 = 0;
 /// From the host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToGuest {
-    /// Chosen by the host at its start; a new one makes the guest forget cached answers of the old.
+    /// Chosen by the host at its start, and when it has given an order up; behind the first message of a new one nothing of the old is carried out.
     pub epoch: u32,
     /// Counts up with each new request of the epoch.
     pub number: u32,

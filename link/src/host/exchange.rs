@@ -110,7 +110,7 @@ impl Exchanges {
     }
 
     fn next_urgent(&mut self) -> Option<Submission> {
-        let may_order = self.count(Kind::Order) == 0;
+        let may_order = !self.has_order();
         let may_go = |submission: &Submission| may_order || !submission.request.is_order();
         let next = self.urgent.iter().position(may_go)?;
         self.urgent.remove(next)
@@ -192,6 +192,11 @@ impl Exchanges {
         !self.urgent.is_empty() || !self.bulk.is_empty() || self.under_way.values().any(caller)
     }
 
+    /// Whether an order is under way.
+    pub fn has_order(&self) -> bool {
+        self.count(Kind::Order) > 0
+    }
+
     /// Fails what callers wait for; the manager's own questions stay.
     pub fn fail_callers(&mut self, error: &LinkError) {
         for submission in self.urgent.drain(..).chain(self.bulk.drain(..)) {
@@ -203,5 +208,9 @@ impl Exchanges {
                 Asker::Hello | Asker::Sync => drop(self.under_way.insert(number, exchange)),
             }
         }
+    }
+    /// Nothing that is under way is answered any more.
+    pub fn forget(&mut self) {
+        self.under_way.clear();
     }
 }

@@ -43,6 +43,17 @@ enum Standing {
     Misfit(String),
 }
 
+/// Whether the guest may have carried out what nobody waits for any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    /// Nothing was given up.
+    None,
+    /// It may have.
+    Open,
+    /// All that came of it is told by the events before this one.
+    Until(u64),
+}
+
 pub struct Manager {
     outward: Outward,
     tell: Tell,
@@ -50,12 +61,14 @@ pub struct Manager {
     log: Log,
     epoch: u32,
     /// Which guest has answered the hello.
-    boot: u64,
+    boot: Option<u64>,
     decoder: Decoder,
     exchanges: Exchanges,
     events: Events,
     acknowledged: u64,
     standing: Standing,
+    /// Orders were given up.
+    doubt: Doubt,
     last_heard: Instant,
     last_sync: Instant,
     garbled: u64,
@@ -76,12 +89,13 @@ impl Manager {
             timing,
             log,
             epoch: fresh_epoch(),
-            boot: 0,
+            boot: None,
             decoder: Decoder::new(),
             exchanges: Exchanges::new(timing),
             events: Events::default(),
             acknowledged: 0,
             standing: Standing::Connecting,
+            doubt: Doubt::None,
             last_heard: now,
             last_sync: now,
             garbled: 0,
@@ -214,11 +228,16 @@ impl Manager {
         match result {
             Ok(Reply::Hello { version: VERSION, size, program, boot, first_event, capacity }) => {
                 self.standing = Standing::Up;
-                self.boot = boot;
-                self.events.begin_at(first_event);
-                self.acknowledged = first_event;
                 self.capacity = capacity;
-                self.notify(Notice::Up(Guest { size, program, boot, first_event, capacity }));
+                if self.boot == Some(boot) {
+                    self.notify(Notice::Back);
+                } else {
+                    self.boot = Some(boot);
+                    self.doubt = Doubt::None;
+                    self.events.begin_at(first_event);
+                    self.acknowledged = first_event;
+                    self.notify(Notice::Up(Guest { size, program, boot, first_event, capacity }));
+                }
                 self.synchronise();
             }
             Ok(Reply::Hello { version, .. }) => self.misfit(misfit_text(version)),
@@ -241,6 +260,7 @@ impl Manager {
         for (number, event) in self.events.take(number, event) {
             self.notify(Notice::Event { number, event });
         }
+        self.settle();
         let unacknowledged =
             self.events.next().saturating_sub(self.acknowledged) >= EVENTS_BEFORE_ACKNOWLEDGE;
         if self.events.has_gap() || unacknowledged {
@@ -261,14 +281,44 @@ impl Manager {
     }
 
     fn synchronised(&mut self, progress: Progress) {
-        if progress.boot == self.boot {
+        if Some(progress.boot) == self.boot {
+            let next = progress.next_event;
             self.notify(Notice::Progress(progress));
+            if self.doubt == Doubt::Open {
+                self.doubt = Doubt::Until(next);
+                self.settle();
+            }
         } else {
             // It was started anew, and knows nothing of what was asked.
             self.exchanges.fail_callers(&LinkError::Ended);
-            self.epoch = self.epoch.wrapping_add(1);
-            self.standing = Standing::Connecting;
-            self.send(Request::Hello { version: VERSION }, Asker::Hello, false);
+            self.begin_epoch();
+        }
+    }
+
+    /// Says hello once more. Behind that the guest carries out nothing that was asked before.
+    fn begin_epoch(&mut self) {
+        self.exchanges.forget();
+        self.epoch = self.epoch.wrapping_add(1);
+        self.standing = Standing::Connecting;
+        self.send(Request::Hello { version: VERSION }, Asker::Hello, false);
+    }
+
+    /// Lets nobody wait any longer for a guest that says nothing. It may come to an order all the same, and carry it out: so the epoch
+    /// ends, and when the next one begins it is told that what was ordered may have been done.
+    fn give_up(&mut self) {
+        let was_ordered = self.exchanges.has_order();
+        self.exchanges.fail_callers(&LinkError::Silent);
+        if was_ordered {
+            self.doubt = Doubt::Open;
+            self.begin_epoch();
+        }
+    }
+
+    /// Tells of orders that were given up, when everything that came of them was told.
+    fn settle(&mut self) {
+        if matches!(self.doubt, Doubt::Until(next) if self.events.next() >= next) {
+            self.doubt = Doubt::None;
+            self.notify(Notice::GivenUp);
         }
     }
 
@@ -294,7 +344,7 @@ impl Manager {
             self.notify(Notice::Lost);
         }
         if silence >= self.timing.give_up && self.exchanges.has_callers() {
-            self.exchanges.fail_callers(&LinkError::Silent);
+            self.give_up();
         }
         let is_quiet = now.duration_since(self.last_sync.max(self.last_heard)) >= self.timing.quiet;
         // However much it talks: how the guest is must not be old news.

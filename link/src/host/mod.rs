@@ -3,7 +3,8 @@
 //! - A request is repeated with the same number until its answer arrives; the guest answers a repeat from its cache.
 //! - Urgent requests pass bulk ones: of these only a few are ever under way.
 //! - Events are handed out in order, once each, without a gap; a gap, and every quiet second, makes the host ask again.
-//! - Nothing here knows what a request means.
+//! - An order that is given up is over when the guest answers again: done or never done.
+//! - Nothing else here knows what a request means.
 
 mod events;
 mod exchange;
@@ -72,6 +73,8 @@ pub enum Notice {
     Lost,
     /// It answers again.
     Back,
+    /// It answers again, and orders that failed with [`LinkError::Silent`] may have been carried out, before now. What came of that was told.
+    GivenUp,
     /// The versions do not fit: nothing will work.
     Version(String),
     /// Something happened in the guest. In order, none twice, none left out.

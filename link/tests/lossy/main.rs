@@ -2,6 +2,7 @@
 //!
 //! `FLOB_SEED=N` repeats one run; the seeds used are printed.
 
+mod given_up;
 mod guest;
 mod pipe;
 
@@ -40,10 +41,14 @@ fn connect_to(capacity: Capacity, faults: Faults, seed: u64, version: u32) -> (L
 }
 
 fn link_over(from_guest: Reader, to_guest: Writer) -> (Link, Receiver<Notice>) {
+    link_with(timing(), from_guest, to_guest)
+}
+
+fn link_with(timing: Timing, from_guest: Reader, to_guest: Writer) -> (Link, Receiver<Notice>) {
     let (sender, notices) = channel();
     // A test that ends needs no more notices.
     let tell = Box::new(move |notice| drop(sender.send(notice)));
-    (Link::start(from_guest, to_guest, timing(), Log::none(), tell).expect("threads start"), notices)
+    (Link::start(from_guest, to_guest, timing, Log::none(), tell).expect("threads start"), notices)
 }
 
 fn seeds() -> Vec<u64> {

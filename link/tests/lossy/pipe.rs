@@ -3,7 +3,10 @@
 use std::{
     collections::VecDeque,
     io::{self, Read, Write},
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::{
+        Arc, Condvar, Mutex,
+        mpsc::{Receiver, Sender, channel},
+    },
 };
 
 use flob_link::host::Outlet;
@@ -48,12 +51,35 @@ pub struct Writer {
 pub struct Reader {
     receiver: Receiver<Vec<u8>>,
     waiting: VecDeque<u8>,
+    gate: Gate,
+}
+
+/// What a pipe's reader passes, unless it is shut: then everything is late.
+#[derive(Clone, Default)]
+pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    pub fn set_shut(&self, is_shut: bool) {
+        *self.0.0.lock().expect("no panic") = is_shut;
+        self.0.1.notify_all();
+    }
+
+    fn pass(&self) {
+        let shut = self.0.0.lock().expect("no panic");
+        drop(self.0.1.wait_while(shut, |is_shut| *is_shut).expect("no panic"));
+    }
+}
+
+impl Reader {
+    pub fn gate(&self) -> Gate {
+        self.gate.clone()
+    }
 }
 
 pub fn pipe(faults: Faults, seed: u64) -> (Writer, Reader) {
     let (sender, receiver) = channel();
     let writer = Writer { sender, faults, random: Random::new(seed), held: Vec::new() };
-    (writer, Reader { receiver, waiting: VecDeque::new() })
+    (writer, Reader { receiver, waiting: VecDeque::new(), gate: Gate::default() })
 }
 
 impl Write for Writer {
@@ -92,6 +118,7 @@ impl Read for Reader {
                 Err(_) => return Ok(0),
             }
         }
+        self.gate.pass();
         self.waiting.read(buffer)
     }
 }

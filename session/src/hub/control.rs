@@ -72,14 +72,13 @@ impl Hub {
         }
         match (owners.is_empty(), whole) {
             (false, false) => self.tell_guest(Request::Stop(Scope::Space(space))),
-            (true, true) => self.let_unheld_go(books, space),
+            (true, true) => self.let_unheld_go(books, Scope::Space(space)),
             _ => {}
         }
     }
 
-    /// The guest has stopped all of a space for nobody: those threads of it that nobody holds go on.
-    pub(super) fn let_unheld_go(&self, books: &Books, space: Place) {
-        let scope = Scope::Space(space);
+    /// The guest has stopped all of a scope for nobody: those threads of it that nobody holds go on.
+    pub(super) fn let_unheld_go(&self, books: &Books, scope: Scope) {
         if books.holds.holders_in(scope, &books.seen).is_empty() {
             return self.tell_guest(books.resume(scope));
         }
@@ -87,6 +86,15 @@ impl Hub {
         for member in unheld.filter(|member| books.holds.holders(**member).is_empty()) {
             self.tell_guest(books.resume(Scope::Thread(member.thread)));
         }
+    }
+
+    /// Somebody was told that the guest does not answer, and it may have held or let go all the same: it holds now whom the books say.
+    pub(super) fn hold_by_the_books(&self) -> Result<(), Failure> {
+        let mut books = lock(&self.books);
+        self.count(Request::Stop(Scope::Environment))?;
+        books.seen = members(&self.look_uncached(false)?);
+        self.let_unheld_go(&books, Scope::Environment);
+        Ok(())
     }
 
     fn release_with(&self, books: &mut Books, owner: Option<&Owner>, scope: Scope) -> Result<Held, Failure> {
@@ -298,6 +306,7 @@ impl Hub {
     pub(super) fn replace(&self, request: Request) -> Result<Reply, LinkError> {
         let mut books = lock(&self.books);
         let reply = self.link.request(request)?;
+        books.unannounced += 1;
         books.begin_anew();
         drop(books);
         // What is there now has not ended, whatever was there before.
@@ -357,9 +366,8 @@ impl Hub {
 
 impl Books {
     /// There is another environment, which the user holds.
-    fn begin_anew(&mut self) {
+    pub(super) fn begin_anew(&mut self) {
         self.replaced += 1;
-        self.unannounced += 1;
         self.holds.clear();
         self.until_stop.clear();
         self.seen.clear();

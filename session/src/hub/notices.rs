@@ -19,6 +19,8 @@ impl Hub {
         match notice {
             Notice::Up(guest) => self.another_guest(&guest),
             Notice::Back => self.set_link(LinkState::Up),
+            // What cannot be put in order now will be when somebody holds or lets go.
+            Notice::GivenUp => drop(self.hold_by_the_books()),
             Notice::Lost => self.set_link(LinkState::Lost),
             Notice::Version(text) => self.end(Ending::Failed(Error::Guest(text))),
             Notice::Progress(progress) => self.set_progress(progress),
@@ -67,7 +69,9 @@ impl Hub {
                 lock(&self.info).progress.exit = Some(*code);
                 self.tell_save(Moment::Never("the program ended before the moment came"));
             }
-            Event::Restored | Event::Restarted => self.announced(),
+            Event::Restored | Event::Restarted if self.announced() => {}
+            // Nobody waited for that any more. What cannot be found out now will be when somebody looks.
+            Event::Restored | Event::Restarted => drop(self.replaced_unasked(event == Event::Restored)),
             Event::PageWanted { environment, page } => self.page_wanted(*environment, *page),
             Event::StandsStill | Event::Traced { .. } => {}
         }
@@ -84,14 +88,16 @@ impl Hub {
         }
     }
 
-    /// What is told from now on is of the environment that was put in place.
-    fn announced(&self) {
+    /// What is told from now on is of the environment that was put in place. Whether that was done here.
+    fn announced(&self) -> bool {
         let mut books = lock(&self.books);
+        let is_ours = books.unannounced > 0;
         books.unannounced = books.unannounced.saturating_sub(1);
         drop(books);
         self.output.begins();
         // What runs now has not ended, whatever was there before.
         lock(&self.info).progress.exit = None;
+        is_ours
     }
 
     fn ending_of(&self, event: &Event) -> Option<Ending> {
@@ -168,7 +174,7 @@ impl Hub {
     fn stopped_for_nobody(&self, books: &Books, member: Member, whole: bool) {
         self.let_thread_go(books, member);
         if let Some(space) = member.space.filter(|_| whole) {
-            self.let_unheld_go(books, space);
+            self.let_unheld_go(books, Scope::Space(space));
         }
     }
 

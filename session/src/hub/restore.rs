@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use flob_abi::PAGE_SIZE;
 use flob_image::{
-    Stream,
+    Environment, Stream,
     store::{Checkpoint, Spool, Store},
     verify::{self, Severity},
 };
@@ -60,10 +60,7 @@ pub(super) fn prepare(store: &Store, given: &str, Manner { force, lazy }: Manner
 impl Prepared {
     /// Bytes of input that the program has been given, and their hash.
     pub fn consumed(&self) -> (u64, u64) {
-        let streams = &self.checkpoint.environment().streams;
-        let named = |name| streams.iter().find(|stream| stream.name == name);
-        let input = named(Stream::STDIN_GIVEN).or_else(|| named("stdin"));
-        input.map_or((0, flob_image::hash::FNV_START), |stream| (stream.position, stream.hash))
+        consumed(self.checkpoint.environment())
     }
 
     /// The input that was kept with it.
@@ -79,6 +76,13 @@ impl Prepared {
     fn pages(&self) -> Vec<u64> {
         self.checkpoint.pages().map(|(number, _)| number).collect()
     }
+}
+
+/// Bytes of input that the program of this environment has been given, and their hash.
+pub(super) fn consumed(environment: &Environment) -> (u64, u64) {
+    let named = |name| environment.streams.iter().find(|stream| stream.name == name);
+    let input = named(Stream::STDIN_GIVEN).or_else(|| named("stdin"));
+    input.map_or((0, flob_image::hash::FNV_START), |stream| (stream.position, stream.hash))
 }
 
 impl Hub {

@@ -94,6 +94,16 @@ impl Guest {
         lock(&self.shared.0).events.push(output);
     }
 
+    /// It holds the thread, or lets it go, when nobody waits for that any more.
+    pub fn holds(&self, is_held: bool) {
+        lock(&self.shared.0).held = is_held.then_some(0);
+    }
+
+    /// It restores when nobody waits for that any more. That is on its way.
+    pub fn restores(&self) {
+        lock(&self.shared.0).is_replaced(Event::Restored);
+    }
+
     /// The program ends. That is on its way.
     pub fn exits(&self) {
         lock(&self.shared.0).events.push(Event::Exited { code: 3 });

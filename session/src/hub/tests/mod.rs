@@ -1,5 +1,6 @@
 //! Who is held when the guest's word and the hub's cross on the line: in the guest as in the books.
 
+mod given_up;
 mod guest;
 mod replaced;
 
