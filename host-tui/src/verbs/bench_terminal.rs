@@ -1,6 +1,7 @@
 //! A pseudo-terminal with a command in it, for benchmarks: keys in, bytes out.
 
 use std::{
+    borrow::Cow,
     fs::File,
     io::{self, Read, Write},
     os::fd::OwnedFd,
@@ -56,7 +57,7 @@ impl Terminal {
         while !self.seen.windows(text.len()).any(|window| window == text.as_bytes()) {
             let left = patience.saturating_sub(begin.elapsed());
             if !self.take(left)? {
-                let said = String::from_utf8_lossy(&self.seen);
+                let said = self.said();
                 return Err(Error::Guest(format!("'{text}' never came on the screen; there came: {said:?}")));
             }
         }
@@ -82,9 +83,19 @@ impl Terminal {
             return Ok(false);
         }
         let mut buffer = [0; 64 * 1024];
-        let count = self.ours.read(&mut buffer).map_err(failed)?;
+        let Ok(count) = self.ours.read(&mut buffer) else {
+            // That is how Linux tells the end of what runs there.
+            return Err(Error::Guest(format!(
+                "what ran in the terminal has ended; it said: {:?}",
+                self.said()
+            )));
+        };
         self.seen.extend_from_slice(buffer.get(..count).unwrap_or_default());
         Ok(true)
+    }
+
+    fn said(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.seen)
     }
 
     /// Ends the command.
@@ -92,5 +103,20 @@ impl Terminal {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_what_runs_there_is_told_with_what_it_said() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo no such program"]);
+        let mut terminal = Terminal::start(command).expect("started");
+        let error = terminal.wait_for("ready", Duration::from_secs(60)).expect_err("it never says that");
+        assert!(error.to_string().contains("ended; it said: \"no such program"), "{error}");
+        terminal.end();
     }
 }
