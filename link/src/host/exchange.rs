@@ -209,6 +209,7 @@ impl Exchanges {
             }
         }
     }
+
     /// Nothing that is under way is answered any more.
     pub fn forget(&mut self) {
         self.under_way.clear();
