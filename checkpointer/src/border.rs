@@ -1,6 +1,7 @@
 //! What crosses the border of an environment: the requests of its threads that its nester has received, and not answered.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{string::String, sync::Arc, vec::Vec};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use flob_abi::Status;
 use flob_image::Border;
@@ -24,6 +25,28 @@ pub struct Answered {
     pub reply: Vec<u8>,
 }
 
+/// The request that a server thread has received and not answered, as others see it: one more than its alias, and its bytes; 0 for none.
+#[derive(Clone, Default)]
+pub struct Hand(Arc<AtomicU64>);
+
+impl Hand {
+    /// It is in the hand.
+    pub fn set(&self, alias: usize, bytes: usize) {
+        self.0.store((alias as u64 + 1) << 32 | bytes as u64, Ordering::Release);
+    }
+
+    /// It is not any more.
+    pub fn clear(&self) {
+        self.0.store(0, Ordering::Release);
+    }
+
+    /// Alias and bytes.
+    pub fn get(&self) -> Option<(u64, usize)> {
+        let value = self.0.load(Ordering::Acquire);
+        Some(((value >> 32).checked_sub(1)?, (value & 0xffff_ffff) as usize))
+    }
+}
+
 /// A server thread of the nester, as the nester knows it.
 pub struct Server<'a, N> {
     /// The thread.
@@ -36,15 +59,18 @@ pub struct Server<'a, N> {
     pub answered: &'a Answered,
     /// The name of the service with an alias.
     pub name: N,
+    /// Whom it serves, if it has that from elsewhere: no link of its own says so while the connection is parked.
+    pub client: Option<FlobAt<Reference>>,
 }
 
-/// What a blocked server thread has at hand. `client` is set to whom it serves.
+/// What a blocked server thread has at hand. `client` is set to whom its link says that it serves.
 pub fn of_server<'a>(
     environment: &Environment,
     server: &Server<'a, impl Fn(u64) -> &'a str>,
     client: FlobAt<Reference>,
 ) -> Result<Option<Border>, Status> {
     let at_hand = at_hand(server.thread, client)?;
+    let client = server.client.unwrap_or(client);
     let border = |service: &str, request| whole(environment, client, service, request);
     let answered = server.answered;
     Ok(match (server.in_hand, at_hand) {

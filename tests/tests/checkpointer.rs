@@ -64,7 +64,8 @@ fn a_program_that_dies_is_rolled_back_as_often_as_is_allowed() {
     assert_eq!(finished.code, Some(128 + 6), "{finished}\n{log:#?}");
 }
 
-/// It dies of something that is over when it is rolled back; each line of its output comes once.
+/// It dies of something that is over when it is rolled back; each line of its output comes once. A request that waits all the time is
+/// rolled back with it, and again out of a checkpoint that was taken since.
 #[test]
 fn a_program_that_was_rolled_back_goes_on_as_if_it_had_not_died() {
     for stack in [&STACKS[0][..4], &["--memory", "768", "--under", "checkpointer", "--under", "checkpointer"]]

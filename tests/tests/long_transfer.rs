@@ -4,7 +4,10 @@
 #![allow(missing_docs)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use flob_tests::{World, random_text, seed};
+use std::path::Path;
+
+use flob_tests::{Finished, World, random_text, seed};
+use serde_json::Value;
 
 /// What `courier` says at its end: how often both ends were made anew in the middle.
 fn operated(said: &str, pages: usize) -> usize {
@@ -51,39 +54,78 @@ fn the_transfer_goes_on_in_another_machine() {
     }
 }
 
+/// How many of the requests that cross the border of a checkpoint are like this.
+fn borders(world: &World, checkpoint: &str, are_so: impl Fn(&Value) -> bool) -> usize {
+    let shown = world.json(&["checkpoint", "show", "--json", checkpoint]);
+    let borders = shown["environment"]["borders"].as_array().unwrap();
+    borders.iter().filter(|border| are_so(border)).count()
+}
+
+/// Saves a courier that stands in the middle of transfers across the border, with its keeper at the gate, once this is so in the
+/// checkpoint; and again where that was restored, for what was restored in the middle stands there still. What comes of it when the
+/// gate is opened behind the last restore.
+fn cut_in_the_middle(
+    world: &World,
+    courier: &[&str],
+    input: Option<&Path>,
+    is_so: impl Fn(&str) -> bool,
+) -> Finished {
+    let mut guest = world.guest(&[&["courier", "--hold"], courier].concat(), input);
+    for _ in 0..2 {
+        let is_held =
+            |thread: &Value| thread["why"].as_str().is_some_and(|why| why.contains("waits for GATE"));
+        guest.wait_for_threads("a page is kept back", |threads| threads.iter().any(is_held));
+        let mut checkpoint = String::new();
+        world.wait_until("the checkpoint stands in the middle", || {
+            checkpoint = guest.save(&[]);
+            is_so(&checkpoint)
+        });
+        guest.power_cut();
+        guest = world.guest(&["--restore", &checkpoint], None);
+    }
+    guest.flob_ok(&["set", "mutex:courier/GATE", "locked=false"]);
+    guest.finish()
+}
+
+/// Reads all of some input, and is cut where so many bytes of replies have come.
+fn read_across(courier: &[&str], delivered: &[&str]) {
+    let text = random_text(&mut fastrand::Rng::with_seed(seed()), 60_000);
+    let world = World::new();
+    let input = world.file("input", &text);
+    let courier = [&["--input", "--pages", "7"], courier].concat();
+    let is_half = |border: &Value| delivered.iter().any(|delivered| border["delivered"] == *delivered);
+    let is_so = |checkpoint: &str| borders(&world, checkpoint, is_half) == delivered.len();
+    let finished = cut_in_the_middle(&world, &courier, Some(&input), is_so);
+    let sum: u64 = text.iter().map(|byte| u64::from(*byte)).sum();
+    let said = format!("{} bytes of input, their sum {sum}\n", text.len());
+    assert!(finished.code == Some(0) && finished.stdout.ends_with(&said), "{finished}");
+}
+
 /// A reply of the nester is on its way into the program: its first page has arrived, the second is kept back. The one end of that
 /// transfer is in the image, the other is not.
 #[test]
 fn a_transfer_across_the_border_goes_on_in_another_machine_where_it_stood() {
-    let text = random_text(&mut fastrand::Rng::with_seed(seed()), 60_000);
+    read_across(&[], &["0x1000"]);
+}
+
+/// Two threads of the nester are in the midst of replies, of which two bytes and a page have arrived. Where they are restored one thread
+/// delivers both, so the one waits for the other: and is saved so.
+#[test]
+fn a_reply_that_waits_for_another_one_goes_on_where_it_stood_too() {
+    read_across(&["--sleeper"], &["0x2", "0x1000"]);
+}
+
+/// A request of the program is on its way into the nester, which has received its first page.
+#[test]
+fn a_request_that_is_half_received_across_the_border_is_received_to_its_end_in_another_machine() {
     let world = World::new();
-    let input = world.file("input", &text);
-    let guest = world.guest(&["courier", "--input", "--pages", "7", "--hold"], Some(&input));
-    // The keeper has the second fault in its hands.
-    guest.wait_for_threads("a page is kept back", |threads| {
-        threads.iter().any(|thread| thread["why"].as_str().is_some_and(|why| why.contains("waits for GATE")))
-    });
-    let mut checkpoint = guest.save(&[]);
-    guest.power_cut();
-    for last in [false, true] {
-        let shown = world.json(&["checkpoint", "show", "--json", &checkpoint]);
-        let borders = shown["environment"]["borders"].as_array().unwrap();
-        let border = borders.iter().find(|border| border["service"] == "stdin").unwrap();
-        let number = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap();
-        // What was restored in the middle knows only the rest of the reply.
-        let delivered = if last { 0 } else { 4096 };
-        assert_eq!(number(border["delivered"].as_str().unwrap()), delivered);
-        assert!(border["reply"].as_str().unwrap().len() as u64 > 2 * delivered);
-        let guest = world.guest(&["--restore", &checkpoint], None);
-        if last {
-            guest.flob_ok(&["set", "mutex:courier/GATE", "locked=false"]);
-            let finished = guest.finish();
-            let sum: u64 = text.iter().map(|byte| u64::from(*byte)).sum();
-            let said = format!("{} bytes of input, their sum {sum}\n", text.len());
-            assert!(finished.code == Some(0) && finished.stdout.ends_with(&said), "{finished}");
-        } else {
-            checkpoint = guest.save(&[]);
-            guest.power_cut();
-        }
-    }
+    let is_half = |border: &Value| {
+        // In hexadecimal.
+        border["whole"] == false && border["request"].as_str().unwrap().len() == 2 * 0x1000
+    };
+    let is_so = |checkpoint: &str| borders(&world, checkpoint, is_half) == 1;
+    let finished = cut_in_the_middle(&world, &["--output", "--pages", "7"], None, is_so);
+    let lines = (7 * 4096 - 16) / 8;
+    let said: String = (0..lines).map(|line| format!("{line:07}\n")).collect();
+    assert!(finished.code == Some(0) && finished.stdout == said, "{finished}");
 }

@@ -3,6 +3,7 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use flob_abi::{FlobKind, Status, state::group};
+use flob_checkpointer::border::{Answered, Hand};
 use flob_image::Border;
 use flob_runtime::{
     flob::{FlobAt, Links, OwnedReference, Reference, Thread, current},
@@ -15,7 +16,7 @@ use flob_runtime::{
 use super::launch::note;
 use super::requests::{NAMES, PARENT, known, serve};
 use super::servers;
-use super::state::{Hand, Join, Nester, Shared, State};
+use super::state::{Join, Joined, Nester, Shared, State};
 
 const STACK: usize = 32 * 1024;
 
@@ -62,20 +63,43 @@ fn run(nester: &Nester, index: usize, mut inbox: ChildMemory, hand: &Hand) {
         // Whoever rebuilt the client had it wait for the saver.
         let former: Vec<FlobAt<Reference>> = state.own.iter().map(OwnedReference::at).collect();
         let joined = join.connection.rejoin(&nester.environment, own.at(), &former);
-        let Join { connection, border } = join;
-        if let (Ok(Some(is_begun)), Some(service)) = (joined, known(&border.service)) {
-            if let Some(servant) = state.servants.get_mut(index) {
-                servant.joined = Some(service);
-            }
-            if border.whole {
-                hand_over(&mut inbox, hand, service, &border.request);
-            }
+        if let (Ok(Some(is_begun)), Some(service)) = (joined, known(&join.border.service)) {
+            let rest = take_up(nester, (&mut state, index), (&mut inbox, hand), (service, &join));
             drop(state);
-            answer(nester, index, (&mut inbox, hand), &connection, (service, &border), is_begun);
+            let reply = rest.unwrap_or_else(|| serve_it(nester, index, (&mut inbox, hand), (service, &join)));
+            if let Reply::Bytes { bytes, reference } = reply {
+                // A client that is gone, or goes away now, needs no answer.
+                let _ = join.connection.answer(&bytes, reference.as_slice(), is_begun);
+            }
             state = nester.lock();
+            if let Some(servant) = state.servants.get_mut(index) {
+                servant.joined = None;
+            }
         }
         state.idle_joiners += 1;
     }
+}
+
+/// From now on the connection is in the joiner's hands, for whoever takes a checkpoint: so it must be known at once how far it is. The
+/// rest of its reply, if the client has some of it.
+fn take_up(
+    nester: &Nester,
+    (state, index): (&mut State, usize),
+    (inbox, hand): (&mut ChildMemory, &Hand),
+    (service, join): (&'static str, &Join),
+) -> Option<Reply> {
+    let border = &join.border;
+    let servant = state.servants.get_mut(index)?;
+    servant.joined = join.connection.again().ok().map(|connection| Joined { service, connection });
+    if !border.reply.is_empty() {
+        let (request, reply) = (border.request.clone(), border.reply.clone());
+        servant.answered = Answered { service, request, reply };
+        return Some(rest_of_reply(nester, service, border));
+    }
+    if border.whole {
+        hand_over(inbox, hand, service, &border.request);
+    }
+    None
 }
 
 /// The request is in the inbox, and in the hand.
@@ -87,34 +111,26 @@ fn hand_over(inbox: &mut ChildMemory, hand: &Hand, service: &str, request: &[u8]
     }
 }
 
-fn answer(
+/// Receives what is missing of the request, and finds the answer.
+fn serve_it(
     nester: &Nester,
     index: usize,
     (inbox, hand): (&mut ChildMemory, &Hand),
-    connection: &Parked,
-    (service, border): (&'static str, &Border),
-    is_begun: bool,
-) {
+    (service, Join { connection, border }): (&'static str, &Join),
+) -> Reply {
     let mut request = border.request.clone();
     if !border.whole {
-        let Some(room) = inbox.buffer().get_mut(..ROOM) else { return };
-        let Some((before, rest)) = room.split_at_mut_checked(request.len()) else { return };
+        let Some(room) = inbox.buffer().get_mut(..ROOM) else { return Reply::None };
+        let Some((before, rest)) = room.split_at_mut_checked(request.len()) else { return Reply::None };
         before.copy_from_slice(&request);
-        let Ok(count) = connection.receive_rest(rest) else { return };
+        let Ok(count) = connection.receive_rest(rest) else { return Reply::None };
         request.extend_from_slice(rest.get(..count).unwrap_or_default());
         hand_over(inbox, hand, service, &request);
     }
-    let reply = if border.reply.is_empty() {
-        serve(nester, service, &request)
-    } else {
-        rest_of_reply(nester, service, border)
-    };
+    let reply = serve(nester, service, &request);
     servers::answered(nester, index, service, &request, &reply);
     hand.clear();
-    if let Reply::Bytes { bytes, reference } = reply {
-        // A client that is gone, or goes away now, needs no answer.
-        let _ = connection.answer(&bytes, reference.as_slice(), is_begun);
-    }
+    reply
 }
 
 /// What the client has not taken of its reply.

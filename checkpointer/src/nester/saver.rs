@@ -174,7 +174,10 @@ fn borders(nester: &Nester, state: &State) -> Result<Vec<Border>, Status> {
     let mut borders: Vec<Border> = state.joins.iter().map(|join| join.border.clone()).collect();
     let client = OwnedReference::new()?;
     for servant in &state.servants {
-        let name = |alias| servant.joined.or_else(|| nester.desk.name(alias)).unwrap_or_default();
+        let joined = servant.joined.as_ref();
+        let name = |alias| {
+            joined.map(|joined| joined.service).or_else(|| nester.desk.name(alias)).unwrap_or_default()
+        };
         let in_hand =
             servant.hand.get().map(|(alias, bytes)| (nester.desk.name(alias).unwrap_or_default(), bytes));
         let server = Server {
@@ -183,6 +186,7 @@ fn borders(nester: &Nester, state: &State) -> Result<Vec<Border>, Status> {
             in_hand,
             answered: &servant.answered,
             name,
+            client: joined.map(|joined| joined.connection.client()),
         };
         borders.extend(of_server(&nester.environment, &server, client.at())?);
     }

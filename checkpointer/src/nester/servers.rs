@@ -3,7 +3,7 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use flob_abi::Status;
-use flob_checkpointer::border::Answered;
+use flob_checkpointer::border::{Answered, Hand};
 use flob_runtime::{
     nester::{Reply, memory::Peek, serve::Clerk},
     thread::Builder,
@@ -11,7 +11,7 @@ use flob_runtime::{
 
 use super::launch::note;
 use super::requests::{NAMES, serve};
-use super::state::{Hand, Nester, Servant, Shared, State};
+use super::state::{Nester, Servant, Shared, State};
 
 const STACK: usize = 32 * 1024;
 /// Most threads that wait for the parent.

@@ -1,10 +1,12 @@
 //! All that the checkpointer knows, under one lock.
 
 use alloc::{collections::VecDeque, string::String, sync::Arc, vec::Vec};
-use core::sync::atomic::{AtomicU64, Ordering};
 
 use flob_abi::ExceptionMessage;
-use flob_checkpointer::{Sights, border::Answered};
+use flob_checkpointer::{
+    Sights,
+    border::{Answered, Hand},
+};
 use flob_image::{Border, Place};
 use flob_runtime::{
     flob::{FlobAt, OwnedReference, Reference, Thread},
@@ -58,34 +60,20 @@ pub struct Join {
     pub border: Border,
 }
 
-/// The request that a server thread has received and not answered: one more than its alias, and its bytes; 0 for none.
-#[derive(Clone, Default)]
-pub struct Hand(Arc<AtomicU64>);
-
-impl Hand {
-    pub fn set(&self, alias: usize, bytes: usize) {
-        self.0.store((alias as u64 + 1) << 32 | bytes as u64, Ordering::Release);
-    }
-
-    pub fn clear(&self) {
-        self.0.store(0, Ordering::Release);
-    }
-
-    /// Alias and bytes.
-    pub fn get(&self) -> Option<(u64, usize)> {
-        let value = self.0.load(Ordering::Acquire);
-        Some(((value >> 32).checked_sub(1)?, (value & 0xffff_ffff) as usize))
-    }
-}
-
 /// A server or joiner.
 pub struct Servant {
     pub thread: FlobAt<Thread>,
     pub inbox: Peek,
     pub hand: Hand,
     pub answered: Answered,
-    /// Joiners: the service that is asked, whose alias no register has.
-    pub joined: Option<&'static str>,
+    /// Joiners: what they have taken up.
+    pub joined: Option<Joined>,
+}
+
+/// A connection out of a checkpoint in a joiner's hands: of what no register has, and no link while it is parked.
+pub struct Joined {
+    pub service: &'static str,
+    pub connection: Parked,
 }
 
 /// How the child died.

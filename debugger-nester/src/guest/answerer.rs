@@ -3,6 +3,7 @@
 use flob_runtime::{
     flob::{OwnedReference, current},
     ipc::ROOM,
+    nester::ChildMemory,
     service::clock,
 };
 
@@ -20,7 +21,7 @@ pub fn deliver(nester: &Nester) {
         let joined = join(&state, &answer);
         let found = answer.found.and_then(|name| nester.desk.reference(name));
         let connection = answer.call.connection.again();
-        let bytes = answer.bytes.clone();
+        let bytes = answer.rest().to_vec();
         state.delivering = Some(answer);
         drop(state);
         if let (Some(is_begun), Ok(connection)) = (joined, connection) {
@@ -80,19 +81,32 @@ pub fn receive_rest(nester: &Nester, state: &mut State, call: ParkedCall) {
 }
 
 /// The thread that does so.
-pub fn complete(nester: &Nester) {
+pub fn complete(nester: &Nester, mut room: ChildMemory) {
     let own = OwnedReference::new().and_then(|own| current().reference(own.at()).map(|()| own));
     let Ok(own) = own else { return };
     loop {
         let mut state = nester.halves.wait_until(nester.lock(), |state| !state.halves.is_empty());
-        let Some(mut call) = state.halves.pop() else { continue };
+        let Some(call) = state.halves.pop() else { continue };
         let former = [state.own.answerer_reference.at()];
         let joined = call.connection.rejoin(&state.environment, own.at(), &former);
+        let (Ok(Some(_)), Ok(connection)) = (joined, call.connection.again()) else { continue };
+        // Where whoever takes a checkpoint meanwhile finds it, with what has come by then.
+        let begun = call.request.len();
+        let buffer = room.buffer().get_mut(..ROOM).and_then(|room| room.split_at_mut_checked(begun));
+        let Some((before, rest)) = buffer else { continue };
+        before.copy_from_slice(&call.request);
+        let alias = services::NAMES.iter().position(|name| *name == call.service).unwrap_or(0);
+        state.completing = Some(call);
         drop(state);
-        let mut room = alloc::vec![0; ROOM.saturating_sub(call.request.len())];
-        if let (Ok(Some(_)), Ok(count)) = (joined, call.connection.receive_rest(&mut room)) {
-            call.request.extend_from_slice(room.get(..count).unwrap_or_default());
-            let mut state = nester.lock();
+        let received = connection.receive_rest(rest);
+        if let Ok(count) = received {
+            nester.completed.hand.set(alias, begun + count);
+        }
+        let mut state = nester.lock();
+        nester.completed.hand.clear();
+        // None if the environment is another one by now.
+        if let (Some(mut call), Ok(count)) = (state.completing.take(), received) {
+            call.request.extend_from_slice(rest.get(..count).unwrap_or_default());
             state.parked.push(call);
             services::retry_parked(nester, &mut state);
         }

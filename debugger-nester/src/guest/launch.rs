@@ -10,6 +10,7 @@ use flob_runtime::{
     call,
     flob::{FlobAt, Links, OwnedReference, Thread},
     heap,
+    ipc::ROOM,
     nester::{ChildMemory, Desk, Environment, Setup, environment::FIRST_THREAD, inherited, serve::Clerk},
     service::{clock, host, programs},
     thread,
@@ -71,6 +72,7 @@ pub fn run(arguments: Vec<String>) -> Result<(), String> {
     let mut options = options(arguments)?;
     let kernel = |status: Status| format!("the kernel refused: {}", status.text());
     let clerk = Clerk::new().map_err(kernel)?;
+    let room = ChildMemory::take(ROOM as u64).ok_or(Status::NoMemory).map_err(kernel)?;
     let desk = Desk::new(services::NAMES).map_err(kernel)?;
     let faults = Desk::new(exceptions::NAMES).map_err(kernel)?;
     let denials = Desk::new(&[denial::REGION]).map_err(kernel)?;
@@ -80,11 +82,11 @@ pub fn run(arguments: Vec<String>) -> Result<(), String> {
     let ceiling = if size == Some(Size::Small) { ceiling.saturating_sub(1) } else { ceiling };
     let mut state = state(ceiling).map_err(kernel)?;
     state.torture = options.torture.take();
-    let nester = Arc::new(Nester::new([desk, faults, denials], clerk.inbox(), state));
+    let nester = Arc::new(Nester::new([desk, faults, denials], [clerk.inbox(), room.peek()], state));
     if !options.restore {
         load(&nester, &options)?;
     }
-    start_threads(&nester, clerk).map_err(kernel)?;
+    start_threads(&nester, clerk, room).map_err(kernel)?;
     record::find_bearings(&nester, &mut nester.lock()).map_err(kernel)?;
     if let Some(size) = size {
         start_torturer(&nester, size).map_err(kernel)?;
@@ -134,12 +136,14 @@ fn state(ceiling: u32) -> Result<State, Status> {
         parked: Vec::new(),
         ready: VecDeque::new(),
         halves: Vec::new(),
+        completing: None,
         delivering: None,
         last: Answered::default(),
         sleeping: BTreeSet::new(),
         own: Own {
             services: nobody,
             answerer: nobody,
+            completer: nobody,
             watcher: Caller::nobody(),
             courier: Caller::nobody(),
             answerer_reference: OwnedReference::new()?,
@@ -223,7 +227,7 @@ pub fn load_into(
     loaded.elf.build_id(&mut file).map_err(|error| format!("'{name}' cannot be read: {error}"))
 }
 
-fn start_threads(nester: &Shared, clerk: Clerk) -> Result<(), Status> {
+fn start_threads(nester: &Shared, clerk: Clerk, room: ChildMemory) -> Result<(), Status> {
     let shared = || Arc::clone(nester);
     let ceiling = nester.lock().own.ceiling;
     let link = ceiling.saturating_sub(1);
@@ -239,7 +243,8 @@ fn start_threads(nester: &Shared, clerk: Clerk) -> Result<(), Status> {
         spawn(nester, None, move || answerer::sleep(&one, index))?;
     }
     let one = shared();
-    spawn(nester, None, move || answerer::complete(&one))?;
+    let completer = spawn(nester, None, move || answerer::complete(&one, room))?;
+    nester.lock().own.completer = completer;
     let one = shared();
     spawn(nester, Some(MAX_PRIORITY), move || exceptions::serve(&one))?;
     for _ in 0..denial::KEEPERS {

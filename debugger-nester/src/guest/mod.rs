@@ -21,6 +21,7 @@
 
 mod adjustment;
 mod answerer;
+mod borders;
 mod caller;
 mod catch;
 mod conditions;

@@ -7,7 +7,7 @@ use flob_abi::{
     state::{space_flag, thread_flag},
 };
 use flob_checkpointer::{
-    Bearings, Draft, Sights, Standing, border,
+    Bearings, Draft, Sights, Standing,
     draft::{clients, crosses_border},
     look_at_each,
     pace::Pace,
@@ -16,17 +16,12 @@ use flob_checkpointer::{
 use flob_debugger_nester::translate::MEMORY_TAG;
 use flob_image::{Border, Environment, Flob, Place, State as FlobState, Stream};
 use flob_link::{Failure, FailureKind};
-use flob_runtime::{
-    flob::OwnedReference,
-    nester::{
-        list::Listed,
-        serve::{AtHand, at_hand},
-    },
-};
+use flob_runtime::{flob::OwnedReference, nester::list::Listed};
 
+use super::borders::borders;
 use super::exceptions::DEBUG;
 use super::failure::{Outcome, failure, refused};
-use super::state::{Nester, ParkedCall, Program, State};
+use super::state::{Nester, Program, State};
 use super::{adjustment, save, search, step, watch::Watching};
 
 /// For whom the record is.
@@ -134,7 +129,8 @@ fn seen(state: &mut State, draft: Draft, adapter: Adapter) -> Outcome<Seen> {
     Ok(Seen { draft, known, adapter, rest })
 }
 
-fn bearings(state: &State) -> Result<&Bearings<'static>, Status> {
+/// What lies outside, as was found for this environment.
+pub fn bearings(state: &State) -> Result<&Bearings<'static>, Status> {
     state.bearings.as_ref().map(|known| &known.bearings).ok_or(Status::InvalidState)
 }
 
@@ -282,38 +278,4 @@ fn take_step_off(thread: &mut ThreadState) {
     if thread.exception.code == ExceptionCode::Debug as u32 {
         thread.exception.code = 0;
     }
-}
-
-/// Every request that has crossed the border and has not been answered.
-fn borders(nester: &Nester, state: &State) -> Result<Vec<Border>, Status> {
-    let waiting = state.parked.iter().chain(state.ready.iter().map(|answer| &answer.call));
-    let mut borders: Vec<Border> = waiting.filter_map(|call| whole(state, call)).collect();
-    if let Some(answer) = &state.delivering
-        && let Some(border) = whole(state, &answer.call)
-    {
-        let client = OwnedReference::new()?;
-        borders.push(match at_hand(state.own.answerer, client.at())? {
-            AtHand::Sending { unsent, is_begun: true } => border::with_reply(border, &answer.bytes, unsent),
-            _ => border,
-        });
-    }
-    borders.extend(of_services(nester, state)?);
-    Ok(borders)
-}
-
-fn whole(state: &State, call: &ParkedCall) -> Option<Border> {
-    border::whole(&state.environment, call.connection.client(), call.service, call.request.clone())
-}
-
-/// What the services thread has at hand.
-fn of_services(nester: &Nester, state: &State) -> Result<Option<Border>, Status> {
-    let name = |alias| nester.desk.name(alias).unwrap_or_default();
-    let server = border::Server {
-        thread: state.own.services,
-        inbox: &nester.inbox,
-        in_hand: nester.in_hand().map(|(alias, bytes)| (name(alias), bytes)),
-        answered: &state.last,
-        name,
-    };
-    border::of_server(&state.environment, &server, bearings(state)?.reference(0))
 }

@@ -225,8 +225,7 @@ pub fn replace(
     state.search = None;
     step::forget_all(state);
     let wanted = state.breakpoints.take();
-    state.parked.clear();
-    state.ready.clear();
+    forget_requests(state);
     let old = core::mem::replace(&mut state.environment, Arc::clone(&state.spare));
     old.remove_flobs()?;
     denial::end(nester, &old)?;
@@ -278,15 +277,21 @@ fn streams(state: &mut State, image: &Image) {
 
 /// The environment was rebuilt where it was: its connections across the border are joined again, in place of those it had.
 pub fn rejoin(nester: &Nester, state: &mut State, image: &Image) -> Result<(), flob_runtime::abi::Status> {
-    state.parked.clear();
-    state.ready.clear();
-    state.halves.clear();
+    forget_requests(state);
     for border in &image.borders {
         join(nester, state, border)?;
     }
     services::retry_parked(nester, state);
     nester.sleepers.broadcast();
     Ok(())
+}
+
+/// Their clients are gone, or are made anew.
+fn forget_requests(state: &mut State) {
+    state.parked.clear();
+    state.ready.clear();
+    state.halves.clear();
+    state.completing = None;
 }
 
 /// Joins a connection across the border to the answerer: its request is put again, or the rest of its reply is sent.
@@ -311,12 +316,16 @@ fn join(nester: &Nester, state: &mut State, border: &Border) -> Result<(), flob_
         return Ok(());
     }
     let delivered = usize::try_from(border.delivered).unwrap_or(usize::MAX);
-    let rest = border.reply.get(delivered..).unwrap_or_default();
     // All threads stand still yet.
     let registers = client.get_groups(&Links::NONE, group::REGISTERS)?.registers;
     let wants_reference = service == services::PARENT && registers.r13 > 0;
     let found = if wants_reference { looked_up(&border.request) } else { None };
-    state.ready.push_back(ReadyAnswer { call, bytes: rest.to_vec(), found });
+    state.ready.push_back(ReadyAnswer {
+        call,
+        bytes: border.reply.clone(),
+        delivered: Some(delivered.min(border.reply.len())),
+        found,
+    });
     Ok(())
 }
 

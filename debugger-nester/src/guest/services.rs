@@ -42,9 +42,9 @@ pub enum Attempt {
 pub fn serve(nester: &Nester, clerk: Clerk) {
     clerk.serve(&nester.desk, |request| {
         let alias = NAMES.iter().position(|name| *name == request.service).unwrap_or(0);
-        nester.set_in_hand(alias as u64, request.bytes.len());
+        nester.received.hand.set(alias, request.bytes.len());
         let mut state = nester.lock();
-        nester.clear_in_hand();
+        nester.received.hand.clear();
         handle(nester, &mut state, &request)
     })
 }
@@ -218,7 +218,7 @@ pub fn retry_parked(nester: &Nester, state: &mut State) {
         match attempt(nester, state, call.service, &call.request) {
             Attempt::Answer(bytes, found) => {
                 trace::answered(nester, state, call.traced, call.service, Some(&bytes));
-                state.ready.push_back(ReadyAnswer { call, bytes, found });
+                state.ready.push_back(ReadyAnswer { call, bytes, delivered: None, found });
             }
             Attempt::Wait => waiting.push(call),
             Attempt::Nothing => trace::answered(nester, state, call.traced, call.service, None),

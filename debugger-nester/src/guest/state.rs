@@ -6,9 +6,11 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
-use core::sync::atomic::{AtomicU64, Ordering};
 
-use flob_checkpointer::{Sights, border::Answered};
+use flob_checkpointer::{
+    Sights,
+    border::{Answered, Hand},
+};
 use flob_debugger_nester::{
     answers::Answers as LongAnswers,
     breakpoints::Breakpoints,
@@ -68,12 +70,20 @@ pub struct Nester {
     pub halves: Condition,
     /// Missing pages have come, or nobody waits for them any more.
     pub arrived: Condition,
-    /// The request that the services thread has received and not handled: its bytes and one more than its alias, or 0.
-    in_hand: AtomicU64,
+    /// What the services thread has received, and waits for the lock with.
+    pub received: Inbox,
+    /// What the completer has.
+    pub completed: Inbox,
     /// Saves that are under way.
     pub tray: Tray,
+}
+
+/// A server thread's request, as others see it.
+pub struct Inbox {
     /// What it receives into.
-    pub inbox: Peek,
+    pub room: Peek,
+    /// The request that is there whole, and not handled.
+    pub hand: Hand,
 }
 
 /// Shared by all threads.
@@ -81,7 +91,8 @@ pub type Shared = Arc<Nester>;
 
 impl Nester {
     /// Everything, before the first thread is started.
-    pub fn new([desk, faults, denials]: [Desk; 3], inbox: Peek, state: State) -> Self {
+    pub fn new([desk, faults, denials]: [Desk; 3], [received, completed]: [Peek; 2], state: State) -> Self {
+        let inbox = |room| Inbox { room, hand: Hand::default() };
         Self {
             desk,
             faults,
@@ -94,31 +105,15 @@ impl Nester {
             idle: Condition::new(),
             halves: Condition::new(),
             arrived: Condition::new(),
-            in_hand: AtomicU64::new(0),
+            received: inbox(received),
+            completed: inbox(completed),
             tray: Tray::new(),
-            inbox,
         }
     }
 
     /// The state.
     pub fn lock(&self) -> Guard<'_, State> {
         self.state.lock()
-    }
-
-    /// Notes what the services thread has in its hand while it waits for the lock.
-    pub fn set_in_hand(&self, alias: u64, bytes: usize) {
-        self.in_hand.store((alias + 1) << 32 | bytes as u64, Ordering::Release);
-    }
-
-    /// It is handled.
-    pub fn clear_in_hand(&self) {
-        self.in_hand.store(0, Ordering::Release);
-    }
-
-    /// Alias and bytes of the request that waits for the lock.
-    pub fn in_hand(&self) -> Option<(u64, usize)> {
-        let value = self.in_hand.load(Ordering::Acquire);
-        Some(((value >> 32).checked_sub(1)?, (value & 0xffff_ffff) as usize))
     }
 
     /// What references handed out to the child mean.
@@ -161,14 +156,25 @@ pub struct ParkedCall {
 pub struct ReadyAnswer {
     pub call: ParkedCall,
     pub bytes: Vec<u8>,
+    /// Out of an image, if it was on its way there: how much of it the client has.
+    pub delivered: Option<usize>,
     /// A service whose port is sent along.
     pub found: Option<&'static str>,
+}
+
+impl ReadyAnswer {
+    /// What is still to be delivered.
+    pub fn rest(&self) -> &[u8] {
+        self.bytes.get(self.delivered.unwrap_or(0)..).unwrap_or_default()
+    }
 }
 
 /// The nester's own threads.
 pub struct Own {
     pub services: FlobAt<Thread>,
     pub answerer: FlobAt<Thread>,
+    /// Receives what is missing of requests out of an image.
+    pub completer: FlobAt<Thread>,
     /// Runs only when nothing else can.
     pub watcher: Caller,
     /// Runs in its turn among the child's threads: replies that had time until then have none left.
@@ -236,6 +242,8 @@ pub struct State {
     pub ready: VecDeque<ReadyAnswer>,
     /// Requests out of an image that were not whole.
     pub halves: Vec<ParkedCall>,
+    /// The one of them that the completer has taken up, as it was in the image.
+    pub completing: Option<ParkedCall>,
     /// What the answerer is delivering.
     pub delivering: Option<ReadyAnswer>,
     /// What the services thread answered last.

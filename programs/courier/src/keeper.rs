@@ -40,6 +40,8 @@ struct Progress {
     /// How many of these the main thread has made use of.
     used: u64,
     over: bool,
+    /// It has stopped half way.
+    holds: bool,
 }
 
 /// What is known of the keeper.
@@ -83,6 +85,8 @@ impl Keeper {
                 if matches!(hold, Some(Hold::Request(_))) {
                     println!("half way");
                 }
+                self.progress.lock().holds = true;
+                self.changed.broadcast();
                 // Opened from outside.
                 let _ = GATE.at().lock();
                 let _ = GATE.at().unlock();
@@ -112,6 +116,11 @@ impl Keeper {
     pub fn is_over(&self) {
         self.progress.lock().over = true;
         self.changed.broadcast();
+    }
+
+    /// Waits until it has stopped half way.
+    pub fn wait_for_hold(&self) {
+        drop(self.changed.wait_until(self.progress.lock(), |progress| progress.holds));
     }
 
     /// Waits for a moment that was not used yet. False if the transfer is over.

@@ -1,11 +1,12 @@
 //! A long transfer over page faults that a slow keeper serves, in one call; its two ends are destroyed and made anew in the middle of it,
 //! over and over: what was called "Mach's old problem", a thread whose long operation could be neither finished nor taken out.
 //!
-//! `courier [--pages N] [--pace MS] [--hold] [--input]`. Every page of both buffers is denied when it is first touched; the keeper fills it, or not, takes its time
+//! `courier [--pages N] [--pace MS] [--hold] [--input] [--sleeper] [--output]`. Every page of both buffers is denied when it is first touched; the keeper fills it, or not, takes its time
 //! (`--pace`) and lifts the denial. Each time that it has taken a new request, and before it answers that, the main thread takes both ends out: state and links
 //! of each, then both are gone, then both are there again. The receiver must get each byte once, in order. With `--hold`
 //! the keeper stops half way at a mutex, `GATE`, until somebody from outside opens that. With `--input` the bytes are those of standard
-//! input, which the parent sends, and only the receiver is here ([`input`]).
+//! input, which the parent sends, and only the receiver is here ([`input`]); with `--sleeper` there is another thread, whose sleep is over
+//! before, and it is that answer which is held. With `--output` the bytes go to standard output, and only the sender is here ([`output`]).
 #![no_std]
 #![no_main]
 
@@ -14,6 +15,7 @@ extern crate alloc;
 mod input;
 mod keeper;
 mod operation;
+mod output;
 mod pages;
 
 use alloc::string::String;
@@ -39,10 +41,12 @@ struct Options {
     pace: u64,
     hold: Option<Hold>,
     input: bool,
+    sleeper: bool,
+    output: bool,
 }
 
 fn parse(arguments: &[String]) -> Option<Options> {
-    let mut options = Options { pages: 32, pace: 0, hold: None, input: false };
+    let mut options = Options { pages: 32, pace: 0, hold: None, input: false, sleeper: false, output: false };
     let mut hold = false;
     let mut words = arguments.iter().map(String::as_str);
     while let Some(word) = words.next() {
@@ -53,21 +57,29 @@ fn parse(arguments: &[String]) -> Option<Options> {
             "--pace" => options.pace = words.next()?.parse().ok()?,
             "--hold" => hold = true,
             "--input" => options.input = true,
+            "--sleeper" => options.sleeper = true,
+            "--output" => options.output = true,
             _ => return None,
         }
     }
-    // Both buffers have come to their middles; or the second page of the one where input arrives is touched, behind those that are sent.
-    let half = if options.input { Hold::Page(options.pages + 1) } else { Hold::Request(options.pages) };
+    // Both buffers have come to their middles; or the second page of one is touched: the first one's, unless input is to arrive in the other.
+    let half = match (options.input, options.output || options.sleeper) {
+        (_, true) => Hold::Page(1),
+        (true, _) => Hold::Page(options.pages + 1),
+        _ => Hold::Request(options.pages),
+    };
     options.hold = hold.then_some(half);
     Some(options)
 }
 
 fn main(arguments: Vec<String>) -> i32 {
     let Some(options) = parse(arguments.get(1..).unwrap_or_default()) else {
-        eprintln!("usage: courier [--pages 1..1024] [--pace MS] [--hold] [--input]");
+        eprintln!("usage: courier [--pages 1..1024] [--pace MS] [--hold] [--input [--sleeper] | --output]");
         return 2;
     };
-    let done = if options.input {
+    let done = if options.output {
+        output::write(&options)
+    } else if options.input {
         input::read(&options).map(|(bytes, sum)| println!("{bytes} bytes of input, their sum {sum}"))
     } else {
         carry(&options).map(|operated| {

@@ -21,6 +21,8 @@ pub struct Pages {
     memory: &'static [Page],
     /// Pages of one buffer.
     count: u64,
+    /// The keeper fills those that are sent.
+    is_filled: bool,
 }
 
 /// The word that belongs there.
@@ -41,7 +43,7 @@ impl Pages {
         region.set_state(&state, &Links::of(&[start::space(), keeper]))?;
         let (from, to) = ((refer(region)?, 0), (start::space(), WINDOW));
         leak(Mapping::new()).at().map(from, to, size, Protection::READ_WRITE)?;
-        Ok(Self { memory, count })
+        Ok(Self { memory, count, is_filled: true })
     }
 
     /// Bytes of one buffer.
@@ -58,15 +60,35 @@ impl Pages {
 
     /// Where it arrives, where that is denied. For one thread.
     pub fn arriving(self) -> &'static mut [u8] {
-        let window = core::ptr::with_exposed_provenance_mut((WINDOW + self.bytes()) as usize);
-        // SAFETY: mapped for good; only the receiver asks for it, and `check` looks after its call.
+        self.to_write(WINDOW + self.bytes())
+    }
+
+    /// Where something else arrives, if nothing is sent. For one thread.
+    pub fn arriving_too(self) -> &'static mut [u8] {
+        self.to_write(WINDOW)
+    }
+
+    fn to_write(self, start: u64) -> &'static mut [u8] {
+        let window = core::ptr::with_exposed_provenance_mut(start as usize);
+        // SAFETY: mapped for good; only one receiver asks for it, and `check` looks after its call.
         unsafe { core::slice::from_raw_parts_mut(window, self.bytes() as usize) }
+    }
+
+    /// This is sent, not what a keeper fills in.
+    pub fn put(&mut self, message: &[u8]) {
+        self.is_filled = false;
+        let words = self.memory.iter().flat_map(|page| &page.0);
+        for (at, bytes) in words.zip(message.chunks(8)) {
+            let mut word = [0; 8];
+            word.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+            at.store(u64::from_le_bytes(word), Ordering::Relaxed);
+        }
     }
 
     /// Fills the page that a fault at this offset wants, if it is one that is sent.
     pub fn fill(self, offset: u64) {
         let number = offset / PAGE_SIZE;
-        let page = self.memory.get(number as usize).filter(|_| number < self.count);
+        let page = self.memory.get(number as usize).filter(|_| self.is_filled && number < self.count);
         for (word, at) in (number * WORDS..).zip(page.iter().flat_map(|page| &page.0)) {
             at.store(contents(word), Ordering::Relaxed);
         }

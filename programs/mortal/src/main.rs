@@ -2,7 +2,8 @@
 //!
 //! It says sixty lines, reads some of its input before each, and says the sum of all its bytes in the end. At two of the
 //! lines it waits a little and then dies: `forever` of an invalid instruction, always; `twice` of a read of address 0, only if it
-//! comes there soon, so that it lives on once it has been rolled back for long enough.
+//! comes there soon, so that it lives on once it has been rolled back for long enough. There another thread asks once to sleep, until behind both
+//! deaths, and is waited for in the end.
 #![no_std]
 #![no_main]
 
@@ -13,8 +14,10 @@ use alloc::vec::Vec;
 use core::arch::asm;
 use core::time::Duration;
 
-use flob_runtime::service::{STDIN, ServiceError, clock};
-use flob_runtime::{eprintln, exception, println, program};
+use flob_runtime::ipc;
+use flob_runtime::service::messages::ClockRequest;
+use flob_runtime::service::{STDIN, Service, ServiceError, clock};
+use flob_runtime::{eprintln, exception, println, program, thread};
 
 program!(main);
 
@@ -27,6 +30,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// How long it waits before it dies, and until when that is soon, in nanoseconds.
 const WAIT: u64 = 80_000_000;
 const SOON: u64 = 120_000_000;
+/// How long the other thread sleeps, in nanoseconds.
+const SLEEP: u64 = 1_000_000_000;
 /// Ticks in which the clock tells the time at the latest, and in which nobody is rolled back.
 const AT_ONCE: u64 = 5_000_000;
 
@@ -53,6 +58,8 @@ fn main(arguments: Vec<String>) -> i32 {
 
 /// The sum of all bytes of the input.
 fn live(always: bool) -> Result<u64, ServiceError> {
+    let sleeper = if always { None } else { Some(thread::spawn(sleep)) };
+    let sleeper = sleeper.transpose().map_err(ServiceError::Ipc)?;
     let (mut sum, mut piece) = (0, [0; READ]);
     let mut read = || {
         let count = STDIN.read(&mut piece)?;
@@ -68,7 +75,19 @@ fn live(always: bool) -> Result<u64, ServiceError> {
         println!("line {line}");
     }
     while read()? > 0 {}
+    if let Some(sleeper) = sleeper {
+        sleeper.join().map_err(ServiceError::Ipc)??;
+    }
     Ok(sum)
+}
+
+/// Sleeps by one call, which is not put again where its connection breaks.
+fn sleep() -> Result<(), ServiceError> {
+    static CLOCK: Service = Service::new("clock");
+    let request = ClockRequest::Sleep { until: clock::now()? + SLEEP };
+    let request = postcard::to_allocvec(&request).map_err(|_| ServiceError::Garbled)?;
+    let received = ipc::call(CLOCK.port()?, &request, &[], &mut [0; 16], &[]);
+    received.map(drop).map_err(ServiceError::Ipc)
 }
 
 /// Waits, and dies.
