@@ -258,3 +258,20 @@ fn long_work_tells_how_far_it_is_from_nothing_to_all() {
     let said = told(|progress| assert_eq!(store.gc_with(progress).expect("gc").files, 1));
     assert_eq!(said, [(Step::Finding, 0, 1), (Step::Removing, 0, 1), (Step::Removing, 1, 1)]);
 }
+
+/// Where all lies in packs of a thousand pages it is told after each of them, not when the checkpoint is done.
+#[test]
+fn a_check_of_a_large_checkpoint_tells_how_far_it_is_within_it() {
+    let (_folder, store) = store();
+    let mut builder = store.begin(None).expect("begin");
+    for number in 0..2500_u64 {
+        let mut page = [1; 4096];
+        page[..8].copy_from_slice(&number.to_le_bytes());
+        builder.add_page(number, &page).expect("a page");
+    }
+    let environment = flob_image::Environment { size: 2500 * 4096, ..environment() };
+    let id = builder.finish(&environment, Details::default()).expect("finish");
+    let checkpoint = store.load(&id).expect("load");
+    let said = told(|progress| drop(checkpoint.check_with(progress)));
+    assert_eq!(said, [0, 1024, 2048, 2500].map(|done| (Step::Verifying, done, 2500)));
+}
