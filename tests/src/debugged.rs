@@ -1,6 +1,6 @@
 //! A `wordcount` under a debugger: what the tests of gdb and lldb share.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use serde_json::Value;
 
@@ -40,6 +40,11 @@ pub fn plain_gdb(world: &World, attach: &str, commands: &[&str]) -> Running {
     gdb.args(commands.iter().flat_map(|command| ["-ex", command]));
     world.environment(&mut gdb);
     Running::start(gdb, None)
+}
+
+/// A command of gdb's that waits until the test has made a file of this path.
+pub fn wait_for_file(path: &Path) -> String {
+    format!("python import os, time\nwhile not os.path.exists({path:?}): time.sleep(0.01)")
 }
 
 impl Session<'_> {

@@ -4,7 +4,7 @@
 
 use flob_tests::{
     Running, World,
-    debugged::{Session, assert_has, wordcount},
+    debugged::{Session, assert_has, wait_for_file, wordcount},
 };
 
 /// `flob gdb-server` with these arguments, and where it listens.
@@ -15,11 +15,6 @@ fn serve(world: &World, session: &Session<'_>, arguments: &[&str]) -> (Running, 
     let said = if said.ends_with('\n') { said } else { server.wait_for("\n") };
     let target = said.trim_end().rsplit(' ').next().unwrap().to_owned();
     (server, target)
-}
-
-/// Waits until the test has made a file of this path.
-fn wait_for_file(path: &std::path::Path) -> String {
-    format!("python import os, time\nwhile not os.path.exists({path:?}): time.sleep(0.01)")
 }
 
 #[test]
