@@ -98,20 +98,25 @@ impl Names {
 
     /// The flob that a link is to lead to: as [`Names::find`], but a number is a whole place or address, and no part of one.
     pub fn find_target(&self, text: &str) -> Result<Place, Error> {
+        let is_known = |place| self.names.contains_key(&place);
         match place_in(text) {
-            Some(place) if self.names.contains_key(&place) => Ok(place),
-            Some(_) if !self.names.values().any(|name| name.label == text) => Err(Self::not_found(text)),
+            Some(place) if !is_known(place) && !self.names.values().any(|name| name.label == text) => {
+                Err(Self::not_found(text))
+            }
             _ => self.find(text),
         }
     }
 
     fn find_among(&self, text: &str, wanted: impl Fn(FlobKind) -> bool) -> Result<Place, Error> {
-        let number = place_in(text);
+        // An address may be the place of another flob.
+        let is_wanted = |place: &Place| self.names.get(place).is_some_and(|name| wanted(name.kind));
+        if let Some(place) = place_in(text).filter(is_wanted) {
+            return Ok(place);
+        }
         let known = self.places.iter().filter_map(|place| Some((*place, self.names.get(place)?)));
         let known: Vec<(Place, &Name)> = known.filter(|(_, name)| wanted(name.kind)).collect();
         let exact = |(place, name): &&(Place, &Name)| {
             id(*place) == text
-                || number == Some(*place)
                 || name.full() == text
                 || name.label == text
                 || name.nick.as_deref() == Some(text)
@@ -317,6 +322,17 @@ mod tests {
         assert_eq!(names.find("0x220").expect("found"), 0x2200);
         assert!(matches!(names.find_target("0x220"), Err(Error::NotFound(_))));
         assert_eq!(names.find_target("main").expect("found"), 0x1000);
+    }
+
+    /// It was said to be either.
+    #[test]
+    fn a_place_is_meant_also_where_another_flob_has_that_address() {
+        let mut names = Names::new(&environment(), &Symbols::none());
+        names.names.get_mut(&0x2200).expect("a mutex").label = "0x2000".into();
+        assert_eq!(names.find("0x2000").expect("found"), 0x2000);
+        assert_eq!(names.find_target("0x2000").expect("found"), 0x2000);
+        assert_eq!(names.find_kind("0x2000", FlobKind::Mutex).expect("found"), 0x2000);
+        assert_eq!(names.find("mutex:dinner/0x2000").expect("found"), 0x2200);
     }
 
     #[test]

@@ -132,12 +132,8 @@ pub fn threads<G: Guest>(inferior: &mut Inferior<G>, _: &str) -> Result<String, 
     Ok(threads.map(line).collect())
 }
 
-/// By its name, or by its place in hexadecimal.
+/// By whatever it is called.
 fn find<'a>(why: &Map<'a>, name: &str) -> Result<&'a Flob, Error> {
-    let by_place = Place::from_str_radix(name.strip_prefix("0x").unwrap_or(name), 16).ok();
-    if let Some(flob) = by_place.and_then(|place| why.environment.flob(place)) {
-        return Ok(flob);
-    }
     let place = why.names.find(name)?;
     why.environment.flob(place).ok_or_else(|| Error::NotFound(format!("there is no flob at {place:#x}")))
 }
