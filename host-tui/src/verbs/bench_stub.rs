@@ -2,11 +2,9 @@
 
 use std::{
     collections::BTreeMap,
-    io::{Read, Write},
-    os::unix::net::UnixStream,
     path::Path,
     process::{Child, Stdio},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use flob_session::{
@@ -14,7 +12,10 @@ use flob_session::{
     boot::arguments::{Beginning, Disturbance, Stack, command_line},
 };
 
-use super::bench_machine::emulator;
+use super::{
+    bench_client::{PATIENCE, Stub},
+    bench_machine::emulator,
+};
 use crate::guest;
 
 /// The program: once it says that it is ready, it computes in one loop for good, and never waits.
@@ -28,10 +29,6 @@ const TRIES: usize = 50;
 /// Steps and stops that are timed.
 const STEPS: u32 = 1000;
 const STOPS: u32 = 300;
-/// Nothing that is waited for takes longer.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Where the instruction pointer is among the registers, in hexadecimal digits.
-const RIP: std::ops::Range<usize> = 16 * 16..17 * 16;
 
 /// How many of each a second.
 #[derive(Clone, Copy, Debug)]
@@ -100,43 +97,7 @@ impl Drop for Emulator {
     }
 }
 
-/// A connection that speaks gdb's protocol.
-struct Stub {
-    stream: UnixStream,
-    /// Whose it is, for errors.
-    name: &'static str,
-    /// The packet that was sent last.
-    asked: String,
-    /// What came and was not read yet.
-    waiting: Vec<u8>,
-    thread: String,
-}
-
 impl Stub {
-    /// Connects: everything stops.
-    fn connect(socket: &Path, name: &'static str) -> Result<Self, Error> {
-        let failed = |error| Error::io(format!("connecting to {name}"), error);
-        let begin = Instant::now();
-        let stream = loop {
-            match UnixStream::connect(socket) {
-                Ok(stream) => break stream,
-                Err(error) if begin.elapsed() > PATIENCE => return Err(failed(error)),
-                // The emulator has not made it yet.
-                Err(_) => std::thread::yield_now(),
-            }
-        };
-        Self::over(stream, name)
-    }
-
-    fn over(stream: UnixStream, name: &'static str) -> Result<Self, Error> {
-        let mut stub =
-            Self { stream, name, asked: String::new(), waiting: Vec::new(), thread: String::new() };
-        stub.stream.set_read_timeout(Some(PATIENCE)).map_err(|error| stub.failed(error))?;
-        let stop = stub.ask("?")?;
-        stub.stopped(&stop)?;
-        Ok(stub)
-    }
-
     fn rates(&mut self, place: &Place) -> Result<Rates, Error> {
         let Place { address, code } = place;
         let (set, clear) = (format!("Z0,{address:x},1"), format!("z0,{address:x},1"));
@@ -194,103 +155,6 @@ impl Stub {
         }
         Ok(visits)
     }
-
-    fn step(&mut self) -> Result<(), Error> {
-        self.go(&format!("s:{}", self.thread))
-    }
-
-    /// Lets something run until it stops.
-    fn go(&mut self, action: &str) -> Result<(), Error> {
-        let stop = self.ask(&format!("vCont;{action}"))?;
-        self.stopped(&stop)
-    }
-
-    fn stopped(&mut self, reply: &str) -> Result<(), Error> {
-        let thread = reply.split(';').find_map(|part| part.split_once("thread:").map(|(_, thread)| thread));
-        match (reply.as_bytes().first(), thread) {
-            (Some(b'T'), Some(thread)) => thread.clone_into(&mut self.thread),
-            (Some(b'T' | b'S'), None) if !self.thread.is_empty() => {}
-            _ => return Err(Error::Guest(format!("it did not stop: '{reply}'"))),
-        }
-        Ok(())
-    }
-
-    fn position(&mut self) -> Result<u64, Error> {
-        let thread = self.thread.clone();
-        self.expect(&format!("Hg{thread}"), "OK")?;
-        let registers = self.ask("g")?;
-        // The least byte comes first.
-        let number = registers.get(RIP).and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        let unreadable = || Error::Guest(format!("no registers but '{registers}'"));
-        number.map(u64::swap_bytes).ok_or_else(unreadable)
-    }
-
-    /// The instruction at an address, and some behind it.
-    fn code(&mut self, address: u64) -> Result<String, Error> {
-        self.ask(&format!("m{address:x},20"))
-    }
-
-    fn expect(&mut self, packet: &str, expected: &str) -> Result<(), Error> {
-        match self.ask(packet)? {
-            reply if reply == expected => Ok(()),
-            reply => Err(Error::Guest(format!("'{packet}' was answered by '{reply}'"))),
-        }
-    }
-
-    fn failed(&self, error: std::io::Error) -> Error {
-        Error::io(
-            format!("speaking gdb's protocol with {} ('{}' was sent last)", self.name, self.asked),
-            error,
-        )
-    }
-
-    /// Sends a packet; what comes for it.
-    fn ask(&mut self, packet: &str) -> Result<String, Error> {
-        let sum = packet.bytes().fold(0u8, u8::wrapping_add);
-        packet.clone_into(&mut self.asked);
-        self.stream
-            .write_all(format!("${packet}#{sum:02x}").as_bytes())
-            .map_err(|error| self.failed(error))?;
-        let reply = self.reply()?;
-        self.stream.write_all(b"+").map_err(|error| self.failed(error))?;
-        Ok(reply)
-    }
-
-    fn reply(&mut self) -> Result<String, Error> {
-        loop {
-            let start = self.waiting.iter().position(|byte| *byte == b'$');
-            let end = self.waiting.iter().position(|byte| *byte == b'#');
-            if let (Some(start), Some(end)) = (start, end)
-                && self.waiting.len() >= end + 3
-            {
-                let packet: Vec<u8> = self.waiting.drain(..end + 3).collect();
-                let text = packet.get(start + 1..end).unwrap_or_default();
-                return Ok(unpacked(&String::from_utf8_lossy(text)));
-            }
-            let mut buffer = [0; 4096];
-            let count = self.stream.read(&mut buffer).map_err(|error| self.failed(error))?;
-            if count == 0 {
-                return Err(Error::Guest("the connection to the stub has ended".into()));
-            }
-            self.waiting.extend_from_slice(buffer.get(..count).unwrap_or_default());
-        }
-    }
-}
-
-/// A reply with its runs written out: `x*N` is an x and as many more as N is above 29.
-fn unpacked(text: &str) -> String {
-    let mut whole = String::with_capacity(text.len());
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        match (letter, whole.chars().last()) {
-            ('*', Some(last)) => {
-                let more = letters.next().map_or(0, |count| u32::from(count).saturating_sub(29));
-                whole.extend(std::iter::repeat_n(last, more as usize));
-            }
-            _ => whole.push(letter),
-        }
-    }
-    whole
 }
 
 /// How often a second something can be done that is done so often.
@@ -302,7 +166,12 @@ fn timed(times: u32, mut work: impl FnMut() -> Result<(), Error>) -> Result<f64,
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::{
+        io::{BufReader, Read, Write},
+        os::unix::net::UnixStream,
+    };
+
+    use super::{super::bench_client::RIP, *};
 
     /// Where a program is after so many steps: it comes back from a call, which passes through a loop of its own, to the one that it
     /// never leaves.
@@ -318,7 +187,7 @@ mod tests {
     fn made_up_stub(mut far: UnixStream) -> std::io::Result<()> {
         let mut steps = 0;
         let mut packet = Vec::new();
-        for byte in std::io::BufReader::new(far.try_clone()?).bytes() {
+        for byte in BufReader::new(far.try_clone()?).bytes() {
             packet.push(byte?);
             let Some(end) = packet.iter().position(|byte| *byte == b'#') else { continue };
             if packet.len() < end + 3 {
@@ -349,11 +218,5 @@ mod tests {
         assert!((0x40_0000..0x40_0015).contains(&place), "{place:#x}");
         drop(near);
         stub.join().expect("no panic").expect("served");
-    }
-
-    #[test]
-    fn runs_are_written_out() {
-        assert_eq!(unpacked("0* 1"), "00001");
-        assert_eq!(unpacked("OK"), "OK");
     }
 }

@@ -3,6 +3,7 @@
 pub mod attach;
 pub mod bench;
 pub mod bench_checkpoint;
+mod bench_client;
 pub mod bench_host;
 mod bench_kernel;
 mod bench_machine;
