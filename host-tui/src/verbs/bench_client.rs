@@ -1,12 +1,13 @@
 //! A small client of gdb's protocol, for benchmarks: one packet after the other, each with its answer.
 
 use std::{
-    io::{Read, Write},
+    io::{self, BufReader, Read, Write},
     os::unix::net::UnixStream,
     path::Path,
     time::{Duration, Instant},
 };
 
+use flob_gdb::packet::{Framer, Incoming, frame};
 use flob_session::Error;
 
 /// Nothing that is waited for takes longer.
@@ -16,13 +17,12 @@ pub const RIP: std::ops::Range<usize> = 16 * 16..17 * 16;
 
 /// A connection that speaks gdb's protocol.
 pub struct Stub {
-    stream: UnixStream,
+    stream: BufReader<UnixStream>,
+    framer: Framer,
     /// Whose it is, for errors.
     name: &'static str,
     /// The packet that was sent last.
     asked: String,
-    /// What came and was not read yet.
-    waiting: Vec<u8>,
     thread: String,
 }
 
@@ -44,9 +44,9 @@ impl Stub {
 
     /// Over this connection: everything stops.
     pub fn over(stream: UnixStream, name: &'static str) -> Result<Self, Error> {
-        let mut stub =
-            Self { stream, name, asked: String::new(), waiting: Vec::new(), thread: String::new() };
-        stub.stream.set_read_timeout(Some(PATIENCE)).map_err(|error| stub.failed(error))?;
+        let (stream, framer) = (BufReader::new(stream), Framer::default());
+        let mut stub = Self { stream, framer, name, asked: String::new(), thread: String::new() };
+        stub.stream.get_ref().set_read_timeout(Some(PATIENCE)).map_err(|error| stub.failed(error))?;
         let stop = stub.ask("?")?;
         stub.stopped(&stop)?;
         Ok(stub)
@@ -97,7 +97,7 @@ impl Stub {
         }
     }
 
-    fn failed(&self, error: std::io::Error) -> Error {
+    fn failed(&self, error: io::Error) -> Error {
         Error::io(
             format!("speaking gdb's protocol with {} ('{}' was sent last)", self.name, self.asked),
             error,
@@ -106,34 +106,26 @@ impl Stub {
 
     /// Sends a packet; what comes for it.
     fn ask(&mut self, packet: &str) -> Result<String, Error> {
-        let sum = packet.bytes().fold(0u8, u8::wrapping_add);
         packet.clone_into(&mut self.asked);
-        self.stream
-            .write_all(format!("${packet}#{sum:02x}").as_bytes())
-            .map_err(|error| self.failed(error))?;
-        let reply = self.reply()?;
-        self.stream.write_all(b"+").map_err(|error| self.failed(error))?;
-        Ok(reply)
+        self.send(&frame(packet.as_bytes()))?;
+        let reply = self.packet().map_err(|error| self.failed(error))?;
+        let reply = reply.ok_or_else(|| Error::Guest("the connection to the stub has ended".into()))?;
+        self.send(b"+")?;
+        Ok(unpacked(&String::from_utf8_lossy(&reply)))
     }
 
-    fn reply(&mut self) -> Result<String, Error> {
-        loop {
-            let start = self.waiting.iter().position(|byte| *byte == b'$');
-            let end = self.waiting.iter().position(|byte| *byte == b'#');
-            if let (Some(start), Some(end)) = (start, end)
-                && self.waiting.len() >= end + 3
-            {
-                let packet: Vec<u8> = self.waiting.drain(..end + 3).collect();
-                let text = packet.get(start + 1..end).unwrap_or_default();
-                return Ok(unpacked(&String::from_utf8_lossy(text)));
+    fn send(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.stream.get_mut().write_all(bytes).map_err(|error| self.failed(error))
+    }
+
+    /// The body of the next packet; nothing behind the last one.
+    fn packet(&mut self) -> io::Result<Option<Vec<u8>>> {
+        for byte in self.stream.by_ref().bytes() {
+            if let Some(Incoming::Packet(body)) = self.framer.push(byte?) {
+                return Ok(Some(body));
             }
-            let mut buffer = [0; 4096];
-            let count = self.stream.read(&mut buffer).map_err(|error| self.failed(error))?;
-            if count == 0 {
-                return Err(Error::Guest("the connection to the stub has ended".into()));
-            }
-            self.waiting.extend_from_slice(buffer.get(..count).unwrap_or_default());
         }
+        Ok(None)
     }
 }
 

@@ -171,6 +171,8 @@ mod tests {
         os::unix::net::UnixStream,
     };
 
+    use flob_gdb::packet::{Framer, Incoming, frame};
+
     use super::{super::bench_client::RIP, *};
 
     /// Where a program is after so many steps: it comes back from a call, which passes through a loop of its own, to the one that it
@@ -185,26 +187,16 @@ mod tests {
 
     /// A stub of that program, on one end of a connection.
     fn made_up_stub(mut far: UnixStream) -> std::io::Result<()> {
-        let mut steps = 0;
-        let mut packet = Vec::new();
+        let (mut steps, mut framer) = (0, Framer::default());
         for byte in BufReader::new(far.try_clone()?).bytes() {
-            packet.push(byte?);
-            let Some(end) = packet.iter().position(|byte| *byte == b'#') else { continue };
-            if packet.len() < end + 3 {
-                continue;
-            }
-            let text = String::from_utf8_lossy(&packet).into_owned();
-            packet.clear();
-            let answer = match text.trim_start_matches(['+', '$']).as_bytes() {
-                [b'?', ..] => "T05thread:1;".into(),
-                [b'v', ..] => {
-                    steps += 1;
-                    "T05thread:1;".into()
-                }
-                [b'g', ..] => format!("{}{:016x}", "0".repeat(RIP.start), place_after(steps).swap_bytes()),
+            let Some(Incoming::Packet(packet)) = framer.push(byte?) else { continue };
+            steps += usize::from(packet.starts_with(b"vCont"));
+            let answer = match packet.first() {
+                Some(b'?' | b'v') => "T05thread:1;".into(),
+                Some(b'g') => format!("{}{:016x}", "0".repeat(RIP.start), place_after(steps).swap_bytes()),
                 _ => "OK".into(),
             };
-            far.write_all(format!("+${answer}#00").as_bytes())?;
+            far.write_all(&frame(answer.as_bytes()))?;
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use flob_session::Error;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{Mode, OFlags},
+    io::Errno,
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     termios::{Winsize, tcsetwinsize},
 };
@@ -83,12 +84,13 @@ impl Terminal {
             return Ok(false);
         }
         let mut buffer = [0; 64 * 1024];
-        let Ok(count) = self.ours.read(&mut buffer) else {
+        let count = match self.ours.read(&mut buffer) {
             // That is how Linux tells the end of what runs there.
-            return Err(Error::Guest(format!(
-                "what ran in the terminal has ended; it said: {:?}",
-                self.said()
-            )));
+            Err(error) if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => {
+                let text = format!("what ran in the terminal has ended; it said: {:?}", self.said());
+                return Err(Error::Guest(text));
+            }
+            read => read.map_err(failed)?,
         };
         self.seen.extend_from_slice(buffer.get(..count).unwrap_or_default());
         Ok(true)
