@@ -20,14 +20,12 @@ fn stop(thread: u64) -> Request {
 
 /// The threads of the orders that were carried out until this notice.
 fn done_until(notices: &Receiver<Notice>, last: impl Fn(&Notice) -> bool) -> Vec<u64> {
-    let mut done = Vec::new();
-    loop {
-        match notices.recv_timeout(STUCK).expect("it comes") {
-            Notice::Event { event: Event::Exited { code }, .. } => done.push(code as u64),
-            notice if last(&notice) => return done,
-            _ => {}
-        }
-    }
+    let mut threads = Vec::new();
+    first(notices, |notice| {
+        threads.extend(done(&notice));
+        last(&notice).then_some(())
+    });
+    threads
 }
 
 /// It was carried out at any time, and nobody learnt of that.
@@ -41,9 +39,7 @@ fn what_came_of_an_order_that_was_given_up_is_told_before_that_is_said() {
     gate.set_shut(false);
     assert_eq!(done_until(&notices, |notice| *notice == Notice::GivenUp), [1, 2]);
     assert_eq!(link.request(stop(4)), Ok(Reply::Threads(1)));
-    let is_fourth = |notice: &Notice| matches!(notice, Notice::Event { number: 2, .. });
-    let fourth = notices.iter().find(is_fourth).expect("it is told");
-    assert_eq!(fourth, Notice::Event { number: 2, event: Event::Exited { code: 4 } });
+    assert_eq!(next_done(&notices), 4);
 }
 
 /// Whatever else is lost, late or damaged.
@@ -53,6 +49,7 @@ fn on_a_bad_line_an_order_that_was_given_up_is_done_once_or_never_and_not_behind
         println!("FLOB_SEED={seed}");
         let (link, notices, gate) = impatient(Faults { lose: 300, flip: 300, delay: 7 }, seed);
         let (mut given, mut answered) = (0, Vec::new());
+        let begun = Instant::now();
         for is_shut in [true, false].repeat(4) {
             gate.set_shut(is_shut);
             // When the guest answers again the first may still be given up.
@@ -63,13 +60,11 @@ fn on_a_bad_line_an_order_that_was_given_up_is_done_once_or_never_and_not_behind
                 if is_answered || is_shut {
                     break;
                 }
+                assert!(begun.elapsed() < STUCK, "it never answers again, seed {seed}");
             }
         }
         let last = answered.last().copied().expect("one was answered");
-        let done = notices.iter().filter_map(|notice| match notice {
-            Notice::Event { event: Event::Exited { code }, .. } => Some(code as u64),
-            _ => None,
-        });
+        let done = std::iter::repeat_with(|| next_done(&notices));
         let mut done: Vec<u64> = done.take_while(|thread| *thread != last).collect();
         done.push(last);
         assert!(done.is_sorted_by(|one, next| one < next), "{done:?}, seed {seed}");

@@ -8,7 +8,7 @@ mod pipe;
 
 use std::{
     sync::mpsc::{Receiver, channel},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use flob_link::host::{BULK_WINDOW, Link, LinkError, Log, Notice, Timing, Urgency};
@@ -62,6 +62,31 @@ fn seeds() -> Vec<u64> {
     }
 }
 
+/// What is made of the first notice of which anything is. Whatever else is told meanwhile, and the state of affairs always is, makes the
+/// wait no longer.
+fn first<T>(notices: &Receiver<Notice>, mut make: impl FnMut(Notice) -> Option<T>) -> T {
+    let end = Instant::now() + STUCK;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        if let Some(made) = make(notices.recv_timeout(left).expect("it is told")) {
+            return made;
+        }
+    }
+}
+
+/// What the guest has done, by an event: the address of a write, the thread of another order.
+fn done(notice: &Notice) -> Option<u64> {
+    match notice {
+        Notice::Event { event: Event::Exited { code }, .. } => Some(*code as u64),
+        _ => None,
+    }
+}
+
+/// What it tells next that it has done.
+fn next_done(notices: &Receiver<Notice>) -> u64 {
+    first(notices, |notice| done(&notice))
+}
+
 fn write(address: u64) -> Request {
     Request::Write { memory: Memory::Environment, address, bytes: vec![1, 2, 3] }
 }
@@ -95,14 +120,7 @@ fn on_a_bad_line_everything_is_done_once_and_every_event_comes_in_order() {
         }
         assert_eq!(long.join().expect("no panic").expect("answered"), long_answer(LONG));
 
-        let mut seen: Vec<u64> = Vec::new();
-        while (seen.len() as u64) < WRITES {
-            if let Notice::Event { event: Event::Exited { code }, .. } =
-                notices.recv_timeout(STUCK).expect("no event is lost")
-            {
-                seen.push(code as u64);
-            }
-        }
+        let mut seen: Vec<u64> = (0..WRITES).map(|_| next_done(&notices)).collect();
         // Requests of a window may be carried out in any order; each exactly once.
         seen.sort_unstable();
         assert_eq!(seen, (0..WRITES).collect::<Vec<_>>());
@@ -120,13 +138,11 @@ fn on_a_bad_line_orders_are_carried_out_in_the_order_in_which_they_were_given() 
         for thread in 0..ORDERS {
             link.submit(Urgency::Urgent, Request::Stop(Scope::Thread(thread)), thread, &sender);
         }
-        drop(sender);
-        assert!(answers.iter().all(|(_, result)| result == Ok(Reply::Threads(1))), "seed {seed}");
-        let told = notices.iter().filter_map(|notice| match notice {
-            Notice::Event { event: Event::Exited { code }, .. } => Some(code as u64),
-            _ => None,
-        });
-        let told: Vec<u64> = told.take(ORDERS as usize).collect();
+        for _ in 0..ORDERS {
+            let (_, result) = answers.recv_timeout(STUCK).expect("all are answered");
+            assert_eq!(result, Ok(Reply::Threads(1)), "seed {seed}");
+        }
+        let told: Vec<u64> = (0..ORDERS).map(|_| next_done(&notices)).collect();
         assert_eq!(told, (0..ORDERS).collect::<Vec<_>>(), "seed {seed}");
     }
 }
