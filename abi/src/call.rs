@@ -99,15 +99,16 @@ calls! {
     #[allow(missing_docs)] RegionReference = 0x33, "region_reference";
     #[allow(missing_docs)] RegionGetState = 0x34, "region_get_state";
     #[allow(missing_docs)] RegionSetState = 0x35, "region_set_state";
-    /// `region_search(rdi region, rsi offset, rdx size, r10 array, r8 entries)` → rsi, rdx, r10, r8 what is left.
+    /// `region_search(rdi region, rsi offset, rdx size, r10 array, r8 entries, r9 kind)`: the flobs of this kind, 0 for all → rsi,
+    /// rdx, r10, r8 what is left.
     RegionSearch = 0x36, "region_search";
     /// `region_protect(rdi region, rsi protection)`: what importers may do at most, from now on.
     RegionProtect = 0x37, "region_protect";
     /// `region_dirty(rdi region, rsi offset, rdx size, r10 array, r8 entries, r9 since)`: the pages written since that
     /// epoch → rsi, rdx, r10, r8 what is left.
     RegionDirty = 0x38, "region_dirty";
-    /// `region_export(rdi region, rsi offset, rdx size, r10 buffer, r8 bytes)`: state and links of all flobs there, which stops
-    /// threads → rsi, rdx, r10, r8 what is left.
+    /// `region_export(rdi region, rsi offset, rdx size, r10 buffer, r8 bytes, r9 kind)`: state and links of the flobs of this kind,
+    /// 0 for all, which stops threads → rsi, rdx, r10, r8 what is left.
     RegionExport = 0x39, "region_export";
 
     #[allow(missing_docs)] MappingCreate = 0x40, "mapping_create";

@@ -35,4 +35,4 @@ pub use look::{Bearings, Surroundings, look, look_at_each};
 pub use rebuild::{RebuildError, Unknown, World, rebuild, rebuild_in_order};
 pub use record::Record;
 pub use sights::Sights;
-pub use stop::{Standing, in_one_go, release, release_known, resume, stop_all, stop_listed};
+pub use stop::{Standing, in_one_go, release, release_known, resume, stop_all, stop_once};

@@ -24,7 +24,7 @@ pub struct Surroundings<'a> {
     pub clients: &'a [(Place, &'a str)],
 }
 
-/// The flobs whose kind is among `kinds`, ascending by place. Looking changes nothing: a thread that runs is stopped
+/// The flobs of these kinds, one kind after the other, ascending by place. Looking changes nothing: a thread that runs is stopped
 /// only while it is looked at. `groups` are the field groups of threads that are wanted.
 pub fn look(
     environment: &Environment,
@@ -32,7 +32,10 @@ pub fn look(
     groups: u64,
     kinds: &[FlobKind],
 ) -> Result<Vec<Flob>, Status> {
-    let listed = environment.flobs()?.into_iter().filter(|flob| kinds.contains(&flob.kind));
+    let mut listed = Vec::new();
+    for kind in kinds.iter().copied() {
+        listed.extend(environment.flobs_of(kind)?.into_iter().map(|place| Listed { place, kind }));
+    }
     let bearings = Bearings::new(surroundings.tags, surroundings.hidden)?;
     let mut flobs = Vec::new();
     look_at_each(environment, (&bearings, surroundings.clients), groups, listed, |flob| {

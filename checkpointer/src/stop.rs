@@ -6,7 +6,7 @@ use flob_abi::{FlobKind, Status, state::thread_flag};
 use flob_image::{Flob, Place, State};
 use flob_runtime::{
     flob::{Links, Thread, exceptions},
-    nester::{Environment, list::Listed},
+    nester::Environment,
 };
 
 /// How often something is done that was not done in one go. Each time all pages have come that the time before waited for; only who is
@@ -32,25 +32,21 @@ pub fn in_one_go<T, E>(mut act: impl FnMut() -> Result<T, E>) -> Result<T, E> {
 pub fn stop_all(environment: &Environment) -> Result<Vec<Place>, Status> {
     let mut stopped = Vec::new();
     loop {
-        let before = stopped.len();
-        for flob in environment.flobs()? {
-            if flob.kind == FlobKind::Thread && !environment.flob::<Thread>(flob.place).stop()? {
-                stopped.push(flob.place);
-            }
-        }
-        if stopped.len() == before {
+        let more = stop_once(environment)?;
+        if more.is_empty() {
             return Ok(stopped);
         }
+        stopped.extend(more);
     }
 }
 
-/// Stops every thread among these flobs and returns those that were not stopped before. Enough for a nester that runs above
-/// all of the environment and does this [`in_one_go`] with making the list: none of that runs meanwhile, so the list stays true.
-pub fn stop_listed(environment: &Environment, flobs: &[Listed]) -> Result<Vec<Place>, Status> {
+/// Stops every thread that there is and returns those that were not stopped before. Enough for a nester that runs above all of
+/// the environment and does this [`in_one_go`]: none of that runs meanwhile, so there are no others then.
+pub fn stop_once(environment: &Environment) -> Result<Vec<Place>, Status> {
     let mut stopped = Vec::new();
-    for flob in flobs {
-        if flob.kind == FlobKind::Thread && !environment.flob::<Thread>(flob.place).stop()? {
-            stopped.push(flob.place);
+    for place in environment.flobs_of(FlobKind::Thread)? {
+        if !environment.flob::<Thread>(place).stop()? {
+            stopped.push(place);
         }
     }
     Ok(stopped)

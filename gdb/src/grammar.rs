@@ -99,9 +99,10 @@ fn one_thread(rest: &[u8]) -> bool {
     matches!(thread_name(rest), Some(ThreadName::One(_))) && names_one_process(rest)
 }
 
-/// Neither `p-1` (all processes) nor `p0` (any).
+/// Neither `p-1` (all processes) nor `p0` (any). The names that gdbstub tells have leading zeros: `p01.0d`.
 fn names_one_process(thread: &[u8]) -> bool {
-    !thread.starts_with(b"p-") && !thread.starts_with(b"p0")
+    let process = thread.strip_prefix(b"p").and_then(|rest| rest.split(|byte| *byte == b'.').next());
+    process.is_none_or(|process| matches!(number_name(process), Some(ThreadName::One(_))))
 }
 
 fn register_value(rest: &[u8]) -> bool {
@@ -181,6 +182,8 @@ mod tests {
             "vCont?",
             "vCont;c",
             "vCont;s:p1.1;c:p1.-1",
+            "vCont;s:p01.0d;c:p01.-1",
+            "qThreadExtraInfo,p01.0d",
             "vCont;r400000,400010:p1.1;c:p1.-1",
             "vCont;C0b:p1.1;c",
             "Z0,400000,1",
@@ -224,6 +227,8 @@ mod tests {
             "vCont;x:1",
             "vCont;c:zz",
             "vCont;c:p0.0",
+            "vCont;s:p-1.1",
+            "qThreadExtraInfo,p0.1",
             "vCont;r1:1",
             "Z0",
             "Z0,1",

@@ -2,6 +2,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::array::from_fn;
 use core::ptr::NonNull;
 
 use flob_abi::Protection;
@@ -9,7 +10,7 @@ use flob_abi::Protection;
 use crate::Event;
 use crate::arena::Arena;
 use crate::list::{List, NONE};
-use crate::lookup::NO_FLOB;
+use crate::lookup::{FrameSet, KINDS, NO_FLOB};
 use crate::machine::{Context, Frame, Grants, Machine};
 use crate::outcome::Trap;
 use crate::record::{Body, FlobId, NOWHERE, Object, Place, Queue, Space, Thread, ThreadId, Waiters};
@@ -28,10 +29,8 @@ pub struct Kernel<M> {
     pub(crate) objects: Arena<Object>,
     /// Which flob covers each granule of memory: see `lookup`.
     pub(crate) granules: Vec<u32>,
-    /// The frames in which there are flobs, a bit each.
-    pub(crate) frames_in_use: Vec<u64>,
-    /// The words of that which are not zero, a bit each.
-    pub(crate) words_in_use: Vec<u64>,
+    /// The frames in which there are flobs: of any kind, and of each, by its number.
+    pub(crate) frames_with: [FrameSet; KINDS],
     pub(crate) root: Option<FlobId>,
     /// Frames that the first space sees.
     pub(crate) window: core::ops::Range<u32>,
@@ -70,7 +69,7 @@ impl<M: Machine> Kernel<M> {
         frames * Arena::<Thread>::SLOT_SIZE
             + frames * GRANULES * Arena::<Object>::SLOT_SIZE
             + end * (GRANULES * size_of::<u32>() + crate::dirty::Epochs::FRAME_SIZE)
-            + (end.div_ceil(64) + end.div_ceil(64 * 64)) * size_of::<u64>()
+            + KINDS * FrameSet::bytes(end)
     }
 
     /// A kernel with nothing in it. `window` is the range of frames that the first space will see: the pools are
@@ -88,8 +87,7 @@ impl<M: Machine> Kernel<M> {
             threads,
             objects,
             granules: vec![NO_FLOB; window.end.0 as usize * GRANULES],
-            frames_in_use: vec![0; (window.end.0 as usize).div_ceil(64)],
-            words_in_use: vec![0; (window.end.0 as usize).div_ceil(64 * 64)],
+            frames_with: from_fn(|_| FrameSet::new(window.end.0 as usize)),
             root: None,
             window: window.start.0..window.end.0,
             current: None,

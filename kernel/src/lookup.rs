@@ -1,5 +1,8 @@
 //! From a user address to a flob: address → frame → granule table → record. Memory access is the capability.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use flob_abi::{FlobKind, Misuse, PAGE_SIZE, Protection, flob::GRANULE};
 
 use crate::arena::SlotId;
@@ -48,12 +51,6 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Whether no flob covers any part of a frame.
-    pub(crate) fn is_frame_empty(&self, frame: Frame) -> bool {
-        let first = frame.0 as usize * GRANULES;
-        self.granules.get(first..first + GRANULES).is_none_or(|all| all.iter().all(|entry| *entry == NO_FLOB))
-    }
-
     /// The flob that starts in this granule of a frame.
     pub(crate) fn flob_at(&self, frame: Frame, granule: usize) -> Option<FlobId> {
         let id = self.granule(frame, granule)?;
@@ -92,19 +89,12 @@ impl<M: Machine> Kernel<M> {
         if let Some(entries) = self.granules.get_mut(Self::granules_of(place, kind)) {
             entries.fill(entry);
         }
-        let is_empty = entry == NO_FLOB && self.is_frame_empty(place.frame);
-        let frame = place.frame.0 as usize;
-        let is_word_empty = set_bit(&mut self.frames_in_use, frame, !is_empty);
-        set_bit(&mut self.words_in_use, frame / 64, !is_word_empty);
-    }
-
-    /// How many frames in a row, from this one on, have no flob in them; all the rest if none has.
-    pub(crate) fn empty_frames(&self, first: Frame) -> u32 {
-        let at = first.0 as usize;
-        let here = self.frames_in_use.get(at / 64).filter(|word| *word >> (at % 64) != 0).map(|_| at / 64);
-        let word = here.or_else(|| next_bit(&self.words_in_use, at / 64 + 1));
-        let next = word.and_then(|word| next_bit(&self.frames_in_use, at.max(word * 64)));
-        next.map_or(u32::MAX, |next| (next - at) as u32)
+        for wanted in [0, kind as usize] {
+            let is_one = |id| wanted == 0 || self.kind_of(id) == Some(kind);
+            let mut found = (0..GRANULES).filter_map(|granule| self.granule(place.frame, granule));
+            let is_in = found.any(is_one);
+            self.frames_with[wanted].set(place.frame, is_in);
+        }
     }
 
     /// The place that a user address means for a flob of this kind.
@@ -181,8 +171,7 @@ impl<M: Machine> Kernel<M> {
     #[inline(always)]
     fn flob_at_place(&self, place: Place, kind: FlobKind) -> Option<FlobId> {
         if kind == FlobKind::Thread {
-            let granule = place.frame.0 as usize * GRANULES + usize::from(place.offset) / GRANULE as usize;
-            let entry = *self.granules.get(granule)?;
+            let entry = self.object_index(place)?;
             let id = self.threads.id_at(entry & !THREAD_ENTRY).filter(|_| entry & THREAD_ENTRY != 0)?;
             return Some(ThreadId(id).into());
         }
@@ -190,7 +179,7 @@ impl<M: Machine> Kernel<M> {
         (object.body.kind() == kind).then_some(id)
     }
 
-    /// The index of the flob at a place, if it is no thread, which is no index of an object.
+    /// What is at a place: the index of an object, or of none if it is a thread.
     #[inline(always)]
     fn object_index(&self, place: Place) -> Option<u32> {
         let granule = place.frame.0 as usize * GRANULES + usize::from(place.offset) / GRANULE as usize;
@@ -236,6 +225,44 @@ impl<M: Machine> Kernel<M> {
         let hash = self.next_hash;
         self.next_hash = self.next_hash.wrapping_add(1).max(1);
         hash
+    }
+}
+
+/// All kinds, and 0 for any.
+pub(crate) const KINDS: usize = FlobKind::ALL.len() + 1;
+
+/// A set of frames, in which the next one is soon found.
+#[derive(Clone)]
+pub(crate) struct FrameSet {
+    /// A bit each.
+    frames: Vec<u64>,
+    /// The words of that which are not zero, a bit each.
+    words: Vec<u64>,
+}
+
+impl FrameSet {
+    /// Of frames below `end`.
+    pub fn new(end: usize) -> Self {
+        Self { frames: vec![0; end.div_ceil(64)], words: vec![0; end.div_ceil(64 * 64)] }
+    }
+
+    /// What it takes.
+    pub const fn bytes(end: usize) -> usize {
+        (end.div_ceil(64) + end.div_ceil(64 * 64)) * size_of::<u64>()
+    }
+
+    fn set(&mut self, frame: Frame, is_in: bool) {
+        let is_word_empty = set_bit(&mut self.frames, frame.0 as usize, is_in);
+        set_bit(&mut self.words, frame.0 as usize / 64, !is_word_empty);
+    }
+
+    /// How many frames in a row, from this one on, are not in it; all the rest if none is.
+    pub fn gap(&self, first: Frame) -> u32 {
+        let at = first.0 as usize;
+        let here = self.frames.get(at / 64).filter(|word| *word >> (at % 64) != 0).map(|_| at / 64);
+        let word = here.or_else(|| next_bit(&self.words, at / 64 + 1));
+        let next = word.and_then(|word| next_bit(&self.frames, at.max(word * 64)));
+        next.map_or(u32::MAX, |next| (next - at) as u32)
     }
 }
 

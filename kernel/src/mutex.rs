@@ -6,6 +6,13 @@ use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::outcome::{Args, Done, Outcome, SUCCESS, Trap, status};
 use crate::record::{Body, FlobId, Mutex, Object, Thread, ThreadId, Waiters};
+use crate::state::NewLinks;
+
+impl Mutex {
+    pub(crate) fn state(&self, hash: u64) -> MutexState {
+        MutexState { hash, flags: self.flags, locked: u32::from(self.locked) }
+    }
+}
 
 impl<M: Machine> Kernel<M> {
     /// `mutex_lock`.
@@ -89,22 +96,24 @@ impl<M: Machine> Kernel<M> {
         self.complete(waiter, Status::Success);
     }
 
-    pub(crate) fn mutex_state(&self, id: FlobId, hash: u64) -> Option<MutexState> {
-        let mutex = self.mutex(id)?;
-        Some(MutexState { hash, flags: mutex.flags, locked: u32::from(mutex.locked) })
-    }
-
-    /// Sets state; a mutex that is unlocked now goes to its first waiter.
-    pub(crate) fn set_mutex_state(&mut self, id: FlobId, state: MutexState) -> Status {
-        if state.flags != 0 || state.locked > 1 {
+    /// Sets state and link; a mutex that is unlocked now goes to its first waiter.
+    pub(crate) fn set_mutex(&mut self, id: FlobId, state: Option<MutexState>, links: NewLinks) -> Status {
+        if state.is_some_and(|state| state.flags != 0 || state.locked > 1) {
             return Status::InvalidState;
         }
         if let Some(mutex) = self.mutex_mut(id) {
-            mutex.locked = state.locked == 1;
+            if let Some(state) = state {
+                mutex.locked = state.locked == 1;
+            }
+            if let [Some(owner), ..] = links {
+                mutex.owner = owner.and_then(FlobId::as_thread);
+            }
+            // Null owner and unlocked go together, as far as that can be had: an owner that died leaves it locked.
             if !mutex.locked {
                 mutex.owner = None;
             }
         }
+        self.hand_over_to_running(id);
         Status::Success
     }
 }

@@ -6,6 +6,7 @@ use flob_abi::{FlobKind, Misuse, PAGE_SIZE, Protection, flob::GRANULE, group, st
 use zerocopy::IntoBytes;
 
 use crate::kernel::{GRANULES, Kernel};
+use crate::lookup::KINDS;
 use crate::machine::{Frame, Machine};
 use crate::outcome::{Args, Done, Outcome, SUCCESS, Trap};
 use crate::record::{FlobId, Place, Region, ThreadId};
@@ -61,13 +62,17 @@ impl<M: Machine> Kernel<M> {
         if args.rsi.checked_add(args.rdx).is_none() {
             return Trap::misuse(Misuse::InvalidAddress, args.rdx);
         }
+        let wanted = self.thread(thread).context.registers.r9;
+        if wanted >= KINDS as u64 {
+            return Trap::misuse(Misuse::WrongKind, wanted);
+        }
         let mut spent = 0;
         while spent < BUDGET {
             let registers = self.thread(thread).context.registers;
             if registers.rdx == 0 || registers.r8 == 0 {
                 return SUCCESS;
             }
-            match self.search_page(thread, region, &mut report)? {
+            match self.search_page(thread, region, wanted as usize, &mut report)? {
                 Some(cost) => spent += PAGE_COST + cost,
                 None => return SUCCESS,
             }
@@ -81,6 +86,7 @@ impl<M: Machine> Kernel<M> {
         &mut self,
         thread: ThreadId,
         (region, access): (FlobId, Protection),
+        wanted: usize,
         report: &mut impl FnMut(&mut Self, FlobId, u64) -> Reported,
     ) -> Reported {
         let offset = self.thread(thread).context.registers.rsi;
@@ -91,7 +97,7 @@ impl<M: Machine> Kernel<M> {
             self.search_advance(thread, step);
             return Ok(Some(0));
         };
-        let empty = self.empty_frames(resolved.frame);
+        let empty = self.frames_with[wanted].gap(resolved.frame);
         if empty > 0 {
             // What is not whole at the run's end counts as a page of its own.
             let run = self.run_in_region(region, offset) / PAGE_SIZE;
@@ -115,7 +121,9 @@ impl<M: Machine> Kernel<M> {
             if registers.rdx == 0 || registers.r8 == 0 {
                 break;
             }
-            if let Some(id) = self.flob_at(resolved.frame, granule) {
+            let found = self.flob_at(resolved.frame, granule);
+            let is_kind = |id: FlobId| self.kind_of(id).is_some_and(|kind| kind as usize == wanted);
+            if let Some(id) = found.filter(|id| wanted == 0 || is_kind(*id)) {
                 match report(self, id, registers.rsi - registers.rsi % GRANULE)? {
                     Some(cost) => spent += cost,
                     None => return Ok(None),
@@ -146,12 +154,17 @@ impl<M: Machine> Kernel<M> {
         let array = self.thread(thread).context.registers.r10;
         let buffer = self.user_buffer(space, array, found.len(), Protection::WRITE)?;
         self.write_buffer(buffer, found);
-        let record = self.thread_mut(thread);
-        record.note_write(array, found.len());
-        let registers = &mut record.context.registers;
-        registers.r10 = registers.r10.wrapping_add(found.len() as u64);
-        registers.r8 = registers.r8.saturating_sub(1);
+        self.search_filled(thread, found.len(), 1);
         Ok(Some(1))
+    }
+
+    /// So many bytes were reported, which took so much of the room.
+    fn search_filled(&mut self, thread: ThreadId, bytes: usize, room: u64) {
+        let record = self.thread_mut(thread);
+        let at = record.context.registers.r10;
+        record.note_write(at, bytes);
+        record.context.registers.r10 = at.wrapping_add(bytes as u64);
+        record.context.registers.r8 -= room;
     }
 
     /// The state and the links of a flob, which is stopped if it is a thread.
@@ -182,11 +195,7 @@ impl<M: Machine> Kernel<M> {
         }
         self.write_buffer(buffer.part(0, size_of::<Exported>()), head.as_bytes());
         self.export_state(id, buffer.part(size_of::<Exported>(), state_size(kind)), group::ALL);
-        let record = self.thread_mut(thread);
-        record.note_write(registers.r10, size);
-        let registers = &mut record.context.registers;
-        registers.r10 = registers.r10.wrapping_add(size as u64);
-        registers.r8 -= size as u64;
+        self.search_filled(thread, size, size as u64);
         Ok(Some(size / BYTES_PER_COST))
     }
 

@@ -424,30 +424,10 @@ impl<M: Machine> Kernel<M> {
             Body::Mapping(mapping) => PlainState::of(&mapping.state(hash)),
             Body::Port(port) => PlainState::of(&flob_abi::PortState { hash, alias: port.alias }),
             Body::PortSet(set) => PlainState::of(&PortSetState { hash, flags: set.flags }),
-            Body::Mutex(_) => PlainState::of(&self.mutex_state(id, hash)?),
+            Body::Mutex(mutex) => PlainState::of(&mutex.state(hash)),
             Body::Condition => PlainState::of(&ConditionState { hash, flags: 0 }),
             Body::Reference(_) => PlainState::of(&flob_abi::ReferenceState { hash }),
         })
-    }
-
-    fn set_mutex(&mut self, id: FlobId, state: Option<flob_abi::MutexState>, links: NewLinks) -> Status {
-        if let Some(state) = state {
-            let status = self.set_mutex_state(id, state);
-            if status != Status::Success {
-                return status;
-            }
-        }
-        if let Some(mutex) = self.mutex_mut(id) {
-            if let [Some(owner), ..] = links {
-                mutex.owner = owner.and_then(FlobId::as_thread);
-            }
-            // Null owner and unlocked go together, as far as that can be had: an owner that died leaves it locked.
-            if !mutex.locked {
-                mutex.owner = None;
-            }
-        }
-        self.hand_over_to_running(id);
-        Status::Success
     }
 }
 

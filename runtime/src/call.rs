@@ -10,7 +10,7 @@ use core::mem::MaybeUninit;
 
 use flob_abi::call::{Dirty, Found};
 use flob_abi::ipc::{self as steps, Buffer, SHORT_WORDS};
-use flob_abi::{Call, Status};
+use flob_abi::{Call, FlobKind, Status};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// What a call left in the registers.
@@ -148,15 +148,16 @@ pub fn set_own<S: IntoBytes + Immutable>(call: Call, value: &S) -> Result<(), St
     plain(u64::from(call as u32), value.as_bytes().as_ptr().expose_provenance() as u64, 0).result()
 }
 
-/// `region_search` from `offset` over `size` bytes. Returns how many entries were filled and the range that is left.
+/// `region_search` for the flobs of this kind, or all, from `offset` over `size` bytes. Returns how many entries were filled and the range that is left.
 pub fn region_search(
     region: u64,
     offset: u64,
     size: u64,
     found: &mut [Found],
+    kind: Option<FlobKind>,
 ) -> Result<(usize, u64, u64), Status> {
     let room = found.len();
-    report(Call::RegionSearch, [region, offset, size], (found, room), 0)
+    report(Call::RegionSearch, [region, offset, size], (found, room), kind.map_or(0, |kind| kind as u64))
 }
 
 /// `region_dirty` from `offset` over `size` bytes. Returns how many entries were filled and the range that is left.

@@ -35,6 +35,7 @@ const SEARCH: &[Argument] = &[
     ("size", Sort::Number),
     ("array", Sort::Address),
     ("entries", Sort::Number),
+    ("kind", Sort::Number),
 ];
 const EXPORT: &[Argument] = &[
     ("region", Sort::Flob),
@@ -42,6 +43,7 @@ const EXPORT: &[Argument] = &[
     ("size", Sort::Number),
     ("buffer", Sort::Address),
     ("bytes", Sort::Number),
+    ("kind", Sort::Number),
 ];
 const DIRTY: &[Argument] = &[
     ("region", Sort::Flob),

@@ -110,10 +110,9 @@ pub fn trace(state: &mut State, calls: BTreeSet<u64>) -> Result<(), Status> {
 fn settle(state: &mut State) -> Result<(), Status> {
     let mut wanted: BTreeSet<Place> = state.catching.spaces.keys().copied().collect();
     if !state.catching.traced.is_empty() {
-        let flobs = state.environment.flobs()?;
-        let spaces = flobs.iter().filter(|flob| flob.kind == FlobKind::Space).map(|flob| flob.place);
+        let spaces = state.environment.flobs_of(FlobKind::Space)?;
         let ours = |space: &Place| state.catching.is_on(*space) || check(&state.environment, *space).is_ok();
-        wanted.extend(spaces.filter(ours));
+        wanted.extend(spaces.into_iter().filter(ours));
     }
     for space in state.catching.reflected.difference(&wanted) {
         if exists(&state.environment, *space) {

@@ -4,10 +4,10 @@
 use alloc::vec::Vec;
 
 use flob_abi::{Status, state::group};
-use flob_checkpointer::{in_one_go, release, release_known, stop_listed};
+use flob_checkpointer::{in_one_go, release, release_known, stop_once};
 use flob_image::Place;
 use flob_link::{FailureKind, Mark, Reply, WaitKind};
-use flob_runtime::{nester::list::Listed, service::clock};
+use flob_runtime::service::clock;
 
 use super::failure::{Outcome, failure, refused};
 use super::state::{Nester, State};
@@ -57,8 +57,7 @@ pub fn begin(
     if let Some(kind) = when
         && state.save.is_none()
     {
-        let listed = state.environment.flobs().map_err(refused)?;
-        let stopped = stop(state, &listed).map_err(refused)?;
+        let stopped = stop(state).map_err(refused)?;
         if !search::has_come(state, kind).map_err(refused)? {
             search::start(state, kind, stopped).map_err(refused)?;
             nester.sleepers.signal();
@@ -102,8 +101,8 @@ fn stop_and_see_once(nester: &Nester, state: &mut State) -> Outcome<record::Seen
         return record::see_told(nester, state, sights, adapter);
     }
     state.sights = sights;
+    add(stopped, &stop_once(&state.environment).map_err(refused)?);
     let listed = state.environment.flobs().map_err(refused)?;
-    add(stopped, &stop_listed(&state.environment, &listed).map_err(refused)?);
     record::see(nester, state, &listed, group::ALL, record::View::Image)
 }
 
@@ -135,10 +134,10 @@ pub fn nanoseconds((began, began_ticks): (u64, u64), ticks: u64) -> u64 {
     u64::try_from(u128::from(ticks) * u128::from(time) / u128::from(in_time)).unwrap_or(u64::MAX)
 }
 
-/// Stops all that runs of the flobs that there are; a step at a breakpoint is put off.
-pub fn stop(state: &mut State, listed: &[Listed]) -> Result<Vec<Place>, Status> {
+/// Stops all that runs; a step at a breakpoint is put off.
+pub fn stop(state: &mut State) -> Result<Vec<Place>, Status> {
     let mut stopped = step::cancel_job(state);
-    add(&mut stopped, &stop_listed(&state.environment, listed)?);
+    add(&mut stopped, &stop_once(&state.environment)?);
     Ok(stopped)
 }
 

@@ -115,8 +115,7 @@ impl Search {
 /// Ends the search without a result: the child runs on as if there had been none.
 pub fn give_up(state: &mut State) {
     if let Some(search) = state.search.take()
-        && let Ok(listed) = state.environment.flobs()
-        && let Ok(mut stopped) = stop(state, &listed)
+        && let Ok(mut stopped) = stop(state)
     {
         stopped.extend(search.keeps());
         clean(state, &stopped);
@@ -136,8 +135,7 @@ fn clean(state: &State, stopped: &[Place]) {
 /// The moment has come: everything stands still until `SaveEnd`.
 fn found(nester: &Nester, state: &mut State) -> Result<(), Status> {
     let search = state.search.take();
-    let listed = state.environment.flobs()?;
-    let mut stopped = stop(state, &listed)?;
+    let mut stopped = stop(state)?;
     stopped.extend(search.iter().flat_map(Search::keeps));
     clean(state, &stopped);
     state.save = Some(Save { stopped, paused: Vec::new() });
@@ -262,16 +260,11 @@ pub fn has_come(state: &mut State, kind: WaitKind) -> Result<bool, Status> {
     Ok(false)
 }
 
-fn places(environment: &Environment, kind: FlobKind) -> Result<Vec<Place>, Status> {
-    let flobs = environment.flobs()?;
-    Ok(flobs.iter().filter(|flob| flob.kind == kind).map(|flob| flob.place).collect())
-}
-
 fn threads_to_look_at(state: &mut State) -> Result<Vec<Place>, Status> {
-    let Some(search) = &mut state.search else { return places(&state.environment, FlobKind::Thread) };
+    let Some(search) = &mut state.search else { return state.environment.flobs_of(FlobKind::Thread) };
     if search.looks.is_multiple_of(LIST_EVERY) {
-        search.threads = places(&state.environment, FlobKind::Thread)?;
-        search.mutexes = places(&state.environment, FlobKind::Mutex)?;
+        search.threads = state.environment.flobs_of(FlobKind::Thread)?;
+        search.mutexes = state.environment.flobs_of(FlobKind::Mutex)?;
     }
     search.looks = search.looks.wrapping_add(1);
     Ok(search.threads.clone())

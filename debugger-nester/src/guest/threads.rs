@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use flob_abi::{FlobKind, Status, ThreadHead, flob::thread_link, state::group};
-use flob_checkpointer::{in_one_go, stop_listed};
+use flob_checkpointer::{in_one_go, stop_once};
 use flob_debugger_nester::translate::Translator;
 use flob_image::Place;
 use flob_link::{FailureKind, Scope};
@@ -106,7 +106,7 @@ pub fn stop(state: &mut State, scope: Scope, events: u64) -> Outcome<u32> {
         Scope::Thread(place) => hold(state, place, events)?,
         Scope::Space(space) => {
             state.until_stop.remove(&space);
-            for place in threads(&state.environment).map_err(refused)? {
+            for place in state.environment.flobs_of(FlobKind::Thread).map_err(refused)? {
                 let Some(seen) = seize(&state.environment, place).map_err(refused)? else { continue };
                 if seen.space == Some(space) {
                     hold_seized(state, place, &seen, events);
@@ -138,28 +138,17 @@ fn hold_seized(state: &mut State, place: Place, seen: &Seen, events: u64) {
     state.held.add(place, events);
 }
 
-/// All threads.
-fn threads(environment: &Environment) -> Result<Vec<Place>, Status> {
-    let flobs = environment.flobs()?;
-    Ok(flobs.iter().filter(|flob| flob.kind == FlobKind::Thread).map(|flob| flob.place).collect())
-}
-
 /// Stops every thread and returns those that were not stopped before. One pass does in which nothing of the child has run.
 pub fn stop_all(environment: &Environment) -> Result<Vec<Place>, Status> {
     let mut stopped = Vec::new();
-    in_one_go(|| {
-        environment
-            .flobs()
-            .and_then(|listed| stop_listed(environment, &listed))
-            .map(|more| stopped.extend(more))
-    })?;
+    in_one_go(|| stop_once(environment).map(|more| stopped.extend(more)))?;
     Ok(stopped)
 }
 
 /// The threads of a space. Looking lets those run on that ran.
 pub fn threads_of(environment: &Environment, space: Place) -> Result<Vec<Place>, Status> {
     let mut threads = Vec::new();
-    for place in self::threads(environment)? {
+    for place in environment.flobs_of(FlobKind::Thread)? {
         let Some(seen) = seize(environment, place)? else { continue };
         if seen.space == Some(space) {
             threads.push(place);

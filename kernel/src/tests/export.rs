@@ -19,14 +19,15 @@ const HEAD: usize = size_of::<Exported>();
 /// What was exported of a flob: the head, and the state.
 type Record = (Exported, Vec<u8>);
 
-/// All of a region, in rounds with so much room each.
-fn export(sim: &mut Sim, region: u64, size: u64, room: u64) -> Vec<Record> {
+/// All of a region, or what is of one kind, in rounds with so much room each.
+fn export(sim: &mut Sim, region: u64, size: u64, room: u64, wanted: u64) -> Vec<Record> {
     let (buffer, mut records) = (sim.pages(2), Vec::new());
     let (mut offset, mut left) = (0, size);
     while left > 0 {
         // Across the end of a page.
         let at = buffer + PAGE_SIZE - 200;
-        let end = sim.try_call(Call::RegionExport, &[region, offset, left, at, room]).expect("a status");
+        let end =
+            sim.try_call(Call::RegionExport, &[region, offset, left, at, room, wanted]).expect("a status");
         assert_eq!(end.rax, 0);
         let bytes = sim.read(at, (room - end.r8) as usize);
         assert_eq!(end.r10, at + bytes.len() as u64);
@@ -118,8 +119,13 @@ fn what_is_exported_is_what_other_calls_tell() {
         let [.., (last, FlobKind::Reference)] = flobs[..] else { continue };
         sim.ok(Call::ReferenceCopy, &[to_region, last]);
         let room = Exported::size_of(FlobKind::Thread) as u64 + random.below(3000);
-        let records = export(&mut sim, region, PAGES * PAGE_SIZE, room);
+        let records = export(&mut sim, region, PAGES * PAGE_SIZE, room, 0);
         assert_eq!(records.len(), flobs.len());
+        for kind in FlobKind::ALL {
+            let of_kind: Vec<_> =
+                records.iter().filter(|(head, _)| head.kind == kind as u32).cloned().collect();
+            assert_eq!(export(&mut sim, region, PAGES * PAGE_SIZE, room, kind as u64), of_kind, "{kind:?}");
+        }
         for (flob, (head, state)) in flobs.into_iter().zip(records) {
             let (mut wanted, wanted_state) = told(&mut sim, memory, region, flob);
             if flob.0 == last {
@@ -139,7 +145,7 @@ fn exporting_stops_threads_and_tells_who_ran() {
     let thread = sim.spawn(3, Program::new().op(Op::Jump(0)));
     let (region, _) = sim.make_region(ROOT_SPACE, thread, PAGE_SIZE, Protection::NONE, 0);
     let flags = |sim: &mut Sim| {
-        let (_, state) = &export(sim, region, PAGE_SIZE, 2000)[0];
+        let (_, state) = &export(sim, region, PAGE_SIZE, 2000, 0)[0];
         ThreadState::read_from_bytes(state).expect("a state").flags & thread_flag::STOPPED
     };
     sim.resume(thread);
@@ -160,7 +166,7 @@ fn in_memory_of_several_pieces_links_are_hashes() {
     sim.ok(Call::PortCreate, &[memory, 77]);
     sim.create_at(FlobKind::Reference, memory + 2 * PAGE_SIZE);
     sim.ok(Call::PortReference, &[memory, memory + 2 * PAGE_SIZE]);
-    let records = export(&mut sim, region, 2 * PAGE_SIZE, 2000);
+    let records = export(&mut sim, region, 2 * PAGE_SIZE, 2000, 0);
     let [(reference, _), (port, _)] = &records[..] else { panic!("{records:?}") };
     assert_eq!((reference.offset, reference.inside, reference.links[0]), (0, 0, 77));
     assert_eq!((port.offset, port.kind), (PAGE_SIZE, FlobKind::Port as u32));
@@ -217,7 +223,7 @@ fn memory_that_may_only_be_read_is_not_exported() {
         let (_, space) = sim.make_space(20, None);
         sim.make_mapping(to_thread, space, (0, PAGE_SIZE, PAGE_SIZE), protection);
         let (region, _) = sim.make_region(space, PAGE_SIZE, PAGE_SIZE, Protection::ALL, 0);
-        assert_eq!(export(&mut sim, region, PAGE_SIZE, 2000).len(), count);
+        assert_eq!(export(&mut sim, region, PAGE_SIZE, 2000, 0).len(), count);
         let id = sim.kernel.thread_at(thread);
         assert_eq!(sim.kernel.thread(id).is_stopped(), count == 1);
     }

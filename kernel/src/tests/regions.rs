@@ -266,8 +266,14 @@ fn region_search_finds_all_flobs_and_can_be_taken_up() {
         made.push((offset, kind as u32));
     }
     let scratch = sim.scratch();
-    assert_eq!(search(&mut sim, region, 41 * PAGE_SIZE), made);
+    assert_eq!(search(&mut sim, region, 41 * PAGE_SIZE, 0), made);
+    assert_eq!(search(&mut sim, region, 41 * PAGE_SIZE, FlobKind::Mutex as u64), made[2..3]);
     assert_eq!(sim.wrong(Call::RegionSearch, &[region, 8, u64::MAX, scratch, 1]), Misuse::InvalidAddress);
+    for none in [10, 1 << 32, u64::MAX] {
+        for call in [Call::RegionSearch, Call::RegionExport] {
+            assert_eq!(sim.wrong(call, &[region, 0, PAGE_SIZE, scratch, 1, none]), Misuse::WrongKind);
+        }
+    }
 }
 
 #[test]
@@ -291,12 +297,13 @@ fn locate_is_the_inverse_of_search_at_any_depth_and_sees_no_hidden_memory() {
     assert!(sim.is_null(reference), "a reference to a destroyed flob is null");
 }
 
-/// A search from here to the end, as (offset, kind).
-fn search(sim: &mut Sim, region: u64, size: u64) -> Vec<(u64, u32)> {
+/// A search from here to the end for flobs of this kind, or 0, as (offset, kind).
+fn search(sim: &mut Sim, region: u64, size: u64, wanted: u64) -> Vec<(u64, u32)> {
     let (scratch, mut found) = (sim.scratch(), Vec::new());
     let (mut offset, mut left) = (0, size);
     while left > 0 {
-        let end = sim.try_call(Call::RegionSearch, &[region, offset, left, scratch, 1]).expect("a status");
+        let end = sim.try_call(Call::RegionSearch, &[region, offset, left, scratch, 1, wanted]);
+        let end = end.expect("a status");
         (offset, left) = (end.rsi, end.rdx);
         if end.r8 == 0 {
             let entry = Found::read_from_bytes(&sim.read(scratch, 16)).expect("an entry");
@@ -306,19 +313,50 @@ fn search(sim: &mut Sim, region: u64, size: u64) -> Vec<(u64, u32)> {
     found
 }
 
+/// Who stops the threads of a large environment does not pay for all else that there is.
+#[test]
+fn flobs_of_other_kinds_are_passed_over_at_once() {
+    const PAGES: u64 = 60;
+    let mut sim = Sim::new();
+    let memory = sim.pages(PAGES as u32 + 1);
+    for granule in 0..PAGES * 8 {
+        sim.create_at(FlobKind::Mutex, memory + granule * 512);
+    }
+    sim.create_at(FlobKind::Thread, memory + PAGES * PAGE_SIZE);
+    let size = (PAGES + 1) * PAGE_SIZE;
+    let (region, _) = sim.make_region(ROOT_SPACE, memory, size, Protection::NONE, 0);
+    let array = sim.pages(2);
+    let mut entries = |kind| {
+        sim.ok(Call::RegionSearch, &[region, 0, size, array, 512, kind]);
+        sim.entries
+    };
+    assert_eq!(entries(FlobKind::Thread as u64), 1);
+    assert!(entries(0) > 10, "{} at once", entries(0));
+}
+
 /// Empty memory is passed over in long steps, and pieces of it lie anywhere: nothing is missed, and nothing is seen where it
 /// is not.
 #[test]
 fn searching_passes_over_nothing_but_empty_memory() {
     const PAGES: u64 = 150;
     let mut random = Random::new("search");
-    for _ in 0..rounds(20) {
+    for _ in 0..rounds(40) {
         let mut sim = Sim::new();
         let memory = sim.pages(PAGES as u32);
-        for _ in 0..random.below(6) {
-            let granule = random.below(PAGES * 8);
-            // Where there is one already, one is enough.
-            let _ = sim.try_call(Call::MutexCreate, &[memory + granule * 512, 0]);
+        for _ in 0..random.below(24) {
+            // Some beside each other, of which one may be destroyed, or moved. Where there is one already, one is enough.
+            let kind = FlobKind::ALL[random.below(9) as usize];
+            let mut place = || {
+                let page = memory + random.below(8) * 19 * PAGE_SIZE;
+                page + random.below(PAGE_SIZE / kind.size()) * kind.size()
+            };
+            let (at, other) = (place(), place());
+            let _ = sim.try_call(life(kind, 0), &[at, 0]);
+            match random.below(3) {
+                0 => drop(sim.try_call(life(kind, 1), &[at])),
+                1 => drop(sim.try_call(life(kind, 2), &[at, other])),
+                _ => {}
+            }
         }
         let (_, whole) = sim.make_region(ROOT_SPACE, memory, PAGES * PAGE_SIZE, ALL, 0);
         let (_, to_space) = sim.make_space(20, None);
@@ -339,8 +377,17 @@ fn searching_passes_over_nothing_but_empty_memory() {
             Some((offset, kernel.kind_of(flob)? as u32))
         };
         let expected: Vec<_> = (0..size).step_by(512).filter_map(&mut seen).collect();
-        assert_eq!(search(&mut sim, region, size), expected);
+        assert_eq!(search(&mut sim, region, size, 0), expected);
+        for kind in FlobKind::ALL {
+            let expected: Vec<_> = expected.iter().copied().filter(|found| found.1 == kind as u32).collect();
+            assert_eq!(search(&mut sim, region, size, kind as u64), expected, "{kind:?}");
+        }
     }
+}
+
+/// `X_create` (0), `X_destroy` (1) or `X_move` (2) of a kind.
+fn life(kind: FlobKind, which: u64) -> Call {
+    Call::from_number((kind as u64) << 4 | which).expect("all kinds have these")
 }
 
 /// Only mappings that show a part of the region can lead to the place.

@@ -67,6 +67,8 @@ pub struct Sim {
     driver: ThreadId,
     next_frame: u32,
     next_granule: u64,
+    /// Kernel entries that the driver's last call took.
+    pub entries: u32,
     pub instructions: u64,
     frames: u32,
     /// Who executed the last instruction, and where.
@@ -100,6 +102,7 @@ impl Sim {
             driver: first,
             next_frame: 5,
             next_granule: 0,
+            entries: 0,
             instructions: 0,
             frames,
             last: (None, 0),
@@ -167,6 +170,7 @@ impl Sim {
     pub fn raw_call(&mut self, number: u64, registers: &[(Reg, u64)]) -> Result<Registers, Wrong> {
         assert_eq!(self.current(), Some(self.driver), "the driver has the processor between its calls");
         let driver = self.driver;
+        self.entries = 0;
         let now = self.registers(driver);
         now.rax = number;
         now.rip = DRIVER;
@@ -176,7 +180,10 @@ impl Sim {
         for _ in 0..10_000_000 {
             match self.current() {
                 Some(thread) if thread == driver => match self.registers(driver).rip {
-                    DRIVER => self.kernel.event(Event::Call),
+                    DRIVER => {
+                        self.entries += 1;
+                        self.kernel.event(Event::Call);
+                    }
                     HANDLER => return Err(self.leave_handler()),
                     _ => return Ok(*self.registers(driver)),
                 },

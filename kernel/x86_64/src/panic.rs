@@ -124,7 +124,7 @@ fn stop() -> ! {
     cpu::halt()
 }
 
-fn print(record: &Record, stack: Stack) {
+fn print(record: &Record, stack: &str) {
     line!("=== kernel panic ===");
     let at = core::ptr::from_ref(record) as u64 - KERNEL_BASE;
     line!("record: version {VERSION}, {} bytes at physical {at:#x}", Record::SIZE);
@@ -145,7 +145,7 @@ fn print(record: &Record, stack: Stack) {
     }
     line!("calls:");
     record.calls.iter().filter(|call| **call != LastCall::NONE).for_each(print_call);
-    line!("stack: {}", stack.text());
+    line!("stack: {stack}");
     record.stack.iter().filter(|address| **address != 0).for_each(|address| line!("  {address:#x}"));
     line!("=== end of record ===");
 }
@@ -170,34 +170,16 @@ fn print_call(call: &LastCall) {
     line!("  number={number:#x} rip={rip:#x} rdi={argument:#x} context={thread:#x} {name}");
 }
 
-/// What state the kernel's stack is in.
-#[derive(Clone, Copy)]
-enum Stack {
-    Good,
-    Overflowed,
-    Elsewhere,
-}
-
-impl Stack {
-    fn text(self) -> &'static str {
-        match self {
-            Self::Good => "return addresses",
-            Self::Overflowed => "overflowed",
-            Self::Elsewhere => "not in the kernel's stack",
-        }
-    }
-}
-
-/// Collects the words on the kernel's stack, from here upwards, that point into the kernel's code.
-fn stack(from: u64, addresses: &mut [u64; STACK]) -> Stack {
+/// Collects the words on the kernel's stack, from here upwards, that point into the kernel's code, and says what state it is in.
+fn stack(from: u64, addresses: &mut [u64; STACK]) -> &'static str {
     let bottom = (&raw const stack_guard) as u64 + flob_abi::PAGE_SIZE;
     let top = (&raw const kernel_stack_top) as u64;
     let code = (&raw const text_start) as u64..(&raw const text_end) as u64;
     if (bottom - flob_abi::PAGE_SIZE..bottom + 256).contains(&from) {
-        return Stack::Overflowed;
+        return "overflowed";
     }
     if !(bottom..top).contains(&from) {
-        return Stack::Elsewhere;
+        return "not in the kernel's stack";
     }
     let words = (from.next_multiple_of(8)..top).step_by(8);
     // SAFETY: aligned words inside the kernel's stack, which is mapped.
@@ -207,5 +189,5 @@ fn stack(from: u64, addresses: &mut [u64; STACK]) -> Stack {
     for (slot, word) in addresses.iter_mut().zip(words.filter(|word| code.contains(word))) {
         *slot = word;
     }
-    Stack::Good
+    "return addresses"
 }

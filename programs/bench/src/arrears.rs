@@ -118,7 +118,7 @@ pub fn meanwhile() -> Result<(), Status> {
         region.protect(Protection::READ_WRITE)?;
         let state = region.get_state(&Links::NONE)?;
         region.set_state(&state, &Links::NONE)?;
-        all.search(0, FLOBS * 512, &mut found)?;
+        all.search(0, FLOBS * 512, &mut found, None)?;
     }
     destroy(threads)?;
     let threads = fall_behind()?;

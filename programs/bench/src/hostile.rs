@@ -133,7 +133,7 @@ fn levels() -> Result<(), Status> {
         region.set_state(&state, &Links::NONE)?;
     }
     let mut found = [flob_runtime::abi::call::Found::default(); 4];
-    first.search(0, PAGE_SIZE, &mut found)?;
+    first.search(0, PAGE_SIZE, &mut found, None)?;
     for (region, _) in regions {
         region.destroy()?;
     }
@@ -285,7 +285,7 @@ fn flobs() -> Result<(), Status> {
     let mut found = [flob_runtime::abi::call::Found::default(); 256];
     let (mut offset, mut size) = (0, FLOBS * 512);
     while size > 0 {
-        let search = region.at().search(offset, size, &mut found)?;
+        let search = region.at().search(offset, size, &mut found, None)?;
         (offset, size) = (search.offset, search.size);
     }
     let last = refer(nth::<Condition>(ground_at, FLOBS - 1))?;

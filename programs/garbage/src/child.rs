@@ -73,7 +73,7 @@ impl Child {
     }
 
     fn flobs(&self) -> Result<Vec<Listed>, Status> {
-        flobs(REGION.at(), PAGES * PAGE_SIZE)
+        flobs(REGION.at(), PAGES * PAGE_SIZE, None)
     }
 
     /// Makes all its flobs anew.

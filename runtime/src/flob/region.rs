@@ -1,7 +1,7 @@
 //! Regions: exported ranges of a space.
 
 use flob_abi::call::{Dirty, Found};
-use flob_abi::{Call, Protection, RegionState, Status};
+use flob_abi::{Call, FlobKind, Protection, RegionState, Status};
 
 use super::{FlobAt, Links, Referable, Reference, storage};
 use crate::call;
@@ -45,9 +45,15 @@ impl FlobAt<Region> {
         call::run(Call::RegionProtect, self.address(), u64::from(protection.0))
     }
 
-    /// `region_search`: one round over `size` bytes from `offset` on; fills `found`.
-    pub fn search(self, offset: u64, size: u64, found: &mut [Found]) -> Result<Search, Status> {
-        let (count, offset, size) = call::region_search(self.address(), offset, size, found)?;
+    /// `region_search`: one round over `size` bytes from `offset` on; fills `found` with the flobs of this kind, or all.
+    pub fn search(
+        self,
+        offset: u64,
+        size: u64,
+        found: &mut [Found],
+        kind: Option<FlobKind>,
+    ) -> Result<Search, Status> {
+        let (count, offset, size) = call::region_search(self.address(), offset, size, found, kind)?;
         Ok(Search { count, offset, size })
     }
 }

@@ -201,7 +201,13 @@ impl Environment {
 
     /// All its flobs, ascending by place.
     pub fn flobs(&self) -> Result<Vec<Listed>, Status> {
-        list::flobs(self.region(), self.size())
+        list::flobs(self.region(), self.size(), None)
+    }
+
+    /// The places of all its flobs of this kind, ascending: soon found, however many others there are.
+    pub fn flobs_of(&self, kind: FlobKind) -> Result<Vec<u64>, Status> {
+        let flobs = list::flobs(self.region(), self.size(), Some(kind))?;
+        Ok(flobs.into_iter().map(|flob| flob.place).collect())
     }
 
     /// The kind of the flob at this place, if one begins there.

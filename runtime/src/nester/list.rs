@@ -1,13 +1,13 @@
 //! Listing the flobs of an environment, and finding out what a link means.
 
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 
 use flob_abi::{FlobKind, Status, call::Found, flob::GRANULE};
 
 use crate::flob::{FlobAt, Reference, Region};
 
-/// Entries that one round of the search has room for.
-const ROUND: usize = 256;
+/// Entries that one round of the search has room for: on the stack, which is had at once.
+const ROUND: usize = 64;
 
 /// A flob of an environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,13 +18,13 @@ pub struct Listed {
     pub kind: FlobKind,
 }
 
-/// All flobs in the first `size` bytes of `region`, ascending by place.
-pub fn flobs(region: FlobAt<Region>, size: u64) -> Result<Vec<Listed>, Status> {
-    let mut round = vec![Found::default(); ROUND];
+/// All flobs in the first `size` bytes of `region`, or those of one kind, ascending by place.
+pub fn flobs(region: FlobAt<Region>, size: u64, kind: Option<FlobKind>) -> Result<Vec<Listed>, Status> {
+    let mut round = [Found::default(); ROUND];
     let mut all = Vec::new();
     let (mut offset, mut left) = (0, size);
     while left > 0 {
-        let search = region.search(offset, left, &mut round)?;
+        let search = region.search(offset, left, &mut round, kind)?;
         let found = round.get(..search.count).unwrap_or_default();
         all.extend(found.iter().filter_map(|found| {
             FlobKind::from_number(found.kind).map(|kind| Listed { place: found.offset, kind })
@@ -75,7 +75,7 @@ pub fn kind_at(region: FlobAt<Region>, place: u64) -> Option<FlobKind> {
         return None;
     }
     let mut found = [Found::default()];
-    let search = region.search(place, GRANULE, &mut found).ok()?;
+    let search = region.search(place, GRANULE, &mut found, None).ok()?;
     let [found] = found;
     if search.count == 1 && found.offset == place { FlobKind::from_number(found.kind) } else { None }
 }
