@@ -25,8 +25,8 @@ impl<G: Guest> Inferior<G> {
                 self.changed();
                 None
             }
-            HubEvent::Guest(Event::Restored) => self.replaced("a checkpoint was restored"),
-            HubEvent::Guest(Event::Restarted) => self.replaced("the program was restarted"),
+            HubEvent::Guest(Event::Restored(_)) => self.replaced("a checkpoint was restored"),
+            HubEvent::Guest(Event::Restarted(_)) => self.replaced("the program was restarted"),
             HubEvent::AnotherGuest => self.replaced("the guest was started anew"),
             HubEvent::Guest(Event::Exited { code }) => self.exited(code),
             HubEvent::Guest(Event::Died { thread, code, .. }) => self.died(thread, code),
@@ -37,6 +37,7 @@ impl<G: Guest> Inferior<G> {
             | HubEvent::Link(_)
             | HubEvent::Saved(_)
             | HubEvent::Trace(_)
+            | HubEvent::Arrived(_)
             | HubEvent::PagesLost(_)
             | HubEvent::GuestEnded(_)
             | HubEvent::Moved(_)
@@ -51,7 +52,8 @@ impl<G: Guest> Inferior<G> {
         match event {
             HubEvent::AnotherGuest => self.own_environments = 0,
             HubEvent::Guest(event) if self.own_environments > 0 => {
-                self.own_environments -= usize::from(matches!(event, Event::Restored | Event::Restarted));
+                self.own_environments -=
+                    usize::from(matches!(event, Event::Restored(_) | Event::Restarted(_)));
                 return true;
             }
             _ => {}

@@ -5,7 +5,7 @@ mod support;
 
 use std::process::Command;
 
-use flob_link::Event;
+use flob_link::{Event, Mark};
 use flob_session::HubEvent;
 use rustix::process::{Pid, Signal, kill_process};
 use support::{FakeGuest, RUNNER, SECOND_RUNNER, Server, WAITER, symbol};
@@ -254,12 +254,15 @@ fn told_while_it_runs(event: Event) -> String {
 
 #[test]
 fn a_restore_while_the_program_runs_stops_gdb_at_the_new_state() {
-    assert_has(&told_while_it_runs(Event::Restored), &["a checkpoint was restored", "thread-20"]);
+    assert_has(
+        &told_while_it_runs(Event::Restored(Mark::default())),
+        &["a checkpoint was restored", "thread-20"],
+    );
 }
 
 #[test]
 fn a_restart_by_somebody_else_is_told_as_one() {
-    let text = told_while_it_runs(Event::Restarted);
+    let text = told_while_it_runs(Event::Restarted(Mark::default()));
     assert_has(&text, &["the program was restarted: stopped at the new state", "thread-20"]);
     assert!(!text.contains("restored"), "{text}");
 }

@@ -11,7 +11,7 @@ use std::{io::Write, sync::mpsc::Receiver, time::Duration};
 
 use client::Client;
 use flob_gdb::packet::{frame, hex};
-use flob_link::{Event, StopReason};
+use flob_link::{Event, Mark, StopReason};
 use flob_session::HubEvent;
 use support::{FakeGuest, RUNNER, SECOND_RUNNER, Server};
 
@@ -100,7 +100,7 @@ fn a_stop_of_before_is_not_told_after_a_restore() {
     met.restore(stop);
     met.assert_sees_the_new_state();
     met.go_on();
-    met.happens(Event::Restored);
+    met.happens(Event::Restored(Mark::default()));
     met.assert_hears_of_the_next_stop();
 }
 
@@ -111,7 +111,7 @@ fn the_word_that_what_was_restored_begins_may_come_late() {
     met.restore(Event::StandsStill);
     met.assert_sees_the_new_state();
     met.go_on();
-    met.happens(Event::Restored);
+    met.happens(Event::Restored(Mark::default()));
     met.assert_hears_of_the_next_stop();
 }
 
@@ -121,7 +121,7 @@ fn an_end_of_before_is_not_that_of_what_was_restored() {
     let mut met = Met::new();
     met.restore(Event::Exited { code: 3 });
     met.assert_sees_the_new_state();
-    met.happens(Event::Restored);
+    met.happens(Event::Restored(Mark::default()));
     met.go_on();
     met.assert_hears_of_the_next_stop();
 }
@@ -133,7 +133,7 @@ fn a_stop_or_an_end_of_before_is_not_that_of_a_program_that_was_begun_anew() {
         let late = if is_end { Event::Exited { code: 3 } } else { met.stop() };
         met.run(late);
         met.go_on();
-        met.happens(Event::Restarted);
+        met.happens(Event::Restarted(Mark::default()));
         met.assert_hears_of_the_next_stop();
     }
 }
@@ -143,7 +143,7 @@ fn a_stop_that_comes_before_somebody_elses_restore_is_not_told_behind_it() {
     let mut met = Met::new();
     let stop = met.stop();
     met.happens(stop);
-    met.happens(Event::Restored);
+    met.happens(Event::Restored(Mark::default()));
     met.assert_sees_the_new_state();
     met.go_on();
     met.assert_hears_of_the_next_stop();
@@ -157,7 +157,7 @@ fn who_is_told_of_a_stop_just_before_somebody_elses_restore_goes_on_in_the_new_s
     let stop = met.stop();
     met.happens(stop);
     assert!(met.client.packet().contains("thread:p01.01;"));
-    met.happens(Event::Restored);
+    met.happens(Event::Restored(Mark::default()));
     met.assert_sees_the_new_state();
     met.go_on();
     met.assert_hears_of_the_next_stop();

@@ -23,7 +23,7 @@ pub use reply::{Failure, FailureKind, Progress, Reply};
 pub use request::Request;
 
 /// Version of the protocol; both sides must have the same.
-pub const VERSION: u32 = 13;
+pub const VERSION: u32 = 14;
 /// Most bytes of a message.
 pub const MAX_FRAME: usize = 8192;
 /// Bytes of a chunk of a long answer; the last may be shorter.
@@ -93,7 +93,7 @@ pub struct Run {
 
 /// A moment in the life of an environment's memory, since which changes can be told. Meaningful to the guest that gave it,
 /// and only until the environment is replaced: to anybody else everything has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// The guest's start ([`Reply::Hello`]).
     pub boot: u64,

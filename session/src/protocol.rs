@@ -456,6 +456,8 @@ pub enum HubEvent {
     Saved(String),
     /// All that the trace holds when the session comes to its end: nobody can ask for it any more.
     Trace(TracePart),
+    /// The guest has restored after all what it did not answer to: this checkpoint, or one that is not known here. It is held.
+    Arrived(Option<String>),
     /// A page of the checkpoint that was restored lazily cannot be had: the program is held. A sentence that says why.
     PagesLost(String),
     /// The guest has ended by itself: a sentence, and below it what it said last, a kernel's panic record above all.

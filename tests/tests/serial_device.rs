@@ -227,6 +227,33 @@ fn another_guest_at_the_same_cable_is_found_out() {
     world.flob_ok(&["stop"]);
 }
 
+/// It waited for them, and nobody said so; a checkpoint of it had zeroes in their place.
+#[test]
+fn pages_of_a_lazy_restore_whose_session_has_gone_are_told_as_missing() {
+    let world = World::new();
+    let program = ["scribble", "4", "--every", "1", "--rounds", "1000000000"];
+    let here = world.guest(&program, None);
+    here.hub.wait_for("ready\n");
+    let id = here.save(&[]);
+    here.power_cut();
+    let elsewhere = Elsewhere::start(&world, "", &program);
+    let screen = elsewhere.attach("far");
+    world.flob_ok(&["checkpoint", "restore", &id, "--lazy"]);
+    leave_running(screen);
+    world.flob_ok(&["stop"]);
+
+    let screen = elsewhere.attach("again");
+    screen.wait_for("pages of its memory are missing");
+    world.wait_until("it is told to all", || !session(&world)["lost"].is_null());
+    let refused = world.flob(&["checkpoint", "save"]);
+    assert!(refused.stderr.contains("whose checkpoint is not at hand"), "{refused}");
+    // Now it is known where they come from.
+    world.flob_ok(&["checkpoint", "restore", &id, "--lazy"]);
+    assert_eq!(session(&world)["lost"], Value::Null);
+    leave_running(screen);
+    world.flob_ok(&["stop"]);
+}
+
 #[test]
 fn a_device_that_cannot_be_used_says_why() {
     let world = World::new();

@@ -48,6 +48,11 @@ pub fn is_on(state: &State) -> bool {
     state.lazy.as_ref().is_some_and(|lazy| lazy.left > 0)
 }
 
+/// How many pages are missing.
+pub fn missing(state: &State) -> u64 {
+    state.lazy.as_ref().map_or(0, |lazy| lazy.left)
+}
+
 /// Whether this page is missing.
 pub fn is_missing(state: &State, page: u64) -> bool {
     state.lazy.as_ref().is_some_and(|lazy| lazy.left > 0 && lazy.missing.contains(page))

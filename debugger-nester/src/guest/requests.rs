@@ -182,6 +182,8 @@ fn sync(nester: &Nester, state: &mut State, events_from: u64) -> Reply {
         input_wanted: services::is_input_wanted(state),
         garbled: state.garbled,
         stopped: state.held.len() as u32,
+        environment: state.replaced,
+        missing: lazy::missing(state),
         exit: state.exit,
         looks: state.looks.count,
         looking: save::nanoseconds(state.began, state.looks.ticks),

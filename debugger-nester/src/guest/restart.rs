@@ -4,7 +4,7 @@
 use alloc::{string::String, vec, vec::Vec};
 
 use flob_image::Environment as Image;
-use flob_link::{Event, FailureKind, Reply, trace::What};
+use flob_link::{Event, FailureKind, Mark, Reply, trace::What};
 use flob_runtime::{nester::environment::FIRST_THREAD, service::clock};
 
 use super::failure::{Outcome, failure, refused};
@@ -32,9 +32,11 @@ pub fn restart(nester: &Nester, state: &mut State, command: Vec<String>) -> Outc
     let program = command.first().cloned().unwrap_or_default();
     let clock = clock::now().unwrap_or(0);
     let image = Image { program, arguments: command, build_id, clock, ..Image::default() };
+    let mark = state.mark().map_err(refused)?;
     restore::replace(nester, state, (&image, None), vec![FIRST_THREAD], What::Restarted).map_err(refused)?;
-    state.tell(nester, Event::Restarted);
+    let mark = Mark { environment: state.replaced, ..mark };
+    state.tell(nester, Event::Restarted(mark));
     services::retry_parked(nester, state);
     nester.sleepers.broadcast();
-    Ok(Reply::Done)
+    Ok(Reply::Replaced(mark))
 }

@@ -74,7 +74,7 @@ pub fn begin(
     let missing = is_lazy.then(|| PageSet::full(pages));
     state.restore = Some(Restore { record, size, missing, is_clear: state.spare_is_clear });
     state.restore_ticks = clock::ticks().wrapping_sub(from);
-    Ok(Reply::Done)
+    Ok(Reply::Restoring { environment: state.replaced.wrapping_add(1) })
 }
 
 /// Room for a record of so many bytes.
@@ -169,14 +169,15 @@ pub fn commit(nester: &Nester, state: &mut State, force: bool) -> Outcome<Reply>
         (Ok(threads), Some(image)) => {
             replace(nester, state, (&image.environment, after), threads, What::Restored).map_err(refused)?;
             state.restore_ticks = state.restore_ticks.wrapping_add(clock::ticks().wrapping_sub(from));
-            state.tell(nester, Event::Restored);
+            let mark = Mark { environment: state.replaced, ..mark };
+            state.tell(nester, Event::Restored(mark));
             // A program that had ended when it was saved has ended here too.
             if let Some(code) = state.exit {
                 state.tell(nester, Event::Exited { code });
             }
             services::retry_parked(nester, state);
             nester.sleepers.broadcast();
-            Ok(Reply::Restored(Mark { environment: state.replaced, ..mark }))
+            Ok(Reply::Replaced(mark))
         }
         (Err(text), _) => {
             abandon(state)?;

@@ -36,6 +36,7 @@ pub fn hub_event(state: &mut State, event: HubEvent) -> Vec<Ask> {
             state.ended = None;
             state.tell(LogKind::Trouble, text::ANOTHER_GUEST);
         }
+        HubEvent::Arrived(id) => state.tell(LogKind::Note, text::arrived(id.as_deref())),
         HubEvent::PagesLost(text) => state.tell(LogKind::Trouble, text),
         HubEvent::GuestEnded(text) => guest_ended(state, &text),
         HubEvent::Finishing => state.tell(LogKind::Note, text::FINISHING),
@@ -80,11 +81,11 @@ fn guest_event(state: &mut State, event: Event) -> Vec<Ask> {
             state.ended = Some(Ended::Died(sentence, code));
         }
         Event::Exited { code } => ended(state, code),
-        Event::Restored | Event::Restarted => {
+        Event::Restored(_) | Event::Restarted(_) => {
             state.console.rewind();
             state.ended = None;
             // What was restored is told by who asked for it.
-            if event == Event::Restarted {
+            if matches!(event, Event::Restarted(_)) {
                 state.tell(LogKind::Note, text::RESTARTED);
             }
         }

@@ -334,6 +334,12 @@ pub fn restore_question(id: &str) -> String {
     format!("Restore checkpoint {id}? What the program has done since is lost unless it is saved.")
 }
 
+/// The guest has restored after all.
+pub fn arrived(id: Option<&str>) -> String {
+    let what = id.map_or_else(|| "a checkpoint".to_owned(), |id| format!("checkpoint {id}"));
+    format!("the guest answers again, and {what} is in place after all; everything is held")
+}
+
 /// A checkpoint that this screen has not asked for: the black box's, or another client's.
 pub fn saved_elsewhere(id: &str) -> String {
     format!("checkpoint {id} was saved: {{checkpoint list}} lists it")

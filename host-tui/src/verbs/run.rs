@@ -4,6 +4,7 @@ use std::{ffi::OsString, io::IsTerminal};
 
 use clap::{Args, ValueEnum};
 use flob_image::{Environment, store::Store};
+use flob_link::host::Timing;
 use flob_session::{
     Claim, Error,
     boot::{Launcher, LinkDevice, arguments},
@@ -247,6 +248,7 @@ impl Plan for Run {
             lazy: self.lazy,
             store,
             standard,
+            timing: Timing::default(),
             gdb_socket: Some(servers.socket().to_owned()),
             gdb_port: self.gdb,
         };

@@ -5,6 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::Args;
 use flob_image::store::Store;
+use flob_link::host::Timing;
 use flob_session::{
     Claim, Error,
     hub::{Config, GuestPlan, Standard},
@@ -85,6 +86,7 @@ impl Plan for Serial {
             lazy: false,
             store: Store::open_default()?,
             standard,
+            timing: Timing::default(),
             gdb_socket: Some(servers.socket().to_owned()),
             gdb_port: self.gdb,
         };

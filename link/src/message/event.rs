@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use flob_image::Place;
 use serde::{Deserialize, Serialize};
 
-use super::Access;
+use super::{Access, Mark};
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,10 +60,10 @@ pub enum Event {
         #[allow(missing_docs)]
         to: u64,
     },
-    /// A restore has replaced the environment.
-    Restored,
-    /// The program was begun anew, in the place of what it was ([`super::Request::Restart`]).
-    Restarted,
+    /// A restore has replaced the environment: what the answer to [`super::Request::RestoreCommit`] says, for whoever has not got that.
+    Restored(Mark),
+    /// The program was begun anew, in the place of what it was ([`super::Request::Restart`]). The mark as above.
+    Restarted(Mark),
     /// Nothing of the program can run, and it waits for nothing outside: it stands still for good, unless somebody changes
     /// it. Told once a standstill.
     StandsStill,

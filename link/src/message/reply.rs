@@ -60,8 +60,13 @@ pub enum Reply {
         /// Where to go on.
         next: u64,
     },
-    /// To `RestoreCommit`: the moment from which on the environment differs from what was restored.
-    Restored(Mark),
+    /// To `RestoreBegin`.
+    Restoring {
+        /// The number that the environment will have ([`Mark::environment`]), unless another one is put in place before.
+        environment: u32,
+    },
+    /// To `RestoreCommit` and `Restart`: the moment from which on the environment differs from what was restored or loaded.
+    Replaced(Mark),
     /// To `SavePages`, on a line that may lose bytes.
     Packed(#[serde(with = "crate::bytes")] Vec<u8>),
     /// To `StopTime` and `RestoreTime`.
@@ -103,6 +108,10 @@ pub struct Progress {
     pub garbled: u64,
     /// Threads stopped by the debugger now.
     pub stopped: u32,
+    /// The environment that is here now ([`Mark::environment`]).
+    pub environment: u32,
+    /// Pages of it that are missing.
+    pub missing: u64,
     /// The program has ended with this code.
     pub exit: Option<i32>,
     /// How often the environment was looked at; the program stands still meanwhile.

@@ -147,7 +147,7 @@ pub enum Request {
     StopTime,
     /// The save is over (or given up): what it stopped goes on.
     SaveEnd,
-    /// Begins building a second environment beside the present one, to replace it. The record follows.
+    /// Begins building a second environment beside the present one, to replace it. The record follows. Answered by `Reply::Restoring`.
     RestoreBegin {
         /// Bytes of the postcard of `flob_image::Environment`.
         record: u64,
@@ -181,7 +181,7 @@ pub enum Request {
         bulk: Vec<u8>,
     },
     /// Everything is there: build the flobs, replace the old environment. All threads begin stopped by the debugger; `Resume`
-    /// lets them go.
+    /// lets them go. Answered by `Reply::Replaced`.
     RestoreCommit {
         /// Unknown external links become null (else the restore is refused if there are any).
         force: bool,
@@ -263,7 +263,8 @@ pub enum Request {
     /// stays. Threads that are stopped stay so: answered by `Reply::Threads`, how many.
     Detach,
     /// Loads a program of the guest into an empty environment, which takes the place of the present one. Its first thread stands
-    /// before its first instruction, stopped by the debugger; its streams begin anew. Afterwards `Event::Restarted` is told.
+    /// before its first instruction, stopped by the debugger; its streams begin anew. Afterwards `Event::Restarted` is told. Answered by
+    /// `Reply::Replaced`.
     Restart {
         /// The program's name and its arguments; empty: as it was started before.
         command: Vec<String>,

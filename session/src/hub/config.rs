@@ -9,7 +9,7 @@ use std::{
 };
 
 use flob_image::store::Store;
-use flob_link::Progress;
+use flob_link::{Progress, host::Timing};
 
 use super::{
     input::Input,
@@ -49,6 +49,8 @@ pub struct Config {
     pub store: Store,
     /// What to do with the standard streams.
     pub standard: Standard,
+    /// How patient the link to the guest is.
+    pub timing: Timing,
     /// Socket of the gdb server that goes with it.
     pub gdb_socket: Option<PathBuf>,
     /// TCP port of the gdb server that goes with it.

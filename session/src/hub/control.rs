@@ -1,6 +1,6 @@
 //! Holding, letting go, stepping, breakpoints: the books are changed together with the guest, one change at a time.
 
-use flob_image::{Environment, Place};
+use flob_image::Place;
 use flob_link::{Failure, FailureKind, Reply, Request, Scope, StopReason, Tracing, Watch, host::LinkError};
 
 use super::{
@@ -91,6 +91,8 @@ impl Hub {
     /// Somebody was told that the guest does not answer, and it may have held or let go all the same: it holds now whom the books say.
     pub(super) fn hold_by_the_books(&self) -> Result<(), Failure> {
         let mut books = lock(&self.books);
+        // What it has not done by now it never will.
+        books.arriving = None;
         self.count(Request::Stop(Scope::Environment))?;
         books.seen = members(&self.look_uncached(false)?);
         self.let_unheld_go(&books, Scope::Environment);
@@ -301,46 +303,6 @@ impl Hub {
         }
     }
 
-    /// Has the guest put another environment in the place of this one. All threads of that are stopped: the user holds them, and what was
-    /// held before is over, at once: whoever hears of it may hold or let go. What the guest tells of the one before is not entered any more.
-    pub(super) fn replace(&self, request: Request) -> Result<Reply, LinkError> {
-        let mut books = lock(&self.books);
-        let reply = self.link.request(request)?;
-        books.unannounced += 1;
-        books.begin_anew();
-        drop(books);
-        // What is there now has not ended, whatever was there before.
-        lock(&self.info).progress.exit = None;
-        Ok(reply)
-    }
-
-    /// The environment is this new one, which is of this checkpoint, or not. Breakpoints are put in again.
-    pub(super) fn environment_replaced(
-        &self,
-        environment: &Environment,
-        checkpoint: Option<String>,
-        restored: bool,
-    ) {
-        self.describe(environment, checkpoint, restored);
-        let mut books = lock(&self.books);
-        for location in books.points.locations() {
-            // Where there is no such code any more, there is nothing to stop at.
-            let _ = self.settle_code(&mut books, location);
-        }
-        drop(books);
-        self.changed();
-    }
-
-    pub(super) fn describe(&self, environment: &Environment, checkpoint: Option<String>, restored: bool) {
-        let elf = self.elf_of(environment);
-        let mut info = lock(&self.info);
-        info.checkpoint = checkpoint;
-        info.restored = restored;
-        info.program.clone_from(&environment.program);
-        info.arguments = environment.arguments.iter().skip(1).cloned().collect();
-        info.elf = elf;
-    }
-
     fn count(&self, request: Request) -> Result<u32, Failure> {
         match self.link.request(request)? {
             Reply::Threads(count) => Ok(count),
@@ -365,15 +327,6 @@ impl Hub {
 }
 
 impl Books {
-    /// There is another environment, which the user holds.
-    pub(super) fn begin_anew(&mut self) {
-        self.replaced += 1;
-        self.holds.clear();
-        self.until_stop.clear();
-        self.seen.clear();
-        self.holds.add(&Owner::User, Scope::Environment, &[]);
-    }
-
     /// Whether the threads seen so far decide about this scope. Threads that were made since matter where somebody else
     /// may hold them, or where a wider hold is to be left without them.
     fn knows_enough(&self, owner: &Owner, scope: Scope) -> bool {

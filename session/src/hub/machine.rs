@@ -33,8 +33,7 @@ impl Machine {
     }
 
     /// Starts the link to it.
-    pub fn connect(&self, log: Log, news: Arc<News>) -> io::Result<Link> {
-        let timing = Timing::default();
+    pub fn connect(&self, timing: Timing, log: Log, news: Arc<News>) -> io::Result<Link> {
         let tell = Box::new(move |notice| news.push(notice));
         match self {
             Self::Own(guest) => {

@@ -12,7 +12,13 @@ use flob_abi::PAGE_SIZE;
 use flob_image::Environment;
 use flob_link::{Failure, FailureKind, Mark, Reply, Request, Run, Scope, host::LinkError};
 
-use super::{Hub, lock, memory, requests::ProgressTo, runs, save::stop_if, supply::Supply};
+use super::{
+    Hub, lock, memory,
+    requests::ProgressTo,
+    runs,
+    save::stop_if,
+    supply::{Supply, checkpoint_of},
+};
 use crate::{Client, Error, HubEvent, HubRequest, Migrated, Owner, sessions, symbols};
 
 /// Rounds at most, the last one included.
@@ -191,10 +197,7 @@ impl Hub {
             pass_on(&runs, vec![0; bytes])?;
         }
         for runs in runs::batches(&round.missing, u32::MAX) {
-            let checkpoint = supply.map(Supply::checkpoint).ok_or_else(|| {
-                let text = "memory is missing whose checkpoint is not at hand".into();
-                Failure { kind: FailureKind::State, text }
-            })?;
+            let checkpoint = checkpoint_of(supply)?;
             let mut bulk = Vec::new();
             for page in runs::numbers(&runs) {
                 bulk.extend_from_slice(checkpoint.page(page).map_err(Error::from)?.as_slice());

@@ -23,6 +23,7 @@ mod outward;
 mod points;
 mod receive;
 mod remote;
+mod replacing;
 mod requests;
 mod restart;
 mod restore;
@@ -78,6 +79,7 @@ use news::News;
 use output::Output;
 use points::Points;
 use receive::Receiving;
+use replacing::Arriving;
 use save::Moment;
 use supply::Supply;
 use traces::Traces;
@@ -174,7 +176,7 @@ pub(crate) struct Hub {
 }
 
 /// Who holds, wants and does what with threads. One change at a time, the guest's answer included.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Books {
     holds: Holds,
     points: Points,
@@ -185,9 +187,16 @@ pub(crate) struct Books {
     seen: Vec<Member>,
     /// The first event that nothing here says anything of. The guest lets nobody go whose stop is told by that or a later one.
     unseen: u64,
-    /// So many environments were put in place whose beginning the guest's events have not come to yet: what stops until then was in one
-    /// before.
-    unannounced: u32,
+    /// The number of the environment ([`flob_link::Mark::environment`]), once it is known.
+    environment: Option<u32>,
+    /// The guest's events have not come to its beginning yet: what stops until then was in one before.
+    is_unannounced: bool,
+    /// What is missing of it is, or was, brought from here.
+    is_supplied: bool,
+    /// Why what is missing of it comes from nowhere, once that was noticed.
+    unsupplied: Option<String>,
+    /// A checkpoint that the guest was asked to put in place and may put in place yet, for it was given up.
+    arriving: Option<Arriving>,
     /// So many were put in place in all.
     replaced: u64,
     /// Who holds all of a space again as soon as a thread of it stops.
@@ -220,7 +229,7 @@ impl Session {
         let io = |error| Error::io("starting the hub", error);
         let log = Log::to_file(&folder.join("link.log")).map_err(io)?;
         let news: Arc<News> = Arc::default();
-        let link = guest.connect(log, Arc::clone(&news)).map_err(io)?;
+        let link = guest.connect(config.timing, log, Arc::clone(&news)).map_err(io)?;
         let (ending, endings) = mpsc::channel();
         let hub = Arc::new_cyclic(|me| Hub {
             me: Weak::clone(me),
@@ -256,7 +265,7 @@ impl Session {
         let mut session = Self { guest, hub, endings, socket, folder, _claim: config.claim };
         session.come_up()?;
         if let Some(checkpoint) = restored {
-            session.hub.begin_with(&checkpoint, config.paused, manner)?;
+            session.hub.begin_with(checkpoint, config.paused, manner)?;
         } else if config.paused {
             session.hub.hold(&Owner::User, Scope::Environment, None).map_err(Error::from)?;
         }
@@ -367,6 +376,7 @@ impl Hub {
         info.received = self.link.received();
         info.sent = self.link.sent();
         (info.fetching, info.lost) = self.fetching();
+        info.lost = info.lost.or_else(|| lock(&self.books).unsupplied.clone());
         info
     }
 

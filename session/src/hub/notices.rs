@@ -8,9 +8,9 @@ use std::{
 
 use flob_abi::ExceptionCode;
 use flob_image::Place;
-use flob_link::{Event, Request, Scope, StopReason, host::Notice};
+use flob_link::{Event, Mark, Request, Scope, StopReason, host::Notice};
 
-use super::{Books, Ending, Hub, holds::Member, lock, save::Moment};
+use super::{Books, Ending, Hub, holds::Member, lock, replacing::Beginning, save::Moment};
 use crate::{Error, HubEvent, LinkState, Owner, instruction};
 
 impl Hub {
@@ -23,7 +23,10 @@ impl Hub {
             Notice::GivenUp => drop(self.hold_by_the_books()),
             Notice::Lost => self.set_link(LinkState::Lost),
             Notice::Version(text) => self.end(Ending::Failed(Error::Guest(text))),
-            Notice::Progress(progress) => self.set_progress(progress),
+            Notice::Progress(progress) => {
+                self.look_whether_supplied(&progress);
+                self.set_progress(progress);
+            }
             Notice::Event { number, event } => self.happened(number, event),
             Notice::Ended => self.guest_died(),
         }
@@ -64,14 +67,22 @@ impl Hub {
             }
             Event::InputWanted { from, to } => self.input.wanted(*from, *to),
             Event::SaveReady => self.tell_save(Moment::Come),
-            Event::Exited { .. } | Event::StandsStill if lock(&self.books).unannounced > 0 => return,
+            Event::Exited { .. } | Event::StandsStill if lock(&self.books).is_unannounced => return,
             Event::Exited { code } => {
                 lock(&self.info).progress.exit = Some(*code);
                 self.tell_save(Moment::Never("the program ended before the moment came"));
             }
-            Event::Restored | Event::Restarted if self.announced() => {}
-            // Nobody waited for that any more. What cannot be found out now will be when somebody looks.
-            Event::Restored | Event::Restarted => drop(self.replaced_unasked(event == Event::Restored)),
+            Event::Restored(mark) | Event::Restarted(mark) => {
+                let mark = *mark;
+                match self.announced(mark) {
+                    Beginning::Ours => {}
+                    Beginning::Over => return,
+                    // What cannot be found out now will be when somebody looks.
+                    Beginning::Unasked => {
+                        drop(self.replaced_unasked(mark, matches!(event, Event::Restored(_))));
+                    }
+                }
+            }
             Event::PageWanted { environment, page } => self.page_wanted(*environment, *page),
             Event::StandsStill | Event::Traced { .. } => {}
         }
@@ -88,16 +99,15 @@ impl Hub {
         }
     }
 
-    /// What is told from now on is of the environment that was put in place. Whether that was done here.
-    fn announced(&self) -> bool {
-        let mut books = lock(&self.books);
-        let is_ours = books.unannounced > 0;
-        books.unannounced = books.unannounced.saturating_sub(1);
-        drop(books);
-        self.output.begins();
-        // What runs now has not ended, whatever was there before.
-        lock(&self.info).progress.exit = None;
-        is_ours
+    /// What is told from now on is of this environment. Whether that was put in place here.
+    fn announced(&self, mark: Mark) -> Beginning {
+        let beginning = lock(&self.books).hear_of(mark);
+        if beginning != Beginning::Over {
+            self.output.begins();
+            // What runs now has not ended, whatever was there before.
+            lock(&self.info).progress.exit = None;
+        }
+        beginning
     }
 
     fn ending_of(&self, event: &Event) -> Option<Ending> {
@@ -120,7 +130,7 @@ impl Hub {
     fn books_with(&self, number: u64) -> Option<MutexGuard<'_, Books>> {
         let mut books = lock(&self.books);
         books.unseen = number + 1;
-        (books.unannounced == 0).then_some(books)
+        (!books.is_unannounced).then_some(books)
     }
 
     /// A thread was stopped (with all of its space, if that is `whole`). Whoever asked for that holds it from now on; whether anybody

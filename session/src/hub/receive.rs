@@ -31,7 +31,7 @@ impl Hub {
         };
         let turn = self.long_work.try_begin().ok_or_else(busy)?;
         let input = self.store.spool().map_err(Error::from)?;
-        memory::done(self.link.request(Request::RestoreBegin { record: 0, size, is_lazy: false })?)?;
+        self.begin_restore(0, size, false)?;
         *lock(&self.receiving) =
             Some(Receiving { connection: connection.number, input, record: None, _turn: turn });
         Ok(())
@@ -96,7 +96,7 @@ impl Hub {
         let Receiving { mut input, record, _turn, .. } = receiving;
         let came = record.ok_or_else(nothing_comes).and_then(|(record, elf)| {
             let environment = memory::parse_environment(&record)?;
-            self.commit(false)?;
+            self.replace(Request::RestoreCommit { force: false })?;
             Ok((environment, elf))
         });
         let (environment, elf) = match came {
@@ -106,7 +106,6 @@ impl Hub {
                 return Err(failure);
             }
         };
-        self.end_supply();
         if input_ended {
             input.end();
         }

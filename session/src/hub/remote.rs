@@ -7,7 +7,7 @@ use flob_link::{
     host::{Guest, LinkError},
 };
 
-use super::{Books, Hub, lock, restore::consumed};
+use super::{Books, Hub, lock};
 use crate::{Error, HubEvent, LinkState, Owner, serial::Port, symbols};
 
 impl Hub {
@@ -15,7 +15,7 @@ impl Hub {
     pub(super) fn meet(&self) -> Result<(), Failure> {
         let stopped = self.detach()?;
         *lock(&self.base) = None;
-        self.end_supply();
+        self.supply_from(None);
         let environment = self.look_uncached(false)?;
         self.keep_known_program(&environment);
         self.output.begin_at(&environment.streams);
@@ -39,21 +39,6 @@ impl Hub {
         self.set_link(LinkState::Up);
         lock(&self.info).progress = Progress::default();
         self.tell(HubEvent::AnotherGuest);
-    }
-
-    /// The guest has restored or restarted a program after all, when nobody waited for that any more: what is there is found out, the user
-    /// holds it. What it has read we may have; pages of a checkpoint that it lacks are not to be had.
-    pub(super) fn replaced_unasked(&self, is_restored: bool) -> Result<(), Failure> {
-        lock(&self.books).begin_anew();
-        *lock(&self.base) = None;
-        self.end_supply();
-        let environment = self.look_uncached(false)?;
-        self.output.begin_at(&environment.streams);
-        let (position, hash) = consumed(&environment);
-        let is_ours = self.input.so_far().hash(position).map_err(Error::from)? == Some(hash);
-        self.input.replaced(if is_ours { None } else { Some(self.spool_from(&environment)?) });
-        self.environment_replaced(&environment, None, is_restored);
-        Ok(())
     }
 
     /// A guest has answered the hello: what its line carries, and with which event it begins.
@@ -87,7 +72,7 @@ impl Hub {
     }
 
     /// Its input from where it stands: what it has read before nobody has kept.
-    fn spool_from(&self, environment: &Environment) -> Result<flob_image::store::Spool, Failure> {
+    pub(super) fn spool_from(&self, environment: &Environment) -> Result<flob_image::store::Spool, Failure> {
         let consumed = |stream: &&Stream| stream.name == "stdin";
         let position = environment.streams.iter().find(consumed).map_or(0, |stream| stream.position);
         let mut spool = self.store.spool().map_err(Error::from)?;

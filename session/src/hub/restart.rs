@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use flob_link::{Failure, Request};
 
-use super::{Hub, lock, memory, requests::ProgressTo};
+use super::{Hub, lock, requests::ProgressTo};
 use crate::Error;
 
 impl Hub {
@@ -20,14 +20,13 @@ impl Hub {
         progress("loading", 0, 0);
         let program = lock(&self.info).program.clone();
         let command = arguments.map(|arguments| [vec![program], arguments].concat()).unwrap_or_default();
-        memory::done(self.replace(Request::Restart { command })?)?;
-        // No checkpoint is of this memory, and none of its pages is missing.
-        *lock(&self.base) = None;
-        self.end_supply();
-        self.output.begin_at(&[]);
         let is_whole = self.input.so_far().has_beginning();
         // What was read before anybody kept it cannot be read again: what is typed from now on is its input.
         let fresh = if is_whole { None } else { Some(self.store.spool().map_err(Error::from)?) };
+        self.replace(Request::Restart { command })?;
+        // No checkpoint is of this memory.
+        *lock(&self.base) = None;
+        self.output.begin_at(&[]);
         self.input.replaced(fresh);
         let environment = self.look_uncached(false)?;
         self.environment_replaced(&environment, None, false);

@@ -9,9 +9,9 @@ use flob_image::{
     store::{Checkpoint, Spool, Store},
     verify::{self, Severity},
 };
-use flob_link::{CHUNK, Capacity, Failure, Mark, Reply, Request, Run, Scope, host::LinkError, pack::pack};
+use flob_link::{CHUNK, Capacity, Failure, Reply, Request, Run, Scope, host::LinkError, pack::pack};
 
-use super::{Hub, base::Base, lock, memory, requests::ProgressTo, runs, save::stop_if};
+use super::{Hub, memory, replacing::Arriving, requests::ProgressTo, runs, save::stop_if};
 use crate::{Error, Owner};
 
 /// A checkpoint that was found whole.
@@ -60,7 +60,7 @@ pub(super) fn prepare(store: &Store, given: &str, Manner { force, lazy }: Manner
 impl Prepared {
     /// Bytes of input that the program has been given, and their hash.
     pub fn consumed(&self) -> (u64, u64) {
-        consumed(self.checkpoint.environment())
+        consumed(self.environment())
     }
 
     /// The input that was kept with it.
@@ -71,6 +71,11 @@ impl Prepared {
     /// Whether all of its input was kept.
     pub fn has_whole_input(&self) -> bool {
         self.checkpoint.input_ended()
+    }
+
+    /// What it consists of.
+    pub fn environment(&self) -> &Environment {
+        self.checkpoint.environment()
     }
 
     fn pages(&self) -> Vec<u64> {
@@ -98,77 +103,64 @@ impl Hub {
         progress("checking", 0, 0);
         let prepared = prepare(&self.store, given, manner)?;
         stop_if(cancelled)?;
-        let spool = prepared.spool()?;
-        self.send_checkpoint(&prepared, manner, cancelled, progress)?;
+        let id = prepared.id.clone();
         // The stream that the checkpoint was taken of: ours, unless we have less of it.
         let (position, hash) = prepared.consumed();
         let ours = self.input.so_far().hash(position).map_err(Error::from)?;
-        self.input.replaced((ours != Some(hash) || position == 0).then_some(spool));
-        self.replaced_by(&prepared);
-        Ok(prepared.id)
+        let input = if ours == Some(hash) && position > 0 { None } else { Some(prepared.spool()?) };
+        self.send_checkpoint((prepared, input), manner, cancelled, progress)?;
+        Ok(id)
     }
 
     /// Restores into a guest that has nothing else; then the program runs unless it shall be paused.
-    pub(super) fn begin_with(&self, prepared: &Prepared, paused: bool, manner: Manner) -> Result<(), Error> {
-        self.send_checkpoint(prepared, manner, &AtomicBool::new(false), &|_, _, _| ())?;
-        self.input.replaced(None);
-        self.replaced_by(prepared);
+    pub(super) fn begin_with(&self, prepared: Prepared, paused: bool, manner: Manner) -> Result<(), Error> {
+        let has_ended = prepared.environment().exit.is_some();
+        self.send_checkpoint((prepared, None), manner, &AtomicBool::new(false), &|_, _, _| ())?;
         // Of a program that had ended there is nothing to let go.
-        if !paused && prepared.checkpoint.environment().exit.is_none() {
+        if !paused && !has_ended {
             self.release(&Owner::User, Scope::Environment, false)?;
         }
         Ok(())
     }
 
-    fn replaced_by(&self, prepared: &Prepared) {
-        self.environment_replaced(prepared.checkpoint.environment(), Some(prepared.id.clone()), true);
-    }
-
+    /// Puts a checkpoint in place, and its input in the place of ours if one is given. Until the guest has it nothing has changed; what
+    /// may fail is done by then.
     fn send_checkpoint(
         &self,
-        prepared: &Prepared,
-        Manner { force, lazy: is_lazy }: Manner,
+        (prepared, input): (Prepared, Option<Spool>),
+        manner: Manner,
         cancelled: &AtomicBool,
         progress: ProgressTo<'_>,
     ) -> Result<(), Failure> {
-        let record = prepared.record.len() as u64;
-        let size = prepared.checkpoint.environment().size;
         let before = self.over_the_line();
-        memory::done(self.link.request(Request::RestoreBegin { record, size, is_lazy })?)?;
-        let pages = if is_lazy { Vec::new() } else { prepared.pages() };
-        let sent = self.send_contents(prepared, &pages, cancelled, progress).and_then(|()| {
+        let (record, size) = (prepared.record.len() as u64, prepared.environment().size);
+        let environment = self.begin_restore(record, size, manner.lazy)?;
+        let pages = if manner.lazy { Vec::new() } else { prepared.pages() };
+        let put = self.send_contents(&prepared, &pages, cancelled, progress).and_then(|()| {
+            let checkpoint = manner.lazy.then(|| prepared.checkpoint.clone());
+            let supply =
+                checkpoint.map(|checkpoint| self.prepare_supply(checkpoint, environment)).transpose()?;
+            let arriving = Arriving { prepared, environment, input, supply, before };
             // The last moment: nothing of it can be seen before.
             stop_if(cancelled)?;
             progress("building", 0, 0);
-            self.commit(force)
+            self.put_in_place(arriving, manner.force)
         });
-        match sent {
-            Ok(mark) => {
-                *lock(&self.base) = Some(Base { checkpoint: prepared.id.clone(), mark });
-                self.output.begin_at(&prepared.checkpoint.environment().streams);
-                lock(&self.info).restore_bytes = self.over_the_line() - before;
-                if is_lazy {
-                    self.begin_supply(prepared.checkpoint.clone(), mark.environment)?;
-                } else {
-                    self.end_supply();
-                }
-                Ok(())
-            }
-            Err(failure) => {
-                // A guest that is gone has given up by itself.
-                let _ = self.link.request(Request::RestoreAbandon);
-                Err(failure)
-            }
+        if put.is_err() {
+            // A guest that is gone has given up by itself.
+            let _ = self.link.request(Request::RestoreAbandon);
         }
+        put
     }
 
-    fn over_the_line(&self) -> u64 {
+    pub(super) fn over_the_line(&self) -> u64 {
         self.link.received() + self.link.sent()
     }
 
-    pub(super) fn commit(&self, force: bool) -> Result<Mark, Failure> {
-        match self.replace(Request::RestoreCommit { force })? {
-            Reply::Restored(mark) => Ok(mark),
+    /// Has the guest make room for an environment; the number that this will have.
+    pub(super) fn begin_restore(&self, record: u64, size: u64, is_lazy: bool) -> Result<u32, Failure> {
+        match self.link.request(Request::RestoreBegin { record, size, is_lazy })? {
+            Reply::Restoring { environment } => Ok(environment),
             other => Err(LinkError::unexpected(&other).into()),
         }
     }

@@ -14,7 +14,7 @@ use flob_image::{
 };
 use flob_link::{Failure, FailureKind, Mark, Reply, Request, Run, WaitKind, host::LinkError};
 
-use super::{Hub, base::Base, lock, memory, requests::ProgressTo, runs};
+use super::{Hub, base::Base, lock, memory, requests::ProgressTo, runs, supply::checkpoint_of};
 use crate::{Error, HubEvent, symbols};
 
 /// What a save that waits for its moment hears.
@@ -114,8 +114,8 @@ impl Hub {
         for page in found.zero {
             add(builder, page, &[0; PAGE_SIZE as usize])?;
         }
-        if let Some(supply) = supply {
-            let checkpoint = supply.checkpoint();
+        if !found.missing.is_empty() {
+            let checkpoint = checkpoint_of(supply.as_deref())?;
             for page in found.missing {
                 stop_if(cancelled)?;
                 add(builder, page, checkpoint.page(page).map_err(Error::from)?.as_slice())?;

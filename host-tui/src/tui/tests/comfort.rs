@@ -1,7 +1,7 @@
 //! What makes it pleasant: links chosen from a list, jumps to symbols, the clipboard, what looking costs, where a program went.
 
 use flob_image::Link;
-use flob_link::{Event, Memory, Progress};
+use flob_link::{Event, Mark, Memory, Progress};
 use flob_session::HubEvent;
 
 use super::{
@@ -153,7 +153,7 @@ fn what_a_guest_said_last_is_in_the_log_too() {
 #[test]
 fn a_program_that_was_begun_anew_is_called_restarted() {
     let mut desk = Desk::new(120, 40);
-    desk.tell(Message::Hub(HubEvent::Guest(Event::Restarted)));
+    desk.tell(Message::Hub(HubEvent::Guest(Event::Restarted(Mark::default()))));
     let screen = desk.screen();
     assert!(screen.contains("restarted: the program stands at its beginning"), "{screen}");
     assert!(!screen.contains("restored"), "{screen}");

@@ -48,7 +48,7 @@ fn what_was_restored_after_all_is_held_by_the_user() {
     let met = Met::new();
     met.ask(HubRequest::Hold { owner: gdb(), scope: Scope::Environment });
     met.guest.restores();
-    met.wait_for(|event| matches!(event, HubEvent::Guest(Event::Restored)));
+    met.wait_for(|event| matches!(event, HubEvent::Guest(Event::Restored(_))));
     met.answers_again();
     assert_eq!((met.holders(), met.guest.is_held()), (vec![Owner::User], true));
     met.release(Owner::User, Scope::Environment, false);

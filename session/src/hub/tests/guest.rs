@@ -2,6 +2,7 @@
 //! the test says so: on a real line one may be long on its way.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{Read, Write},
     sync::{Arc, Condvar, Mutex},
@@ -12,7 +13,7 @@ use std::{
 use flob_abi::FlobKind;
 use flob_image::{Environment, Flob, Link, Place, State};
 use flob_link::{
-    CHANNEL_DEBUGGER, Capacity, Event, Failure, FailureKind, FromGuest, Mark, Progress, Reply, Request,
+    CHANNEL_DEBUGGER, Capacity, Event, Failure, FailureKind, FromGuest, Mark, Progress, Reply, Request, Run,
     Scope, StopReason, ToGuest, VERSION,
     frame::{Decoder, encode},
 };
@@ -46,14 +47,52 @@ struct Shared {
     looks: Vec<ToGuest>,
     /// How often it was asked to stop the thread.
     stops: u32,
+    /// Pages that are missing.
+    missing: BTreeSet<u64>,
+    /// What is being restored: how many pages, and whether they are missing then.
+    restoring: (u64, bool),
+    /// What becomes of the next `RestoreCommit`.
+    commit: Commit,
+    /// It says nothing in this epoch any more.
+    silent: Option<u32>,
+}
+
+/// What becomes of a `RestoreCommit`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Commit {
+    /// It is done, and answered.
+    #[default]
+    Answered,
+    /// It is done, and nothing is said before somebody says hello again.
+    Silent,
+    /// Nothing is said, and it is lost.
+    Lost,
 }
 
 impl Shared {
-    /// There is another environment, whose thread stands.
-    fn is_replaced(&mut self, event: Event) {
-        self.events.push(event);
-        self.held = Some(0);
+    /// There is another environment, whose thread stands, and of which so many pages are missing.
+    fn is_replaced(&mut self, event: fn(Mark) -> Event, missing: u64) -> Mark {
         self.replaced += 1;
+        let mark = Mark { boot: self.restarts, environment: self.replaced, epoch: 1 };
+        self.events.push(event(mark));
+        self.held = Some(0);
+        self.missing = (0..missing).collect();
+        mark
+    }
+
+    /// How many pages are missing once what is being restored is in place.
+    const fn missing_then(&self) -> u64 {
+        if self.restoring.1 { self.restoring.0 } else { 0 }
+    }
+
+    fn supply(&mut self, environment: u32, runs: &[Run]) -> Result<Reply, Failure> {
+        if environment != self.replaced {
+            return Err(Failure { kind: FailureKind::State, text: "another environment is here now".into() });
+        }
+        for run in runs {
+            self.missing.retain(|page| !(run.first..run.first + u64::from(run.count)).contains(page));
+        }
+        Ok(Reply::Done)
     }
 }
 
@@ -101,7 +140,27 @@ impl Guest {
 
     /// It restores when nobody waits for that any more. That is on its way.
     pub fn restores(&self) {
-        lock(&self.shared.0).is_replaced(Event::Restored);
+        self.restores_without(0);
+    }
+
+    /// The same, lazily: so many pages are missing.
+    pub fn restores_without(&self, pages: u64) {
+        lock(&self.shared.0).is_replaced(Event::Restored, pages);
+    }
+
+    /// This becomes of the next restore.
+    pub fn commits(&self, commit: Commit) {
+        lock(&self.shared.0).commit = commit;
+    }
+
+    /// How often its environment was replaced.
+    pub fn replaced(&self) -> u32 {
+        lock(&self.shared.0).replaced
+    }
+
+    /// Waits until nothing is missing.
+    pub fn wait_until_whole(&self) {
+        self.wait_until(|shared| shared.missing.is_empty());
     }
 
     /// The program ends. That is on its way.
@@ -175,6 +234,18 @@ impl Guest {
 
     fn answer(&self, asked: ToGuest) {
         let mut shared = lock(&self.shared.0);
+        if shared.silent == Some(asked.epoch) {
+            return;
+        }
+        if matches!(asked.request, Request::RestoreCommit { .. }) && shared.commit != Commit::Answered {
+            if std::mem::take(&mut shared.commit) == Commit::Silent {
+                let missing = shared.missing_then();
+                shared.is_replaced(Event::Restored, missing);
+                shared.told = shared.events.len();
+            }
+            shared.silent = Some(asked.epoch);
+            return;
+        }
         if shared.is_looked_at_later && matches!(asked.request, Request::Look { .. }) {
             shared.looks.push(asked);
             return self.shared.1.notify_all();
@@ -199,7 +270,13 @@ impl Guest {
             }),
             Request::Sync { events_from } => {
                 self.tell_from(&shared, events_from);
-                Ok(Reply::Sync(Progress { boot: shared.restarts, ..Progress::default() }))
+                Ok(Reply::Sync(Progress {
+                    boot: shared.restarts,
+                    next_event: shared.told as u64,
+                    environment: shared.replaced,
+                    missing: shared.missing.len() as u64,
+                    ..Progress::default()
+                }))
             }
             Request::Detach => Ok(Reply::Threads(0)),
             Request::Look { .. } => Ok(Reply::Long { answer: 1, size: record.len() as u64 }),
@@ -209,11 +286,18 @@ impl Guest {
             | Request::ClearBreakpoint { .. }
             | Request::SetWatch(_)
             | Request::ClearWatch(_)
-            | Request::RestoreBegin { .. }
             | Request::RestoreRecord { .. }
             | Request::RestorePacked { .. }
-            | Request::SupplyPacked { .. }
-            | Request::SupplyZero { .. } => Ok(Reply::Done),
+            | Request::RestoreAbandon => Ok(Reply::Done),
+            Request::RestoreBegin { size, is_lazy, .. } => {
+                shared.restoring = (size / 4096, is_lazy);
+                Ok(Reply::Restoring { environment: shared.replaced + 1 })
+            }
+            Request::SupplyPacked { environment, runs, .. } | Request::SupplyZero { environment, runs } => {
+                let supplied = shared.supply(environment, &runs);
+                changed.notify_all();
+                supplied
+            }
             Request::Stop(Scope::Environment | Scope::Space(SPACE)) => {
                 shared.held.get_or_insert_default();
                 shared.stops += 1;
@@ -226,14 +310,10 @@ impl Guest {
                 Ok(Reply::Threads(goes.into()))
             }
             // The thread stands before its first instruction.
-            Request::Restart { .. } => {
-                shared.is_replaced(Event::Restarted);
-                Ok(Reply::Done)
-            }
+            Request::Restart { .. } => Ok(Reply::Replaced(shared.is_replaced(Event::Restarted, 0))),
             Request::RestoreCommit { .. } => {
-                shared.is_replaced(Event::Restored);
-                let environment = shared.replaced;
-                Ok(Reply::Restored(Mark { boot: shared.restarts, environment, epoch: 1 }))
+                let missing = shared.missing_then();
+                Ok(Reply::Replaced(shared.is_replaced(Event::Restored, missing)))
             }
             Request::Step { unseen, .. } => match shared.held.take_if(|events| *events <= unseen) {
                 Some(_) => Ok(Reply::Done),

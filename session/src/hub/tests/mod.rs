@@ -3,8 +3,11 @@
 mod given_up;
 mod guest;
 mod replaced;
+mod supply;
 
-use flob_link::{Access, Event, Hit, Scope, StopReason, Watch};
+use std::time::Duration;
+
+use flob_link::{Access, Event, Hit, Scope, StopReason, Watch, host::Timing};
 use tempfile::TempDir;
 
 use super::{Config, GuestPlan, Session, Standard};
@@ -17,7 +20,7 @@ struct Met {
     guest: Guest,
     client: Client,
     session: Session,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 fn gdb() -> Owner {
@@ -26,6 +29,16 @@ fn gdb() -> Owner {
 
 impl Met {
     fn new() -> Self {
+        Self::with(Timing::default())
+    }
+
+    /// The link gives up soon: not before a guest that is not silent has been heard.
+    fn impatient() -> Self {
+        let second = Duration::from_secs(1);
+        Self::with(Timing { quiet: second / 8, lost: second / 2, give_up: second, ..Timing::default() })
+    }
+
+    fn with(timing: Timing) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (line, path) = (folder.path().join("line"), |name: &str| folder.path().join(name));
         let guest = Guest::start(serial::plug_in(&line));
@@ -47,12 +60,13 @@ impl Met {
             lazy: false,
             store: Store::open(&path("store")).expect("a store"),
             standard: Standard { input: false, output: false },
+            timing,
             gdb_socket: None,
             gdb_port: None,
         };
         let session = Session::begin(config, socket, folder.path().to_owned(), listener).expect("it begins");
         let client = session.door().client().expect("a client");
-        Self { guest, client, session, _folder: folder }
+        Self { guest, client, session, folder }
     }
 
     fn ask(&self, request: HubRequest) -> HubReply {

@@ -20,7 +20,7 @@ impl By {
 
 impl Met {
     /// A checkpoint of the environment that the guest has, with some memory.
-    fn checkpoint(&self) -> String {
+    pub fn checkpoint(&self) -> String {
         self.checkpoint_of(&environment())
     }
 
@@ -87,7 +87,7 @@ fn who_lets_a_space_go_until_it_stops_holds_nothing_of_the_next_environment() {
         met.ask(HubRequest::Continue { owner: gdb(), space: SPACE });
         met.guest.stops(StopReason::Breakpoint);
         met.replace(by);
-        met.wait_for(|event| matches!(event, HubEvent::Guest(Event::Restored | Event::Restarted)));
+        met.wait_for(|event| matches!(event, HubEvent::Guest(Event::Restored(_) | Event::Restarted(_))));
         assert_eq!((met.holders(), met.guest.is_held()), (vec![Owner::User], true), "{by:?}");
     }
 }
@@ -158,6 +158,6 @@ fn output_that_is_on_its_way_is_none_of_the_next_environment() {
     let id = met.checkpoint_of(&environment);
     met.guest.writes();
     met.ask(LongRequest::Restore { id, force: true, lazy: false }.into());
-    met.wait_for(|event| matches!(event, HubEvent::Guest(Event::Restored)));
+    met.wait_for(|event| matches!(event, HubEvent::Guest(Event::Restored(_))));
     assert!(met.session.hub.output.wait_for(&environment.streams), "it has come");
 }
