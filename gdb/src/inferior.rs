@@ -98,6 +98,8 @@ pub struct Inferior<G> {
     pub(crate) running: bool,
     /// Lines for the debugger's console, when it next listens.
     pub(crate) console: Vec<String>,
+    /// Why what the debugger has just asked for is answered with an error.
+    pub(crate) refusal: Option<String>,
 }
 
 impl<G: Guest> Inferior<G> {
@@ -134,6 +136,7 @@ impl<G: Guest> Inferior<G> {
             exit: None,
             running: false,
             console: Vec::new(),
+            refusal: None,
         };
         inferior.attach_to(space)?;
         Ok(inferior)

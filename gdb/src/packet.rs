@@ -118,6 +118,18 @@ pub fn escape(data: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Whether an answer says that something failed, by a number.
+pub fn is_error(answer: &[u8]) -> bool {
+    matches!(answer, [b'E', digits @ ..] if digits.len() == 2 && parse_hex(digits).is_some())
+}
+
+/// The same in words, which only gdb takes for an error. What means something else in a packet is left out.
+pub fn error_in_words(why: &str) -> Vec<u8> {
+    let plain = why.chars().filter(|letter| !matches!(letter, '#' | '$' | '}' | '*'));
+    let line: String = plain.map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    format!("E.{line}").into_bytes()
+}
+
 /// A number of 1 to 16 hexadecimal digits and nothing else.
 pub fn parse_hex(digits: &[u8]) -> Option<u64> {
     let fits = !digits.is_empty() && digits.len() <= 16 && digits.iter().all(u8::is_ascii_hexdigit);

@@ -272,6 +272,7 @@ impl<G: Guest, S: Stream> Server<G, S> {
 
     /// Hands a packet to gdbstub and sends its answer, with `more` behind it.
     fn feed(&mut self, packet: &[u8], more: &str) -> Result<(), End> {
+        self.inferior.refusal = None;
         for byte in frame(packet) {
             let next = match self.stub.take() {
                 Some(GdbStubStateMachine::Idle(stub)) => stub.incoming_data(&mut self.inferior, byte),
@@ -306,6 +307,10 @@ impl<G: Guest, S: Stream> Server<G, S> {
         for byte in self.outbox() {
             if let Some(packet::Incoming::Packet(mut answer)) = framer.push(byte) {
                 answer.extend_from_slice(more.as_bytes());
+                if let Some(why) = self.inferior.refusal.take_if(|_| self.is_gdb && packet::is_error(&answer))
+                {
+                    answer = packet::error_in_words(&why);
+                }
                 self.send(&renumber(answer, self.inferior.process))?;
             }
         }

@@ -80,20 +80,24 @@ impl<G: Guest> Target for Inferior<G> {
     }
 }
 
-fn refused<E>(error: &Error) -> TargetError<E> {
-    TargetError::Errno(if matches!(error, Error::NotFound(_)) { ESRCH } else { EIO })
+impl<G: Guest> Inferior<G> {
+    /// An error of what was asked for about a thread. Its words go with the answer.
+    fn refused(&mut self, error: &Error) -> TargetError<Error> {
+        self.refusal = Some(error.to_string());
+        TargetError::Errno(if matches!(error, Error::NotFound(_)) { ESRCH } else { EIO })
+    }
 }
 
 impl<G: Guest> MultiThreadBase for Inferior<G> {
     fn read_registers(&mut self, registers: &mut Registers, number: Tid) -> TargetResult<(), Self> {
         let thread = self.thread(number).ok_or(TargetError::Errno(ESRCH))?;
-        *registers = self.registers(thread, true).map_err(|error| refused(&error))?;
+        *registers = self.registers(thread, true).map_err(|error| self.refused(&error))?;
         Ok(())
     }
 
     fn write_registers(&mut self, registers: &Registers, number: Tid) -> TargetResult<(), Self> {
         let thread = self.thread(number).ok_or(TargetError::Errno(ESRCH))?;
-        self.set_registers(thread, registers, true).map_err(|error| refused(&error))
+        self.set_registers(thread, registers, true).map_err(|error| self.refused(&error))
     }
 
     fn support_single_register_access(&mut self) -> Option<SingleRegisterAccessOps<'_, Tid, Self>> {
@@ -112,7 +116,11 @@ impl<G: Guest> MultiThreadBase for Inferior<G> {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.write(start, bytes).map_err(|_| TargetError::Errno(EFAULT))
+        self.write(start, bytes).map_err(|error| {
+            // Whatever words the answer has, gdb says that there is no such memory.
+            self.console.push(format!("flob: writing at {start:#x}: {error}"));
+            TargetError::Errno(EFAULT)
+        })
     }
 
     /// The thread of the last stop comes first: it is the one that a debugger takes as the current one.
@@ -137,7 +145,8 @@ impl<G: Guest> SingleRegisterAccess<Tid> for Inferior<G> {
         room: &mut [u8],
     ) -> TargetResult<usize, Self> {
         let thread = self.thread(number).ok_or(TargetError::Errno(ESRCH))?;
-        let registers = self.registers(thread, !register.is_general()).map_err(|error| refused(&error))?;
+        let registers =
+            self.registers(thread, !register.is_general()).map_err(|error| self.refused(&error))?;
         let value = registers.get(register).ok_or(TargetError::NonFatal)?;
         room.get_mut(..value.len()).ok_or(TargetError::NonFatal)?.copy_from_slice(value);
         Ok(value.len())
@@ -151,9 +160,9 @@ impl<G: Guest> SingleRegisterAccess<Tid> for Inferior<G> {
     ) -> TargetResult<(), Self> {
         let thread = self.thread(number).ok_or(TargetError::Errno(ESRCH))?;
         let vectors = !register.is_general();
-        let mut registers = self.registers(thread, vectors).map_err(|error| refused(&error))?;
+        let mut registers = self.registers(thread, vectors).map_err(|error| self.refused(&error))?;
         registers.set(register, value).ok_or(TargetError::NonFatal)?;
-        self.set_registers(thread, &registers, vectors).map_err(|error| refused(&error))
+        self.set_registers(thread, &registers, vectors).map_err(|error| self.refused(&error))
     }
 }
 
@@ -281,7 +290,11 @@ impl<G: Guest> SwBreakpoint for Inferior<G> {
 
 impl<G: Guest> MonitorCmd for Inferior<G> {
     fn handle_monitor_cmd(&mut self, command: &[u8], mut out: ConsoleOutput<'_>) -> Result<(), Error> {
-        out.write_raw(monitor::run(self, &String::from_utf8_lossy(command)).as_bytes());
+        let answer = monitor::run(self, &String::from_utf8_lossy(command));
+        for line in self.take_console() {
+            out.write_raw(format!("{line}\n").as_bytes());
+        }
+        out.write_raw(answer.as_bytes());
         Ok(())
     }
 }

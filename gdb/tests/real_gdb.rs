@@ -76,6 +76,24 @@ fn a_variable_is_written() {
     assert_eq!(guest.with(|machine| machine.memory[&counter]), 99);
 }
 
+/// gdb said that there was no such memory, and of a register nothing but a number.
+#[test]
+fn gdb_shows_why_a_write_failed() {
+    let (guest, server) = start();
+    guest.with(|machine| machine.fails = Some("it said nothing: see '#a3f'\nthen".into()));
+    let text = server.run(&["set var $rbx = 1", "set var counter = 1", "stepi"]);
+    assert_has(&text, &["Could not write register \"rbx\"", "E.it said nothing: see 'a3f' then"]);
+    assert_has(&text, &["flob: writing at 0x", ": it said nothing: see '#a3f'"]);
+}
+
+#[test]
+fn monitor_says_first_what_gdb_has_not_been_told_yet() {
+    let (guest, server) = start();
+    guest.with(|machine| machine.fails = Some("it said nothing".into()));
+    let text = server.run(&["set var counter = 1", "monitor help"]);
+    assert_has(&text, &[": it said nothing\nmonitor"]);
+}
+
 #[test]
 fn before_gdb_writes_the_state_is_kept_for_undo_once_a_stop() {
     let (guest, server) = start();

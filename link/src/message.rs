@@ -9,6 +9,7 @@
 //! - What happens in the guest is an [`Event`], numbered in order. A gap makes the host ask again from the gap
 //!   on ([`Request::Sync`]); so does every quiet second, so a lost last event comes too. Output is part of the events.
 
+mod effect;
 mod event;
 mod reply;
 mod request;
@@ -18,6 +19,7 @@ use alloc::vec::Vec;
 use flob_image::{Link, Place};
 use serde::{Deserialize, Serialize};
 
+pub use effect::Effect;
 pub use event::{Event, Hit, StopReason};
 pub use reply::{Failure, FailureKind, Progress, Reply};
 pub use request::Request;

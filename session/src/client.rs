@@ -19,7 +19,8 @@ use flob_image::{Environment, Place};
 use flob_link::{Change, Failure, FailureKind, Memory, host::lock};
 
 use crate::{
-    Error, FromHub, HubEvent, HubReply, HubRequest, SessionInfo, Source, ToHub, hub::Inward, sessions, wire,
+    Error, FromHub, HubEvent, HubReply, HubRequest, SessionInfo, Source, ToHub, doubt, hub::Inward, sessions,
+    wire,
 };
 
 /// A connection to a hub.
@@ -318,6 +319,7 @@ impl From<Failure> for Error {
             FailureKind::NotFound => Self::NotFound(failure.text),
             FailureKind::Invalid => Self::BadInput(failure.text),
             FailureKind::Guest => Self::Guest(failure.text),
+            FailureKind::InDoubt(effect) => Self::Guest(doubt::sentence(&failure.text, effect)),
             FailureKind::Host => Self::Environment(failure.text),
             FailureKind::State | FailureKind::Changed | FailureKind::Refused | FailureKind::Memory => {
                 Self::Refused(failure.text)

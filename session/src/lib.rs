@@ -5,6 +5,7 @@ pub mod boot;
 pub mod claim;
 pub mod client;
 pub mod condition;
+mod doubt;
 pub mod edit;
 pub mod error;
 pub mod hub;

@@ -58,6 +58,8 @@ pub struct Machine {
     /// Where a thread's walk ends and begins again.
     pub loops: BTreeMap<Place, (u64, u64)>,
     pub exit: Option<i32>,
+    /// It says nothing any more: what is to be changed fails with these words.
+    pub fails: Option<String>,
     /// What `flob undo` can come back to the beginning of.
     pub kept: Vec<String>,
     /// How it began, and begins again.
@@ -96,6 +98,7 @@ impl FakeGuest {
             elf,
             loops,
             exit: None,
+            fails: None,
             kept: Vec::new(),
             subscribers: Vec::new(),
             on_run: None,
@@ -128,6 +131,10 @@ impl Machine {
 
     fn links(&self, place: Place) -> &[Link] {
         &self.environment.flob(place).unwrap().links
+    }
+
+    fn may_change(&self) -> Result<(), Error> {
+        self.fails.clone().map_or(Ok(()), |words| Err(Error::Guest(words)))
     }
 
     fn emit(&mut self, event: HubEvent) {
@@ -226,10 +233,11 @@ impl Guest for FakeGuest {
         assert_eq!(space, SPACE);
         let places = (address..).zip(bytes.iter().copied());
         self.with(|machine| {
+            machine.may_change()?;
             machine.memory.extend(places);
             machine.emit(HubEvent::Changed);
-        });
-        Ok(())
+            Ok(())
+        })
     }
 
     fn set(&mut self, place: Place, _hash: u64, change: Change) -> Result<(), Error> {
@@ -240,10 +248,11 @@ impl Guest for FakeGuest {
             panic!("no thread state");
         };
         self.with(|machine| {
+            machine.may_change()?;
             machine.thread(place).registers = state.registers;
             machine.emit(HubEvent::Changed);
-        });
-        Ok(())
+            Ok(())
+        })
     }
 
     fn remember(&mut self, what: &str) -> Result<(), Error> {

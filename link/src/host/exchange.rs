@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Answer, BULK_WINDOW, LinkError, Timing, Urgency, manager::Submission};
-use crate::{Reply, Request, answers::NUMBER_SPAN};
+use crate::{Effect, Reply, Request, answers::NUMBER_SPAN};
 
 /// Who gets the answer.
 #[derive(Debug)]
@@ -55,14 +55,23 @@ impl Kind {
     }
 }
 
+/// A request as it is sent, and sent again.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// The whole frame.
+    pub frame: Vec<u8>,
+    /// What it waits for before it is sent.
+    pub kind: Kind,
+    /// What may have come of it when nobody waits for the answer any more.
+    pub effect: Option<Effect>,
+}
+
 /// A request that was sent and is not answered yet.
 #[derive(Debug)]
 pub struct Exchange {
     /// Who asks.
     pub asker: Asker,
-    /// The whole frame.
-    pub frame: Vec<u8>,
-    kind: Kind,
+    outgoing: Outgoing,
     sent: Instant,
     due: Instant,
     repeats: u32,
@@ -117,7 +126,7 @@ impl Exchanges {
     }
 
     fn count(&self, kind: Kind) -> usize {
-        self.under_way.values().filter(|exchange| exchange.kind == kind).count()
+        self.under_way.values().filter(|exchange| exchange.outgoing.kind == kind).count()
     }
 
     /// Whether another number may be used without the guest's cache forgetting the oldest one under way.
@@ -132,9 +141,9 @@ impl Exchanges {
     }
 
     /// Notes that the request with the next number was sent.
-    pub fn sent(&mut self, asker: Asker, frame: Vec<u8>, kind: Kind, now: Instant) {
-        let due = now + self.patience(0, kind);
-        self.under_way.insert(self.next_number, Exchange { asker, frame, kind, sent: now, due, repeats: 0 });
+    pub fn sent(&mut self, asker: Asker, outgoing: Outgoing, now: Instant) {
+        let due = now + self.patience(0, outgoing.kind);
+        self.under_way.insert(self.next_number, Exchange { asker, outgoing, sent: now, due, repeats: 0 });
         self.next_number += 1;
     }
 
@@ -162,11 +171,11 @@ impl Exchanges {
     fn repeat(&mut self, number: u32, now: Instant) -> Option<Vec<u8>> {
         let exchange = self.under_way.get(&number)?;
         let repeats = exchange.repeats + 1;
-        let due = now + self.patience(repeats, exchange.kind);
+        let due = now + self.patience(repeats, exchange.outgoing.kind);
         let exchange = self.under_way.get_mut(&number)?;
         exchange.repeats = repeats;
         exchange.due = due;
-        Some(exchange.frame.clone())
+        Some(exchange.outgoing.frame.clone())
     }
 
     /// A bulk request waits on the line behind a whole window of others.
@@ -197,14 +206,24 @@ impl Exchanges {
         self.count(Kind::Order) > 0
     }
 
+    /// Nobody is to wait any longer for a guest that says nothing.
+    pub fn give_up(&mut self) {
+        self.fail_with(&LinkError::Silent, |effect| effect.map_or(LinkError::Silent, LinkError::InDoubt));
+    }
+
     /// Fails what callers wait for; the manager's own questions stay.
     pub fn fail_callers(&mut self, error: &LinkError) {
+        self.fail_with(error, |_| error.clone());
+    }
+
+    /// The same; what was sent fails with an error of its own.
+    fn fail_with(&mut self, unsent: &LinkError, sent: impl Fn(Option<Effect>) -> LinkError) {
         for submission in self.urgent.drain(..).chain(self.bulk.drain(..)) {
-            Asker::Caller(submission.tag, submission.answers).fail(error.clone());
+            Asker::Caller(submission.tag, submission.answers).fail(unsent.clone());
         }
         for (number, exchange) in std::mem::take(&mut self.under_way) {
             match exchange.asker {
-                Asker::Caller(..) => exchange.asker.fail(error.clone()),
+                Asker::Caller(..) => exchange.asker.fail(sent(exchange.outgoing.effect)),
                 Asker::Hello | Asker::Sync => drop(self.under_way.insert(number, exchange)),
             }
         }

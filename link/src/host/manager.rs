@@ -9,7 +9,7 @@ use std::{
 use super::{
     Answer, Guest, LinkError, Log, Notice, Tell, Timing, Urgency,
     events::Events,
-    exchange::{Asker, Exchanges, Kind},
+    exchange::{Asker, Exchanges, Kind, Outgoing},
     pump::Outward,
 };
 use flob_abi::Sum;
@@ -307,7 +307,7 @@ impl Manager {
     /// ends, and when the next one begins it is told that what was ordered may have been done.
     fn give_up(&mut self) {
         let was_ordered = self.exchanges.has_order();
-        self.exchanges.fail_callers(&LinkError::Silent);
+        self.exchanges.give_up();
         if was_ordered {
             self.doubt = Doubt::Open;
             self.begin_epoch();
@@ -363,7 +363,8 @@ impl Manager {
         self.log.line('>', &message);
         let Some(bytes) = self.encode(&message, &bulk) else { return asker.fail(LinkError::TooLong) };
         let kind = if is_bulk { Kind::Bulk } else { Kind::of(&message.request) };
-        self.exchanges.sent(asker, bytes.clone(), kind, Instant::now());
+        let outgoing = Outgoing { frame: bytes.clone(), kind, effect: message.request.effect() };
+        self.exchanges.sent(asker, outgoing, Instant::now());
         self.transmit(bytes);
     }
 
@@ -417,6 +418,9 @@ impl From<LinkError> for Failure {
     fn from(error: LinkError) -> Self {
         match error {
             LinkError::Refused(failure) => failure,
+            LinkError::InDoubt(effect) => {
+                Self { kind: FailureKind::InDoubt(effect), text: error.to_string() }
+            }
             other => Self { kind: FailureKind::Guest, text: other.to_string() },
         }
     }

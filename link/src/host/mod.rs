@@ -27,7 +27,7 @@ use thiserror::Error;
 pub use log::Log;
 pub use pump::Outlet;
 
-use crate::{Capacity, Event, Failure, Progress, Reply, Request};
+use crate::{Capacity, Effect, Event, Failure, Progress, Reply, Request};
 use manager::{Manager, Submission};
 use pump::Outward;
 
@@ -39,9 +39,12 @@ pub enum LinkError {
     /// The guest says no.
     #[error("{}", .0.text)]
     Refused(Failure),
-    /// The guest has not said anything for a long while.
+    /// The guest has not said anything for a long while. Nothing came of the request, or nothing that matters.
     #[error("the guest does not answer")]
     Silent,
+    /// The same, of a request that was sent: this may have been changed, before the guest says anything again.
+    #[error("the guest does not answer")]
+    InDoubt(Effect),
     /// The stream has ended.
     #[error("the guest has ended")]
     Ended,
@@ -73,7 +76,7 @@ pub enum Notice {
     Lost,
     /// It answers again.
     Back,
-    /// It answers again, and orders that failed with [`LinkError::Silent`] may have been carried out, before now. What came of that was told.
+    /// It answers again, and orders that failed with [`LinkError::InDoubt`] may have been carried out, before now. What came of that was told.
     GivenUp,
     /// The versions do not fit: nothing will work.
     Version(String),

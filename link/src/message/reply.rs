@@ -4,7 +4,7 @@ use alloc::{string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Capacity, Mark, Run};
+use super::{Capacity, Effect, Mark, Run};
 use crate::trace::Traced;
 
 /// The answers.
@@ -150,4 +150,6 @@ pub enum FailureKind {
     Guest,
     /// Something on the host failed: a full disk, say. Said by the host, never by the guest.
     Host,
+    /// The guest does not answer, and this may have been changed or not. Said by the host, never by the guest.
+    InDoubt(Effect),
 }

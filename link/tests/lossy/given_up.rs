@@ -34,7 +34,7 @@ fn what_came_of_an_order_that_was_given_up_is_told_before_that_is_said() {
     let (link, notices, gate) = impatient(PERFECT, 1);
     assert_eq!(link.request(stop(1)), Ok(Reply::Threads(1)));
     gate.set_shut(true);
-    assert_eq!(link.request(stop(2)), Err(LinkError::Silent));
+    assert_eq!(link.request(stop(2)), Err(LinkError::InDoubt(Effect::Stops)));
     assert_eq!(link.request(stop(3)), Err(LinkError::Silent), "it was never sent");
     gate.set_shut(false);
     assert_eq!(done_until(&notices, |notice| *notice == Notice::GivenUp), [1, 2]);
@@ -82,4 +82,18 @@ fn who_gives_up_a_question_has_nothing_to_find_out() {
     done_until(&notices, |notice| *notice == Notice::Back);
     assert_eq!(link.request(stop(1)), Ok(Reply::Threads(1)));
     assert!(notices.try_iter().all(|notice| notice != Notice::GivenUp));
+}
+
+/// It was told as if nothing had been done.
+#[test]
+fn who_gives_up_a_change_that_was_sent_is_told_that_it_may_have_been_made() {
+    let (link, notices, gate) = impatient(PERFECT, 1);
+    assert_eq!(link.bytes(read(1)), Ok(vec![0; 4]), "it has said hello");
+    gate.set_shut(true);
+    let effect = Effect::Memory { memory: Memory::Environment, address: 1 };
+    assert_eq!(link.request(write(1)), Err(LinkError::InDoubt(effect)));
+    assert_eq!(link.request(write(1)), Err(LinkError::Silent), "it was never sent");
+    gate.set_shut(false);
+    done_until(&notices, |notice| *notice == Notice::Back);
+    assert_eq!(link.bytes(read(1)), Ok(vec![1, 0, 0, 0]), "it was written once");
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use flob_link::host::{BULK_WINDOW, Link, LinkError, Log, Notice, Timing, Urgency};
-use flob_link::{Capacity, Event, Memory, Reply, Request, Run, Scope};
+use flob_link::{Capacity, Effect, Event, Memory, Reply, Request, Run, Scope};
 use guest::{FITTING, Guest, NARROW, WIDE, long_answer, pages};
 use pipe::{Faults, PERFECT, Reader, Writer, pipe};
 

@@ -13,7 +13,7 @@ use std::{
 
 use flob_abi::thread_flag;
 use flob_image::{Environment, State as FlobState};
-use flob_link::{Event, Failure, FailureKind, Memory, Scope};
+use flob_link::{Effect, Event, Failure, FailureKind, Memory, Scope};
 use flob_session::{Client, FromHub, HubEvent, HubReply, HubRequest, LongRequest, Owner, ToHub, wire};
 
 use super::world::{environment, fork, info, insight};
@@ -24,6 +24,9 @@ use crate::tui::{
 
 /// No test waits longer than this for something that must come.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What is to be set here is given up.
+const SILENT: u64 = 0x51e00;
 
 /// A session in the memory of the test.
 struct Fake {
@@ -84,6 +87,10 @@ impl Fake {
 
     fn set(&mut self, place: u64, change: &flob_link::Change) -> Result<HubReply, Failure> {
         let failure = || Failure { kind: FailureKind::NotFound, text: "no flob there".into() };
+        if place == SILENT {
+            let kind = FailureKind::InDoubt(Effect::Flob(place));
+            return Err(Failure { kind, text: "the guest does not answer".into() });
+        }
         let flob = self.environment.flob_mut(place).ok_or_else(failure)?;
         if let Some(bytes) = &change.state {
             flob.state = FlobState::from_bytes(flob.state.kind(), bytes).ok_or_else(failure)?;
@@ -246,6 +253,17 @@ fn edits_stop_at_the_first_that_fails_and_say_how_many_were_made() {
         .filter(|request| matches!(request, HubRequest::Set { .. }))
         .count();
     assert_eq!(sets, 2);
+}
+
+/// The guest said nothing for long, and may have done it all the same.
+#[test]
+fn an_edit_of_which_nobody_knows_whether_it_was_made_is_told_as_that() {
+    let bench = Bench::new();
+    let changes = vec![(SILENT, 0, flob_link::Change::default())];
+    bench.workers.ask(Ask::Do(Job::Apply { what: "set it".into(), changes, pokes: Vec::new() }));
+    let error = bench.finished().expect_err("it failed");
+    assert!(error.contains("may have been changed, or nothing was done"), "{error}");
+    assert!(error.ends_with("'flob show 0x51e00' shows which"), "{error}");
 }
 
 #[test]
