@@ -295,6 +295,35 @@ fn who_dies_again_of_a_checkpoint_is_rolled_back_to_the_one_before() {
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "ready\nall is well\n"), "{finished}");
 }
 
+/// The reply to a read has come half way, and its next page is kept back, when the child dies; and again when the checkpointer has taken
+/// that reply up and saved it with the rest still on its way. It was saved as a request that nobody had answered: the answer to that
+/// began anew, behind what had come already.
+#[test]
+fn a_reply_that_was_taken_up_half_way_at_a_roll_back_is_saved_and_taken_up_again_where_it_stood() {
+    let text = random_text(&mut fastrand::Rng::with_seed(seed()), 60_000);
+    let world = World::new();
+    let input = world.file("input", &text);
+    let stack = ["--under", "checkpointer", "--every", "300", "--limit", "1000"];
+    let courier = ["courier", "--input", "--pages", "7", "--hold"];
+    let mut guest = world.guest(&[&stack[..], &courier].concat(), Some(&input));
+    let (thread, gate) = at_the_gate(&guest);
+    let name = guest.name.clone();
+    let now = || log(&world, &name);
+    for _ in 0..2 {
+        let before = checkpoints(&now());
+        // One of these was begun since.
+        world.wait_until("a checkpoint of it at the gate", || checkpoints(&now()) > before + 1);
+        let rolled_back = rolled_back_to(&now()).len();
+        guest.flob_ok(&["set", &thread, "waiting_for=null", "registers.rip=0x10"]);
+        world.wait_until("it is rolled back", || rolled_back_to(&now()).len() > rolled_back);
+    }
+    open_till(&world, &mut guest, &gate, || false);
+    let finished = guest.finish();
+    let sum: u64 = text.iter().map(|byte| u64::from(*byte)).sum();
+    let said = format!("{} bytes of input, their sum {sum}\n", text.len());
+    assert!(finished.code == Some(0) && finished.stdout == said, "{finished}\n{:#?}", now());
+}
+
 #[test]
 fn a_checkpoint_goes_on_under_another_stack_of_nesters() {
     let world = World::new();
