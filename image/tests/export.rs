@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use common::environment;
 use flob_image::fields;
 use flob_image::store::{
-    Checkpoint, Details, ExportOptions, Input, Origin, Progress, Step, Store, StoreError,
+    Checkpoint, Details, ExportOptions, Input, Inspection, Origin, Progress, Step, Store, StoreError,
 };
 use random::{is_soak, positions, seed};
 use tempfile::TempDir;
@@ -252,7 +252,7 @@ fn long_work_tells_how_far_it_is_from_nothing_to_all() {
     let steps = [Step::Reading, Step::Importing];
     let expected: Vec<_> = steps.iter().flat_map(|step| (0..=3).map(|done| (*step, done, 3))).collect();
     assert_eq!(said, expected);
-    let said = told(|progress| assert!(checkpoint.check_with(progress).is_empty()));
+    let said = told(|progress| assert!(Inspection::default().check(&checkpoint, progress).is_empty()));
     assert_eq!(said, [(Step::Verifying, 0, 3), (Step::Verifying, 3, 3)]);
     std::fs::write(folder.path().join("packs/left"), b"over").expect("written");
     let said = told(|progress| assert_eq!(store.gc_with(progress).expect("gc").files, 1));
@@ -272,6 +272,6 @@ fn a_check_of_a_large_checkpoint_tells_how_far_it_is_within_it() {
     let environment = flob_image::Environment { size: 2500 * 4096, ..environment() };
     let id = builder.finish(&environment, Details::default()).expect("finish");
     let checkpoint = store.load(&id).expect("load");
-    let said = told(|progress| drop(checkpoint.check_with(progress)));
+    let said = told(|progress| drop(Inspection::default().check(&checkpoint, progress)));
     assert_eq!(said, [0, 1024, 2048, 2500].map(|done| (Step::Verifying, done, 2500)));
 }

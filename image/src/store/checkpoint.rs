@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::manifest::{Chunk, Hash, Manifest, PageEntry, short};
 use super::pack::{self, PAGE};
-use super::{Origin, Progress, Step, Store, StoreError, Summary};
+use super::{Inspection, Origin, Store, StoreError, Summary};
 use crate::Environment;
 
 /// Packs that are kept once read: pages that follow each other may lie in those of several saves.
@@ -125,7 +125,7 @@ impl Checkpoint {
         }
     }
 
-    fn stored_page(&self, entry: &PageEntry) -> Result<Box<[u8; PAGE]>, StoreError> {
+    pub(super) fn stored_page(&self, entry: &PageEntry) -> Result<Box<[u8; PAGE]>, StoreError> {
         let pack = usize::try_from(entry.pack).ok().and_then(|index| self.manifest.packs.get(index));
         let name: Hash = pack.map(|pack| pack.name).unwrap_or_default();
         let bytes = self.pack(&name)?;
@@ -178,38 +178,10 @@ impl Checkpoint {
         Ok(bytes)
     }
 
-    /// Reads everything it needs (memory, input, program) and reports all that is damaged. Empty: it is whole.
+    /// Reads everything it needs (memory, input, program) and reports all that is damaged. Empty: it is whole. Of several see
+    /// [`Store::inspection`].
     pub fn check(&self) -> Vec<StoreError> {
-        self.check_with(&mut |_, _, _| ())
-    }
-
-    /// The same, and tells how many pages of how many were read: packs are read whole, also for a few pages of them.
-    pub fn check_with(&self, progress: Progress<'_>) -> Vec<StoreError> {
-        let mut found: Vec<StoreError> = Vec::new();
-        let (mut done, total) = (0, self.manifest.packs.iter().map(|pack| u64::from(pack.pages)).sum());
-        for pack in &self.manifest.packs {
-            progress(Step::Verifying, done, total);
-            done += u64::from(pack.pages);
-            if let Err(what) = self.store.check_pack(&pack.name) {
-                let bad = |page: &&PageEntry| {
-                    self.manifest.packs.get(page.pack as usize) == Some(pack)
-                        && self.stored_page(page).is_err()
-                };
-                let pages: Vec<_> = self.manifest.pages.iter().filter(bad).map(|page| page.number).collect();
-                let what = format!("{what}{}", describe_pages(&pages));
-                found.push(self.damaged(&pack::path(&pack.name), what));
-            }
-        }
-        progress(Step::Verifying, done, total);
-        for chunk in &self.manifest.head.input {
-            if let Err(error) = self.input_chunk(chunk) {
-                found.push(error);
-            }
-        }
-        if let Err(error) = self.store.get_program(&self.environment.build_id) {
-            found.push(error);
-        }
-        found
+        Inspection::default().check(self, &mut |_, _, _| ())
     }
 
     pub(super) fn input_chunk(&self, chunk: &Chunk) -> Result<Vec<u8>, StoreError> {
@@ -221,15 +193,7 @@ impl Checkpoint {
         self.store.backend.name(path)
     }
 
-    fn damaged(&self, path: &str, what: impl Into<String>) -> StoreError {
+    pub(super) fn damaged(&self, path: &str, what: impl Into<String>) -> StoreError {
         StoreError::damaged(self.file(path), what, &self.id())
-    }
-}
-
-fn describe_pages(pages: &[u64]) -> String {
-    match pages {
-        [] => String::new(),
-        [first] => format!(" (page {first:#x})"),
-        [first, rest @ ..] => format!(" (page {first:#x} and {} more)", rest.len()),
     }
 }

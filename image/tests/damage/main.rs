@@ -16,6 +16,7 @@ mod locks;
 mod over;
 #[path = "../common/random.rs"]
 mod random;
+mod shared;
 mod work;
 
 use std::ops::Range;

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use flob_image::{
-    store::Store,
+    store::{Inspection, Store},
     verify::{self, Finding, Severity},
 };
 use flob_session::Error;
@@ -31,10 +31,13 @@ impl Verify {
         } else {
             self.ids
         };
+        let mut shown = Shown::new();
+        let mut inspection = store.inspection(&ids, &mut shown.progress());
         let mut worst = None;
         let mut all = Vec::new();
         for id in &ids {
-            let (findings, error) = verify_one(&store, id);
+            let (findings, error) = verify_one(&store, id, &mut inspection, &mut shown);
+            shown.clear();
             all.push(json!({
                 "id": id,
                 "findings": findings.iter().map(finding_to_json).collect::<Vec<_>>(),
@@ -68,15 +71,18 @@ pub fn finding_to_json(finding: &Finding) -> Json {
 }
 
 /// What is odd about a checkpoint, and why it cannot be restored, if so.
-fn verify_one(store: &Store, id: &str) -> (Vec<Finding>, Option<Error>) {
+fn verify_one(
+    store: &Store,
+    id: &str,
+    inspection: &mut Inspection,
+    shown: &mut Shown,
+) -> (Vec<Finding>, Option<Error>) {
     let checkpoint = match store.load(id) {
         Ok(checkpoint) => checkpoint,
         Err(error) => return (Vec::new(), Some(error.into())),
     };
     let findings = verify::verify(checkpoint.environment());
-    let mut shown = Shown::new();
-    let damage = checkpoint.check_with(&mut shown.progress());
-    drop(shown);
+    let damage = inspection.check(&checkpoint, &mut shown.progress());
     let damage = damage.into_iter().next().map(Error::from);
     let forbids = findings.iter().find(|finding| finding.severity() == Severity::Error);
     let forbids = forbids.map(|finding| {

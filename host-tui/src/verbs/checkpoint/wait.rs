@@ -52,6 +52,13 @@ impl Shown {
         |step, done, total| self.update(step, done, total)
     }
 
+    /// Something else is about to be written; the work may go on.
+    pub fn clear(&self) {
+        if self.meter.is_some() {
+            eprint!("\r\x1b[K");
+        }
+    }
+
     /// So much of a step is done.
     fn update(&mut self, step: Step, done: u64, total: u64) {
         const SEEN: Duration = Duration::from_millis(50);
@@ -68,9 +75,7 @@ impl Shown {
 
 impl Drop for Shown {
     fn drop(&mut self) {
-        if self.meter.is_some() {
-            eprint!("\r\x1b[K");
-        }
+        self.clear();
     }
 }
 
