@@ -58,19 +58,9 @@ impl Hub {
 
     /// Has the guest put this checkpoint in place. If it does not answer it may do so all the same: then that is heard of later.
     pub(super) fn put_in_place(&self, arriving: Arriving, force: bool) -> Result<(), Failure> {
-        match self.replace_with(Request::RestoreCommit { force }, Some(arriving)) {
-            Ok((mark, arrived)) => {
-                arrived.into_iter().for_each(|arrived| self.arrived(arrived, mark));
-                Ok(())
-            }
-            Err(LinkError::Silent) => {
-                let failure = Failure::from(LinkError::Silent);
-                let text =
-                    format!("{}; if the checkpoint is in place when it does, that is told", failure.text);
-                Err(Failure { text, ..failure })
-            }
-            Err(error) => Err(error.into()),
-        }
+        let (mark, arrived) = self.replace_with(Request::RestoreCommit { force }, Some(arriving))?;
+        arrived.into_iter().for_each(|arrived| self.arrived(arrived, mark));
+        Ok(())
     }
 
     /// What was asked for is forgotten, unless it may be done later.
@@ -84,7 +74,7 @@ impl Hub {
             Ok(Reply::Replaced(mark)) => mark,
             Ok(other) => return Err(LinkError::unexpected(&other)),
             Err(error) => {
-                if matches!(error, LinkError::Silent) {
+                if matches!(error, LinkError::InDoubt(_)) {
                     books.arriving = arriving;
                 }
                 return Err(error);

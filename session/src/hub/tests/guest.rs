@@ -28,7 +28,7 @@ pub const THREAD: Place = 0x2000;
 pub const ADDRESS: u64 = 0x40_1000;
 
 /// Longer than any of it takes.
-const STUCK: Duration = Duration::from_secs(60);
+pub const STUCK: Duration = Duration::from_secs(60);
 
 /// What the test and the guest's thread share.
 #[derive(Default)]

@@ -5,7 +5,10 @@ mod guest;
 mod replaced;
 mod supply;
 
-use std::time::Duration;
+use std::{
+    sync::mpsc::Receiver,
+    time::{Duration, Instant},
+};
 
 use flob_link::{Access, Event, Hit, Scope, StopReason, Watch, host::Timing};
 use tempfile::TempDir;
@@ -13,7 +16,7 @@ use tempfile::TempDir;
 use super::{Config, GuestPlan, Session, Standard};
 use crate::{Claim, Client, HubEvent, HubReply, HubRequest, LongRequest, Owner, serial};
 use flob_image::store::Store;
-use guest::{ADDRESS, Guest, SPACE, THREAD};
+use guest::{ADDRESS, Guest, SPACE, STUCK, THREAD};
 
 /// A session with the simulated guest, and a client of it.
 struct Met {
@@ -21,6 +24,13 @@ struct Met {
     client: Client,
     session: Session,
     folder: TempDir,
+}
+
+/// Waits until this is told.
+fn wait_for(events: &Receiver<HubEvent>, is_it: impl Fn(HubEvent) -> bool) {
+    let end = Instant::now() + STUCK;
+    let next = || events.recv_timeout(end.saturating_duration_since(Instant::now()));
+    while !is_it(next().expect("it is told in time")) {}
 }
 
 fn gdb() -> Owner {
@@ -102,7 +112,7 @@ impl Met {
     fn wait_for(&self, is_it: impl Fn(HubEvent) -> bool) {
         let events = self.client.subscribe().expect("subscribed");
         self.guest.tell();
-        assert!(events.iter().any(is_it), "the session has ended");
+        wait_for(&events, is_it);
     }
 
     fn another_client(&self) -> Client {
@@ -212,7 +222,7 @@ fn another_guest_is_asked_for_nothing_that_the_one_before_has_not_said() {
     met.ask(LongRequest::Restart { arguments: None }.into());
     let events = met.client.subscribe().expect("subscribed");
     met.guest.starts_anew();
-    assert!(events.iter().any(|event| matches!(event, HubEvent::AnotherGuest)), "the session has ended");
+    wait_for(&events, |event| matches!(event, HubEvent::AnotherGuest));
     met.set_breakpoint();
     met.guest.stops(StopReason::Breakpoint);
     met.wait_until_told();

@@ -10,7 +10,9 @@ impl Met {
 
     /// Waits until this is true of the session.
     fn wait_for_info(&self, is_so: impl Fn(&crate::SessionInfo) -> bool) {
+        let end = Instant::now() + STUCK;
         while !is_so(&self.client.info().expect("it answers")) {
+            assert!(Instant::now() < end, "that never happens");
             std::thread::yield_now();
         }
     }
@@ -42,7 +44,7 @@ fn a_lazy_restore_that_was_given_up_and_done_after_all_is_supplied() {
     let error = met.restore_lazily(&id).expect_err("nobody answered");
     assert!(error.to_string().contains("does not answer"), "{error}");
     let is_told = |event| matches!(event, HubEvent::Arrived(Some(told)) if told == id);
-    assert!(events.iter().any(is_told), "the session has ended");
+    wait_for(&events, is_told);
     met.guest.wait_until_whole();
     assert_eq!((met.checkpoint_of_the_session(), met.holders()), (Some(id), vec![Owner::User]));
     met.ask(LongRequest::AwaitPages.into());
@@ -81,7 +83,7 @@ fn pages_that_come_from_nowhere_are_told() {
     let events = met.client.subscribe().expect("subscribed");
     met.guest.tell();
     let is_told = |event| matches!(event, HubEvent::PagesLost(text) if text.contains("5 pages"));
-    assert!(events.iter().any(is_told), "the session has ended");
+    wait_for(&events, is_told);
     assert!(met.client.info().expect("it answers").lost.is_some());
     assert!(matches!(met.session.wait(), crate::hub::Ending::PagesLost(_)));
     let id = met.checkpoint();
