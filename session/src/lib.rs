@@ -1,6 +1,7 @@
 //! The host's engine without a face: QEMU, hub, holds, sources, the store, symbols and names.
 #![forbid(unsafe_code)]
 
+pub mod address;
 pub mod boot;
 pub mod claim;
 pub mod client;

@@ -1,22 +1,23 @@
 //! What flobs are called: `TYPE:SPACE/SYMBOL[i]` where a symbol covers the flob, `TYPE:SPACE/0xADDRESS` otherwise; each also
-//! has a short id, `#a3f`. The same names everywhere, and the way back from what people type.
+//! has a short id, `#a3f`. The same names everywhere, and the way back from what people type ([`find`]).
 
-use std::collections::HashMap;
+mod find;
+mod label;
 
 use flob_abi::FlobKind;
-use flob_image::{Environment, Flob, Link, Place};
+use flob_image::{Environment, Link, Place};
 
-use crate::{Error, symbols::Symbols, translate::Translation};
+use crate::{symbols::Symbols, translate::Translation};
+use label::Labeler;
 
-/// Candidates listed for a name that fits several.
-const MOST_CANDIDATES: usize = 12;
+pub use find::{Unclear, contains};
 
 /// What one flob is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Name {
+pub struct Name {
     kind: FlobKind,
-    /// Name of the space that it lies in.
-    space: String,
+    /// `mutex:philosophers/FORKS[2]`, `space:philosophers`.
+    whole: String,
     /// `FORKS[2]`, `0x405000`, or `+0x1200` for what no space sees.
     label: String,
     /// The symbol's whole path, if there is one: `philosophers::table::FORKS[2]`.
@@ -26,20 +27,40 @@ struct Name {
 }
 
 impl Name {
-    fn full(&self) -> String {
-        match self.kind {
-            FlobKind::Space => format!("space:{}", self.space),
-            kind => format!("{}:{}/{}", kind.name(), self.space, self.label),
+    fn new(kind: FlobKind, space: &str, label: String) -> Self {
+        let whole = match kind {
+            FlobKind::Space => format!("{}:{space}", kind.name()),
+            kind => format!("{}:{space}/{label}", kind.name()),
+        };
+        Self { kind, whole, label, path: None, nick: None }
+    }
+
+    /// The whole name: `mutex:philosophers/FORKS[2]`.
+    pub fn whole(&self) -> &str {
+        &self.whole
+    }
+
+    /// For sentences: a thread's or space's own name, the label of anything else.
+    pub fn short(&self) -> &str {
+        match (&self.nick, self.kind) {
+            (Some(nick), _) => nick,
+            (None, FlobKind::Space) => self.behind_kind(),
+            (None, _) => &self.label,
         }
+    }
+
+    fn behind_kind(&self) -> &str {
+        self.whole.split_once(':').map_or("", |(_, name)| name)
     }
 }
 
 /// The names of all flobs of an environment.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    names: HashMap<Place, Name>,
-    /// In the order of places.
+    /// Ascending.
     places: Vec<Place>,
+    /// Of each.
+    names: Vec<Name>,
     translation: Translation,
 }
 
@@ -49,9 +70,9 @@ impl Names {
         let translation = Translation::new(environment);
         let labeler = Labeler { environment, symbols, translation: &translation };
         let spaces = labeler.spaces();
-        let names = environment.flobs.iter().map(|flob| (flob.place, labeler.name(flob, &spaces))).collect();
+        let names = environment.flobs.iter().map(|flob| labeler.name(flob, &spaces)).collect();
         let places = environment.flobs.iter().map(|flob| flob.place).collect();
-        let mut names = Self { names, places, translation };
+        let mut names = Self { places, names, translation };
         names.name_first_thread(environment);
         names
     }
@@ -61,19 +82,29 @@ impl Names {
         &self.translation
     }
 
-    /// The whole name: `mutex:philosophers/FORKS[2]`.
-    pub fn flob(&self, place: Place) -> String {
-        self.names.get(&place).map_or_else(|| format!("nothing:{place:#x}"), Name::full)
+    /// All of them, in the order of the environment's flobs.
+    pub fn all(&self) -> &[Name] {
+        &self.names
     }
 
-    /// For sentences: a thread's or space's own name, the label of anything else.
+    /// That of the flob with this index in the environment's list.
+    pub fn at(&self, index: usize) -> Option<&Name> {
+        self.names.get(index)
+    }
+
+    /// That of the flob at this place.
+    pub fn of(&self, place: Place) -> Option<&Name> {
+        self.at(self.places.binary_search(&place).ok()?)
+    }
+
+    /// The whole name: `mutex:philosophers/FORKS[2]`.
+    pub fn flob(&self, place: Place) -> String {
+        self.of(place).map_or_else(|| format!("nothing:{place:#x}"), |name| name.whole().to_owned())
+    }
+
+    /// For sentences: see [`Name::short`].
     pub fn short(&self, place: Place) -> String {
-        match self.names.get(&place) {
-            None => format!("{place:#x}"),
-            Some(Name { nick: Some(nick), .. }) => nick.clone(),
-            Some(name) if name.kind == FlobKind::Space => name.space.clone(),
-            Some(name) => name.label.clone(),
-        }
+        self.of(place).map_or_else(|| format!("{place:#x}"), |name| name.short().to_owned())
     }
 
     /// Where a link leads, as a whole name; `-` for nowhere.
@@ -86,87 +117,24 @@ impl Names {
         }
     }
 
-    /// The flob that is meant by a name, a part of one that fits no other, a short id, or its place.
-    pub fn find(&self, text: &str) -> Result<Place, Error> {
-        self.find_among(text, |_| true)
-    }
-
-    /// The flob of one kind that is meant.
-    pub fn find_kind(&self, text: &str, kind: FlobKind) -> Result<Place, Error> {
-        self.find_among(text, |found| found == kind)
-    }
-
-    /// The flob that a link is to lead to: as [`Names::find`], but a number is a whole place or address, and no part of one.
-    pub fn find_target(&self, text: &str) -> Result<Place, Error> {
-        let is_known = |place| self.names.contains_key(&place);
-        match place_in(text) {
-            Some(place) if !is_known(place) && !self.names.values().any(|name| name.label == text) => {
-                Err(Self::not_found(text))
-            }
-            _ => self.find(text),
-        }
-    }
-
-    fn find_among(&self, text: &str, wanted: impl Fn(FlobKind) -> bool) -> Result<Place, Error> {
-        // An address may be the place of another flob.
-        let is_wanted = |place: &Place| self.names.get(place).is_some_and(|name| wanted(name.kind));
-        if let Some(place) = place_in(text).filter(is_wanted) {
-            return Ok(place);
-        }
-        let known = self.places.iter().filter_map(|place| Some((*place, self.names.get(place)?)));
-        let known: Vec<(Place, &Name)> = known.filter(|(_, name)| wanted(name.kind)).collect();
-        let exact = |(place, name): &&(Place, &Name)| {
-            id(*place) == text
-                || name.full() == text
-                || name.label == text
-                || name.nick.as_deref() == Some(text)
-                || name.path.as_deref() == Some(text)
-                || format!("{}:{}", name.kind.name(), name.label) == text
-                || (name.kind == FlobKind::Space && name.space == text)
-        };
-        let lower = text.to_lowercase();
-        let part = |(_, name): &&(Place, &Name)| name.full().to_lowercase().contains(&lower);
-        let mut found: Vec<Place> = known.iter().filter(exact).map(|(place, _)| *place).collect();
-        let is_exact = !found.is_empty();
-        if !is_exact && !text.is_empty() {
-            found = known.iter().filter(part).map(|(place, _)| *place).collect();
-        }
-        match found.as_slice() {
-            [place] => Ok(*place),
-            [] => Err(Self::not_found(text)),
-            several => Err(Error::Usage(self.ambiguous(text, several))),
-        }
-    }
-
-    fn not_found(text: &str) -> Error {
-        Error::NotFound(format!("there is no flob '{text}'; 'flob tree' lists them all"))
-    }
-
-    fn ambiguous(&self, text: &str, places: &[Place]) -> String {
-        let shown = places
-            .iter()
-            .take(MOST_CANDIDATES)
-            .map(|place| format!("\n  {} {}", self.flob(*place), id(*place)));
-        let more = places.len().saturating_sub(MOST_CANDIDATES);
-        let more = if more == 0 { String::new() } else { format!("\n  … and {more} more") };
-        format!("'{text}' could be any of{}{more}", shown.collect::<String>())
+    /// Calls a flob otherwise than its address says, and a thread so for people.
+    pub fn rename(&mut self, place: Place, label: &str, nick: Option<&str>) {
+        let index = self.places.binary_search(&place).ok();
+        let Some(name) = index.and_then(|index| self.names.get_mut(index)) else { return };
+        let inside = name.behind_kind();
+        let space = inside.strip_suffix(&name.label).and_then(|space| space.strip_suffix('/'));
+        let renamed = Name::new(name.kind, space.unwrap_or(inside), label.into());
+        *name = Name { path: name.path.take(), nick: nick.map(str::to_owned), ..renamed };
     }
 
     /// The nester makes the first thread of the program before anything else.
     fn name_first_thread(&mut self, environment: &Environment) {
         let first = environment.flobs.iter().find(|flob| flob.state.kind() == FlobKind::Thread);
-        if let Some(name) = first.and_then(|flob| self.names.get_mut(&flob.place))
-            && name.path.is_none()
-        {
-            name.nick = Some("main".into());
-            name.label = "main".into();
+        let nameless = |place: &Place| self.of(*place).is_some_and(|name| name.path.is_none());
+        if let Some(place) = first.map(|flob| flob.place).filter(nameless) {
+            self.rename(place, "main", Some("main"));
         }
     }
-}
-
-/// A place as it is written: `0x2400`.
-fn place_in(text: &str) -> Option<Place> {
-    u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
 }
 
 /// The short id of a flob: `#a3f`. As unique as its place.
@@ -190,98 +158,14 @@ pub fn spaces(environment: &Environment) -> impl Iterator<Item = Place> {
     spaces.map(|space| space.place)
 }
 
-struct Labeler<'a> {
-    environment: &'a Environment,
-    symbols: &'a Symbols,
-    translation: &'a Translation,
-}
-
-impl Labeler<'_> {
-    /// Names of the spaces: the first is the program's.
-    fn spaces(&self) -> HashMap<Place, String> {
-        let mut names: HashMap<Place, String> = HashMap::new();
-        for flob in self.environment.flobs.iter().filter(|flob| flob.state.kind() == FlobKind::Space) {
-            let own = if names.is_empty() {
-                self.environment.program.clone()
-            } else {
-                let (label, path) = self.label(flob.place, FlobKind::Space);
-                if path.is_some() {
-                    label
-                } else {
-                    format!("space-{}", id(flob.place).trim_start_matches('#'))
-                }
-            };
-            let taken = names.values().any(|name| *name == own);
-            let name = if taken { format!("{own}-{}", id(flob.place).trim_start_matches('#')) } else { own };
-            names.insert(flob.place, name);
-        }
-        names
-    }
-
-    fn name(&self, flob: &Flob, spaces: &HashMap<Place, String>) -> Name {
-        let kind = flob.state.kind();
-        let (label, path) = self.label(flob.place, kind);
-        let home = match kind {
-            FlobKind::Space => Some(flob.place),
-            _ => self.home(flob),
-        };
-        let space = home.and_then(|home| spaces.get(&home)).cloned();
-        let nick = (kind == FlobKind::Thread).then(|| match &path {
-            Some(_) => nick(&label),
-            None => format!("thread-{}", id(flob.place).trim_start_matches('#')),
-        });
-        Name { kind, space: space.unwrap_or_else(|| self.environment.program.clone()), label, path, nick }
-    }
-
-    /// The space that sees it; for what no space sees, the one that it belongs to.
-    fn home(&self, flob: &Flob) -> Option<Place> {
-        let seen = self.translation.addresses(flob.place).next().map(|(space, _)| space);
-        seen.or_else(|| {
-            let at = flob.state.kind().links().iter().position(|name| *name == "space")?;
-            match flob.links.get(at)? {
-                Link::Flob(space) => Some(*space),
-                _ => None,
-            }
-        })
-    }
-
-    /// Its label, and the whole path of the symbol that covers it.
-    fn label(&self, place: Place, kind: FlobKind) -> (String, Option<String>) {
-        let Some((_, address)) = self.translation.addresses(place).next() else {
-            return (format!("+{place:#x}"), None);
-        };
-        let Some((symbol, offset)) = self.symbols.symbol(address).filter(|(symbol, _)| symbol.is_data) else {
-            return (format!("{address:#x}"), None);
-        };
-        let suffix = match self.symbols.element_size(symbol.address) {
-            Some(element) if offset % element == 0 => format!("[{}]", offset / element),
-            Some(element) => format!("[{}]+{:#x}", offset / element, offset % element),
-            None if offset == 0 => String::new(),
-            None if offset % kind.size() == 0 && symbol.size == 0 => format!("[{}]", offset / kind.size()),
-            None => format!("+{offset:#x}"),
-        };
-        (format!("{}{suffix}", symbol.short_name()), Some(format!("{}{suffix}", symbol.name)))
-    }
-}
-
-/// What people call a thread that lies in `WORKERS[2]`: `worker-2`.
-fn nick(label: &str) -> String {
-    let (name, index) = match label.split_once('[') {
-        Some((name, rest)) => (name.strip_suffix(['s', 'S']).unwrap_or(name), rest.trim_end_matches(']')),
-        None => (label, ""),
-    };
-    let name = name.to_lowercase().replace('_', "-");
-    if index.is_empty() { name } else { format!("{name}-{index}") }
-}
-
 #[cfg(test)]
 mod tests {
     use flob_abi::{MutexState, SpaceState, ThreadState};
-    use flob_image::State;
+    use flob_image::{Flob, State};
 
     use super::*;
 
-    fn environment() -> Environment {
+    pub fn environment() -> Environment {
         let flob =
             |place, state: State| Flob { place, links: vec![Link::Null; state.kind().links().len()], state };
         Environment {
@@ -298,52 +182,6 @@ mod tests {
     }
 
     #[test]
-    fn names_lead_back_to_their_flobs() {
-        let environment = environment();
-        let names = Names::new(&environment, &Symbols::none());
-        for flob in &environment.flobs {
-            assert_eq!(names.find(&names.flob(flob.place)).expect("found"), flob.place);
-            assert_eq!(names.find(&id(flob.place)).expect("found"), flob.place);
-        }
-        assert_eq!(names.find("main").expect("found"), 0x1000);
-        assert_eq!(names.flob(0), "space:dinner");
-    }
-
-    #[test]
-    fn places_lead_to_their_flobs_and_as_targets_are_no_parts_of_names() {
-        let environment = environment();
-        let names = Names::new(&environment, &Symbols::none());
-        for flob in &environment.flobs {
-            let place = format!("{:#x}", flob.place);
-            assert_eq!(names.find(&place).expect("found"), flob.place);
-            assert_eq!(names.find_target(&place).expect("found"), flob.place);
-        }
-        // A part of `+0x2200`, and of nothing else.
-        assert_eq!(names.find("0x220").expect("found"), 0x2200);
-        assert!(matches!(names.find_target("0x220"), Err(Error::NotFound(_))));
-        assert_eq!(names.find_target("main").expect("found"), 0x1000);
-    }
-
-    /// It was said to be either.
-    #[test]
-    fn a_place_is_meant_also_where_another_flob_has_that_address() {
-        let mut names = Names::new(&environment(), &Symbols::none());
-        names.names.get_mut(&0x2200).expect("a mutex").label = "0x2000".into();
-        assert_eq!(names.find("0x2000").expect("found"), 0x2000);
-        assert_eq!(names.find_target("0x2000").expect("found"), 0x2000);
-        assert_eq!(names.find_kind("0x2000", FlobKind::Mutex).expect("found"), 0x2000);
-        assert_eq!(names.find("mutex:dinner/0x2000").expect("found"), 0x2200);
-    }
-
-    #[test]
-    fn a_name_that_fits_several_lists_them() {
-        let names = Names::new(&environment(), &Symbols::none());
-        let error = names.find("mutex").expect_err("two mutexes").to_string();
-        assert!(error.contains("#10") && error.contains("#11"), "{error}");
-        assert!(matches!(names.find("nonsense"), Err(Error::NotFound(_))));
-    }
-
-    #[test]
     fn a_space_is_a_process_and_the_programs_own_is_the_first() {
         let mut environment = environment();
         let second = Flob { place: 0x3a200, ..environment.flobs[0].clone() };
@@ -352,11 +190,5 @@ mod tests {
         assert_eq!(space_of_process(&environment, 0x1d1), Some(0x3a200));
         assert_eq!(space_of_process(&environment, 1), Some(0));
         assert_eq!(space_of_process(&environment, 2), None);
-    }
-
-    #[test]
-    fn threads_are_called_as_people_say() {
-        assert_eq!(nick("PHILOSOPHERS[2]"), "philosopher-2");
-        assert_eq!(nick("TALLY_SERVER"), "tally-server");
     }
 }

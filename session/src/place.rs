@@ -26,7 +26,7 @@ impl Map<'_> {
     /// The space of this name; the program's own, which is the first, without one.
     pub fn space(&self, name: Option<&str>) -> Result<Place, Error> {
         if let Some(name) = name {
-            return self.names.find_kind(name, FlobKind::Space);
+            return Ok(self.names.find_kind(name, FlobKind::Space)?);
         }
         let first = self.environment.flobs.iter().find(|flob| flob.state.kind() == FlobKind::Space);
         first.map(|flob| flob.place).ok_or_else(|| Error::NotFound("the program has no space".into()))
@@ -118,7 +118,7 @@ impl Scope for Map<'_> {
     }
 
     fn flob(&self, name: &str) -> Result<u64, Error> {
-        self.names.find(name)
+        Ok(self.names.find(name)?)
     }
 
     fn kind(&self, place: u64) -> Option<FlobKind> {

@@ -184,6 +184,12 @@ impl Symbols {
         Some(found.unwrap_or_default())
     }
 
+    /// The address that `SYMBOL`, `SYMBOL[3]`, `SYMBOL+0x10` or `FILE:LINE` means.
+    pub fn address_named(&self, text: &str) -> Option<u64> {
+        let line = || self.addresses_at(text)?.first().copied();
+        self.cell_named(text).map(|cell| cell.address).or_else(line)
+    }
+
     /// The symbols with this name, whole or its last part.
     pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Symbol> {
         self.symbols.iter().filter(move |symbol| symbol.name == name || symbol.short_name() == name)

@@ -154,7 +154,7 @@ fn flobs_fields_and_values_that_are_not_there() {
             122,
             "`perhaps` is no value for `locked`: expected true or false",
         ),
-        (&["set", "FORKS[0]", "owner=nobody"], 122, "`nobody` is no value for `owner`"),
+        (&["set", "FORKS[0]", "owner=nobody"], 121, "there is no flob 'nobody'"),
         (&["set", "FORKS[0]", "locked=false", "colour=1"], 122, "`colour`"),
         (&["set", "FORKS[0]", "locked"], 120, "'locked' is not FIELD=VALUE"),
         (&["peek", "nowhere"], 121, "'nowhere' is neither an address nor a symbol"),

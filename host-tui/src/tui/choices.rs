@@ -37,12 +37,12 @@ pub fn offered(snapshot: &Snapshot, editor: &Editor) -> Vec<String> {
     let Some((kind, link)) = kind.and_then(link) else { return Vec::new() };
     let mut sieve = Sieve::default();
     sieve.set_filter(&editor.choices.typed);
-    let flobs = snapshot.environment.flobs.iter().zip(&snapshot.names).zip(&snapshot.shorts);
-    let fitting = flobs.filter(|((flob, name), short)| {
-        kind.may_lead(link, flob.state.kind()) && sieve.lets([name.as_str(), short.as_str()])
+    let flobs = snapshot.environment.flobs.iter().zip(snapshot.names.all());
+    let fitting = flobs.filter(|(flob, name)| {
+        kind.may_lead(link, flob.state.kind()) && sieve.lets([name.whole(), name.short()])
     });
     let null = Some("null".to_owned()).filter(|null| sieve.lets([null.as_str()]));
-    null.into_iter().chain(fitting.map(|((_, name), _)| name.clone())).take(MOST).collect()
+    null.into_iter().chain(fitting.map(|(_, name)| name.whole().to_owned())).take(MOST).collect()
 }
 
 /// Takes a key that chooses; false if it is none.

@@ -1,7 +1,8 @@
 //! Editing: what was typed and not applied yet, and what it comes to.
 
-use flob_image::{Environment, Flob, Link, Place, fields};
+use flob_image::{Environment, Flob, Place, fields};
 use flob_link::{Change, Memory};
+use flob_session::edit::link;
 
 use super::{choices::Choices, line::Line, snapshot::Snapshot, store::Poke};
 
@@ -68,21 +69,12 @@ impl Editor {
 pub fn check_field(snapshot: &Snapshot, place: Place, name: &str, text: &str) -> Result<Edit, String> {
     let flob = snapshot.environment.flob(place).ok_or_else(|| super::text::flob_gone(place))?;
     let is_link = flob.state.kind().links().contains(&name);
-    let new = if is_link { resolve_link(snapshot, text)? } else { text.trim().to_owned() };
+    let new = if is_link { link(&snapshot.names, text)?.to_string() } else { text.trim().to_owned() };
     let mut copy = flob.clone();
     fields::set(&mut copy, name, &new).map_err(|error| error.to_string())?;
     let old = fields::get(flob, name).unwrap_or_default();
     let new = fields::get(&copy, name).unwrap_or_default();
     Ok(Edit::Field { place, name: name.to_owned(), old, new })
-}
-
-/// A link as the fields table takes it: names of flobs become places.
-fn resolve_link(snapshot: &Snapshot, text: &str) -> Result<String, String> {
-    match fields::parse_link(text) {
-        Some(Link::Flob(place)) if snapshot.index_of(place).is_none() => Err(super::text::no_such_flob(text)),
-        Some(link) => Ok(link.to_string()),
-        None => snapshot.find(text).map(|place| Link::Flob(place).to_string()),
-    }
 }
 
 /// Bytes as people write them: two hexadecimal digits each, spaces allowed.

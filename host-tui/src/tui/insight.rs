@@ -21,10 +21,8 @@ use flob_session::{
 /// What is known of an environment.
 #[derive(Clone, Debug, Default)]
 pub struct Explained {
-    /// The whole name of each flob, in the order of the list of flobs.
-    pub names: Vec<String>,
-    /// A name of each for sentences: a thread's nickname, the label of anything else.
-    pub shorts: Vec<String>,
+    /// What each flob is called.
+    pub names: Names,
     /// The space in whose memory each flob lies, as an index into the list; `None` if in none.
     pub homes: Vec<Option<u32>>,
     /// Of each thread, in the order of places: where it stands in the source, and the sentence of `flob why`.
@@ -36,7 +34,7 @@ pub trait Insight: Debug + Send + Sync {
     /// Finds everything out; `source` reads stacks.
     fn explain(&self, environment: &Environment, source: &mut dyn Source) -> Explained;
 
-    /// The address of a symbol of this environment's program, or of a line of its source: `FILE:LINE`.
+    /// The address of a symbol of this environment's program, of a part of one, or of a line of its source.
     fn symbol(&self, environment: &Environment, name: &str) -> Option<u64>;
 
     /// The symbol of this environment's program that covers an address, and the offset in it.
@@ -105,20 +103,14 @@ impl Insight for Symbolic {
             threads.push((position, why.sentence(flob.place, &mut reader)));
             stacks.insert(flob.place, reader.stack);
         }
-        Explained {
-            names: environment.flobs.iter().map(|flob| names.flob(flob.place)).collect(),
-            shorts: environment.flobs.iter().map(|flob| names.short(flob.place)).collect(),
-            homes: homes(environment),
-            threads,
-        }
+        let homes = homes(environment, names.translation());
+        Explained { names, homes, threads }
     }
 
     fn symbol(&self, environment: &Environment, name: &str) -> Option<u64> {
         // A worker may be using them; then this is simply not known right now.
         let symbols = self.symbols.try_lock().ok()?;
-        let symbols = symbols.get(&environment.build_id)?;
-        let line = || symbols.addresses_at(name)?.first().copied();
-        symbols.named(name).next().map(|symbol| symbol.address).or_else(line)
+        symbols.get(&environment.build_id)?.address_named(name)
     }
 
     fn covering(&self, environment: &Environment, address: u64) -> Option<(String, u64)> {
@@ -187,8 +179,7 @@ impl Source for Remembering<'_> {
 }
 
 /// The space that each flob lies in: threads, regions and mappings name it, of the others it is the first that sees them.
-pub fn homes(environment: &Environment) -> Vec<Option<u32>> {
-    let translation = Translation::new(environment);
+pub fn homes(environment: &Environment, translation: &Translation) -> Vec<Option<u32>> {
     let home = |flob: &Flob| {
         let link = match flob.state.kind() {
             FlobKind::Space => return index_of(environment, flob.place),

@@ -1,6 +1,7 @@
 //! What a key means in each mode. In the normal mode, the table of commands says it.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use flob_session::names::Name;
 
 use super::{
     choices,
@@ -121,8 +122,9 @@ fn complete(state: &mut State, text: &str) -> String {
     let (kept, names) = match text.rsplit_once(' ') {
         Some((kept, word)) if names.is_empty() => {
             let snapshot = state.shown();
-            let all = snapshot.map(|snapshot| snapshot.names.as_slice()).unwrap_or_default();
-            (format!("{kept} "), all.iter().filter(|name| name.starts_with(word)).cloned().collect())
+            let all = snapshot.map(|snapshot| snapshot.names.all()).unwrap_or_default();
+            let fitting = all.iter().map(Name::whole).filter(|name| name.starts_with(word));
+            (format!("{kept} "), fitting.map(str::to_owned).collect())
         }
         _ => (String::new(), names),
     };

@@ -64,11 +64,7 @@ impl Store for Library {
         let environment = checkpoint.environment();
         let explained = self.insight.explain(environment, &mut Stored::open(&self.store, id)?);
         let name = |place: Place| {
-            let index = environment.flobs.binary_search_by_key(&place, |flob| flob.place).ok();
-            index
-                .and_then(|index| explained.names.get(index))
-                .cloned()
-                .unwrap_or_else(|| format!("{place:#x}"))
+            explained.names.of(place).map_or_else(|| format!("{place:#x}"), |name| name.whole().to_owned())
         };
         let places = Some(places).filter(|places| !places.is_empty());
         Ok(text::to_text(environment, places, &name))

@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use flob_session::names::contains;
+
 use super::list::List;
 
 /// A filter and an order.
@@ -81,14 +83,6 @@ impl Sifted {
             rows.sort_by(|one, other| sieve.directed(compare(column, *one as usize, *other as usize)));
         }
     }
-}
-
-/// Whether a text contains a lower-case one, whatever the case of its ASCII letters.
-fn contains(text: &str, lower: &str) -> bool {
-    let mut windows = text.as_bytes().windows(lower.len().max(1));
-    lower.is_empty()
-        || windows.any(|window| window.eq_ignore_ascii_case(lower.as_bytes()))
-        || !text.is_ascii() && text.to_lowercase().contains(lower)
 }
 
 /// Compares names as people do: numbers in them by their value, the rest letter by letter.

@@ -5,7 +5,10 @@ use std::{cmp::Ordering, sync::Arc};
 
 use flob_abi::{FlobKind, memory::USER_END};
 use flob_image::{Environment, Flob, Link, Place, State};
-use flob_session::{Source, names, translate::Translation};
+use flob_session::{
+    Source,
+    names::{Name, Names},
+};
 
 use super::{
     graph,
@@ -34,9 +37,7 @@ pub struct Snapshot {
     /// The last look that differed.
     pub before: Option<Arc<Environment>>,
     /// A name for each flob.
-    pub names: Vec<String>,
-    /// A name for each, for sentences.
-    pub shorts: Vec<String>,
+    pub names: Names,
     /// Whether each flob differs from the last look.
     pub changed: Vec<bool>,
     /// The space each flob lies in, by index.
@@ -54,7 +55,6 @@ pub struct Snapshot {
     /// Where each flob's short name stands among all of them.
     ranks: Vec<u32>,
     incoming: Vec<Incoming>,
-    translation: Translation,
     insight: Option<Arc<dyn Insight>>,
 }
 
@@ -66,17 +66,15 @@ impl Snapshot {
         insight: Arc<dyn Insight>,
         source: &mut dyn Source,
     ) -> Self {
-        let Explained { names, shorts, homes, threads } = insight.explain(&environment, source);
+        let Explained { names, homes, threads } = insight.explain(&environment, source);
         let rows = tree::build(&environment, &homes);
         let mut snapshot = Self {
+            ranks: ranks(&names),
             names,
-            ranks: ranks(&shorts),
-            shorts,
             changed: changes(&environment, before.as_deref()),
             row_of: tree::rows_of(&rows, environment.flobs.len()),
             rows,
             incoming: incoming(&environment),
-            translation: Translation::new(&environment),
             homes,
             before,
             insight: Some(insight),
@@ -121,14 +119,17 @@ impl Snapshot {
 
     /// The name of the flob at this place; if there is none, the place.
     pub fn name(&self, place: Place) -> String {
-        let name = self.index_of(place).and_then(|index| self.names.get(index));
-        name.cloned().unwrap_or_else(|| format!("{place:#x}"))
+        self.names.of(place).map_or_else(|| format!("{place:#x}"), |name| name.whole().to_owned())
     }
 
     /// A name for sentences and narrow columns.
     pub fn short(&self, place: Place) -> String {
-        let name = self.index_of(place).and_then(|index| self.shorts.get(index));
-        name.cloned().unwrap_or_else(|| format!("{place:#x}"))
+        self.names.short(place)
+    }
+
+    /// The name of the flob with this index.
+    pub fn whole(&self, index: usize) -> &str {
+        self.names.at(index).map(Name::whole).unwrap_or_default()
     }
 
     /// Where a flob's name, by its index, stands among all.
@@ -185,35 +186,6 @@ impl Snapshot {
         self.environment.flobs.get(home as usize).map(|space| space.place)
     }
 
-    /// The flob meant by a person: its name or short name, its short id, its place, or a part of its name.
-    pub fn find(&self, text: &str) -> Result<Place, String> {
-        let text = text.trim();
-        let number = text.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        if let Some(place) = number.filter(|place| self.index_of(*place).is_some()) {
-            return Ok(place);
-        }
-        let places = |test: &dyn Fn(&str, &str, Place) -> bool| -> Vec<Place> {
-            let all = self.environment.flobs.iter().zip(&self.names).zip(&self.shorts);
-            let fits = all.filter(|((flob, name), short)| test(name, short, flob.place));
-            fits.map(|((flob, _), _)| flob.place).collect()
-        };
-        let exact = places(&|name, short, place| {
-            name == text || short == text || text.starts_with('#') && names::id(place) == text
-        });
-        let lower = text.to_lowercase();
-        let part =
-            |name: &str, short: &str, _| name.to_lowercase().contains(&lower) || short.contains(&lower);
-        let found = if exact.is_empty() { places(&part) } else { exact };
-        match found.as_slice() {
-            [place] if !text.is_empty() => Ok(*place),
-            [] => Err(super::text::no_such_flob(text)),
-            several => {
-                let names: Vec<String> = several.iter().take(6).map(|place| self.name(*place)).collect();
-                Err(super::text::ambiguous(text, &names))
-            }
-        }
-    }
-
     /// What points into the memory of a space or lies there, within a range: addresses of registers, with their threads, and of flobs;
     /// ascending.
     pub fn marks(&self, space: Place, from: u64, count: u64) -> Vec<(u64, String)> {
@@ -241,13 +213,13 @@ impl Snapshot {
     fn flobs_in(&self, space: Place, from: u64, count: u64) -> Vec<(u64, String)> {
         let mut found = Vec::new();
         let mut address = from;
-        for (place, size) in self.translation.pieces(space, from, count) {
+        for (place, size) in self.names.translation().pieces(space, from, count) {
             let flobs = &self.environment.flobs;
             let first = flobs.partition_point(|flob| flob.place < place);
             let inside =
                 flobs.iter().enumerate().skip(first).take_while(|(_, flob)| flob.place - place < size);
             let named = |(index, flob): (usize, &Flob)| {
-                (address + (flob.place - place), self.names.get(index).cloned().unwrap_or_default())
+                (address + (flob.place - place), self.whole(index).to_owned())
             };
             found.extend(inside.map(named));
             address += size;
@@ -257,11 +229,12 @@ impl Snapshot {
 }
 
 /// Found out here, by the worker, so that sorting by name is quick.
-fn ranks(names: &[String]) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..names.len() as u32).collect();
-    let name = |index: u32| names.get(index as usize).map(String::as_str).unwrap_or_default();
+fn ranks(names: &Names) -> Vec<u32> {
+    let count = names.all().len();
+    let mut order: Vec<u32> = (0..count as u32).collect();
+    let name = |index: u32| names.at(index as usize).map(Name::short).unwrap_or_default();
     order.sort_by(|one, other| natural(name(*one), name(*other)));
-    let mut ranks = vec![0; names.len()];
+    let mut ranks = vec![0; count];
     for (rank, index) in (0..).zip(order) {
         if let Some(slot) = ranks.get_mut(index as usize) {
             *slot = rank;

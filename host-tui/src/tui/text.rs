@@ -243,16 +243,6 @@ pub fn script_stopped(line: usize, trouble: &str) -> String {
     format!("the script stops at line {line}: {trouble}")
 }
 
-/// Nothing has this name.
-pub fn no_such_flob(text: &str) -> String {
-    format!("there is no flob '{text}'")
-}
-
-/// Several flobs have this name.
-pub fn ambiguous(text: &str, names: &[String]) -> String {
-    format!("'{text}' could be {}", names.join(", "))
-}
-
 /// A flob that was there is not there any more.
 pub fn flob_gone(place: Place) -> String {
     format!("the flob at {place:#x} is not there any more")
@@ -358,11 +348,6 @@ pub fn no_such_command(text: &str) -> String {
 /// A command that makes no sense now.
 pub fn not_now(name: &str) -> String {
     format!("'{name}' is not possible here; {{help}} tells where")
-}
-
-/// No symbol or address.
-pub fn no_such_address(text: &str) -> String {
-    format!("'{text}' is no address, register, symbol, FILE:LINE or flob")
 }
 
 /// How many edits are pending.

@@ -84,7 +84,7 @@ impl Start {
 /// The space that is meant by a number (as `info os processes` has it), a name or a short id.
 pub fn find_space(client: Client, text: &str) -> Result<Place, Error> {
     let View { environment, names, .. } = View::live(client, false)?;
-    let Ok(number) = text.parse() else { return names.find_kind(text, FlobKind::Space) };
+    let Ok(number) = text.parse() else { return Ok(names.find_kind(text, FlobKind::Space)?) };
     flob_session::names::space_of_process(&environment, number).ok_or_else(|| {
         let known = flob_session::names::spaces(&environment);
         let known = known.map(|space| {

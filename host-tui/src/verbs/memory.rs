@@ -2,7 +2,7 @@
 
 use clap::Args;
 use flob_abi::FlobKind;
-use flob_image::Place;
+use flob_image::{Place, fields::value::parse_number};
 use flob_link::Memory;
 use flob_session::{Client, Error, Source};
 use serde_json::json;
@@ -50,7 +50,7 @@ struct Address {
     /// The address is an offset in the environment
     #[arg(long)]
     environment: bool,
-    /// An address, SYMBOL, SYMBOL[3], or SYMBOL+0x10
+    /// An address, SYMBOL, SYMBOL[3], SYMBOL+0x10, or FILE:LINE
     address: String,
 }
 
@@ -72,11 +72,9 @@ impl Address {
     }
 }
 
-/// The address that a number, `SYMBOL`, `SYMBOL[3]` or `SYMBOL+0x10` means.
+/// The address that a number, `SYMBOL`, `SYMBOL[3]`, `SYMBOL+0x10` or `FILE:LINE` means.
 pub fn address(view: &View, text: &str) -> Result<u64, Error> {
-    let hexadecimal = text.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
-    let symbol = || view.symbols.cell_named(text).map(|cell| cell.address);
-    let found = hexadecimal.or_else(|| text.parse().ok()).or_else(symbol);
+    let found = parse_number(text).or_else(|| view.symbols.address_named(text));
     found.ok_or_else(|| Error::NotFound(format!("'{text}' is neither an address nor a symbol")))
 }
 

@@ -18,7 +18,7 @@ fn scope(state: &State, text: &str) -> Result<(Scope, String), String> {
         return Ok((Scope::Environment, String::new()));
     }
     let snapshot = state.live.as_ref().ok_or(text::NOTHING_YET)?;
-    let place = snapshot.find(text)?;
+    let place = snapshot.names.find(text)?;
     let name = snapshot.name(place);
     match snapshot.environment.flob(place).map(|flob| flob.state.kind()) {
         Some(FlobKind::Thread) => Ok((Scope::Thread(place), name)),
@@ -55,7 +55,7 @@ pub fn resume(state: &mut State, arguments: &str) -> Vec<Ask> {
 pub fn thread(state: &State, text: &str) -> Result<Place, String> {
     let snapshot = state.shown().ok_or(text::NOTHING_YET)?;
     if !text.is_empty() {
-        let place = snapshot.find(text)?;
+        let place = snapshot.names.find(text)?;
         return snapshot.facts_of(place).map(|facts| facts.place).ok_or_else(|| text::NO_THREAD.to_owned());
     }
     let selected = navigate::current_flob(state).filter(|place| snapshot.facts_of(*place).is_some());

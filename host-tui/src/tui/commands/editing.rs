@@ -88,7 +88,7 @@ pub fn set(state: &mut State, arguments: &str) -> Vec<Ask> {
         arguments.split_once(' ').and_then(|(flob, rest)| Some((flob, rest.trim().split_once('=')?)));
     let Some((flob, (field, value))) = parsed else { return trouble(state, text::SET_USAGE) };
     let Some(snapshot) = state.shown() else { return trouble(state, text::NOTHING_YET) };
-    let found = snapshot.find(flob);
+    let found = snapshot.names.find(flob).map_err(String::from);
     match found.and_then(|place| edit::check_field(snapshot, place, field.trim(), value)) {
         Ok(edit) => {
             take(state, edit);

@@ -2,6 +2,7 @@
 
 use flob_abi::FlobKind;
 use flob_image::Place;
+use flob_session::names::contains;
 
 use super::super::{
     detail::Row,
@@ -46,8 +47,7 @@ fn find(state: &mut State, forward: bool) -> Vec<Ask> {
         let super::super::tree::Node::Flob(index) = snapshot.rows.get(row)?.node else { return None };
         let flob = snapshot.environment.flobs.get(index as usize)?;
         let fits = !threads_only || flob.state.kind() == FlobKind::Thread;
-        let name = snapshot.names.get(index as usize)?;
-        (fits && name.to_lowercase().contains(&needle)).then_some(flob.place)
+        (fits && contains(snapshot.whole(index as usize), &needle)).then_some(flob.place)
     };
     let step = |by: usize| if forward { start + by } else { start + count - by };
     let found = (1..=count).map(|by| step(by) % count.max(1)).find_map(matching);
@@ -67,7 +67,7 @@ fn find(state: &mut State, forward: bool) -> Vec<Ask> {
 /// `show FLOB`.
 pub fn show(state: &mut State, arguments: &str) -> Vec<Ask> {
     let Some(snapshot) = state.shown() else { return trouble(state, text::NOTHING_YET) };
-    match snapshot.find(arguments) {
+    match snapshot.names.find(arguments) {
         Ok(place) => {
             let name = state.name(place);
             log_command(state, &["show", &name]);

@@ -1,11 +1,9 @@
 //! Looking at memory: where, of what, as bytes or as instructions.
 
 use flob_abi::FlobKind;
-use flob_image::{
-    Flob, Place, State as FlobState,
-    fields::{self, value::parse_number},
-};
+use flob_image::{Flob, Place, State as FlobState};
 use flob_link::Memory;
+use flob_session::address::{self, Address};
 
 use super::super::{
     layout::list_height,
@@ -85,8 +83,10 @@ pub fn read_memory(state: &mut State) -> Vec<Ask> {
 
 /// Rows are instructions, or bytes again; from elsewhere the instructions at which the thread stands that has the attention.
 pub fn disassemble(state: &mut State, _: &str) -> Vec<Ask> {
-    let elsewhere = Some("rip").filter(|_| state.tab != Tab::Memory);
-    if let Some((memory, address)) = elsewhere.and_then(|name| register(state, name)) {
+    let thread = attentive_thread(state).filter(|_| state.tab != Tab::Memory);
+    let stands =
+        |thread: &Flob| Some((home(state.shown()?, thread.place), address::register(thread, "rip")?));
+    if let Some((memory, address)) = thread.and_then(stands) {
         state.tab = Tab::Memory;
         state.memory.show_rows(true);
         return show_memory(state, memory, address);
@@ -127,13 +127,14 @@ pub fn goto(state: &mut State, arguments: &str) -> Vec<Ask> {
 /// The memory and the address that a text means: a number, what is in a register of the thread that has the attention, the place of a
 /// symbol or of a line of the source (`FILE:LINE`), or a flob in the environment's memory.
 pub fn find(state: &State, text: &str) -> Result<(Memory, u64), String> {
-    let text = text.trim();
     let snapshot = state.shown().ok_or(text::NOTHING_YET)?;
-    let number = || Some((memory_of_number(state, snapshot), parse_number(text)?));
-    let symbol = || Some((memory_of_symbol(state, snapshot), snapshot.symbol(text)?));
-    let flob = || Some((Memory::Environment, snapshot.find(text).ok()?));
-    let found = number().or_else(|| register(state, text)).or_else(symbol).or_else(flob);
-    found.ok_or_else(|| text::no_such_address(text))
+    let symbol = |name: &str| snapshot.symbol(name);
+    Ok(match address::find(text, &snapshot.names, attentive_thread(state), symbol)? {
+        Address::Number(address) => (memory_of_number(state, snapshot), address),
+        Address::Register(thread, address) => (home(snapshot, thread), address),
+        Address::Symbol(address) => (memory_of_symbol(state, snapshot), address),
+        Address::Flob(place) => (Memory::Environment, place),
+    })
 }
 
 /// A number is an address in what is shown; from elsewhere in the space of the flob that has the attention.
@@ -157,13 +158,6 @@ fn memory_of_symbol(state: &State, snapshot: &Snapshot) -> Memory {
     }
 }
 
-/// What is in the register of this name, an address in the space of its thread.
-fn register(state: &State, name: &str) -> Option<(Memory, u64)> {
-    let thread = attentive_thread(state)?;
-    let field = fields::find(FlobKind::Thread, name).filter(|field| field.name.starts_with("registers."))?;
-    Some((home(state.shown()?, thread.place), field.value(&thread.state).number()))
-}
-
 /// `peek ADDRESS`.
 pub fn peek(state: &mut State, arguments: &str) -> Vec<Ask> {
     log_command(state, &["peek", arguments]);
@@ -175,12 +169,12 @@ pub fn peek(state: &mut State, arguments: &str) -> Vec<Ask> {
 pub fn space(state: &mut State, arguments: &str) -> Vec<Ask> {
     let Some(snapshot) = state.shown().cloned() else { return trouble(state, text::NOTHING_YET) };
     if !arguments.is_empty() {
-        return match snapshot.find(arguments) {
+        return match snapshot.names.find_kind(arguments, FlobKind::Space) {
             Ok(place) => {
                 let address = first_address(&snapshot, place);
                 show_memory(state, Memory::Space(place), address)
             }
-            Err(error) => trouble(state, error),
+            Err(unclear) => trouble(state, unclear),
         };
     }
     let spaces = snapshot.environment.flobs.iter().filter(|flob| flob.state.kind() == FlobKind::Space);

@@ -127,8 +127,7 @@ pub fn tree(state: &mut State, snapshot: &Snapshot) {
         tree::unfolded(&snapshot.environment, rows, &state.folded)
     } else {
         tree::matching(rows, |flob| {
-            let names = [snapshot.names.get(flob), snapshot.shorts.get(flob)];
-            sieve.lets(names.into_iter().flatten().map(String::as_str))
+            snapshot.names.at(flob).is_some_and(|name| sieve.lets([name.whole(), name.short()]))
         })
     };
     state.visible = visible;

@@ -2,11 +2,11 @@
 
 use flob_image::Link;
 use flob_link::{Event, Mark, Memory, Progress};
-use flob_session::HubEvent;
+use flob_session::{HubEvent, names};
 
 use super::{
     screens::select_field,
-    world::{Desk, SPACE, info, philosopher, snapshot},
+    world::{Desk, SPACE, fork, info, philosopher, snapshot},
 };
 use crate::tui::{
     edit::Edit,
@@ -66,6 +66,30 @@ fn symbols_numbers_registers_and_flobs_are_jumped_to_from_everywhere() {
         assert_eq!(desk.state.tab, Tab::Memory);
         assert_eq!((desk.state.memory.memory, desk.state.memory.cursor), (memory, address), "{place}");
     }
+}
+
+/// The command line found the first two and the interface did not, and where several flobs fit it said that none does.
+#[test]
+fn what_the_command_line_finds_by_a_name_the_interface_finds_too() {
+    for (name, found) in [
+        ("mutex:FORKS[1]", "mutex:philosophers/FORKS[1]"),
+        (&*names::id(fork(1)), "mutex:philosophers/FORKS[1]"),
+        ("osopher-3", "thread:philosophers/PHILOSOPHERS[3]"),
+    ] {
+        let mut desk = Desk::new(80, 24);
+        desk.keys(&format!(":show {name}<Enter>"));
+        let snapshot = desk.state.shown().expect("a look");
+        assert_eq!(snapshot.name(desk.state.detail.place.expect("a flob")), found, "{name}");
+    }
+    let mut desk = Desk::new(120, 40);
+    desk.keys(":goto FORKS[<Enter>");
+    assert!(
+        desk.screen().contains("'FORKS[' could be any of mutex:philosophers/FORKS[0], "),
+        "{}",
+        desk.screen()
+    );
+    desk.keys(":space FORKS[0]<Enter>");
+    assert!(desk.screen().contains("there is no flob 'FORKS[0]'"), "{}", desk.screen());
 }
 
 #[test]

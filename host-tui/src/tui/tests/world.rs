@@ -12,7 +12,7 @@ use flob_session::{
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::tui::{
-    insight::{Explained, Insight, Symbolic, homes},
+    insight::{Explained, Insight, Symbolic},
     message::{Ask, Message},
     snapshot::Snapshot,
     state::State,
@@ -92,33 +92,26 @@ pub fn environment(deadlock: bool) -> Environment {
 #[derive(Debug)]
 struct Named {
     plain: Symbolic,
-    /// Place, whole name, short name.
-    names: Vec<(Place, String, String)>,
+    /// Place, label, and what people call it; ascending.
+    names: Vec<(Place, String, Option<String>)>,
 }
 
 impl Insight for Named {
     fn explain(&self, environment: &Environment, source: &mut dyn Source) -> Explained {
         let mut explained = self.plain.explain(environment, source);
-        let plain = explained.shorts.clone();
-        let rename = |text: &mut String| {
-            // What comes last in the list is the first part of nothing that comes before.
-            for (index, flob) in environment.flobs.iter().enumerate().rev() {
-                if let Some((_, _, short)) = self.names.iter().find(|(place, ..)| *place == flob.place) {
-                    *text = text.replace(&plain[index], short);
-                }
-            }
-        };
+        let plain = explained.names.clone();
         for (position, why) in &mut explained.threads {
-            rename(why);
+            // What comes last in the list is the first part of nothing that comes before.
+            for (place, label, nick) in self.names.iter().rev() {
+                *why = why.replace(&plain.short(*place), nick.as_ref().unwrap_or(label));
+            }
             *position = "philosophers.rs:41".into();
         }
-        for (index, flob) in environment.flobs.iter().enumerate() {
-            if let Some((_, name, short)) = self.names.iter().find(|(place, ..)| *place == flob.place) {
-                (explained.names[index], explained.shorts[index]) = (name.clone(), short.clone());
-            }
+        for (place, label, nick) in &self.names {
+            explained.names.rename(*place, label, nick.as_deref());
         }
         let space = environment.flobs.iter().position(|flob| flob.place == SPACE).map(|index| index as u32);
-        explained.homes = homes(environment).iter().map(|_| space).collect();
+        explained.homes = environment.flobs.iter().map(|_| space).collect();
         explained
     }
 
@@ -144,21 +137,15 @@ impl Insight for Named {
 }
 
 pub fn insight() -> Arc<dyn Insight> {
-    let mut names: Vec<(Place, String, String)> = Vec::new();
-    let mut name = |place: Place, kind: &str, label: &str, short: &str| {
-        names.push((place, format!("{kind}:philosophers/{label}"), short.to_owned()));
-    };
-    name(0x1600, "portset", "REQUESTS", "REQUESTS");
-    name(0x1800, "port", "TABLE", "TABLE");
-    name(0x1a00, "condition", "HUNGRY", "HUNGRY");
-    name(0x1c00, "reference", "HOST", "HOST");
+    let name = |place: Place, label: &str| (place, label.to_owned(), None);
+    let mut names =
+        vec![name(0x1600, "REQUESTS"), name(0x1800, "TABLE"), name(0x1a00, "HUNGRY"), name(0x1c00, "HOST")];
     for number in 0..5 {
-        let label = format!("PHILOSOPHERS[{number}]");
-        name(philosopher(number), "thread", &label, &format!("philosopher-{number}"));
-        let label = format!("FORKS[{number}]");
-        name(fork(number), "mutex", &label, &label);
+        let nick = Some(format!("philosopher-{number}"));
+        names.push((philosopher(number), format!("PHILOSOPHERS[{number}]"), nick));
+        names.push(name(fork(number), &format!("FORKS[{number}]")));
     }
-    names.push((SPACE, "space:philosophers".into(), "philosophers".into()));
+    names.sort_unstable();
     Arc::new(Named { plain: Symbolic::new(|_| Symbols::none()), names })
 }
 

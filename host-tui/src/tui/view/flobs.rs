@@ -67,7 +67,7 @@ fn row_line(state: &State, snapshot: &Snapshot, row: u32) -> Line<'static> {
 
 fn push_flob(line: &mut Line<'static>, state: &State, snapshot: &Snapshot, index: usize) {
     let Some(flob) = snapshot.environment.flobs.get(index) else { return };
-    let name = snapshot.names.get(index).map(String::as_str).unwrap_or_default();
+    let name = snapshot.whole(index);
     let is_space = flob.state.kind() == FlobKind::Space;
     let changed = snapshot.changed.get(index) == Some(&true);
     if let Some(facts) = snapshot.facts_of(flob.place) {

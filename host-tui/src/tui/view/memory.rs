@@ -64,9 +64,7 @@ fn marks(state: &State) -> Vec<Mark> {
             let first = snapshot.environment.flobs.partition_point(|flob| flob.place < state.memory.top);
             let visible = snapshot.environment.flobs.iter().enumerate().skip(first);
             let named = visible.take_while(|(_, flob)| flob.place < end);
-            named
-                .map(|(index, flob)| (flob.place, snapshot.names.get(index).cloned().unwrap_or_default()))
-                .collect()
+            named.map(|(index, flob)| (flob.place, snapshot.whole(index).to_owned())).collect()
         }
         _ => Vec::new(),
     }

@@ -74,7 +74,7 @@ fn target<'a>(view: &View, edit: &'a str) -> Result<(Place, &'a str), Error> {
         match view.names.find(flob) {
             Ok(place) if has_field(view, place, field) => return Ok((place, &edit[dot + 1..])),
             Ok(_) => problem = Some(Error::NotFound(format!("'{flob}' has no field or link '{field}'"))),
-            Err(error) => problem = problem.or(Some(error)),
+            Err(unclear) => problem = problem.or(Some(unclear.into())),
         }
     }
     Err(problem.unwrap_or_else(|| wrong(edit, "FLOB.FIELD=VALUE")))

@@ -85,7 +85,7 @@ impl Edit {
 
     fn places(&self, environment: &Environment, names: &Names) -> Result<Vec<Place>, Error> {
         if !self.flobs.is_empty() {
-            return self.flobs.iter().map(|flob| names.find(flob)).collect();
+            return self.flobs.iter().map(|flob| Ok(names.find(flob)?)).collect();
         }
         if environment.flobs.len() > SMALL {
             let count = environment.flobs.len();
