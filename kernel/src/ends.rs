@@ -217,7 +217,7 @@ pub(crate) fn agree<M: Machine>(
                 () if !sends => return Agreed::Wrong(Misuse::NotSender),
                 // Most messages are one piece.
                 () if is_first(theirs, ipc::RECEIVE) => {
-                    let is_watched = other.context.is_armed();
+                    let is_watched = own.context.is_armed() | other.context.is_armed();
                     if is_watched || !matches!(mover.piece(own, other, M::recent_translation), Piece::All) {
                         return Agreed::Send;
                     }

@@ -174,10 +174,10 @@ impl<M: Machine> Kernel<M> {
         source: &mut Bounded,
         piece: &mut [u8],
     ) -> Result<usize, Trap> {
-        let space = self.own_space(sender)?;
+        let owner = (sender, self.own_space(sender)?);
         let mut rest = &mut *piece;
         while let Some(((frame, offset), len)) =
-            self.next_piece(space, source, rest.len(), Protection::READ)?
+            self.next_piece(owner, source, rest.len(), Protection::READ)?
         {
             let (now, later) = rest.split_at_mut(len);
             if let Some(from) = self.machine.frame(frame).and_then(|memory| memory.get(offset..offset + len))
@@ -194,7 +194,7 @@ impl<M: Machine> Kernel<M> {
     #[inline(always)]
     fn next_piece(
         &mut self,
-        space: FlobId,
+        (thread, space): (ThreadId, FlobId),
         Bounded { cursor, buffers }: &mut Bounded,
         most: usize,
         access: Protection,
@@ -208,6 +208,7 @@ impl<M: Machine> Kernel<M> {
         }
         let spot = self.memory_spot(space, cursor.at, access)?;
         let len = most.min(PAGE_SIZE as usize - spot.1);
+        self.thread_mut(thread).note(access, cursor.at, len);
         cursor.advance(len);
         Ok(Some((spot, len)))
     }
@@ -223,18 +224,16 @@ impl<M: Machine> Kernel<M> {
                 Ok(written)
             }
             Sink::Memory(place) => {
-                let space = self.own_space(receiver)?;
+                let owner = (receiver, self.own_space(receiver)?);
                 let mut rest = piece;
                 while let Some(((frame, offset), len)) =
-                    self.next_piece(space, place, rest.len(), Protection::WRITE)?
+                    self.next_piece(owner, place, rest.len(), Protection::WRITE)?
                 {
                     let (now, later) = rest.split_at(len);
                     let memory = self.machine.frame_mut(frame);
                     if let Some(to) = memory.and_then(|memory| memory.get_mut(offset..offset + len)) {
                         to.copy_from_slice(now);
                     }
-                    let start = place.cursor.at.wrapping_sub(len as u64);
-                    self.thread_mut(receiver).note_write(start, len);
                     rest = later;
                 }
                 Ok(piece.len() - rest.len())

@@ -92,7 +92,7 @@ impl<M: Machine> Kernel<M> {
         let space = self.own_space(thread)?;
         let buffer = self.user_buffer(space, address, size_of::<T>(), Protection::WRITE)?;
         self.write_buffer(buffer, value.as_bytes());
-        self.thread_mut(thread).note_write(address, size_of::<T>());
+        self.thread_mut(thread).note(Protection::WRITE, address, size_of::<T>());
         SUCCESS
     }
 }

@@ -2,6 +2,7 @@
 
 use flob_abi::{PAGE_SIZE, Protection, RegionState, Status, memory::USER_END};
 
+use crate::arena::Arena;
 use crate::kernel::Kernel;
 use crate::list::{List, Node};
 use crate::machine::Machine;
@@ -71,19 +72,19 @@ impl<M: Machine> Kernel<M> {
 
     /// Takes a region out of its space's list.
     pub(crate) fn unlink_region(&mut self, id: FlobId) {
-        let Some(space) = self.region(id).and_then(|region| region.space) else { return };
-        let Some(mut list) = self.space(space).map(|space| space.regions) else { return };
-        self.objects.unlink(&mut list, id.0.index(), region_node);
-        if let Some(space) = self.space_mut(space) {
-            space.regions = list;
-        }
+        self.change_regions(id, |objects, list| objects.unlink(list, id.0.index(), region_node));
     }
 
     /// Puts a region into its space's list.
     pub(crate) fn link_region(&mut self, id: FlobId) {
+        self.change_regions(id, |objects, list| objects.push_back(list, id.0.index(), region_node));
+    }
+
+    /// Changes the list of its space.
+    fn change_regions(&mut self, id: FlobId, change: impl FnOnce(&mut Arena<Object>, &mut List)) {
         let Some(space) = self.region(id).and_then(|region| region.space) else { return };
         let Some(mut list) = self.space(space).map(|space| space.regions) else { return };
-        self.objects.push_back(&mut list, id.0.index(), region_node);
+        change(&mut self.objects, &mut list);
         if let Some(space) = self.space_mut(space) {
             space.regions = list;
         }

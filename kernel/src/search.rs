@@ -162,7 +162,7 @@ impl<M: Machine> Kernel<M> {
     fn search_filled(&mut self, thread: ThreadId, bytes: usize, room: u64) {
         let record = self.thread_mut(thread);
         let at = record.context.registers.r10;
-        record.note_write(at, bytes);
+        record.note(Protection::WRITE, at, bytes);
         record.context.registers.r10 = at.wrapping_add(bytes as u64);
         record.context.registers.r8 -= room;
     }

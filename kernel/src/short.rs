@@ -45,7 +45,7 @@ impl<M: Machine> Kernel<M> {
             }
             let buffer = self.user_buffer(space, cursor.at, SHORT_BYTES, Protection::WRITE)?;
             self.write_buffer(buffer, words(from).as_bytes());
-            self.thread_mut(receiver).note_write(cursor.at, SHORT_BYTES);
+            self.thread_mut(receiver).note(Protection::WRITE, cursor.at, SHORT_BYTES);
             (cursor.at, cursor.left) = (cursor.at.wrapping_add(BYTES), cursor.left - BYTES);
             end = Some(Moved::All);
         }
@@ -74,6 +74,7 @@ impl<M: Machine> Kernel<M> {
             let buffer = self.user_buffer(space, cursor.at, len as usize, Protection::READ)?;
             let room = all.as_mut_bytes().get_mut(received as usize..(received + len) as usize);
             self.read_buffer(buffer, room.unwrap_or_default());
+            self.thread_mut(sender).note(Protection::READ, cursor.at, len as usize);
             set_words(&mut self.thread_mut(receiver).context.registers, all, received + len);
             (cursor.at, cursor.left) = (cursor.at.wrapping_add(len), cursor.left - len);
         } else if !self.next_buffer(space, &mut cursor)? {

@@ -192,7 +192,7 @@ impl<M: Machine> Kernel<M> {
         }
         if let Some(buffer) = buffer {
             self.export_state(id, buffer, args.r10);
-            self.thread_mut(thread).note_write(args.rsi, state_size(kind, args.r10));
+            self.thread_mut(thread).note(Protection::WRITE, args.rsi, state_size(kind, args.r10));
         } else if let Some(target) = id.as_thread() {
             self.stop(target);
         }

@@ -2,7 +2,8 @@
 
 use flob_abi::memory::USER_END;
 use flob_abi::{
-    ExceptionCode, MAX_PRIORITY, Registers, Status, ThreadHead, group, state::VECTORS_SIZE, thread_flag,
+    ExceptionCode, MAX_PRIORITY, Protection, Registers, Status, ThreadHead, group, state::VECTORS_SIZE,
+    thread_flag,
 };
 
 use crate::ipc::Side;
@@ -203,24 +204,26 @@ impl Thread {
         self.context.extras = self.context.extras_now();
     }
 
-    /// The kernel has written here for it. What it watches of that is told when its call is over, or runs again.
+    /// The kernel writes here for it, or reads. What it watches of that is told when its call is over, or runs again.
     #[inline(always)]
-    pub fn note_write(&mut self, address: u64, len: usize) {
-        if self.context.is_armed() {
-            self.note_watched(address, address + len as u64);
+    pub fn note(&mut self, access: Protection, address: u64, len: usize) {
+        if self.context.is_armed() && len > 0 {
+            self.note_watched(access, address, address + len as u64);
         }
     }
 
     #[inline(never)]
-    fn note_watched(&mut self, start: u64, end: u64) {
+    fn note_watched(&mut self, access: Protection, start: u64, end: u64) {
         let Context { debug, registers, .. } = &mut self.context;
+        // 1 in a register watches writes, 3 reads as well.
+        let least = if access.allows(Protection::WRITE) { 1 } else { 3 };
         for (index, watched) in debug.address.iter().enumerate() {
             let kind = debug.dr7 >> (16 + 4 * index);
             // Two bits for 1, 2, 8 or 4 bytes.
             let bytes = 1_u64 << (0b10_11_01_00 >> (kind >> 1 & 6) & 3);
-            let watches_writes = debug.dr7 >> (2 * index) & 3 != 0 && kind & 1 != 0;
+            let watches = debug.dr7 >> (2 * index) & 3 != 0 && kind & least == least;
             let first = watched & bytes.wrapping_neg();
-            if watches_writes && first < end && start < first + bytes {
+            if watches && first < end && start < first + bytes {
                 debug.dr6 |= 1 << index;
                 registers.rflags |= RESUME_FLAG;
             }

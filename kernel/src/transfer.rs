@@ -56,11 +56,10 @@ pub(crate) trait Look<M>: Fn(&M, SpaceKey, Page) -> Option<(Frame, Protection)> 
 impl<M, F: Fn(&M, SpaceKey, Page) -> Option<(Frame, Protection)>> Look<M> for F {}
 
 impl<M: Machine> Mover<'_, M> {
-    /// Moves bytes as far as the buffers and the pages on both sides go. Both threads' registers advance.
+    /// Moves bytes as far as the buffers and the pages on both sides go. Both threads' registers advance. What they watch is not noted.
     /// `look` is how the machine is asked for a translation.
     #[inline(always)]
     pub fn piece(&mut self, from: &mut Thread, to: &mut Thread, look: impl Look<M>) -> Piece {
-        let is_watched = to.context.is_armed();
         let (source, target) = (&mut from.context.registers, &mut to.context.registers);
         if (source.rax | target.rax) & ipc::SHORT != 0 {
             let both = source.rax & target.rax & ipc::SHORT != 0;
@@ -80,12 +79,8 @@ impl<M: Machine> Mover<'_, M> {
         // They may overlap: in a message to oneself through two addresses.
         self.machine.copy(read, written, len as usize);
         (source.rsi, source.rdx) = (source.rsi.wrapping_add(len), source.rdx - len);
-        let start = target.r9;
-        (target.r9, target.rbx) = (start.wrapping_add(len), target.rbx - len);
+        (target.r9, target.rbx) = (target.r9.wrapping_add(len), target.rbx - len);
         let all = source.rdx == 0 && source.r8 == 0 && ipc::table_entries(source.r14) == 0;
-        if is_watched {
-            to.note_write(start, len as usize);
-        }
         if all { Piece::All } else { Piece::Some }
     }
 
@@ -132,7 +127,12 @@ impl<M: Machine> Kernel<M> {
     fn transfer_part(&mut self, sender: ThreadId, receiver: ThreadId) -> Result<Option<Moved>, Blame> {
         let Self { threads, machine, epochs, .. } = self;
         let Some((from, to)) = threads.get_two(sender.0, receiver.0) else { return Ok(Some(Moved::All)) };
-        match (Mover { machine, epochs }).piece(from, to, M::translation) {
+        let (read, written) = (from.context.registers.rsi, to.context.registers.r9);
+        let piece = (Mover { machine, epochs }).piece(from, to, M::translation);
+        let len = from.context.registers.rsi.wrapping_sub(read) as usize;
+        from.note(Protection::READ, read, len);
+        to.note(Protection::WRITE, written, len);
+        match piece {
             Piece::All => Ok(Some(Moved::All)),
             Piece::Some => Ok(None),
             Piece::Missing { of_sender, address, access } => {

@@ -17,7 +17,7 @@ use crate::tree::{Branch, Sorted};
 /// Bytes of a `syscall` instruction.
 const CALL_SIZE: u64 = 2;
 /// RFLAGS.RF: the next instruction meets no instruction breakpoint. Set where a call is executed again, so that a
-/// breakpoint on it fires once; and where there is more to a call's end (`Thread::note_write`).
+/// breakpoint on it fires once; and where there is more to a call's end (`Thread::note`).
 pub(crate) const RESUME_FLAG: u64 = 1 << 16;
 /// Steps that wait for the thread at the other end.
 const WITH_PEER: u64 = ipc::ACKNOWLEDGE | ipc::SEND | ipc::OVER | ipc::RECEIVE | ipc::CALL;

@@ -1,9 +1,10 @@
 //! What is watched by taking rights from pages: arrays of any size, what the kernel writes for a thread, reads without writes. It stays
-//! through a save and a restore, and nothing of it stays when it is deleted. What the kernel writes is told where debug registers watch,
-//! too.
+//! through a save and a restore, and nothing of it stays when it is deleted. What the kernel writes, or sends, is told where debug registers
+//! watch, too.
 #![allow(missing_docs)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use flob_abi::ipc;
 use flob_tests::{
     Guest, World,
     debugged::{Session, wordcount},
@@ -120,6 +121,34 @@ fn what_the_kernel_writes_where_a_debug_register_watches_is_told_and_the_program
     }
     guest.flob_ok(&["resume"]);
     session.ends_well();
+}
+
+/// Some thread is about to send eight bytes or more from memory: which one, and from where.
+fn send_buffer(world: &World, guest: &Guest<'_>) -> (String, u64) {
+    guest.flob_ok(&["break", "--calls", "ipc"]);
+    loop {
+        let thread = next_stop(world, guest);
+        let [call, address, bytes] = ["rax", "rsi", "rdx"].map(|name| register(guest, &thread, name));
+        let words = address.next_multiple_of(8)..(address + bytes) & !7;
+        if call & ipc::SEND != 0 && call & ipc::SHORT == 0 && !words.is_empty() {
+            delete_all(guest);
+            return (thread, words.start);
+        }
+    }
+}
+
+#[test]
+fn what_the_kernel_sends_from_where_a_debug_register_watches_reads_is_told() {
+    let world = World::new();
+    let session = wordcount(&world, &[]);
+    let guest = &session.guest;
+    let (sender, watched) = send_buffer(&world, guest);
+    let place = format!("{watched:#x}:8");
+    guest.flob_ok(&["break", "--watch", &place, "--read"]);
+    let thread = next_stop(&world, guest);
+    assert_eq!(thread, sender, "nobody else uses that");
+    assert!(is_behind_a_call(guest, &thread), "its message was sent from there");
+    ends_unwatched(session);
 }
 
 #[test]

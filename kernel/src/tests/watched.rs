@@ -1,5 +1,5 @@
-//! Memory that a thread watches by its debug registers and that the kernel writes for it: it is told once its call is over, or runs
-//! again, and no byte is lost or comes twice.
+//! Memory that a thread watches by its debug registers and that the kernel writes for it, or sends from: it is told once its call is
+//! over, or runs again, and no byte is lost or comes twice.
 
 use std::vec::Vec;
 
@@ -14,7 +14,9 @@ use super::talk::*;
 
 /// DR7 for its first register: armed, for writes of eight bytes.
 const WRITES_OF_8: u64 = 0b1001 << 16 | 1;
-/// The same for one byte that is read or written, in the second register.
+/// The same for whatever reads or writes them.
+const ACCESS_TO_8: u64 = 0b1011 << 16 | 1;
+/// For one byte that is read or written, in the second register.
 const ACCESS_TO_1: u64 = 0b0011 << 20 | 1 << 2;
 
 fn watch(sim: &mut Sim, thread: u64, address: u64, dr7: u64) {
@@ -66,13 +68,75 @@ fn an_answer_in_a_connection_is_told() {
     }
 }
 
+/// Who watches only what is written is not told of what is sent.
+#[test]
+fn a_question_that_is_sent_is_told_to_who_watches_reads() {
+    for server_first in [true, false] {
+        let (mut sim, set, port) = port();
+        if server_first {
+            sim.adder(set, 10);
+            sim.run_out();
+        }
+        let reference = sim.reference(port, FlobKind::Port);
+        let (page, other) = (sim.page(), sim.page());
+        let client = sim.spawn(5, ask(Program::new(), reference, page, 1, 0).end());
+        watch(&mut sim, client, page, ACCESS_TO_8);
+        let beside = sim.spawn(5, ask(Program::new(), reference, other, 2, 1).end());
+        watch(&mut sim, beside, other, WRITES_OF_8);
+        if !server_first {
+            sim.run_out();
+            sim.adder(set, 10);
+        }
+        told(&mut sim, client);
+        sim.run_out();
+        assert_eq!(sim.said(0), [11]);
+        assert_eq!(sim.said(1), [12]);
+    }
+}
+
+/// By whatever way it goes: in a request that may be put again, in pieces, or into words.
+#[test]
+fn each_way_of_sending_is_watched() {
+    let size = 20 * PAGE_SIZE;
+    let once = ipc::IPC | ipc::CONNECT | ipc::SEND | ipc::DISCONNECT;
+    for (steps, sent, into_words) in [
+        (once, size, false),
+        (once, 8, true),
+        (ipc::IDEMPOTENT_CALL, 8, false),
+        (ipc::IDEMPOTENT_CALL, 8, true),
+    ] {
+        let (mut sim, set, port) = port();
+        let (from, to) = (sim.pages(20), sim.pages(20));
+        sim.write(from + sent - 8, &77_u64.to_le_bytes());
+        let wait = Program::new();
+        let wait = if into_words {
+            let wait = wait.set(Rdi, set).set(R14, 0);
+            wait.set(Rax, ipc::SERVER_WAIT | ipc::SHORT).op(Op::Syscall).output(0, Rsi)
+        } else {
+            let wait = wait.raw_call(ipc::SERVER_WAIT, &words(set, (0, 0), (to, size)));
+            wait.set(R14, to + sent - 8).op(Op::Load(R15, R14, 0)).output(0, R15).set(R14, 0).set(R15, 0)
+        };
+        let reply = ipc::IPC | ipc::SERVER | ipc::REPLY;
+        sim.spawn(5, wait.raw_call(reply, &words(set, (to, 0), (0, 0))).end());
+        sim.run_out();
+        let reference = sim.reference(port, FlobKind::Port);
+        let ask = Program::new().raw_call(steps, &words(reference, (from, sent), (0, 0)));
+        let client = sim.spawn(5, ask.say(1, 1).end());
+        watch(&mut sim, client, from + sent - 8, ACCESS_TO_8);
+        while told(&mut sim, client) {}
+        sim.run_out();
+        assert_eq!(sim.said(0), [77], "{steps:#x} {into_words}");
+        assert_eq!(sim.said(1), [1]);
+    }
+}
+
 #[test]
 fn what_lies_beside_is_not_told() {
     let (mut sim, set, port) = port();
     sim.adder(set, 10);
     let reference = sim.reference(port, FlobKind::Port);
     let page = sim.page();
-    for (address, dr7) in [(page + 16, WRITES_OF_8), (page + 7, ACCESS_TO_1), (page + 8, WRITES_OF_8 & !1)] {
+    for (address, dr7) in [(page + 16, WRITES_OF_8), (page + 16, ACCESS_TO_1), (page + 8, WRITES_OF_8 & !1)] {
         let client = sim.spawn(5, ask(Program::new(), reference, page, 1, 0).end());
         watch(&mut sim, client, address, dr7);
     }
