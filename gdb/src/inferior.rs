@@ -10,7 +10,7 @@ use std::{
 
 use flob_abi::{Registers, ThreadState, flob::thread_link};
 use flob_image::{Environment, Flob, Link, Place, State};
-use flob_link::{Change, Scope, Watch};
+use flob_link::{Scope, Watch};
 use flob_session::{Error, names::Names, place::Map, symbols::Symbols, trace::Trace};
 use gdbstub::{
     common::{Signal, Tid},
@@ -55,8 +55,8 @@ pub struct Inferior<G> {
     numbers: Vec<Place>,
     known: Option<Known>,
     /// Read from the program's ELF when a name is asked for.
-    symbols: Option<Symbols>,
-    pages: Pages,
+    pub(crate) symbols: Option<Symbols>,
+    pub(crate) pages: Pages,
     /// States that came with a stop, newer than the environment.
     fresh: HashMap<Place, ThreadState>,
     /// Registers as the debugger knows them.
@@ -158,17 +158,6 @@ impl<G: Guest> Inferior<G> {
     /// Whether there is a space under the debugger now.
     pub fn is_attached(&self) -> bool {
         self.is_attached
-    }
-
-    /// Begins the program anew; whatever the debugger was attached to is gone.
-    pub fn restart(&mut self, arguments: Option<Vec<String>>, what: &str) -> Result<(), Error> {
-        self.keep(what);
-        self.detach();
-        self.guest.restart(arguments)?;
-        self.own_environments += 1;
-        // It may be another build than what was restored before.
-        self.symbols = None;
-        Ok(())
     }
 
     /// Lets everything go that this debugger held or planted. Errors do not matter any more: the hub takes all of it
@@ -274,7 +263,7 @@ impl<G: Guest> Inferior<G> {
         self.pages.clear();
     }
 
-    fn forget_flobs(&mut self) {
+    pub(crate) fn forget_flobs(&mut self) {
         self.known = None;
         self.fresh.clear();
     }
@@ -333,74 +322,6 @@ impl<G: Guest> Inferior<G> {
         Ok(arch::Registers::load(&state, if waits { state.registers.rax } else { arch::NO_CALL }))
     }
 
-    /// Writes those registers that differ from what the thread has.
-    pub fn set_registers(
-        &mut self,
-        thread: Place,
-        registers: &arch::Registers,
-        vectors: bool,
-    ) -> Result<(), Error> {
-        let (before, _) = self.state(thread, vectors)?;
-        let mut after = before;
-        registers.store(&mut after);
-        let mut mask = 0;
-        if after.registers != before.registers {
-            mask |= flob_abi::group::REGISTERS;
-        }
-        if vectors && after.vectors != before.vectors {
-            mask |= flob_abi::group::VECTORS;
-        }
-        if mask == 0 {
-            return Ok(());
-        }
-        self.keep_once();
-        let state = Some(State::Thread(after).as_bytes().to_vec());
-        self.guest.set(thread, before.hash, Change { mask, state, links: Vec::new() })?;
-        self.own_changes += 1;
-        self.forget_flobs();
-        self.seen.insert(thread, after.registers);
-        Ok(())
-    }
-
-    /// Has the state kept for `flob undo`. That it cannot be kept is told, and no reason not to go on.
-    fn keep(&mut self, what: &str) {
-        if let Err(error) = self.guest.remember(what) {
-            self.console.push(format!("flob: this will not be undone by 'flob undo': {error}"));
-        }
-        self.is_kept = false;
-    }
-
-    /// The same before registers or memory are written: once a stop, because debuggers write much for one command.
-    fn keep_once(&mut self) {
-        if !self.is_kept {
-            self.keep("what gdb wrote");
-            self.is_kept = true;
-        }
-    }
-
-    /// Writes those fields and links of a flob that differ; `what` says so to people.
-    pub fn set_flob(&mut self, old: &Flob, new: &Flob, what: &str) -> Result<(), Error> {
-        self.keep(what);
-        let hash = flob_image::fields::field(&old.state, "hash").map_or(0, |value| value.number());
-        self.guest.set(old.place, hash, flob_session::edit::difference(old, new))?;
-        self.own_changes += 1;
-        // Registers that the debugger has seen are others now, and that is how it was meant.
-        self.seen.remove(&old.place);
-        self.forget();
-        Ok(())
-    }
-
-    /// Puts a checkpoint in the place of the environment: its id. The space is held again, the others go on.
-    pub fn restore(&mut self, id: &str) -> Result<String, Error> {
-        self.keep(&format!("restore {id}"));
-        let id = self.guest.restore(id)?;
-        self.own_environments += 1;
-        self.begin_anew();
-        self.stop_world();
-        self.release_user()?;
-        Ok(id)
-    }
-
     /// The environment is another one: nothing of what was there before is held, or known, any more.
     pub(crate) fn begin_anew(&mut self) {
         self.untold.clear();
@@ -409,13 +330,6 @@ impl<G: Guest> Inferior<G> {
         self.stops_whole = false;
         self.forget();
         self.knowledge = Knowledge::Void;
-    }
-
-    /// Lets go what the user holds.
-    pub fn release_user(&mut self) -> Result<(), Error> {
-        self.guest.release_user()?;
-        self.own_changes += 1;
-        Ok(())
     }
 
     /// The environment as it is now, whatever was known.
@@ -438,16 +352,6 @@ impl<G: Guest> Inferior<G> {
     pub fn read(&mut self, address: u64, room: &mut [u8]) -> usize {
         let (guest, space) = (&mut self.guest, self.space);
         self.pages.read(address, room, |start, count| guest.read(space, start, count))
-    }
-
-    /// Writes memory.
-    pub fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Error> {
-        // Behind it the same memory may be seen at other addresses too.
-        self.pages.clear();
-        self.keep_once();
-        self.guest.write(self.space, address, bytes)?;
-        self.own_changes += 1;
-        Ok(())
     }
 
     /// What the debugger may be told on its console now.

@@ -11,6 +11,7 @@
 
 pub mod arch;
 pub mod dispatch;
+mod edits;
 pub mod events;
 mod extended;
 pub mod files;
