@@ -108,11 +108,18 @@ fn a_transfer_across_the_border_goes_on_in_another_machine_where_it_stood() {
     read_across(&[], &["0x1000"]);
 }
 
-/// Two threads of the nester are in the midst of replies, of which two bytes and a page have arrived. Where they are restored one thread
-/// delivers both, so the one waits for the other: and is saved so.
+/// Two threads of the nester are in the midst of replies, of which two bytes and a page have arrived. Where they are restored each has a
+/// thread again: and is saved so.
 #[test]
-fn a_reply_that_waits_for_another_one_goes_on_where_it_stood_too() {
+fn two_replies_that_are_on_their_way_at_once_go_on_where_they_stood_too() {
     read_across(&["--sleeper"], &["0x2", "0x1000"]);
+}
+
+/// The same, and who keeps the rest of the one back does so until the other has come. The one that was restored first kept the other from
+/// ever going on, and so itself.
+#[test]
+fn a_reply_that_needs_another_one_to_come_first_is_not_waited_for_by_that() {
+    read_across(&["--sleeper", "--chain"], &["0x2", "0x1000"]);
 }
 
 /// A request of the program is on its way into the nester, which has received its first page.

@@ -10,6 +10,7 @@ use flob_runtime::{
     nester::serve::{AtHand, at_hand},
 };
 
+use super::carriers::{Carrier, Load};
 use super::record::bearings;
 use super::state::{Inbox, Nester, ParkedCall, ReadyAnswer, State};
 
@@ -19,16 +20,10 @@ pub fn borders(nester: &Nester, state: &State) -> Result<Vec<Border>, Status> {
     let halves = state.halves.iter().filter_map(|call| whole(state, call));
     borders.extend(halves.map(|border| Border { whole: false, ..border }));
     borders.extend(state.ready.iter().filter_map(|answer| answered(state, answer, None)));
-    if let Some(answer) = &state.delivering {
-        let client = OwnedReference::new()?;
-        let unsent = match at_hand(state.own.answerer, client.at())? {
-            AtHand::Sending { unsent, is_begun: true } => Some(unsent),
-            _ => None,
-        };
-        borders.extend(answered(state, answer, unsent));
-    }
     borders.extend(of_services(nester, state)?);
-    borders.extend(of_completer(nester, state)?);
+    for carrier in &state.carriers.all {
+        borders.extend(of_carrier(state, carrier)?);
+    }
     Ok(borders)
 }
 
@@ -51,11 +46,23 @@ fn of_services(nester: &Nester, state: &State) -> Result<Option<Border>, Status>
     of_server(state, (state.own.services, &nester.received), name, None)
 }
 
-/// What the completer has.
-fn of_completer(nester: &Nester, state: &State) -> Result<Option<Border>, Status> {
-    let Some(call) = &state.completing else { return Ok(None) };
-    let client = call.connection.client();
-    of_server(state, (state.own.completer, &nester.completed), |_| call.service, Some(client))
+/// What a carrier has.
+fn of_carrier(state: &State, carrier: &Carrier) -> Result<Option<Border>, Status> {
+    match &carrier.load {
+        Some(Load::Answer(answer)) => {
+            let client = OwnedReference::new()?;
+            let unsent = match at_hand(carrier.thread, client.at())? {
+                AtHand::Sending { unsent, is_begun: true } => Some(unsent),
+                _ => None,
+            };
+            Ok(answered(state, answer, unsent))
+        }
+        Some(Load::Half(call)) => {
+            let client = call.connection.client();
+            of_server(state, (carrier.thread, &carrier.inbox), |_| call.service, Some(client))
+        }
+        None => Ok(None),
+    }
 }
 
 fn of_server<'a>(

@@ -10,7 +10,6 @@ use flob_runtime::{
     call,
     flob::{FlobAt, Links, OwnedReference, Thread},
     heap,
-    ipc::ROOM,
     nester::{ChildMemory, Desk, Environment, Setup, environment::FIRST_THREAD, inherited, serve::Clerk},
     service::{clock, host, programs},
     thread,
@@ -19,11 +18,11 @@ use flob_runtime::{
 use super::state::{Clock, Looks, Nester, Own, Program, Shared, State};
 use super::torture::{self, Size, Torture};
 use super::{
-    answerer,
     caller::{self, Caller},
+    carriers::{self, Carriers},
     denial, exceptions, link, record, saver, services,
     step::Stepping,
-    watcher,
+    timers, watcher,
 };
 
 /// Most memory that stays for the nester itself: records, queues, buffers.
@@ -32,6 +31,8 @@ const OWN_MEMORY: usize = 20 << 20;
 const SIZE_STEP: u64 = 4 << 20;
 /// … and leave so much of their memory unused, so that an image fits into guests whose other parts differ a little in size.
 const SPARE_ROOM: u64 = 256 << 10;
+/// Bytes of a thread's stack.
+const STACK: usize = 128 * 1024;
 /// Threads that sleep on behalf of the child.
 const TIMERS: usize = 6;
 /// Priority of the watcher.
@@ -72,7 +73,6 @@ pub fn run(arguments: Vec<String>) -> Result<(), String> {
     let mut options = options(arguments)?;
     let kernel = |status: Status| format!("the kernel refused: {}", status.text());
     let clerk = Clerk::new().map_err(kernel)?;
-    let room = ChildMemory::take(ROOM as u64).ok_or(Status::NoMemory).map_err(kernel)?;
     let desk = Desk::new(services::NAMES).map_err(kernel)?;
     let faults = Desk::new(exceptions::NAMES).map_err(kernel)?;
     let denials = Desk::new(&[denial::REGION]).map_err(kernel)?;
@@ -82,11 +82,11 @@ pub fn run(arguments: Vec<String>) -> Result<(), String> {
     let ceiling = if size == Some(Size::Small) { ceiling.saturating_sub(1) } else { ceiling };
     let mut state = state(ceiling).map_err(kernel)?;
     state.torture = options.torture.take();
-    let nester = Arc::new(Nester::new([desk, faults, denials], [clerk.inbox(), room.peek()], state));
+    let nester = Arc::new(Nester::new([desk, faults, denials], clerk.inbox(), state));
     if !options.restore {
         load(&nester, &options)?;
     }
-    start_threads(&nester, clerk, room).map_err(kernel)?;
+    start_threads(&nester, clerk).map_err(kernel)?;
     record::find_bearings(&nester, &mut nester.lock()).map_err(kernel)?;
     if let Some(size) = size {
         start_torturer(&nester, size).map_err(kernel)?;
@@ -136,17 +136,14 @@ fn state(ceiling: u32) -> Result<State, Status> {
         parked: Vec::new(),
         ready: VecDeque::new(),
         halves: Vec::new(),
-        completing: None,
-        delivering: None,
+        carriers: Carriers::default(),
         last: Answered::default(),
         sleeping: BTreeSet::new(),
         own: Own {
             services: nobody,
-            answerer: nobody,
-            completer: nobody,
             watcher: Caller::nobody(),
             courier: Caller::nobody(),
-            answerer_reference: OwnedReference::new()?,
+            carrier: OwnedReference::new()?,
             all: Vec::new(),
             ceiling,
         },
@@ -227,24 +224,21 @@ pub fn load_into(
     loaded.elf.build_id(&mut file).map_err(|error| format!("'{name}' cannot be read: {error}"))
 }
 
-fn start_threads(nester: &Shared, clerk: Clerk, room: ChildMemory) -> Result<(), Status> {
+fn start_threads(nester: &Shared, clerk: Clerk) -> Result<(), Status> {
     let shared = || Arc::clone(nester);
     let ceiling = nester.lock().own.ceiling;
     let link = ceiling.saturating_sub(1);
-    let one = shared();
-    let answerer = spawn(nester, None, move || answerer::deliver(&one))?;
     {
         let mut state = nester.lock();
-        state.own.answerer = answerer;
-        answerer.reference(state.own.answerer_reference.at())?;
+        carriers::ensure_one_is_idle(nester, &mut state)?;
+        if let Some(first) = state.carriers.all.first() {
+            first.thread.reference(state.own.carrier.at())?;
+        }
     }
     for index in 0..TIMERS {
         let one = shared();
-        spawn(nester, None, move || answerer::sleep(&one, index))?;
+        spawn(nester, None, move || timers::sleep(&one, index))?;
     }
-    let one = shared();
-    let completer = spawn(nester, None, move || answerer::complete(&one, room))?;
-    nester.lock().own.completer = completer;
     let one = shared();
     spawn(nester, Some(MAX_PRIORITY), move || exceptions::serve(&one))?;
     for _ in 0..denial::KEEPERS {
@@ -289,14 +283,25 @@ fn spawn(
     priority: Option<u32>,
     run: impl FnOnce() + Send + 'static,
 ) -> Result<FlobAt<Thread>, Status> {
-    let handle = thread::Builder::new().stack(128 * 1024).spawn(run)?;
+    let mut state = nester.lock();
+    let priority = priority.unwrap_or(state.own.ceiling);
+    start(&mut state.own, priority, STACK, run)
+}
+
+/// The same, for who has the lock, with so much stack.
+pub fn start(
+    own: &mut Own,
+    priority: u32,
+    stack: usize,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<FlobAt<Thread>, Status> {
+    let handle = thread::Builder::new().stack(stack).spawn(run)?;
     let flob = handle.flob();
     handle.detach();
-    let priority = priority.unwrap_or(nester.lock().own.ceiling);
     let state = ThreadState { priority, ..Default::default() };
     flob.set_groups(&state, &Links::NONE, group::SCHEDULING)?;
     let reference = OwnedReference::new()?;
     flob.reference(reference.at())?;
-    nester.lock().own.all.push(reference);
+    own.all.push(reference);
     Ok(flob)
 }

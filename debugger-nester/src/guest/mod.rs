@@ -4,7 +4,7 @@
 //! | thread | priority | does |
 //! |---|---|---|
 //! | services | own ceiling | answers the child's requests, parks those that must wait |
-//! | answerer | own ceiling | delivers the answers to parked requests |
+//! | carriers | own ceiling | deliver the answers to parked requests, and go on with transfers out of an image, see [`carriers`] |
 //! | timers | own ceiling | sleep until a parked sleep is over |
 //! | exceptions | own ceiling | keeper and debug port of the child |
 //! | denials | own ceiling | keepers of the child's memory, see [`denial`] |
@@ -20,9 +20,9 @@
 //! link sees the child standing still and every server thread blocked.
 
 mod adjustment;
-mod answerer;
 mod borders;
 mod caller;
+mod carriers;
 mod catch;
 mod conditions;
 mod copying;
@@ -49,6 +49,7 @@ mod state;
 mod step;
 mod survey;
 mod threads;
+mod timers;
 mod torture;
 mod trace;
 mod watch;

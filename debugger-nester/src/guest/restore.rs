@@ -26,8 +26,7 @@ use super::failure::{Outcome, failure, refused};
 use super::lazy::Lazy;
 use super::state::{Clock, Nester, ParkedCall, Program, ReadyAnswer, State};
 use super::{
-    answerer, catch, denial, exceptions, lazy, memory, page_watch, record, sending, services, step, trace,
-    watch,
+    catch, denial, exceptions, lazy, memory, page_watch, record, sending, services, step, trace, watch,
 };
 
 /// Most bytes of a record.
@@ -206,7 +205,7 @@ pub fn world<'a>(
 ) -> World<'a> {
     World {
         tags,
-        server: state.own.answerer_reference.at(),
+        server: state.own.carrier.at(),
         debug_port: nester.faults.reference(exceptions::DEBUG),
         ceiling: state.own.ceiling.saturating_sub(2),
         unknown: if force { Unknown::Null } else { Unknown::Refuse },
@@ -247,7 +246,7 @@ pub fn replace(
     state.exit = image.exit;
     streams(state, image);
     for border in &image.borders {
-        join(nester, state, border)?;
+        join(state, border)?;
     }
     for (wanted, conditions) in wanted {
         // Where the code is not there any more the breakpoint is not either.
@@ -280,7 +279,7 @@ fn streams(state: &mut State, image: &Image) {
 pub fn rejoin(nester: &Nester, state: &mut State, image: &Image) -> Result<(), flob_runtime::abi::Status> {
     forget_requests(state);
     for border in &image.borders {
-        join(nester, state, border)?;
+        join(state, border)?;
     }
     services::retry_parked(nester, state);
     nester.sleepers.broadcast();
@@ -292,11 +291,11 @@ fn forget_requests(state: &mut State) {
     state.parked.clear();
     state.ready.clear();
     state.halves.clear();
-    state.completing = None;
+    state.carriers.forget();
 }
 
-/// Joins a connection across the border to the answerer: its request is put again, or the rest of its reply is sent.
-fn join(nester: &Nester, state: &mut State, border: &Border) -> Result<(), flob_runtime::abi::Status> {
+/// Has a connection across the border go on: its request is received to its end, or put again, or the rest of its reply is sent.
+fn join(state: &mut State, border: &Border) -> Result<(), flob_runtime::abi::Status> {
     let Some(service) = services::NAMES.iter().copied().find(|name| *name == border.service) else {
         return Ok(());
     };
@@ -309,7 +308,7 @@ fn join(nester: &Nester, state: &mut State, border: &Border) -> Result<(), flob_
     let connection = Parked::of(reference.at())?;
     let call = ParkedCall { connection, service, request: border.request.clone(), traced: None };
     if !border.whole {
-        answerer::receive_rest(nester, state, call);
+        state.halves.push(call);
         return Ok(());
     }
     if border.reply.is_empty() {

@@ -33,6 +33,7 @@ use flob_runtime::{
 use super::page_watch::PageWatching;
 use super::{
     caller::Caller,
+    carriers::Carriers,
     catch::Catching,
     copying::Copying,
     lazy::Lazy,
@@ -56,7 +57,7 @@ pub struct Nester {
     /// The keeper of the child's memory.
     pub denials: Desk,
     state: Lock<State>,
-    /// There are answers to deliver.
+    /// There is something for a carrier.
     pub deliver: Condition,
     /// There is something to send to the host.
     pub outgoing: Condition,
@@ -66,14 +67,10 @@ pub struct Nester {
     pub sleepers: Condition,
     /// The watcher has run.
     pub idle: Condition,
-    /// There are requests to complete.
-    pub halves: Condition,
     /// Missing pages have come, or nobody waits for them any more.
     pub arrived: Condition,
     /// What the services thread has received, and waits for the lock with.
     pub received: Inbox,
-    /// What the completer has.
-    pub completed: Inbox,
     /// Saves that are under way.
     pub tray: Tray,
 }
@@ -91,8 +88,7 @@ pub type Shared = Arc<Nester>;
 
 impl Nester {
     /// Everything, before the first thread is started.
-    pub fn new([desk, faults, denials]: [Desk; 3], [received, completed]: [Peek; 2], state: State) -> Self {
-        let inbox = |room| Inbox { room, hand: Hand::default() };
+    pub fn new([desk, faults, denials]: [Desk; 3], received: Peek, state: State) -> Self {
         Self {
             desk,
             faults,
@@ -103,10 +99,8 @@ impl Nester {
             came: Condition::new(),
             sleepers: Condition::new(),
             idle: Condition::new(),
-            halves: Condition::new(),
             arrived: Condition::new(),
-            received: inbox(received),
-            completed: inbox(completed),
+            received: Inbox { room: received, hand: Hand::default() },
             tray: Tray::new(),
         }
     }
@@ -172,14 +166,12 @@ impl ReadyAnswer {
 /// The nester's own threads.
 pub struct Own {
     pub services: FlobAt<Thread>,
-    pub answerer: FlobAt<Thread>,
-    /// Receives what is missing of requests out of an image.
-    pub completer: FlobAt<Thread>,
     /// Runs only when nothing else can.
     pub watcher: Caller,
     /// Runs in its turn among the child's threads: replies that had time until then have none left.
     pub courier: Caller,
-    pub answerer_reference: OwnedReference,
+    /// The first carrier: whom clients out of an image wait for until another one takes them over.
+    pub carrier: OwnedReference,
     /// References to all of them: links to these are nobody's business.
     pub all: Vec<OwnedReference>,
     /// Highest priority that this space may give.
@@ -242,10 +234,7 @@ pub struct State {
     pub ready: VecDeque<ReadyAnswer>,
     /// Requests out of an image that were not whole.
     pub halves: Vec<ParkedCall>,
-    /// The one of them that the completer has taken up, as it was in the image.
-    pub completing: Option<ParkedCall>,
-    /// What the answerer is delivering.
-    pub delivering: Option<ReadyAnswer>,
+    pub carriers: Carriers,
     /// What the services thread answered last.
     pub last: Answered,
     /// Parent's times until which timer threads sleep.

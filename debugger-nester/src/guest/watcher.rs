@@ -56,6 +56,6 @@ fn stands_still(state: &State) -> bool {
         && is_alone
         && is_supplied
         && is_unanswered
-        && state.delivering.is_none()
+        && !state.carriers.are_delivering()
         && state.torture.is_none()
 }

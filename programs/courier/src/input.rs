@@ -55,7 +55,9 @@ fn start_sleeper(
     }
     let sleeper = thread::spawn(move || {
         let until = clock::now()? + SLEEP;
-        match request(CLOCK.port()?, &ClockRequest::Sleep { until }, answer, &[])? {
+        let reply = request(CLOCK.port()?, &ClockRequest::Sleep { until }, answer, &[])?;
+        keeper.has_come();
+        match reply {
             ClockReply::Time { nanoseconds } => expect("late", u64::from(nanoseconds >= until), 1),
         }
     })?;

@@ -14,6 +14,9 @@ use zerocopy::FromBytes;
 use crate::pages::Pages;
 use crate::{GATE, Options};
 
+/// So many pages can be held at the same time.
+const KEEPERS_OF_CHAIN: usize = 6;
+
 /// Where it stops half way.
 #[derive(Clone, Copy)]
 pub enum Hold {
@@ -21,6 +24,8 @@ pub enum Hold {
     Request(u64),
     /// At this page, in silence: the parent, which is kept from going on with its answer, would answer nothing else.
     Page(u64),
+    /// At the one page as long as the gate is shut, and at the other until what arrives in the one has come.
+    Chain { first: u64, then: u64 },
 }
 
 impl Hold {
@@ -28,7 +33,13 @@ impl Hold {
         match self {
             Self::Request(number) => requests == number,
             Self::Page(page) => offset / PAGE_SIZE == page,
+            Self::Chain { first, then } => [first, then].contains(&(offset / PAGE_SIZE)),
         }
+    }
+
+    /// Whether it is until something else has come.
+    fn is_for_other(self, offset: u64) -> bool {
+        matches!(self, Self::Chain { then, .. } if offset / PAGE_SIZE == then)
     }
 }
 
@@ -42,6 +53,8 @@ struct Progress {
     over: bool,
     /// It has stopped half way.
     holds: bool,
+    /// What was held first has come.
+    has_come: bool,
 }
 
 /// What is known of the keeper.
@@ -61,7 +74,10 @@ impl Keeper {
             GATE.at().lock()?;
         }
         let hold = options.hold;
-        thread::spawn(move || keeper.serve(set, pages, pace, hold))?.detach();
+        // Each restore has those that are held asked for once more, behind the request that is in an image.
+        for _ in 0..if options.chain { KEEPERS_OF_CHAIN } else { 1 } {
+            thread::spawn(move || keeper.serve(set, pages, pace, hold))?.detach();
+        }
         Ok(keeper)
     }
 
@@ -87,9 +103,13 @@ impl Keeper {
                 }
                 self.progress.lock().holds = true;
                 self.changed.broadcast();
-                // Opened from outside.
-                let _ = GATE.at().lock();
-                let _ = GATE.at().unlock();
+                if hold.is_some_and(|hold| hold.is_for_other(message.offset)) {
+                    drop(self.changed.wait_until(self.progress.lock(), |progress| progress.has_come));
+                } else {
+                    // Opened from outside.
+                    let _ = GATE.at().lock();
+                    let _ = GATE.at().unlock();
+                }
             }
             pages.fill(message.offset);
             if !pace.is_zero() {
@@ -115,6 +135,12 @@ impl Keeper {
     /// The transfer has come to its end.
     pub fn is_over(&self) {
         self.progress.lock().over = true;
+        self.changed.broadcast();
+    }
+
+    /// What was held first was received to its end.
+    pub fn has_come(&self) {
+        self.progress.lock().has_come = true;
         self.changed.broadcast();
     }
 

@@ -1,12 +1,12 @@
 //! A long transfer over page faults that a slow keeper serves, in one call; its two ends are destroyed and made anew in the middle of it,
 //! over and over: what was called "Mach's old problem", a thread whose long operation could be neither finished nor taken out.
 //!
-//! `courier [--pages N] [--pace MS] [--hold] [--input] [--sleeper] [--output]`. Every page of both buffers is denied when it is first touched; the keeper fills it, or not, takes its time
+//! `courier [--pages N] [--pace MS] [--hold] [--input] [--sleeper] [--chain] [--output]`. Every page of both buffers is denied when it is first touched; the keeper fills it, or not, takes its time
 //! (`--pace`) and lifts the denial. Each time that it has taken a new request, and before it answers that, the main thread takes both ends out: state and links
 //! of each, then both are gone, then both are there again. The receiver must get each byte once, in order. With `--hold`
 //! the keeper stops half way at a mutex, `GATE`, until somebody from outside opens that. With `--input` the bytes are those of standard
 //! input, which the parent sends, and only the receiver is here ([`input`]); with `--sleeper` there is another thread, whose sleep is over
-//! before, and it is that answer which is held. With `--output` the bytes go to standard output, and only the sender is here ([`output`]).
+//! before, and it is that answer which is held; with `--chain` too the reply of a read is held until that answer has come. With `--output` the bytes go to standard output, and only the sender is here ([`output`]).
 #![no_std]
 #![no_main]
 
@@ -42,11 +42,13 @@ struct Options {
     hold: Option<Hold>,
     input: bool,
     sleeper: bool,
+    chain: bool,
     output: bool,
 }
 
 fn parse(arguments: &[String]) -> Option<Options> {
-    let mut options = Options { pages: 32, pace: 0, hold: None, input: false, sleeper: false, output: false };
+    let mut options =
+        Options { pages: 32, pace: 0, hold: None, input: false, sleeper: false, chain: false, output: false };
     let mut hold = false;
     let mut words = arguments.iter().map(String::as_str);
     while let Some(word) = words.next() {
@@ -58,12 +60,14 @@ fn parse(arguments: &[String]) -> Option<Options> {
             "--hold" => hold = true,
             "--input" => options.input = true,
             "--sleeper" => options.sleeper = true,
+            "--chain" => options.chain = true,
             "--output" => options.output = true,
             _ => return None,
         }
     }
     // Both buffers have come to their middles; or the second page of one is touched: the first one's, unless input is to arrive in the other.
     let half = match (options.input, options.output || options.sleeper) {
+        _ if options.chain => Hold::Chain { first: 1, then: options.pages + 1 },
         (_, true) => Hold::Page(1),
         (true, _) => Hold::Page(options.pages + 1),
         _ => Hold::Request(options.pages),
@@ -74,7 +78,9 @@ fn parse(arguments: &[String]) -> Option<Options> {
 
 fn main(arguments: Vec<String>) -> i32 {
     let Some(options) = parse(arguments.get(1..).unwrap_or_default()) else {
-        eprintln!("usage: courier [--pages 1..1024] [--pace MS] [--hold] [--input [--sleeper] | --output]");
+        eprintln!(
+            "usage: courier [--pages 1..1024] [--pace MS] [--hold] [--input [--sleeper [--chain]] | --output]"
+        );
         return 2;
     };
     let done = if options.output {
