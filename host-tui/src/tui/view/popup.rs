@@ -15,6 +15,9 @@ use super::super::{
 };
 use super::rows::{self, span};
 
+/// Columns before a value that has a line of its own.
+const INDENT: usize = 2;
+
 /// Draws a question.
 pub fn draw(buffer: &mut Buffer, question: &Question, state: &State) {
     let width = usize::from(state.size.0.saturating_sub(4)).min(96);
@@ -49,7 +52,7 @@ fn contents(question: &Question, state: &State, width: usize) -> (&'static str, 
     match question {
         Question::Apply => {
             let mut lines: Vec<Line<'static>> =
-                state.pending.iter().map(|edit| edit_line(state, edit)).collect();
+                state.pending.iter().flat_map(|edit| edit_lines(state, edit, width)).collect();
             lines.push(Line::from(span(text::APPLY_KEYS, state.theme.key())));
             (if state.is_live() { text::APPLY_TITLE } else { text::SAVE_EDITED_TITLE }, lines)
         }
@@ -61,7 +64,8 @@ fn contents(question: &Question, state: &State, width: usize) -> (&'static str, 
     }
 }
 
-fn edit_line(state: &State, edit: &Edit) -> Line<'static> {
+/// What an edit changes: in one line, or where that has no room for it in one for each of the place, the old value and the new one.
+fn edit_lines(state: &State, edit: &Edit, width: usize) -> Vec<Line<'static>> {
     let named = |text: &str| match (state.shown(), fields::parse_link(text)) {
         (Some(snapshot), Some(link @ flob_image::Link::Flob(_))) => snapshot.link_text(&link),
         _ => text.to_owned(),
@@ -80,9 +84,17 @@ fn edit_line(state: &State, edit: &Edit) -> Line<'static> {
             (format!("{:#x}", poke.address), format_bytes(old), format_bytes(&poke.bytes))
         }
     };
-    Line::from(vec![
-        Span::raw(format!("{what}: ")),
-        span(old, state.theme.dim()),
-        span(format!(" {} {new}", state.theme.signs().to), state.theme.pending()),
-    ])
+    let (dim, pending, to) = (state.theme.dim(), state.theme.pending(), state.theme.signs().to);
+    let whole =
+        vec![Span::raw(format!("{what}: ")), span(old.clone(), dim), span(format!(" {to} {new}"), pending)];
+    let whole = Line::from(whole);
+    if whole.width() <= width {
+        return vec![whole];
+    }
+    let below = |text: String, style| {
+        let lines = rows::wrap(&text, width.saturating_sub(INDENT));
+        lines.into_iter().map(move |line| Line::from(span(format!("{:INDENT$}{line}", ""), style)))
+    };
+    let values = below(old, dim).chain(below(format!("{to} {new}"), pending));
+    [Line::from(format!("{what}:"))].into_iter().chain(values).collect()
 }
