@@ -166,6 +166,14 @@ fn where_a_program_has_moved_to_is_told_when_its_session_ends() {
     assert!(!desk.state.log.iter().any(|line| line.text == crate::tui::text::HUB_GONE));
 }
 
+/// Whoever had asked for it has been told that the guest does not answer.
+#[test]
+fn a_checkpoint_that_is_in_place_after_all_is_told() {
+    let mut desk = Desk::new(120, 24);
+    desk.tell(Message::Hub(HubEvent::Arrived(Some("5ca1ab1e".into()))));
+    assert!(desk.screen().contains("checkpoint 5ca1ab1e is in place after all"), "{}", desk.screen());
+}
+
 #[test]
 fn what_a_guest_said_last_is_in_the_log_too() {
     let mut desk = Desk::new(80, 24);
