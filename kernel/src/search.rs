@@ -161,10 +161,10 @@ impl<M: Machine> Kernel<M> {
     /// So many bytes were reported, which took so much of the room.
     fn search_filled(&mut self, thread: ThreadId, bytes: usize, room: u64) {
         let record = self.thread_mut(thread);
-        let at = record.context.registers.r10;
-        record.note(Protection::WRITE, at, bytes);
-        record.context.registers.r10 = at.wrapping_add(bytes as u64);
-        record.context.registers.r8 -= room;
+        record.note(Protection::WRITE, record.context.registers.r10, bytes);
+        let registers = &mut record.context.registers;
+        registers.r10 = registers.r10.wrapping_add(bytes as u64);
+        registers.r8 = registers.r8.saturating_sub(room);
     }
 
     /// The state and the links of a flob, which is stopped if it is a thread.
