@@ -57,7 +57,7 @@ impl Hub {
             let piece = if held {
                 self.read_known(generation, memory, start, count)
             } else {
-                self.ask(Request::Read { memory, address: start, count: count as u32 }).and_then(into_bytes)
+                self.ask(&Request::Read { memory, address: start, count: count as u32 }).and_then(into_bytes)
             };
             match piece {
                 Ok(piece) => {
@@ -92,7 +92,7 @@ impl Hub {
         let whole = match known {
             Some(whole) => whole,
             None => {
-                let whole = into_bytes(self.ask(Request::Read {
+                let whole = into_bytes(self.ask(&Request::Read {
                     memory,
                     address: page,
                     count: PAGE_SIZE as u32,
@@ -112,7 +112,7 @@ impl Hub {
         let written = pieces(address, bytes.len() as u64).try_for_each(|(start, count)| {
             let from = (start - address) as usize;
             let piece = bytes.get(from..from + count as usize).unwrap_or_default().to_vec();
-            done(self.ask(Request::Write { memory, address: start, bytes: piece })?)
+            done(self.ask(&Request::Write { memory, address: start, bytes: piece })?)
         });
         self.changed();
         written

@@ -144,7 +144,7 @@ impl Hub {
             Some(conditions) => Request::SetBreakpoint { space, address, conditions },
             None => Request::ClearBreakpoint { space, address },
         };
-        memory::done(self.ask(request)?)
+        memory::done(self.ask_with(books, &request)?)
     }
 
     /// Adds a breakpoint, watchpoint or caught calls of this owner: its number.

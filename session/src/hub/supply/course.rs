@@ -12,7 +12,7 @@ use std::{
 use flob_image::store::Checkpoint;
 use flob_link::{Failure, FailureKind, Progress, Scope};
 
-use super::{End, Supply};
+use super::{End, Supply, asking::nobody_brings_them};
 use crate::{
     Error, Fetching, HubEvent, Owner,
     hub::{Ending, Hub, lock, requests::ProgressTo, save::stop_if},
@@ -23,10 +23,7 @@ type Work = Box<dyn FnOnce(&Hub, &Arc<Supply>) + Send>;
 
 /// Where pages that are missing in the guest can be had.
 pub(in crate::hub) fn checkpoint_of(supply: Option<&Supply>) -> Result<Checkpoint, Failure> {
-    supply.map(Supply::checkpoint).ok_or_else(|| {
-        let text = "memory is missing whose checkpoint is not at hand".into();
-        Failure { kind: FailureKind::State, text }
-    })
+    supply.map(Supply::checkpoint).ok_or_else(nobody_brings_them)
 }
 
 impl Hub {

@@ -4,6 +4,7 @@
 //!
 //! Each page is checked when it is read. If one is damaged nothing takes its place: the program is held, and everybody hears why.
 
+mod asking;
 mod course;
 mod sending;
 

@@ -2,41 +2,18 @@
 
 use std::sync::{Arc, PoisonError, mpsc::Receiver};
 
-use flob_link::{Capacity, Failure, FailureKind, MAX_ZERO_PAGES, Reply, Request, Run, host::LinkError};
+use flob_link::{Capacity, MAX_ZERO_PAGES, Request, Run, host::LinkError};
 
 use super::{End, Standing, Supply, Trouble};
 use crate::hub::{Hub, lock, memory, runs};
 
 impl Hub {
-    /// Asks the guest something for which pages may be missing: these are brought first.
-    pub(in crate::hub) fn ask(&self, request: Request) -> Result<Reply, LinkError> {
-        /// What is missing arrives or is gone long before.
-        const MOST: u32 = 1000;
-        for _ in 0..MOST {
-            match self.link.request(request.clone())? {
-                Reply::Missing(runs) => self.bring(&runs)?,
-                reply => return Ok(reply),
-            }
-        }
-        let text = "pages that this needs do not arrive in the guest".into();
-        Err(LinkError::Refused(Failure { kind: FailureKind::State, text }))
-    }
-
-    /// Brings these pages. If they are of an environment that is gone by now, there is nothing to bring.
-    fn bring(&self, runs: &[Run]) -> Result<(), LinkError> {
-        let Some(supply) = lock(&self.supply).clone() else { return Ok(()) };
-        match self.send_pages(&supply, runs::numbers(runs)) {
-            Err(Trouble::Store(page, error)) => {
-                let failure = self.lost(&supply, page, error);
-                Err(LinkError::Refused(failure))
-            }
-            Ok(()) | Err(Trouble::Link(LinkError::Refused(_))) => Ok(()),
-            Err(Trouble::Link(error)) => Err(error),
-        }
-    }
-
     /// Sends pages, one message after the other.
-    fn send_pages(&self, supply: &Supply, pages: impl Iterator<Item = u64>) -> Result<(), Trouble> {
+    pub(super) fn send_pages(
+        &self,
+        supply: &Supply,
+        pages: impl Iterator<Item = u64>,
+    ) -> Result<(), Trouble> {
         let Capacity { is_lossless, to_guest, .. } = self.capacity();
         let (used, zero) = supply.sort(pages);
         for runs in runs::named(&zero, MAX_ZERO_PAGES) {

@@ -13,8 +13,8 @@ use std::{
 use flob_abi::FlobKind;
 use flob_image::{Environment, Flob, Link, Place, State};
 use flob_link::{
-    CHANNEL_DEBUGGER, Capacity, Event, Failure, FailureKind, FromGuest, Mark, Progress, Reply, Request, Run,
-    Scope, StopReason, ToGuest, VERSION,
+    CHANNEL_DEBUGGER, Capacity, Event, Failure, FailureKind, FromGuest, Mark, Memory, Progress, Reply,
+    Request, Run, Scope, StopReason, ToGuest, VERSION,
     frame::{Decoder, encode},
 };
 
@@ -42,9 +42,13 @@ struct Shared {
     restarts: u64,
     /// Environments that were replaced before this one.
     replaced: u32,
-    /// Answers to looks wait; these do.
+    /// Answers to looks and reads wait; these do.
     is_looked_at_later: bool,
     looks: Vec<ToGuest>,
+    /// The answer to a `RestoreCommit` that waits.
+    late: Option<FromGuest>,
+    /// How often somebody was told that pages are missing.
+    refusals: u32,
     /// How often it was asked to stop the thread.
     stops: u32,
     /// Pages that are missing.
@@ -67,6 +71,8 @@ pub enum Commit {
     Silent,
     /// Nothing is said, and it is lost.
     Lost,
+    /// It is done, and answered when [`Guest::answers_late`] says so.
+    Late,
 }
 
 impl Shared {
@@ -83,6 +89,38 @@ impl Shared {
     /// How many pages are missing once what is being restored is in place.
     const fn missing_then(&self) -> u64 {
         if self.restoring.1 { self.restoring.0 } else { 0 }
+    }
+
+    /// It is told to put what was restored in place, and does not do so and answer.
+    fn commits_oddly(&mut self, asked: &ToGuest) {
+        if self.late.is_some() {
+            // It is asked once more.
+            return;
+        }
+        let commit = std::mem::take(&mut self.commit);
+        if commit == Commit::Lost {
+            self.silent = Some(asked.epoch);
+            return;
+        }
+        let mark = self.is_replaced(Event::Restored, self.missing_then());
+        if commit == Commit::Late {
+            let (epoch, number, result) = (asked.epoch, asked.number, Ok(Reply::Replaced(mark)));
+            self.late = Some(FromGuest::Reply { epoch, number, result });
+            return;
+        }
+        self.told = self.events.len();
+        self.silent = Some(asked.epoch);
+    }
+
+    /// All of its memory is zero.
+    fn read(&mut self, memory: Memory, address: u64, count: u32) -> Reply {
+        assert_eq!(memory, Memory::Environment, "not simulated");
+        let page = address / 4096;
+        if self.missing.contains(&page) {
+            self.refusals += 1;
+            return Reply::Missing(vec![Run { first: page, count: 1 }]);
+        }
+        Reply::Bytes(vec![0; count as usize])
     }
 
     fn supply(&mut self, environment: u32, runs: &[Run]) -> Result<Reply, Failure> {
@@ -182,6 +220,17 @@ impl Guest {
         looks.into_iter().for_each(|look| self.answer(look));
     }
 
+    /// The answer to a restore that was [`Commit::Late`].
+    pub fn answers_late(&self) {
+        let late = lock(&self.shared.0).late.take().expect("it was asked for");
+        self.say(&late);
+    }
+
+    /// How often somebody was told that pages are missing.
+    pub fn refusals(&self) -> u32 {
+        lock(&self.shared.0).refusals
+    }
+
     /// Another one is started in its place.
     pub fn starts_anew(&self) {
         let mut shared = lock(&self.shared.0);
@@ -198,6 +247,11 @@ impl Guest {
     /// Whether the thread is held.
     pub fn is_held(&self) -> bool {
         lock(&self.shared.0).held.is_some()
+    }
+
+    /// Waits until a restore is [`Commit::Late`].
+    pub fn wait_until_late(&self) {
+        self.wait_until(|shared| shared.late.is_some());
     }
 
     /// Waits until it is not.
@@ -237,16 +291,13 @@ impl Guest {
         if shared.silent == Some(asked.epoch) {
             return;
         }
-        if matches!(asked.request, Request::RestoreCommit { .. }) && shared.commit != Commit::Answered {
-            if std::mem::take(&mut shared.commit) == Commit::Silent {
-                let missing = shared.missing_then();
-                shared.is_replaced(Event::Restored, missing);
-                shared.told = shared.events.len();
-            }
-            shared.silent = Some(asked.epoch);
-            return;
+        let is_odd = shared.commit != Commit::Answered || shared.late.is_some();
+        if matches!(asked.request, Request::RestoreCommit { .. }) && is_odd {
+            shared.commits_oddly(&asked);
+            return self.shared.1.notify_all();
         }
-        if shared.is_looked_at_later && matches!(asked.request, Request::Look { .. }) {
+        let is_look = matches!(asked.request, Request::Look { .. } | Request::Read { .. });
+        if shared.is_looked_at_later && is_look {
             shared.looks.push(asked);
             return self.shared.1.notify_all();
         }
@@ -279,6 +330,8 @@ impl Guest {
                 }))
             }
             Request::Detach => Ok(Reply::Threads(0)),
+            Request::StopTime | Request::RestoreTime => Ok(Reply::Nanoseconds(0)),
+            Request::Read { memory, address, count } => Ok(shared.read(memory, address, count)),
             Request::Look { .. } => Ok(Reply::Long { answer: 1, size: record.len() as u64 }),
             Request::Chunk { .. } => Ok(Reply::Bytes(record)),
             Request::Forget { .. }

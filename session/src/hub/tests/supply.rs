@@ -1,5 +1,7 @@
 //! Pages of a lazy restore: they come, or everybody hears that they do not.
 
+use flob_link::Memory;
+
 use super::*;
 use guest::Commit;
 
@@ -15,6 +17,10 @@ impl Met {
             assert!(Instant::now() < end, "that never happens");
             std::thread::yield_now();
         }
+    }
+
+    fn read(address: u64) -> HubRequest {
+        HubRequest::Read { memory: Memory::Environment, address, count: 8 }
     }
 
     fn checkpoint_of_the_session(&self) -> Option<String> {
@@ -102,4 +108,37 @@ fn late_word_of_another_environment_ends_no_supply() {
     met.wait_until_known();
     met.guest.wait_until_whole();
     assert_eq!((met.checkpoint_of_the_session(), met.holders()), (Some(id), vec![Owner::User]));
+}
+
+/// It was asked a thousand times, each a round trip of the line, and the error did not say what to do.
+#[test]
+fn what_needs_pages_that_come_from_nowhere_is_refused_at_once() {
+    let met = Met::new();
+    met.guest.restores_without(5);
+    met.wait_for(|event| matches!(event, HubEvent::PagesLost(_)));
+    let error = met.client.request(Met::read(0x1000)).expect_err("nobody has that page");
+    assert!(error.to_string().contains("'flob checkpoint restore ID'"), "{error}");
+    assert!(met.guest.refusals() <= 2, "asked {} times", met.guest.refusals());
+    met.ask(Met::read(0x5000));
+}
+
+#[test]
+fn what_needs_pages_that_come_waits_for_them() {
+    let met = Met::new();
+    met.guest.commits(Commit::Late);
+    met.guest.hides();
+    let reading = met.client.start(Met::read(0x1000)).expect("asked");
+    met.guest.wait_until_looked_at();
+    let restore = LongRequest::Restore { id: met.checkpoint(), force: true, lazy: true };
+    let restoring = met.client.start(restore).expect("asked");
+    met.guest.wait_until_late();
+    // It is in place there, and not yet here.
+    met.guest.shows();
+    // Who reads has heard of missing pages by then.
+    for _ in 0..3 {
+        met.ask(HubRequest::MeasureLine { messages: 0 });
+    }
+    met.guest.answers_late();
+    restoring.wait().expect("restored");
+    reading.wait().expect("its page has come");
 }
