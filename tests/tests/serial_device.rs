@@ -246,7 +246,7 @@ fn pages_of_a_lazy_restore_whose_session_has_gone_are_told_as_missing() {
     screen.wait_for("pages of its memory are missing");
     world.wait_until("it is told to all", || !session(&world)["lost"].is_null());
     let refused = world.flob(&["checkpoint", "save"]);
-    assert!(refused.stderr.contains("whose checkpoint is not at hand"), "{refused}");
+    assert!(refused.stderr.contains("nobody brings its pages any more"), "{refused}");
     // Now it is known where they come from.
     world.flob_ok(&["checkpoint", "restore", &id, "--lazy"]);
     assert_eq!(session(&world)["lost"], Value::Null);
