@@ -14,6 +14,10 @@ pub const STACK_TOP: u64 = 0x0000_7000_0000_0000;
 pub const HEAP_BASE: u64 = 0x0000_0001_0000_0000;
 /// Where the first program (`platform`) is linked: in the physical window.
 pub const PLATFORM_BASE: u64 = crate::memory::PHYSICAL_WINDOW + 0x0100_0000;
+/// The first page of the first space's flobs, and of what it sees of the machine's memory: a thread.
+pub const FIRST_FLOBS: u64 = crate::memory::PHYSICAL_WINDOW + 0x00f0_0000;
+/// Where the first space itself is.
+pub const FIRST_SPACE: u64 = FIRST_FLOBS + crate::PAGE_SIZE;
 
 /// Offsets in the start page of the reference flobs a program is born with.
 pub mod start_reference {

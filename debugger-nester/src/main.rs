@@ -11,16 +11,15 @@
 
 extern crate alloc;
 
-mod guest;
-
 use alloc::{string::String, vec::Vec};
 
+use flob_debugger_nester::guest::{self, Parent};
 use flob_runtime::{eprintln, program, start};
 
 program!(main);
 
 fn main(arguments: Vec<String>) -> i32 {
-    match guest::run(arguments) {
+    match guest::run(&Parent, arguments) {
         Ok(()) => start::forever(),
         Err(message) => {
             eprintln!("debugger-nester: {message}");

@@ -13,8 +13,10 @@ use flob_session::{
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
-/// Programs that every guest has, and nobody runs by name.
-const SUPPORT: [&str; 2] = ["platform", "debugger-nester"];
+/// The program that every guest has: it holds the debugger's nester as well.
+const PLATFORM: &str = flob_abi::archive::FIRST_PROGRAM;
+/// The debugger's nester by itself, for guests that have it below another one.
+pub const DEBUGGER: &str = "debugger-nester";
 /// A nester that guests have if it is asked for.
 const CHECKPOINTER: &str = "checkpointer";
 /// The first program of the machine that `flob bench kernel` measures in.
@@ -38,7 +40,7 @@ pub fn bundled() -> impl Iterator<Item = &'static str> {
 
 /// Whether a carried program is not for users to run.
 fn is_own(name: &str) -> bool {
-    SUPPORT.contains(&name) || [BENCH, CHECKPOINTER].contains(&name)
+    [PLATFORM, DEBUGGER, BENCH, CHECKPOINTER].contains(&name)
 }
 
 /// What `flob bench kernel` measures with, on the ordinary kernel or on the one that counts.
@@ -81,12 +83,11 @@ pub fn carried(name: &str) -> Option<Program> {
 
 /// Everything for a guest with these programs.
 pub fn software<'a>(others: impl IntoIterator<Item = &'a Program>) -> Software {
-    let support = PROGRAMS.iter().filter(|(name, _)| SUPPORT.contains(name));
-    let mut programs: Vec<File> =
-        support.map(|(name, elf)| File { name: (*name).into(), contents: elf.to_vec() }).collect();
+    let file = |program: &Program| File { name: program.name.clone(), contents: program.elf.clone() };
+    let mut programs: Vec<File> = carried(PLATFORM).iter().map(file).collect();
     for program in others {
         if programs.iter().all(|present| present.name != program.name) {
-            programs.push(File { name: program.name.clone(), contents: program.elf.clone() });
+            programs.push(file(program));
         }
     }
     Software { kernel: KERNEL.to_vec(), programs }

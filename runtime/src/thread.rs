@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use core::arch::naked_asm;
 use core::mem::{ManuallyDrop, MaybeUninit};
 
-use flob_abi::Status;
+use flob_abi::{MAX_PRIORITY, Status, ThreadState};
 
 use crate::flob::{FlobAt, Reference, Thread};
 use crate::start;
@@ -40,6 +40,7 @@ pub struct Builder {
     storage: Option<&'static Thread>,
     stack: usize,
     space: FlobAt<Reference>,
+    priority: u32,
 }
 
 impl Default for Builder {
@@ -51,7 +52,7 @@ impl Default for Builder {
 impl Builder {
     /// A thread from the heap, in the program's own space.
     pub fn new() -> Self {
-        Self { storage: None, stack: DEFAULT_STACK, space: start::space() }
+        Self { storage: None, stack: DEFAULT_STACK, space: start::space(), priority: MAX_PRIORITY }
     }
 
     /// Uses this memory for the thread flob. No thread may be there.
@@ -76,6 +77,13 @@ impl Builder {
         self
     }
 
+    /// Its priority; else it runs as high as its space's ceiling lets it.
+    #[must_use]
+    pub const fn priority(mut self, priority: u32) -> Self {
+        self.priority = priority;
+        self
+    }
+
     /// Starts it.
     pub fn spawn<T: Send + 'static>(
         self,
@@ -96,7 +104,7 @@ impl Builder {
         let stack_end = stack.as_ptr_range().end.expose_provenance() as u64;
         let argument = Box::into_raw(first).expose_provenance() as u64;
         let entry = (thread_stub as *const ()).expose_provenance() as u64;
-        let state = thread.fresh_state(entry, stack_end, argument);
+        let state = ThreadState { priority: self.priority, ..thread.fresh_state(entry, stack_end, argument) };
         thread.prepare(self.space, &state)?;
         thread.resume(false)?;
         Ok(JoinHandle { packet, thread, memory: ManuallyDrop::new(Memory { _own: own, _stack: stack }) })

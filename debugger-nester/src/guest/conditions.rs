@@ -1,9 +1,9 @@
 //! Whether a thread that has come to a breakpoint is to be stopped there: its conditions are run on the registers and memory that
 //! the thread has now, and on flobs as they are now.
 
+use crate::{breakpoints::Wanted, translate::Translator};
 use flob_abi::{FlobKind, Registers};
 use flob_checkpointer::{Bearings, look_at_each};
-use flob_debugger_nester::{breakpoints::Wanted, translate::Translator};
 use flob_image::{Flob, Link, Place};
 use flob_link::{
     StopReason,

@@ -135,7 +135,7 @@ fn programs_own(nester: &Nester, state: &mut State, thread: Adjustment, seen: &S
     let mut byte = [0];
     let at = translator(nester, state)?.place(seen.space.unwrap_or(u64::MAX), rip);
     let is_there = at.is_some_and(|at| state.environment.memory().read(at, &mut byte));
-    if !is_there || byte != [flob_debugger_nester::breakpoints::INT3] {
+    if !is_there || byte != [crate::breakpoints::INT3] {
         return thread.run().apply(&state.environment);
     }
     // As the hardware has it: the thread stands behind the instruction.

@@ -2,16 +2,16 @@
 
 use alloc::{collections::BTreeSet, collections::VecDeque, format, string::String, sync::Arc, vec::Vec};
 
-use flob_abi::{MAX_PRIORITY, PAGE_SIZE, SpaceState, Status, ThreadState, state::group};
+use crate::{breakpoints::Breakpoints, events::Events, held::Held, streams};
+use flob_abi::{PAGE_SIZE, SpaceState, Status};
 use flob_checkpointer::{Sights, border::Answered};
-use flob_debugger_nester::{breakpoints::Breakpoints, events::Events, held::Held, streams};
 use flob_link::{Capacity, answers::Answers};
 use flob_runtime::{
     call,
-    flob::{FlobAt, Links, OwnedReference, Thread},
+    flob::{FlobAt, OwnedReference, Thread},
     heap,
-    nester::{ChildMemory, Desk, Environment, Setup, environment::FIRST_THREAD, inherited, serve::Clerk},
-    service::{clock, host, programs},
+    nester::{ChildMemory, Desk, Environment, Setup, environment::FIRST_THREAD, serve::Clerk},
+    service::clock,
     thread,
 };
 
@@ -22,6 +22,7 @@ use super::{
     carriers::{self, Carriers},
     denial, exceptions, link, record, saver, services,
     step::Stepping,
+    surroundings::Surroundings,
     timers, watcher,
 };
 
@@ -69,27 +70,27 @@ fn options(arguments: Vec<String>) -> Result<Options, String> {
 }
 
 /// Starts everything; the calling thread is not needed any more.
-pub fn run(arguments: Vec<String>) -> Result<(), String> {
+pub fn run(around: &'static dyn Surroundings, arguments: Vec<String>) -> Result<(), String> {
     let mut options = options(arguments)?;
     let kernel = |status: Status| format!("the kernel refused: {}", status.text());
     let clerk = Clerk::new().map_err(kernel)?;
     let desk = Desk::new(services::NAMES).map_err(kernel)?;
     let faults = Desk::new(exceptions::NAMES).map_err(kernel)?;
     let denials = Desk::new(&[denial::REGION]).map_err(kernel)?;
-    let ceiling = inherited(&Links::NONE).map_err(kernel)?.ceiling;
+    let highest = around.ceiling().map_err(kernel)?;
     let size = options.torture.as_ref().map(Torture::size);
     // Nobody else of ours runs while a thread is not what it was.
-    let ceiling = if size == Some(Size::Small) { ceiling.saturating_sub(1) } else { ceiling };
-    let mut state = state(ceiling).map_err(kernel)?;
+    let ceiling = if size == Some(Size::Small) { highest.saturating_sub(1) } else { highest };
+    let mut state = state(around, ceiling).map_err(kernel)?;
     state.torture = options.torture.take();
-    let nester = Arc::new(Nester::new([desk, faults, denials], clerk.inbox(), state));
+    let nester = Arc::new(Nester::new(around, [desk, faults, denials], clerk.inbox(), state));
     if !options.restore {
         load(&nester, &options)?;
     }
-    start_threads(&nester, clerk).map_err(kernel)?;
+    start_threads(&nester, clerk, highest).map_err(kernel)?;
     record::find_bearings(&nester, &mut nester.lock()).map_err(kernel)?;
     if let Some(size) = size {
-        start_torturer(&nester, size).map_err(kernel)?;
+        start_torturer(&nester, size, highest).map_err(kernel)?;
     }
     if !options.restore && !options.paused {
         // Under the lock: a torturer that had taken the thread out before would put it back as one that has not begun.
@@ -101,8 +102,8 @@ pub fn run(arguments: Vec<String>) -> Result<(), String> {
 }
 
 /// Memory for two environments, and the bytes of it that programs begin in.
-fn environments() -> Result<([Arc<Environment>; 2], u64), Status> {
-    let untouched = heap::untouched();
+fn environments(reserved: usize) -> Result<([Arc<Environment>; 2], u64), Status> {
+    let untouched = heap::untouched().saturating_sub(reserved);
     let room = (untouched - OWN_MEMORY.min(untouched / 4)) as u64 / 2 / PAGE_SIZE * PAGE_SIZE;
     let step = if room >= 2 * SIZE_STEP { SIZE_STEP } else { PAGE_SIZE };
     let size = room.saturating_sub(SPARE_ROOM) / step * step;
@@ -114,8 +115,8 @@ fn environments() -> Result<([Arc<Environment>; 2], u64), Status> {
     Ok(([environment()?, environment()?], size))
 }
 
-fn state(ceiling: u32) -> Result<State, Status> {
-    let ([environment, spare], usual_size) = environments()?;
+fn state(around: &dyn Surroundings, ceiling: u32) -> Result<State, Status> {
+    let ([environment, spare], usual_size) = environments(around.reserved())?;
     let nobody = FlobAt::new(0);
     Ok(State {
         environment,
@@ -173,7 +174,7 @@ fn state(ceiling: u32) -> Result<State, Status> {
         replies: Answers::default(),
         page_watching: Default::default(),
         greeted: None,
-        capacity: capacity(),
+        capacity: capacity(around),
         long_answers: Default::default(),
         outbox: VecDeque::new(),
         is_receiver_here: false,
@@ -182,9 +183,9 @@ fn state(ceiling: u32) -> Result<State, Status> {
     })
 }
 
-/// In pages. Where there is no host it does not matter.
-fn capacity() -> Capacity {
-    let line = host::capacity().unwrap_or_default();
+/// In pages.
+fn capacity(around: &dyn Surroundings) -> Capacity {
+    let line = around.capacity();
     let pages = |bytes: u32| bytes / PAGE_SIZE as u32;
     Capacity { is_lossless: line.is_lossless, to_host: pages(line.to_host), to_guest: pages(line.to_guest) }
 }
@@ -210,8 +211,9 @@ pub fn load_into(
     command: &[String],
 ) -> Result<String, String> {
     let name = command.first().cloned().unwrap_or_default();
-    let file = programs::File::open(&name).map_err(|error| format!("'{name}' cannot be read: {error}"))?;
+    let file = nester.around.program(&name).map_err(|error| format!("'{name}' cannot be read: {error}"))?;
     let mut file = file.ok_or_else(|| format!("there is no program '{name}'"))?;
+    let file = &mut *file;
     let setup = Setup {
         parent: nester.desk.reference(services::PARENT).ok_or("the parent port is missing")?,
         keeper: nester.faults.reference(exceptions::KEEPER),
@@ -219,12 +221,12 @@ pub fn load_into(
         space: SpaceState { ceiling: ceiling.saturating_sub(2), ..SpaceState::default() },
         arguments: command,
     };
-    let loaded = environment.load(&mut file, &setup);
+    let loaded = environment.load(file, &setup);
     let loaded = loaded.map_err(|error| format!("'{name}' cannot be started: {error}"))?;
-    loaded.elf.build_id(&mut file).map_err(|error| format!("'{name}' cannot be read: {error}"))
+    loaded.elf.build_id(file).map_err(|error| format!("'{name}' cannot be read: {error}"))
 }
 
-fn start_threads(nester: &Shared, clerk: Clerk) -> Result<(), Status> {
+fn start_threads(nester: &Shared, clerk: Clerk, highest: u32) -> Result<(), Status> {
     let shared = || Arc::clone(nester);
     let ceiling = nester.lock().own.ceiling;
     let link = ceiling.saturating_sub(1);
@@ -240,10 +242,10 @@ fn start_threads(nester: &Shared, clerk: Clerk) -> Result<(), Status> {
         spawn(nester, None, move || timers::sleep(&one, index))?;
     }
     let one = shared();
-    spawn(nester, Some(MAX_PRIORITY), move || exceptions::serve(&one))?;
+    spawn(nester, Some(highest), move || exceptions::serve(&one))?;
     for _ in 0..denial::KEEPERS {
         let one = shared();
-        spawn(nester, Some(MAX_PRIORITY), move || denial::serve(&one))?;
+        spawn(nester, Some(highest), move || denial::serve(&one))?;
     }
     let one = shared();
     let watcher = spawn(nester, Some(LOWEST), move || caller::call(&one.idle))?;
@@ -268,9 +270,9 @@ fn start_threads(nester: &Shared, clerk: Clerk) -> Result<(), Status> {
 }
 
 /// The small form goes before all others; the large form sees every server blocked.
-fn start_torturer(nester: &Shared, size: Size) -> Result<(), Status> {
+fn start_torturer(nester: &Shared, size: Size, highest: u32) -> Result<(), Status> {
     let priority = match size {
-        Size::Small => MAX_PRIORITY,
+        Size::Small => highest,
         Size::Large => nester.lock().own.ceiling.saturating_sub(1),
     };
     let one = Arc::clone(nester);
@@ -295,11 +297,9 @@ pub fn start(
     stack: usize,
     run: impl FnOnce() + Send + 'static,
 ) -> Result<FlobAt<Thread>, Status> {
-    let handle = thread::Builder::new().stack(stack).spawn(run)?;
+    let handle = thread::Builder::new().stack(stack).priority(priority).spawn(run)?;
     let flob = handle.flob();
     handle.detach();
-    let state = ThreadState { priority, ..Default::default() };
-    flob.set_groups(&state, &Links::NONE, group::SCHEDULING)?;
     let reference = OwnedReference::new()?;
     flob.reference(reference.at())?;
     own.all.push(reference);

@@ -7,18 +7,13 @@ use core::time::Duration;
 use flob_abi::{PAGE_SIZE, Sum};
 use flob_checkpointer::pace::rest;
 use flob_link::{FromGuest, MAX_FRAME};
-use flob_runtime::{
-    service::{ServiceError, clock, host},
-    start,
-};
+use flob_runtime::service::{ServiceError, clock};
 
 use super::copying;
 use super::requests::{self, Then};
 use super::sending;
 use super::state::{Bulk, Nester, Outgoing, State};
 
-/// Name of the channel.
-const CHANNEL: &str = "debugger";
 /// Up to this size a reply goes before larger ones.
 const SMALL: usize = 512;
 /// How long to wait where the channel fails.
@@ -26,10 +21,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// The receiver's thread.
 pub fn receive(nester: &Nester) {
-    let mut receiver = host::Receiver::new(CHANNEL);
+    let mut receiver = nester.around.receiver();
     let mut along = Vec::new();
     loop {
-        match receiver.receive(&along) {
+        match receiver.exchange(&along) {
             Ok((message, bulk)) => along = handle(nester, message, bulk),
             // No channel, no host: the child runs on all the same.
             Err(_) => {
@@ -80,12 +75,12 @@ pub fn send(nester: &Nester) {
                 drop(state);
                 let message = &outgoing.message;
                 let sent = match (&outgoing.bulk, &pages) {
-                    (Bulk::None, _) => host::send(CHANNEL, message),
+                    (Bulk::None, _) => nester.around.send(message),
                     (Bulk::Pages(_), Some(pages)) => {
-                        host::send_bulk(CHANNEL, message, pages.sum, &pages.places)
+                        nester.around.send_bulk(message, pages.sum, &pages.places)
                     }
-                    (Bulk::Pages(_), None) => host::send(CHANNEL, &save_is_over(message)),
-                    (Bulk::Blank(pages), _) => send_blank(message, *pages, &mut blank),
+                    (Bulk::Pages(_), None) => nester.around.send(&save_is_over(message)),
+                    (Bulk::Blank(pages), _) => send_blank(nester, message, *pages, &mut blank),
                 };
                 if sent.is_err() {
                     let _ = clock::sleep(PAUSE);
@@ -106,7 +101,7 @@ pub fn send(nester: &Nester) {
             }
             None => {
                 if state.ending {
-                    start::exit(state.exit.unwrap_or(0));
+                    nester.around.end(state.exit.unwrap_or(0));
                 }
                 state = nester.outgoing.wait(state);
             }
@@ -123,11 +118,11 @@ fn save_is_over(message: &[u8]) -> Vec<u8> {
 }
 
 /// Zeroes out of a buffer that is made once.
-fn send_blank(message: &[u8], pages: u32, blank: &mut Vec<u8>) -> Result<(), ServiceError> {
+fn send_blank(nester: &Nester, message: &[u8], pages: u32, blank: &mut Vec<u8>) -> Result<(), ServiceError> {
     let bytes = u64::from(pages) * PAGE_SIZE;
     blank.resize(blank.len().max(usize::try_from(bytes).unwrap_or(0)), 0);
     let place = (blank.as_ptr().expose_provenance() as u64, bytes);
-    host::send_bulk(CHANNEL, message, Sum::of_zeroes(bytes / size_of::<u64>() as u64), &[place])
+    nester.around.send_bulk(message, Sum::of_zeroes(bytes / size_of::<u64>() as u64), &[place])
 }
 
 /// What is to be sent next: one message, or small ones that wait together.

@@ -2,7 +2,7 @@
 
 use alloc::{vec, vec::Vec};
 
-use flob_debugger_nester::{
+use crate::{
     breakpoints::{Conditions, INT3, Wanted},
     trace::payload,
     translate::Translator,

@@ -47,6 +47,7 @@ mod services;
 mod set;
 mod state;
 mod step;
+mod surroundings;
 mod survey;
 mod threads;
 mod timers;
@@ -56,3 +57,4 @@ mod watch;
 mod watcher;
 
 pub use launch::run;
+pub use surroundings::{CHANNEL, Parent, Receiver, Surroundings};

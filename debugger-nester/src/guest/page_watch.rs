@@ -7,13 +7,13 @@
 
 use alloc::{collections::BTreeMap, vec, vec::Vec};
 
-use flob_abi::{ExceptionCode, PAGE_SIZE, Protection, Registers, Status, ipc};
-use flob_checkpointer::denial::Denied;
-use flob_debugger_nester::{
+use crate::{
     operand,
     page_watches::{PageWatches, Touch},
     translate::Translator,
 };
+use flob_abi::{ExceptionCode, PAGE_SIZE, Protection, Registers, Status, ipc};
+use flob_checkpointer::denial::Denied;
 use flob_image::Place;
 use flob_link::{Access, Hit, Reply, Watch};
 

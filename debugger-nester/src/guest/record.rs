@@ -2,6 +2,7 @@
 
 use alloc::{collections::BTreeSet, sync::Arc, vec, vec::Vec};
 
+use crate::translate::MEMORY_TAG;
 use flob_abi::{
     ExceptionCode, Status, ThreadState,
     state::{space_flag, thread_flag},
@@ -13,7 +14,6 @@ use flob_checkpointer::{
     pace::Pace,
     record::Damaged,
 };
-use flob_debugger_nester::translate::MEMORY_TAG;
 use flob_image::{Border, Environment, Flob, Place, State as FlobState, Stream};
 use flob_link::{Failure, FailureKind};
 use flob_runtime::{flob::OwnedReference, nester::list::Listed};

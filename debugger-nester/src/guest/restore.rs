@@ -7,12 +7,12 @@ use alloc::{
     vec::Vec,
 };
 
-use flob_abi::{FlobKind, PAGE_SIZE, state::group};
-use flob_checkpointer::{RebuildError, Record, Unknown, World, pages::PageSet, rebuild};
-use flob_debugger_nester::{
+use crate::{
     held::Held,
     streams::{Input, Output},
 };
+use flob_abi::{FlobKind, PAGE_SIZE, state::group};
+use flob_checkpointer::{RebuildError, Record, Unknown, World, pages::PageSet, rebuild};
 use flob_image::{Border, Environment as Image, Place, Stream};
 use flob_link::{Event, FailureKind, Mark, Reply, Run, pack::unpack, trace::What};
 use flob_runtime::{

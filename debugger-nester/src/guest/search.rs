@@ -7,13 +7,13 @@
 
 use alloc::vec::Vec;
 
+use crate::waits::wait_kind;
 use flob_abi::{
     ExceptionMessage, FlobKind, Status,
     flob::thread_link,
     state::{group, thread_flag},
 };
 use flob_checkpointer::{release, resume};
-use flob_debugger_nester::waits::wait_kind;
 use flob_image::Place;
 use flob_link::{Event, WaitKind};
 use flob_runtime::{

@@ -3,8 +3,8 @@
 
 use alloc::vec::Vec;
 
+use crate::streams::{Output, ReadResult, WriteResult};
 use flob_checkpointer::border::Answered;
-use flob_debugger_nester::streams::{Output, ReadResult, WriteResult};
 use flob_image::tags::{self, CLOCK, LOG, PROGRAMS, STDERR, STDIN, STDOUT};
 use flob_link::{Event, WaitKind};
 use flob_runtime::{
@@ -13,9 +13,8 @@ use flob_runtime::{
         serve::{Clerk, Request},
     },
     service::{
-        Service, clock,
+        clock,
         messages::{ClockReply, ClockRequest, ParentReply, ParentRequest, StreamReply, StreamRequest},
-        pass_on,
     },
 };
 use serde::Serialize;
@@ -107,7 +106,7 @@ pub fn attempt(nester: &Nester, state: &mut State, service: &'static str, bytes:
         STDOUT => output(nester, state, 1, bytes),
         STDERR => output(nester, state, 2, bytes),
         CLOCK => time(state, bytes),
-        PROGRAMS | LOG => pass_up(service, bytes),
+        PROGRAMS | LOG => pass_up(nester, service, bytes),
         _ => Attempt::Nothing,
     }
 }
@@ -200,12 +199,9 @@ pub fn sleep_left(call: &ParkedCall, now: u64) -> Option<u64> {
     }
 }
 
-/// The parent's service of this name answers; these replies come at once.
-fn pass_up(service: &str, bytes: &[u8]) -> Attempt {
-    static UP: [Service; 2] = [Service::new(PROGRAMS), Service::new(LOG)];
-    let [programs, log] = &UP;
-    let Ok(port) = (if service == LOG { log } else { programs }).port() else { return Attempt::Nothing };
-    pass_on(port, bytes).map_or(Attempt::Nothing, |reply| Attempt::Answer(reply, None))
+/// Whoever the nester stands on answers; these replies come at once.
+fn pass_up(nester: &Nester, service: &str, bytes: &[u8]) -> Attempt {
+    nester.around.pass_on(service, bytes).map_or(Attempt::Nothing, |reply| Attempt::Answer(reply, None))
 }
 
 /// Something has changed: parked requests that can be answered now are.

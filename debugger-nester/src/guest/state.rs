@@ -7,11 +7,7 @@ use alloc::{
     vec::Vec,
 };
 
-use flob_checkpointer::{
-    Sights,
-    border::{Answered, Hand},
-};
-use flob_debugger_nester::{
+use crate::{
     answers::Answers as LongAnswers,
     breakpoints::Breakpoints,
     events::Events,
@@ -19,6 +15,10 @@ use flob_debugger_nester::{
     streams::{Input, Output},
     trace::Trace,
     translate::MEMORY_TAG,
+};
+use flob_checkpointer::{
+    Sights,
+    border::{Answered, Hand},
 };
 use flob_image::Place;
 use flob_link::{Capacity, Event, Mark, Run, answers::Answers};
@@ -43,6 +43,7 @@ use super::{
     saver::{Question, Tray},
     search::Search,
     step::Stepping,
+    surroundings::Surroundings,
     torture::Torture,
     watch::Watching,
     watcher::Watch,
@@ -50,6 +51,8 @@ use super::{
 
 /// What the threads of the nester share.
 pub struct Nester {
+    /// What it stands on.
+    pub around: &'static dyn Surroundings,
     /// The child's services.
     pub desk: Desk,
     /// Keeper and debug port.
@@ -88,8 +91,14 @@ pub type Shared = Arc<Nester>;
 
 impl Nester {
     /// Everything, before the first thread is started.
-    pub fn new([desk, faults, denials]: [Desk; 3], received: Peek, state: State) -> Self {
+    pub fn new(
+        around: &'static dyn Surroundings,
+        [desk, faults, denials]: [Desk; 3],
+        received: Peek,
+        state: State,
+    ) -> Self {
         Self {
+            around,
             desk,
             faults,
             denials,

@@ -8,9 +8,9 @@ use alloc::{
     vec::Vec,
 };
 
+use crate::breakpoints::INT3;
 use flob_abi::{Status, ThreadHead};
 use flob_checkpointer::release;
-use flob_debugger_nester::breakpoints::INT3;
 use flob_image::Place;
 use flob_link::{Event, Scope, StopReason};
 use flob_runtime::{

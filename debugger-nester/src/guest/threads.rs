@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
+use crate::translate::Translator;
 use flob_abi::{FlobKind, Status, ThreadHead, flob::thread_link, state::group};
 use flob_checkpointer::{in_one_go, stop_once};
-use flob_debugger_nester::translate::Translator;
 use flob_image::Place;
 use flob_link::{FailureKind, Scope};
 use flob_runtime::{

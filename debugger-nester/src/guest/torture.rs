@@ -15,11 +15,11 @@ mod small;
 use alloc::{format, string::String, vec::Vec};
 use core::time::Duration;
 
-use flob_abi::{ExceptionCode, ThreadState};
-use flob_debugger_nester::{
+use crate::{
     stages::{CALL_INSTRUCTION, Points, Stage},
     translate::Translator,
 };
+use flob_abi::{ExceptionCode, ThreadState};
 use flob_image::Place;
 use flob_runtime::{nester::Environment, random::Random, service::clock};
 

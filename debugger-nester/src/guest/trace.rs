@@ -1,11 +1,11 @@
 //! Tracing what the child asks, of us and of the kernel. Kernel calls are seen where they are reflected ([`catch`]), and their
 //! ends where the step over them ends.
 
-use flob_abi::{Registers, Status, ThreadHead};
-use flob_debugger_nester::trace::{
+use crate::trace::{
     decode,
     payload::{self, Buffers},
 };
+use flob_abi::{Registers, Status, ThreadHead};
 use flob_image::Place;
 use flob_link::{
     Event, Reply, Tracing,

@@ -6,8 +6,8 @@
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
+use crate::watches::{REGISTERS, Watches, is_armed, nothing};
 use flob_abi::{DebugRegisters, Status, ThreadState, state::group};
-use flob_debugger_nester::watches::{REGISTERS, Watches, is_armed, nothing};
 use flob_image::Place;
 use flob_link::{Access, FailureKind, Hit, Reply, Watch};
 use flob_runtime::{

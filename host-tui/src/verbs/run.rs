@@ -216,7 +216,9 @@ impl Plan for Run {
         let store = Store::open_default()?;
         let Found { program, label, stack, above } = self.find_program(&store)?;
         // Whoever is named on the way, in a checkpoint's arguments too: nesters load their children by name.
-        let named: Vec<_> = above.iter().chain(&stack).filter_map(|word| guest::carried(word)).collect();
+        let debugger = above.last().map(|_| guest::DEBUGGER);
+        let words = above.iter().chain(&stack).map(String::as_str).chain(debugger);
+        let named: Vec<_> = words.filter_map(guest::carried).collect();
         let name = match name {
             Some(name) => name.to_owned(),
             None => sessions::free_name(&label)?,

@@ -27,7 +27,7 @@ pub const MEMORY_LIMIT: u64 = 0x1_0000_0000;
 pub const MEMORY_START: u64 = 0x0010_0000;
 
 /// First page of the first program's flobs; everything from here to the kernel's heap is the first space's.
-pub const BOOT_FLOBS: u64 = 0x00f0_0000;
+pub const BOOT_FLOBS: u64 = flob_abi::start::FIRST_FLOBS - flob_abi::memory::PHYSICAL_WINDOW;
 /// The start page.
 pub const START_INFO: u64 = 0x00f0_2000;
 /// The arguments.

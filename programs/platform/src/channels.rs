@@ -15,9 +15,12 @@ use crate::line;
 const CAPACITY: usize = 64;
 
 /// One that came.
-struct Datagram {
-    message: Vec<u8>,
-    bulk: Vec<u8>,
+#[derive(Default)]
+pub struct Datagram {
+    /// What it says.
+    pub message: Vec<u8>,
+    /// What came with it.
+    pub bulk: Vec<u8>,
 }
 
 /// A channel of one nester.
@@ -45,21 +48,23 @@ pub fn send(name: &str, datagram: &[u8]) -> Result<(), HostReply<'static>> {
     line::send(number, datagram).map_err(|_| HostReply::TooLong)
 }
 
-/// Sends a datagram, unless it is empty, and answers the calling thread's client with the next one that comes.
-pub fn exchange(name: &str, datagram: &[u8]) -> Result<(), HostReply<'static>> {
+/// Sends a datagram, unless it is empty: the channel, to wait for the next one.
+pub fn send_along(name: &str, datagram: &[u8]) -> Result<&'static Channel, HostReply<'static>> {
     let channel = CHANNELS.iter().find(|channel| channel.name == name).ok_or(HostReply::NoChannel)?;
     if !datagram.is_empty() {
         send(name, datagram)?;
     }
-    channel.answer_with_next();
-    Ok(())
+    Ok(channel)
 }
 
-/// Sends a datagram with its bulk, as soon as the line has room.
-pub fn send_bulk(request: &BulkRequest<'_>) -> Result<(), HostReply<'static>> {
+/// Sends a datagram with its bulk, as soon as the line has room. `lent` finds a piece by address and bytes.
+pub fn send_bulk(
+    request: &BulkRequest<'_>,
+    lent: impl Fn(u64, u64) -> Option<Lent>,
+) -> Result<(), HostReply<'static>> {
     let number = number(request.channel)?;
     let bulk: Option<Vec<Lent>> =
-        request.pieces.iter().map(|(address, bytes)| Lent::at(*address, *bytes)).collect();
+        request.pieces.iter().map(|(address, bytes)| lent(*address, *bytes)).collect();
     let bulk = bulk.ok_or(HostReply::Elsewhere)?;
     line::send_bulk(number, request.message, &bulk, request.sum).map_err(|_| HostReply::TooLong)
 }
@@ -81,12 +86,16 @@ impl Channel {
         Self { name, waiting: Lock::new(VecDeque::new()), arrived: Condition::new() }
     }
 
+    /// Waits for a datagram.
+    pub fn next(&self) -> Datagram {
+        let mut waiting = self.arrived.wait_until(self.waiting.lock(), |waiting| !waiting.is_empty());
+        waiting.pop_front().unwrap_or_default()
+    }
+
     /// Waits for a datagram and answers the calling thread's client with it. One that the client does not take (because
     /// it is gone) stays the next.
-    fn answer_with_next(&self) {
-        let mut waiting = self.arrived.wait_until(self.waiting.lock(), |waiting| !waiting.is_empty());
-        let Some(datagram) = waiting.pop_front() else { return };
-        drop(waiting);
+    pub fn answer_with_next(&self) {
+        let datagram = self.next();
         let reply = match datagram.bulk.as_slice() {
             [] => HostReply::Frame { bytes: &datagram.message },
             bulk => HostReply::Bulk { message: &datagram.message, bulk },

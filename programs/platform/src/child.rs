@@ -10,9 +10,9 @@ use flob_runtime::nester::{ChildMemory, Desk, Environment, Loaded, Places, Setup
 use crate::{files, service};
 
 /// What stays for the platform itself: stacks and buffers of its servers, frames on their way.
-const OWN_MEMORY: usize = 8 << 20;
+pub const OWN_MEMORY: usize = 8 << 20;
 /// No thread below runs above this priority; the platform's own do.
-const CEILING: u32 = 27;
+pub const CEILING: u32 = 27;
 
 /// A child that is loaded.
 pub struct Child {

@@ -1,12 +1,13 @@
 //! The first program: owns the devices and serves what all others are made of: console streams, clock, programs, and
-//! datagrams to the host over the line. It starts one child, the outermost nester, and ends the machine with it.
+//! datagrams to the host over the line. It starts the outermost nester and ends the machine with it: the debugger's in its own space,
+//! any other as its child.
 //!
-//! Its arguments are the kernel's command line: the child's name (`debugger-nester` if there is none) and the child's
-//! arguments.
+//! Its arguments are the kernel's command line: the nester's name (`debugger-nester` if there is none) and that one's arguments.
 //!
 //! ```text
-//! desk ── pool of server threads ──▶ parent, streams, clock, programs
-//!                               └──▶ host, bulk ──▶ channels ──▶ line ◀── driver thread ◀── interrupt
+//! child ──▶ desk ── pool of server threads ──▶ parent, streams, clock, programs
+//!                                         └──▶ host, bulk ──┐
+//!                               debugger's nester ──────────┴──▶ channels ──▶ line ◀── driver thread ◀── interrupt
 //! ```
 #![no_std]
 #![no_main]
@@ -22,6 +23,7 @@ mod io;
 mod lent;
 mod line;
 mod pool;
+mod resident;
 mod service;
 mod streams;
 mod uart;
@@ -37,13 +39,10 @@ use child::Child;
 
 program!(main);
 
-/// What is started if the command line names nothing.
-const DEFAULT_CHILD: &str = "debugger-nester";
-
 fn main(arguments: Vec<String>) -> i32 {
     let mut stack: Vec<String> = arguments.iter().skip(1).map(|word| meant_by(word)).collect();
     if stack.is_empty() {
-        stack.push(DEFAULT_CHILD.to_string());
+        stack.push(resident::NAME.to_string());
     }
     match run(&stack) {
         // The end comes with the child's own, in the thread that hears of it.
@@ -65,6 +64,10 @@ fn meant_by(word: &str) -> String {
 fn run(stack: &[String]) -> Result<(), String> {
     line::start()?;
     let desk = service::desk()?;
+    if stack.first().is_some_and(|name| name == resident::NAME) {
+        pool::start(desk)?;
+        return resident::start(desk, stack.to_vec());
+    }
     // Its flobs stay where they are.
     let child: &Child = Box::leak(Box::new(child::load(desk, stack)?));
     lent::by(child);

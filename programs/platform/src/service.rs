@@ -13,12 +13,13 @@ use flob_runtime::flob::{FlobAt, Reference};
 use flob_runtime::ipc::Request;
 use flob_runtime::nester::Desk;
 use flob_runtime::service::messages::{
-    ClockReply, ClockRequest, HostReply, HostRequest, ParentReply, ParentRequest, ProgramsReply,
+    BulkRequest, ClockReply, ClockRequest, HostReply, HostRequest, ParentReply, ParentRequest, ProgramsReply,
     ProgramsRequest, StreamReply, StreamRequest,
 };
 use platform_devices::outward;
 use serde::Serialize;
 
+use crate::lent::Lent;
 use crate::{channels, end, files, line, streams};
 
 /// The port that the child is born with.
@@ -74,10 +75,15 @@ pub fn serve(desk: &Desk, request: &Request<'_>) -> Outcome {
     if request.incoming.flavour == Flavour::Idempotent {
         child_died(request.bytes);
     }
-    let function = SERVICES.iter().find(|(service, _)| *service == name).map(|(_, function)| function);
-    let outcome = function.filter(|_| request.is_call()).and_then(|function| function(desk, request.bytes));
+    let outcome = if request.is_call() { answer(desk, name, request.bytes) } else { None };
     // What was not understood gets no answer: its connection ends, and that the client sees.
     outcome.unwrap_or(Outcome::nothing())
+}
+
+/// What this service answers; `None` if there is none, or it was not understood.
+pub fn answer(desk: &Desk, service: &str, request: &[u8]) -> Option<Outcome> {
+    let (_, function) = SERVICES.iter().find(|(name, _)| *name == service)?;
+    function(desk, request)
 }
 
 fn parent(desk: &Desk, request: &[u8]) -> Option<Outcome> {
@@ -144,8 +150,11 @@ fn host(_: &Desk, request: &[u8]) -> Option<Outcome> {
         HostRequest::Send { channel, frame } => Some(Outcome::of(
             &channels::send(channel, frame).map_or_else(|refusal| refusal, |()| HostReply::Sent),
         )),
-        HostRequest::Receive { channel, frame } => Some(match channels::exchange(channel, frame) {
-            Ok(()) => Outcome::nothing(),
+        HostRequest::Receive { channel, frame } => Some(match channels::send_along(channel, frame) {
+            Ok(channel) => {
+                channel.answer_with_next();
+                Outcome::nothing()
+            }
             Err(refusal) => Outcome::of(&refusal),
         }),
         HostRequest::Capacity => {
@@ -157,5 +166,6 @@ fn host(_: &Desk, request: &[u8]) -> Option<Outcome> {
 }
 
 fn bulk(request: &[u8]) -> Option<Outcome> {
-    outward::answer(request, channels::send_bulk).map(|bytes| Outcome { bytes, reference: None })
+    let send = |asked: &BulkRequest<'_>| channels::send_bulk(asked, Lent::of_child);
+    outward::answer(request, send).map(|bytes| Outcome { bytes, reference: None })
 }

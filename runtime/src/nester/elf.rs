@@ -118,7 +118,7 @@ pub struct Elf {
 
 impl Elf {
     /// Reads and checks the headers.
-    pub fn read(file: &mut impl ProgramFile) -> Result<Self, ElfError> {
+    pub fn read(file: &mut (impl ProgramFile + ?Sized)) -> Result<Self, ElfError> {
         let header = file_header(file)?;
         let mut elf = Self { entry: header.entry, segments: Vec::new(), notes: Vec::new() };
         for index in 0..header.header_count {
@@ -198,7 +198,10 @@ impl Elf {
     }
 
     /// The file's GNU build id in hexadecimal, or where it has none the 64-bit FNV-1a hash of the whole file.
-    pub fn build_id(&self, file: &mut impl ProgramFile) -> Result<alloc::string::String, ElfError> {
+    pub fn build_id(
+        &self,
+        file: &mut (impl ProgramFile + ?Sized),
+    ) -> Result<alloc::string::String, ElfError> {
         for (offset, size) in &self.notes {
             let size = usize::try_from((*size).min(MAX_NOTES)).map_err(|_| ElfError::BadHeaders)?;
             let mut bytes = vec![0; size];
@@ -212,7 +215,7 @@ impl Elf {
     }
 }
 
-fn file_header(file: &mut impl ProgramFile) -> Result<FileHeader, ElfError> {
+fn file_header(file: &mut (impl ProgramFile + ?Sized)) -> Result<FileHeader, ElfError> {
     let mut magic = [0; 4];
     if !file.read(0, &mut magic) || magic != *b"\x7fELF" {
         return Err(ElfError::NotElf);
@@ -230,7 +233,10 @@ fn file_header(file: &mut impl ProgramFile) -> Result<FileHeader, ElfError> {
     Ok(header)
 }
 
-fn read_at<T: FromBytes + IntoBytes>(file: &mut impl ProgramFile, offset: u64) -> Result<T, ElfError> {
+fn read_at<T: FromBytes + IntoBytes>(
+    file: &mut (impl ProgramFile + ?Sized),
+    offset: u64,
+) -> Result<T, ElfError> {
     let mut value = T::new_zeroed();
     if file.read(offset, value.as_mut_bytes()) { Ok(value) } else { Err(ElfError::Truncated) }
 }
@@ -264,7 +270,7 @@ fn build_id_note(mut notes: &[u8]) -> Option<&[u8]> {
     }
 }
 
-fn file_hash(file: &mut impl ProgramFile) -> Result<u64, ElfError> {
+fn file_hash(file: &mut (impl ProgramFile + ?Sized)) -> Result<u64, ElfError> {
     let mut hash = Fnv::default();
     let mut buffer = vec![0; 0x8000];
     let mut offset = 0;

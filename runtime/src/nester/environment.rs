@@ -240,7 +240,11 @@ impl Environment {
 
     /// Loads a program and makes its space and its first thread, which is stopped: [`Environment::start`] lets it go.
     /// The environment must be empty; after an error it has to be [`cleared`](Environment::clear) before the next try.
-    pub fn load(&self, file: &mut impl ProgramFile, setup: &Setup<'_>) -> Result<Loaded, StartError> {
+    pub fn load(
+        &self,
+        file: &mut (impl ProgramFile + ?Sized),
+        setup: &Setup<'_>,
+    ) -> Result<Loaded, StartError> {
         let elf = Elf::read(file)?;
         let layout = Layout::of(&elf, setup.arguments, self.size())?;
         self.make_flobs(&layout, setup)?;
@@ -292,7 +296,7 @@ impl Environment {
 
     fn load_segment(
         &self,
-        file: &mut impl ProgramFile,
+        file: &mut (impl ProgramFile + ?Sized),
         segment: &Segment,
         layout: &Layout,
     ) -> Result<(), StartError> {

@@ -33,7 +33,8 @@ pub fn capacity() -> Result<Capacity, ServiceError> {
     }
 }
 
-fn sent(reply: &HostReply<'_>) -> Result<(), ServiceError> {
+/// What a reply to a datagram means for who has sent it.
+pub fn sent(reply: &HostReply<'_>) -> Result<(), ServiceError> {
     match reply {
         HostReply::Sent => Ok(()),
         HostReply::NoChannel => Err(ServiceError::NoService),

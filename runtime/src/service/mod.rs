@@ -105,6 +105,11 @@ impl Service {
         Self { name, port: Reference::new(), found: Once::new() }
     }
 
+    /// Its name.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// The reference to its port.
     pub fn port(&self) -> Result<FlobAt<Reference>, ServiceError> {
         self.found.try_set(|| self.find())?;

@@ -21,6 +21,6 @@ pub struct File {
 pub struct Software {
     /// The kernel's ELF.
     pub kernel: Vec<u8>,
-    /// `platform`, `debugger-nester` and the program.
+    /// `platform`, what it is to run, and nesters above the debugger's.
     pub programs: Vec<File>,
 }

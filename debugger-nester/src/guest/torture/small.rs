@@ -2,13 +2,13 @@
 
 use alloc::{format, vec, vec::Vec};
 
+use crate::translate::Translator;
 use flob_abi::{
     ExceptionMessage, FlobKind, Status, ThreadState,
     flob::{MAX_LINKS, thread_link},
     state::{group, thread_flag},
 };
 use flob_checkpointer::{release, stop_all};
-use flob_debugger_nester::translate::Translator;
 use flob_image::Place;
 use flob_runtime::{
     flob::{FlobAt, Links, OwnedReference, Reference, Thread, any},
