@@ -138,7 +138,7 @@ fn measure(size: u32, memory: u32) -> Result<Figures, Error> {
     let disk = disk(world.path(), size)?;
     let savevm = drive.save()?;
     let restore = session.restore(&first.id, false)?;
-    let lazy = session.restore(&first.id, true)?;
+    let lazy = session.restores_lazily(&first.id)?;
     drop(session);
     let migration = migration(folder()?.path(), setup(EVERY[0], false))?;
     Ok(Figures {

@@ -99,13 +99,13 @@ fn parent(desk: &Desk, request: &[u8]) -> Option<Outcome> {
     })
 }
 
-/// The child's space has an exception that nobody below handles: that is its end.
+/// The outermost nester, or this program, has an exception that nobody handles: that is the end.
 fn child_died(message: &[u8]) -> ! {
     use zerocopy::FromBytes;
     let (message, _) = ExceptionMessage::read_from_prefix(message).unwrap_or_default();
     let what = ExceptionCode::from_number(message.code).map_or("an unknown exception", ExceptionCode::text);
     eprintln!(
-        "platform: the child died of: {what} (detail {}, address {:#x})",
+        "platform: the outermost nester died of: {what} (detail {}, address {:#x})",
         message.detail, message.address
     );
     end::end_machine(end::DIED)
