@@ -16,6 +16,8 @@ const MOST: u64 = 1 << 20;
 impl Hub {
     /// The environment as it is now.
     pub(super) fn look(&self, vectors: bool) -> Result<Environment, Failure> {
+        // If that fails it is no reason not to look.
+        drop(self.find_out());
         let (held, replaced) = {
             let books = lock(&self.books);
             (books.holds.hold_everything(), books.replaced)

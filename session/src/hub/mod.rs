@@ -8,6 +8,7 @@ mod clients;
 mod config;
 mod control;
 mod fanout;
+mod finding_out;
 mod holds;
 mod input;
 mod known;
@@ -79,7 +80,7 @@ use news::News;
 use output::Output;
 use points::Points;
 use receive::Receiving;
-use replacing::Arriving;
+use replacing::{Arriving, Unknown};
 use save::Moment;
 use supply::Supply;
 use traces::Traces;
@@ -197,6 +198,8 @@ pub(crate) struct Books {
     unsupplied: Option<String>,
     /// A checkpoint that the guest was asked to put in place and may put in place yet, for it was given up.
     arriving: Option<Arriving>,
+    /// What is in place was not looked at yet.
+    unknown: Option<Unknown>,
     /// So many were put in place in all.
     replaced: u64,
     /// Who holds all of a space again as soon as a thread of it stops.

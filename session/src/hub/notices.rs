@@ -18,9 +18,15 @@ impl Hub {
     pub(super) fn look_after(&self, notice: Notice) {
         match notice {
             Notice::Up(guest) => self.another_guest(&guest),
-            Notice::Back => self.set_link(LinkState::Up),
-            // What cannot be put in order now will be when somebody holds or lets go.
-            Notice::GivenUp => drop(self.hold_by_the_books()),
+            Notice::Back => {
+                self.set_link(LinkState::Up);
+                drop(self.find_out());
+            }
+            Notice::GivenUp => {
+                // What cannot be put in order now will be when somebody holds or lets go.
+                drop(self.hold_by_the_books());
+                drop(self.find_out());
+            }
             Notice::Lost => self.set_link(LinkState::Lost),
             Notice::Version(text) => self.end(Ending::Failed(Error::Guest(text))),
             Notice::Progress(progress) => {

@@ -96,7 +96,7 @@ impl Hub {
         let Receiving { mut input, record, _turn, .. } = receiving;
         let came = record.ok_or_else(nothing_comes).and_then(|(record, elf)| {
             let environment = memory::parse_environment(&record)?;
-            self.replace(Request::RestoreCommit { force: false })?;
+            self.replace(Request::RestoreCommit { force: false }, None)?;
             Ok((environment, elf))
         });
         let (environment, elf) = match came {
@@ -111,8 +111,6 @@ impl Hub {
         }
         self.input.replaced(Some(input));
         self.keep_program(&environment, elf);
-        // No checkpoint has this memory.
-        *lock(&self.base) = None;
         self.output.begin_at(&environment.streams);
         let checkpoint = checkpoint.filter(|id| self.store.resolve(id).is_ok());
         self.environment_replaced(&environment, checkpoint, true);

@@ -20,7 +20,7 @@ impl Hub {
         self.keep_known_program(&environment);
         self.output.begin_at(&environment.streams);
         self.input.replaced(Some(self.spool_from(&environment)?));
-        self.describe(&environment, None, false);
+        self.describe(&environment, self.elf_of(&environment), None, false);
         let mut books = lock(&self.books);
         *books = Books { unseen: books.unseen, replaced: books.replaced + 1, ..Books::default() };
         drop(books);

@@ -2,19 +2,13 @@
 //! an order that was given up. Either way the books and the supply of pages change at once, and what is still to be done then cannot
 //! fail: once the guest has it in place it is in place here.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use flob_image::{Environment, store::Spool};
 use flob_link::{Failure, Mark, Reply, Request, Scope, host::LinkError};
 
-use super::{
-    Books, Hub,
-    base::Base,
-    lock,
-    restore::{Prepared, consumed},
-    supply::Supply,
-};
-use crate::{Error, HubEvent, Owner};
+use super::{Books, Hub, base::Base, lock, restore::Prepared, supply::Supply};
+use crate::{HubEvent, Owner};
 
 /// A checkpoint that the guest is asked to put in place, with all that is to be done here when it has: at once, or when it is heard of
 /// again.
@@ -22,6 +16,8 @@ pub(super) struct Arriving {
     pub prepared: Prepared,
     /// The number that its environment has then.
     pub environment: u32,
+    /// The ELF of its program.
+    pub elf: Option<PathBuf>,
     /// Its input, unless it goes on with ours.
     pub input: Option<Spool>,
     /// Of a lazy restore: what brings its pages. It begins when the environment does.
@@ -38,6 +34,18 @@ impl Drop for Arriving {
     }
 }
 
+/// What is in place and has not been looked at since, by how it came there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unknown {
+    /// The program began anew here.
+    Begun,
+    /// Nobody waited for it any more.
+    Unasked {
+        /// It was restored, and did not begin anew.
+        is_restored: bool,
+    },
+}
+
 /// Which environment the guest's word is of that one begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Beginning {
@@ -52,14 +60,14 @@ pub(super) enum Beginning {
 impl Hub {
     /// Has the guest put another environment in the place of this one. All threads of that are stopped: the user holds them, and what was
     /// held before is over, at once: whoever hears of it may hold or let go. What the guest tells of the one before is not entered any more.
-    pub(super) fn replace(&self, request: Request) -> Result<(), LinkError> {
-        self.replace_with(request, None).map(drop)
+    pub(super) fn replace(&self, request: Request, unknown: Option<Unknown>) -> Result<(), LinkError> {
+        self.replace_with(request, None, unknown)
     }
 
     /// Has the guest put this checkpoint in place. If it does not answer it may do so all the same: then that is heard of later.
     pub(super) fn put_in_place(&self, arriving: Arriving, force: bool) -> Result<(), Failure> {
-        let (mark, arrived) = self.replace_with(Request::RestoreCommit { force }, Some(arriving))?;
-        arrived.into_iter().for_each(|arrived| self.arrived(arrived, mark));
+        self.replace_with(Request::RestoreCommit { force }, Some(arriving), None)?;
+        self.put_breakpoints_in();
         Ok(())
     }
 
@@ -68,7 +76,8 @@ impl Hub {
         &self,
         request: Request,
         arriving: Option<Arriving>,
-    ) -> Result<(Mark, Option<Arriving>), LinkError> {
+        unknown: Option<Unknown>,
+    ) -> Result<(), LinkError> {
         let mut books = lock(&self.books);
         let mark = match self.link.request(request) {
             Ok(Reply::Replaced(mark)) => mark,
@@ -80,70 +89,67 @@ impl Hub {
                 return Err(error);
             }
         };
-        let arrived = self.begins(&mut books, mark, arriving);
+        self.begins(&mut books, mark, arriving);
+        books.unknown = unknown;
         books.is_unannounced = true;
         drop(books);
         // What is there now has not ended, whatever was there before.
         lock(&self.info).progress.exit = None;
-        Ok((mark, arrived))
+        Ok(())
     }
 
-    /// From now on the books are of this environment, and its pages come from this checkpoint if any are missing.
-    fn begins(&self, books: &mut Books, mark: Mark, mut arrived: Option<Arriving>) -> Option<Arriving> {
+    /// From now on the books are of this environment, and its pages come from this checkpoint if any are missing. All that goes with it
+    /// changes at once: another one may come any time.
+    fn begins(&self, books: &mut Books, mark: Mark, mut arrived: Option<Arriving>) {
         let supply = arrived.as_mut().and_then(|arrived| arrived.supply.take());
         books.begin_anew();
-        books.arriving = None;
         books.environment = Some(mark.environment);
         books.is_supplied = supply.is_some();
-        books.unsupplied = None;
         self.supply_from(supply);
-        arrived
-    }
-
-    fn arrived(&self, mut arrived: Arriving, mark: Mark) {
-        self.input.replaced(arrived.input.take());
-        let (id, environment) = (arrived.prepared.id.clone(), arrived.prepared.environment());
-        *lock(&self.base) = Some(Base { checkpoint: id.clone(), mark });
-        self.output.begin_at(&environment.streams);
-        lock(&self.info).restore_bytes = self.over_the_line() - arrived.before;
-        self.environment_replaced(environment, Some(id), true);
+        lock(&self.cache).clear();
+        *lock(&self.base) = None;
+        if let Some(mut arrived) = arrived {
+            self.input.replaced(arrived.input.take());
+            let (id, environment) = (arrived.prepared.id.clone(), arrived.prepared.environment());
+            self.output.begin_at(&environment.streams);
+            lock(&self.info).restore_bytes = self.over_the_line() - arrived.before;
+            self.describe(environment, arrived.elf.clone(), Some(id.clone()), true);
+            *lock(&self.base) = Some(Base { checkpoint: id, mark });
+        }
     }
 
     /// The guest has restored or restarted a program after all, when nobody waited for that any more: the user holds it. If it is the
-    /// checkpoint that was asked for, all is as if the answer had come; else what is there is found out. What it has read we may have.
+    /// checkpoint that was asked for, all is as if the answer had come; else what is there is found out.
     pub(super) fn replaced_unasked(&self, mark: Mark, is_restored: bool) -> Result<(), Failure> {
         let mut books = lock(&self.books);
         let is_it = |arriving: &mut Arriving| is_restored && arriving.environment == mark.environment;
         let asked = books.arriving.take_if(is_it);
-        let arrived = self.begins(&mut books, mark, asked);
-        drop(books);
-        if let Some(arrived) = arrived {
-            let id = arrived.prepared.id.clone();
-            self.arrived(arrived, mark);
-            self.tell(HubEvent::Arrived(Some(id)));
+        let id = asked.as_ref().map(|asked| asked.prepared.id.clone());
+        self.begins(&mut books, mark, asked);
+        if id.is_some() {
+            drop(books);
+            self.put_breakpoints_in();
+            self.tell(HubEvent::Arrived(id));
             return Ok(());
         }
-        *lock(&self.base) = None;
-        let environment = self.look_uncached(false)?;
-        self.output.begin_at(&environment.streams);
-        let (position, hash) = consumed(&environment);
-        let is_ours = self.input.so_far().hash(position).map_err(Error::from)? == Some(hash);
-        self.input.replaced(if is_ours { None } else { Some(self.spool_from(&environment)?) });
-        self.environment_replaced(&environment, None, is_restored);
-        if is_restored {
-            self.tell(HubEvent::Arrived(None));
-        }
-        Ok(())
+        books.unknown = Some(Unknown::Unasked { is_restored });
+        drop(books);
+        self.find_out()
     }
 
-    /// The environment is this new one, which is of this checkpoint, or not. Breakpoints are put in again.
+    /// The environment is this new one, which is of this checkpoint, or not.
     pub(super) fn environment_replaced(
         &self,
         environment: &Environment,
         checkpoint: Option<String>,
         restored: bool,
     ) {
-        self.describe(environment, checkpoint, restored);
+        self.describe(environment, self.elf_of(environment), checkpoint, restored);
+        self.put_breakpoints_in();
+    }
+
+    /// Puts breakpoints into an environment that has just come, and tells that it has.
+    pub(super) fn put_breakpoints_in(&self) {
         let mut books = lock(&self.books);
         for location in books.points.locations() {
             // Where there is no such code any more, there is nothing to stop at.
@@ -153,8 +159,13 @@ impl Hub {
         self.changed();
     }
 
-    pub(super) fn describe(&self, environment: &Environment, checkpoint: Option<String>, restored: bool) {
-        let elf = self.elf_of(environment);
+    pub(super) fn describe(
+        &self,
+        environment: &Environment,
+        elf: Option<PathBuf>,
+        checkpoint: Option<String>,
+        restored: bool,
+    ) {
         let mut info = lock(&self.info);
         info.checkpoint = checkpoint;
         info.restored = restored;
@@ -171,6 +182,9 @@ impl Books {
         self.holds.clear();
         self.until_stop.clear();
         self.seen.clear();
+        self.arriving = None;
+        self.unsupplied = None;
+        self.unknown = None;
         self.holds.add(&Owner::User, Scope::Environment, &[]);
     }
 

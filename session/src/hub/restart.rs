@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use flob_link::{Failure, Request};
 
-use super::{Hub, lock, requests::ProgressTo};
+use super::{Hub, lock, replacing::Unknown, requests::ProgressTo};
 use crate::Error;
 
 impl Hub {
@@ -19,17 +19,24 @@ impl Hub {
         let _alone = self.long_work.begin(cancelled, progress)?;
         progress("loading", 0, 0);
         let program = lock(&self.info).program.clone();
-        let command = arguments.map(|arguments| [vec![program], arguments].concat()).unwrap_or_default();
+        let command =
+            arguments.clone().map(|arguments| [vec![program], arguments].concat()).unwrap_or_default();
         let is_whole = self.input.so_far().has_beginning();
         // What was read before anybody kept it cannot be read again: what is typed from now on is its input.
         let fresh = if is_whole { None } else { Some(self.store.spool().map_err(Error::from)?) };
-        self.replace(Request::Restart { command })?;
-        // No checkpoint is of this memory.
-        *lock(&self.base) = None;
+        self.replace(Request::Restart { command }, Some(Unknown::Begun))?;
         self.output.begin_at(&[]);
         self.input.replaced(fresh);
-        let environment = self.look_uncached(false)?;
-        self.environment_replaced(&environment, None, false);
+        {
+            let mut info = lock(&self.info);
+            // No checkpoint is of this memory.
+            (info.checkpoint, info.restored) = (None, false);
+            info.arguments = arguments.unwrap_or_else(|| info.arguments.clone());
+        }
+        // It has begun anew, whether or not that can be looked at now.
+        if self.find_out().is_err() {
+            self.changed();
+        }
         Ok(())
     }
 }

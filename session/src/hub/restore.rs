@@ -140,7 +140,8 @@ impl Hub {
             let checkpoint = manner.lazy.then(|| prepared.checkpoint.clone());
             let supply =
                 checkpoint.map(|checkpoint| self.prepare_supply(checkpoint, environment)).transpose()?;
-            let arriving = Arriving { prepared, environment, input, supply, before };
+            let elf = self.elf_of(prepared.environment());
+            let arriving = Arriving { prepared, environment, elf, input, supply, before };
             // The last moment: nothing of it can be seen before.
             stop_if(cancelled)?;
             progress("building", 0, 0);

@@ -11,7 +11,7 @@ use std::{
 };
 
 use flob_abi::FlobKind;
-use flob_image::{Environment, Flob, Link, Place, State};
+use flob_image::{Environment, Flob, Link, Place, State, Stream, hash::FNV_START};
 use flob_link::{
     CHANNEL_DEBUGGER, Capacity, Event, Failure, FailureKind, FromGuest, Mark, Memory, Progress, Reply,
     Request, Run, Scope, StopReason, ToGuest, VERSION,
@@ -51,6 +51,13 @@ struct Shared {
     refusals: u32,
     /// How often it was asked to stop the thread.
     stops: u32,
+    /// … and for a breakpoint.
+    breakpoints: u32,
+    /// Bytes of input that the program has read.
+    has_read: u64,
+    /// It says nothing from the next look on.
+    is_tired: bool,
+    is_asleep: bool,
     /// Pages that are missing.
     missing: BTreeSet<u64>,
     /// What is being restored: how many pages, and whether they are missing then.
@@ -82,6 +89,7 @@ impl Shared {
         let mark = Mark { boot: self.restarts, environment: self.replaced, epoch: 1 };
         self.events.push(event(mark));
         self.held = Some(0);
+        self.has_read = 0;
         self.missing = (0..missing).collect();
         mark
     }
@@ -186,6 +194,21 @@ impl Guest {
         lock(&self.shared.0).is_replaced(Event::Restored, pages);
     }
 
+    /// It starts the program anew when nobody waits for that any more. That is on its way.
+    pub fn begins_anew(&self) {
+        lock(&self.shared.0).is_replaced(Event::Restarted, 0);
+    }
+
+    /// It says nothing from the next look on, until it is woken.
+    pub fn sleeps_when_looked_at(&self) {
+        lock(&self.shared.0).is_tired = true;
+    }
+
+    /// It goes on.
+    pub fn wakes(&self) {
+        lock(&self.shared.0).is_asleep = false;
+    }
+
     /// This becomes of the next restore.
     pub fn commits(&self, commit: Commit) {
         lock(&self.shared.0).commit = commit;
@@ -233,8 +256,13 @@ impl Guest {
 
     /// Another one is started in its place.
     pub fn starts_anew(&self) {
+        self.starts_anew_behind(0);
+    }
+
+    /// The same, of which so many bytes of input have been read.
+    pub fn starts_anew_behind(&self, has_read: u64) {
         let mut shared = lock(&self.shared.0);
-        *shared = Shared { restarts: shared.restarts + 1, ..Shared::default() };
+        *shared = Shared { restarts: shared.restarts + 1, has_read, ..Shared::default() };
     }
 
     /// What is on its way arrives.
@@ -264,6 +292,11 @@ impl Guest {
         self.wait_until(|shared| !shared.looks.is_empty());
     }
 
+    /// Waits until it was asked for a breakpoint so often.
+    pub fn wait_for_breakpoints(&self, times: u32) {
+        self.wait_until(|shared| shared.breakpoints == times);
+    }
+
     /// Waits until it was asked to stop the thread so often.
     pub fn wait_for_stops(&self, times: u32) {
         self.wait_until(|shared| shared.stops == times);
@@ -288,7 +321,10 @@ impl Guest {
 
     fn answer(&self, asked: ToGuest) {
         let mut shared = lock(&self.shared.0);
-        if shared.silent == Some(asked.epoch) {
+        if matches!(asked.request, Request::Look { .. }) && std::mem::take(&mut shared.is_tired) {
+            shared.is_asleep = true;
+        }
+        if shared.silent == Some(asked.epoch) || shared.is_asleep {
             return;
         }
         let is_odd = shared.commit != Commit::Answered || shared.late.is_some();
@@ -309,7 +345,7 @@ impl Guest {
     fn carry_out(&self, request: Request) -> Result<Reply, Failure> {
         let (shared, changed) = &*self.shared;
         let mut shared = lock(shared);
-        let record = postcard::to_allocvec(&environment()).expect("it encodes");
+        let record = postcard::to_allocvec(&environment_behind(shared.has_read)).expect("it encodes");
         match request {
             Request::Hello { .. } => Ok(Reply::Hello {
                 version: VERSION,
@@ -335,13 +371,17 @@ impl Guest {
             Request::Look { .. } => Ok(Reply::Long { answer: 1, size: record.len() as u64 }),
             Request::Chunk { .. } => Ok(Reply::Bytes(record)),
             Request::Forget { .. }
-            | Request::SetBreakpoint { .. }
             | Request::ClearBreakpoint { .. }
             | Request::SetWatch(_)
             | Request::ClearWatch(_)
             | Request::RestoreRecord { .. }
             | Request::RestorePacked { .. }
             | Request::RestoreAbandon => Ok(Reply::Done),
+            Request::SetBreakpoint { .. } => {
+                shared.breakpoints += 1;
+                changed.notify_all();
+                Ok(Reply::Done)
+            }
             Request::RestoreBegin { size, is_lazy, .. } => {
                 shared.restoring = (size / 4096, is_lazy);
                 Ok(Reply::Restoring { environment: shared.replaced + 1 })
@@ -398,6 +438,12 @@ fn thread_state(rip: u64) -> State {
         thread.registers.rip = rip;
     }
     state
+}
+
+/// The same, when so much input has been read.
+fn environment_behind(has_read: u64) -> Environment {
+    let input = Stream { name: "stdin".into(), position: has_read, hash: FNV_START };
+    Environment { streams: vec![input], ..environment() }
 }
 
 /// What it consists of.

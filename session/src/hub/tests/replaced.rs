@@ -161,3 +161,49 @@ fn output_that_is_on_its_way_is_none_of_the_next_environment() {
     met.wait_for(|event| matches!(event, HubEvent::Guest(Event::Restored(_))));
     assert!(met.session.hub.output.wait_for(&environment.streams), "it has come");
 }
+
+/// It was told as an error, its checkpoint as that of the program before, and breakpoints were not put in again.
+#[test]
+fn a_restart_behind_which_the_guest_falls_silent_has_happened() {
+    let met = Met::impatient();
+    met.set_breakpoint();
+    met.replace(By::Restore);
+    met.wait_until_known();
+    met.guest.wait_for_breakpoints(2);
+    met.guest.sleeps_when_looked_at();
+    met.ask(LongRequest::Restart { arguments: Some(vec!["anew".into()]) }.into());
+    let info = met.client.info().expect("it answers");
+    assert_eq!((info.checkpoint, info.restored, info.arguments), (None, false, vec!["anew".to_owned()]));
+    assert_eq!(met.holders(), [Owner::User]);
+    met.guest.wakes();
+    met.guest.wait_for_breakpoints(3);
+}
+
+/// What was found of the one before was told of the next: that it is of no checkpoint, say, and what input it has read.
+#[test]
+fn what_is_found_out_too_late_says_nothing_of_the_next_environment() {
+    let met = Met::new();
+    let id = met.checkpoint();
+    met.guest.restores();
+    met.guest.hides();
+    met.guest.tell();
+    met.guest.wait_until_looked_at();
+    met.ask(LongRequest::Restore { id: id.clone(), force: true, lazy: false }.into());
+    met.guest.shows();
+    met.wait_until_known();
+    let info = met.client.info().expect("it answers");
+    assert_eq!((info.checkpoint, info.restored), (Some(id), true));
+}
+
+/// It was given zeroes in the place of what was read before the session began.
+#[test]
+fn a_program_that_begins_anew_unasked_reads_no_input_that_nobody_has() {
+    let met = Met::new();
+    let events = met.client.subscribe().expect("subscribed");
+    met.guest.starts_anew_behind(10);
+    wait_for(&events, |event| matches!(event, HubEvent::AnotherGuest));
+    assert!(!met.session.hub.input.so_far().has_beginning());
+    met.guest.begins_anew();
+    met.wait_until_known();
+    assert!(met.session.hub.input.so_far().has_beginning());
+}
