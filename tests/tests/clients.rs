@@ -128,6 +128,17 @@ fn what_one_client_writes_another_reads() {
     let thread = guest.json(&["show", "--json", "PHILOSOPHERS[0]"]);
     let stack = thread["state"]["registers.rsp"].as_str().unwrap();
     assert_eq!(guest.json(&["peek", "--json", stack, "16"])["bytes"].as_str().unwrap().len(), 32);
+    // What of a write was done before it failed is said.
+    let socket = world.path("run/flob").join(format!("{}.session", guest.name));
+    let size = flob_session::Client::connect_path(&socket).unwrap().look(false).unwrap().size;
+    let last = format!("{:#x}", size - 4);
+    let poked = guest.flob(&["poke", "--environment", &last, "0011223344556677"]);
+    assert_eq!(poked.code, Some(121), "{poked}");
+    assert!(
+        poked.stderr.contains(&format!("4 bytes were written from {last} on, then at {size:#x}: ")),
+        "{poked}"
+    );
+    assert_eq!(guest.json(&["peek", "--environment", &last, "8", "--json"])["bytes"], "00112233");
 }
 
 #[test]

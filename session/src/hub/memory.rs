@@ -108,13 +108,14 @@ impl Hub {
         Ok(whole.get(from..to).unwrap_or_default().to_vec())
     }
 
-    /// Writes memory.
+    /// Writes memory, a page after the other. An error says how much was written before.
     pub(super) fn write(&self, memory: Memory, address: u64, bytes: &[u8]) -> Result<(), Failure> {
         check_size(bytes.len() as u64)?;
         let written = pieces(address, bytes.len() as u64).try_for_each(|(start, count)| {
             let from = (start - address) as usize;
-            let piece = bytes.get(from..from + count as usize).unwrap_or_default().to_vec();
-            done(self.ask(&Request::Write { memory, address: start, bytes: piece })?)
+            let bytes = bytes.get(from..from + count as usize).unwrap_or_default().to_vec();
+            let piece = self.ask(&Request::Write { memory, address: start, bytes }).map_err(Failure::from);
+            piece.and_then(done).map_err(|failure| behind(address, start, failure))
         });
         self.changed();
         written
@@ -161,6 +162,20 @@ fn check_size(count: u64) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure { kind: FailureKind::Invalid, text: "at most 1 MiB of memory at a time".into() })
+}
+
+/// Why no more was written from here on, behind what was.
+fn behind(address: u64, here: u64, failure: Failure) -> Failure {
+    match here - address {
+        0 => failure,
+        written => {
+            let text = format!(
+                "{written} bytes were written from {address:#x} on, then at {here:#x}: {}",
+                failure.text
+            );
+            Failure { text, ..failure }
+        }
+    }
 }
 
 /// A range cut at page boundaries, but not beyond the end of all addresses.

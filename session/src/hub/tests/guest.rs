@@ -27,6 +27,9 @@ pub const THREAD: Place = 0x2000;
 /// Where the thread stops.
 pub const ADDRESS: u64 = 0x40_1000;
 
+/// Bytes of its memory.
+pub const MEMORY: u64 = 1 << 20;
+
 /// Longer than any of it takes.
 pub const STUCK: Duration = Duration::from_secs(60);
 
@@ -349,7 +352,7 @@ impl Guest {
         match request {
             Request::Hello { .. } => Ok(Reply::Hello {
                 version: VERSION,
-                size: 1 << 20,
+                size: MEMORY,
                 program: "simulated".into(),
                 boot: shared.restarts,
                 first_event: 0,
@@ -366,6 +369,11 @@ impl Guest {
                 }))
             }
             Request::Detach => Ok(Reply::Threads(0)),
+            Request::Write { address, .. } if address < MEMORY => Ok(Reply::Done),
+            Request::Write { .. } => {
+                let text = "there is no memory at this address".into();
+                Err(Failure { kind: FailureKind::NotFound, text })
+            }
             Request::StopTime | Request::RestoreTime => Ok(Reply::Nanoseconds(0)),
             Request::Read { memory, address, count } => Ok(shared.read(memory, address, count)),
             Request::Look { .. } => Ok(Reply::Long { answer: 1, size: record.len() as u64 }),
@@ -459,7 +467,7 @@ pub fn environment() -> Environment {
         program: "simulated".into(),
         arguments: vec!["simulated".into()],
         build_id: String::new(),
-        size: 1 << 20,
+        size: MEMORY,
         flobs: vec![space, thread],
         streams: Vec::new(),
         borders: Vec::new(),

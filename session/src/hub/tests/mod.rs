@@ -10,13 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flob_link::{Access, Event, Hit, Scope, StopReason, Watch, host::Timing};
+use flob_link::{Access, Event, Hit, Memory, Scope, StopReason, Watch, host::Timing};
 use tempfile::TempDir;
 
 use super::{Config, GuestPlan, Session, Standard};
 use crate::{Claim, Client, HubEvent, HubReply, HubRequest, LongRequest, Owner, serial};
 use flob_image::store::Store;
-use guest::{ADDRESS, Guest, SPACE, STUCK, THREAD};
+use guest::{ADDRESS, Guest, MEMORY, SPACE, STUCK, THREAD};
 
 /// A session with the simulated guest, and a client of it.
 struct Met {
@@ -256,4 +256,20 @@ fn of_two_who_watch_what_one_instruction_touches_both_are_told() {
     met.guest.stops(StopReason::watched(hits.to_vec()).expect("two"));
     met.wait_until_told();
     assert_eq!(met.holders(), [gdb(), other]);
+}
+
+/// The error was that of a write of which nothing was done.
+#[test]
+fn who_writes_beyond_the_end_of_memory_is_told_how_much_was_written() {
+    let met = Met::new();
+    let write = |address, bytes| {
+        let request = HubRequest::Write { memory: Memory::Environment, address, bytes: vec![1; bytes] };
+        met.client.request(request).expect_err("there is no memory").to_string()
+    };
+    let error = write(MEMORY - 4100, 4104);
+    assert_eq!(
+        error,
+        "4100 bytes were written from 0xfeffc on, then at 0x100000: there is no memory at this address"
+    );
+    assert_eq!(write(MEMORY, 4), "there is no memory at this address");
 }

@@ -1,7 +1,5 @@
 //! Pages of a lazy restore: they come, or everybody hears that they do not.
 
-use flob_link::Memory;
-
 use super::*;
 use guest::Commit;
 
