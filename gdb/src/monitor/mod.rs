@@ -26,7 +26,7 @@ fn verbs<G: Guest>() -> Vec<Verb<G>> {
         verb(
             "show",
             "FLOB",
-            "a flob's state and links (its name, short id, place, or *ADDRESS)",
+            "a flob's state and links (its name, short id #a3f, place 0x2400, or *ADDRESS)",
             flobs::show,
         ),
         verb("set", "FLOB FIELD=VALUE ...", "change fields and links of a flob", flobs::set),

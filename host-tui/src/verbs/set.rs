@@ -11,10 +11,10 @@ use crate::cli::{Context, complete, print, source::View};
 /// Arguments of `set`.
 #[derive(Args, Debug)]
 pub struct Set {
-    /// Its name, a part of it, its short id, or its place
+    /// Its name, a part of it, its short id (#a3f), or its place (0x2400; a number without its 0x is none)
     #[arg(add = complete::flobs(None))]
     flob: String,
-    /// FIELD=VALUE; for a link the value is `null`, the name or place of a flob, or `external:NAME`
+    /// FIELD=VALUE; for a link the value is `null`, the name or place (0x2400) of a flob, or `external:NAME`
     #[arg(required = true, value_name = "FIELD=VALUE")]
     changes: Vec<String>,
     /// Print JSON

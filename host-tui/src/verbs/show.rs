@@ -15,7 +15,7 @@ use crate::cli::{
 pub struct Show {
     #[command(flatten)]
     look: Look,
-    /// Its name, a part of it, its short id, or its place
+    /// Its name, a part of it, its short id (#a3f), or its place (0x2400; a number without its 0x is none)
     #[arg(add = complete::flobs(None))]
     flob: String,
     /// Vector registers too

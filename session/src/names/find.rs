@@ -101,7 +101,7 @@ impl Name {
 }
 
 impl Names {
-    /// The flob that is meant by a name, a part of one that fits no other, a short id, or its place.
+    /// The flob that is meant by a name, a part of one that fits no other, a short id, or its place (`0x2400`).
     pub fn find(&self, text: &str) -> Result<Place, Unclear> {
         self.find_among(text, |_| true)
     }
@@ -114,13 +114,13 @@ impl Names {
     /// The flob that a link is to lead to: as [`Names::find`], but a number is a whole place or address, and no part of one.
     pub fn find_target(&self, text: &str) -> Result<Place, Unclear> {
         let text = text.trim();
-        match parse_number(text) {
-            Some(place) if self.of(place).is_some() => Ok(place),
-            Some(_) if !self.names.iter().any(|name| name.label == text) => {
-                Err(Unclear::Nothing { text: text.to_owned() })
-            }
-            _ => self.find(text),
+        let is_whole = |name: &Name| name.label == text;
+        let is_part =
+            place_in(text).is_none_or(|place| self.of(place).is_none()) && !self.names.iter().any(is_whole);
+        if parse_number(text).is_some() && is_part {
+            return Err(Unclear::Nothing { text: text.to_owned() });
         }
+        self.find(text)
     }
 
     fn find_among(&self, text: &str, wanted: impl Fn(FlobKind) -> bool) -> Result<Place, Unclear> {
@@ -160,9 +160,9 @@ impl Names {
     }
 }
 
-/// A place as it is written: `0x2400`.
+/// A place as it is written, wherever one is: `0x2400`. A number without its `0x` is none.
 fn place_in(text: &str) -> Option<Place> {
-    u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+    text.get(..2).filter(|begin| begin.eq_ignore_ascii_case("0x")).and_then(|_| parse_number(text))
 }
 
 #[cfg(test)]
@@ -198,6 +198,20 @@ mod tests {
         assert_eq!(names.find("0x220").expect("found"), 0x2200);
         assert!(matches!(names.find_target("0x220"), Err(Unclear::Nothing { .. })));
         assert_eq!(names.find_target("main").expect("found"), 0x1000);
+    }
+
+    /// As targets of links, decimal numbers were places too.
+    #[test]
+    fn a_place_is_written_in_hexadecimal_wherever_one_is() {
+        let names = Names::new(&environment(), &Symbols::none());
+        let both = |text: &str| [names.find(text), names.find_target(text)];
+        for place in ["0x2200", "0X2200", "0x22_00", " 0x2200 "] {
+            assert_eq!(both(place), [Ok(0x2200), Ok(0x2200)], "{place}");
+        }
+        for number in ["8704", "0x+2200", "0"] {
+            assert!(both(number).iter().all(|found| !matches!(found, Ok(0 | 0x2200))), "{number}");
+        }
+        assert_eq!(names.find_target("8704"), Err(Unclear::Nothing { text: "8704".into() }));
     }
 
     /// It was said to be either.
