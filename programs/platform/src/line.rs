@@ -14,8 +14,8 @@ use flob_runtime::sync::Once;
 use flob_runtime::{call, eprintln};
 use platform_devices::outward::Outward;
 
-use crate::channels;
 use crate::lent::Lent;
+use crate::{channels, resident};
 
 /// How often, and for how many nanoseconds each, the end of the machine waits for the last bytes to leave.
 const DRAIN: (u32, u64) = (200, 5_000_000);
@@ -39,16 +39,18 @@ pub struct Capacity {
     pub is_lossless: bool,
     /// Bytes of bulk to the host.
     pub to_host: usize,
-    /// Bytes of bulk to the guest: it and its message have to fit into one reply of a service.
+    /// Bytes of bulk to the guest.
     pub to_guest: usize,
 }
 
 const PAGE: usize = flob_runtime::abi::PAGE_SIZE as usize;
 /// Most pieces of bulk: a page each, of the most that is sent at once.
 const MOST_PIECES: usize = MAX_BULK / PAGE;
-/// Of a line that loses nothing.
+/// Of a line that loses nothing, to who asks a service for it: bulk and message have to fit into one reply.
 const WIDE: Capacity = Capacity { is_lossless: true, to_host: MAX_BULK, to_guest: 14 * PAGE };
-/// Of a line that may: bulk goes inside a frame.
+/// The same to who is here: a few of these wait at once, in the platform's own memory.
+const WIDE_INSIDE: Capacity = Capacity { to_guest: 64 * PAGE, ..WIDE };
+/// Of a line that may lose some: bulk goes inside a frame.
 const NARROW: Capacity = Capacity { is_lossless: false, to_host: PAGE, to_guest: PAGE };
 
 /// The device that was chosen; none before [`start`].
@@ -83,7 +85,16 @@ pub fn send(channel: u8, payload: &[u8]) -> Result<(), TooLong> {
 
 /// What it carries.
 pub fn capacity() -> Capacity {
-    if device().is_some_and(Device::is_lossless) { WIDE } else { NARROW }
+    match device() {
+        Some(device) if device.is_lossless() => {
+            if resident::is_here() {
+                WIDE_INSIDE
+            } else {
+                WIDE
+            }
+        }
+        _ => NARROW,
+    }
 }
 
 /// Sends a frame with bulk that has this sum, as soon as there is room.

@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use flob_debugger_nester::guest::{self, CHANNEL, Receiver, Surroundings};
 use flob_runtime::abi::{Status, start::FIRST_SPACE};
@@ -24,6 +25,14 @@ use crate::{end, files, line, service};
 pub const NAME: &str = "debugger-nester";
 /// Stack of the thread that starts it.
 const STACK: usize = 512 * 1024;
+
+/// There is a nester in this space.
+static IS_HERE: AtomicBool = AtomicBool::new(false);
+
+/// Whether there is a nester in this space: then nobody else has the line.
+pub fn is_here() -> bool {
+    IS_HERE.load(Ordering::Relaxed)
+}
 
 /// What the nester stands on: this program, with its services.
 struct Platform(&'static Desk);
@@ -90,6 +99,7 @@ pub fn start(desk: &'static Desk, arguments: Vec<String>) -> Result<(), String> 
     let space = FlobAt::<Space>::new(FIRST_SPACE);
     let state = space.get_state(&Links::NONE).map_err(kernel)?;
     space.set_state(&state, &Links::NONE.with(0, keeper)).map_err(kernel)?;
+    IS_HERE.store(true, Ordering::Relaxed);
     let platform: &Platform = Box::leak(Box::new(Platform(desk)));
     let run = move || {
         if let Err(message) = guest::run(platform, arguments) {

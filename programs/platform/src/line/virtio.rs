@@ -19,8 +19,9 @@ use crate::dma::{self, Block};
 use crate::io::Machine;
 use crate::lent::Lent;
 
-/// Buffers for what comes from the host, and the size of each.
-const BUFFERS: (usize, usize) = (4, 64 * 1024);
+/// Buffers for what comes from the host, and the size of each. QEMU reads no more than this at once and gives each piece a buffer of
+/// its own, and an interrupt: it runs ahead only as far as there are buffers, and while it does one interrupt serves for many.
+const BUFFERS: (usize, usize) = (64, 4096);
 
 /// Pieces that are offered at once: the queue has room for twice as many.
 const MOST_PIECES: usize = 64;

@@ -7,6 +7,9 @@ use flob_link::{Capacity, MAX_ZERO_PAGES, Request, Run, host::LinkError};
 use super::{End, Standing, Supply, Trouble};
 use crate::hub::{Hub, lock, memory, runs};
 
+/// Most pages that come at once where the program waits for the first: they travel one after the other.
+const AHEAD: u32 = 16;
+
 impl Hub {
     /// Sends pages, one message after the other.
     pub(super) fn send_pages(
@@ -29,9 +32,9 @@ impl Hub {
         Ok(())
     }
 
-    /// The thread that brings what the program waits for, and what lies behind it as far as one message carries.
+    /// The thread that brings what the program waits for, and a little of what lies behind it.
     pub(super) fn supply_wanted(&self, supply: &Supply, wanted: &Receiver<u64>) {
-        let ahead = u64::from(self.capacity().to_guest.max(1));
+        let ahead = u64::from(self.capacity().to_guest.clamp(1, AHEAD));
         for page in wanted {
             let pages = supply.absent(page..page.saturating_add(ahead));
             if pages.first() != Some(&page) {
