@@ -29,6 +29,7 @@ mod pages;
 pub mod resume;
 mod server;
 pub mod stop;
+mod stream;
 mod tag;
 mod target;
 pub mod xfer;
@@ -43,7 +44,7 @@ use flob_session::{Client, Error, Hears};
 
 pub use guest::{Guest, SessionGuest};
 pub use listen::{listen_tcp, listen_unix};
-pub use server::Stream;
+pub use stream::Stream;
 
 /// Which space a debugger gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

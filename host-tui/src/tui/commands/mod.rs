@@ -19,6 +19,7 @@ pub mod scroll;
 pub mod sorting;
 mod table;
 pub mod tracing;
+mod when;
 
 use crossterm::event::KeyEvent;
 

@@ -2,9 +2,10 @@
 
 use crossterm::event::KeyCode;
 
-use super::super::{
-    layout::has_detail,
-    state::{Focus, State, Tab},
+use super::super::state::State;
+use super::when::{
+    always, can_break, can_edit, can_go_back, can_open, can_restore, can_trace, console, guest, has_code,
+    held, in_breakpoints, in_calls, in_checkpoints, in_memory, in_tree, pending, running, searched, working,
 };
 use super::{
     Command, Group, Key, Run, breaking, control, editing, looking, memory, navigate, scroll, sorting, tracing,
@@ -26,90 +27,6 @@ const fn command(
 
 const fn with(arguments: &'static str, command: Command) -> Command {
     Command { arguments, ..command }
-}
-
-fn always(_: &State) -> bool {
-    true
-}
-
-fn guest(state: &State) -> bool {
-    state.has_guest() && state.is_live()
-}
-
-fn live_guest(state: &State) -> bool {
-    state.has_guest()
-}
-
-fn running(state: &State) -> bool {
-    guest(state) && !state.is_all_held() && state.ended.is_none()
-}
-
-fn held(state: &State) -> bool {
-    live_guest(state) && state.is_held()
-}
-
-fn in_tree(state: &State) -> bool {
-    state.tab == Tab::Flobs && state.focus == Focus::List
-}
-
-fn in_memory(state: &State) -> bool {
-    state.tab == Tab::Memory
-}
-
-fn has_code(state: &State) -> bool {
-    in_memory(state) || has_detail(state.tab) && memory::attentive_thread(state).is_some()
-}
-
-fn in_checkpoints(state: &State) -> bool {
-    state.tab == Tab::Checkpoints && state.selected_checkpoint().is_some()
-}
-
-fn in_calls(state: &State) -> bool {
-    state.tab == Tab::Calls
-}
-
-fn in_breakpoints(state: &State) -> bool {
-    state.tab == Tab::Breakpoints && state.points.selected().is_some()
-}
-
-fn can_break(state: &State) -> bool {
-    state.tab == Tab::Breakpoints && state.has_guest()
-}
-
-fn can_trace(state: &State) -> bool {
-    in_calls(state) && state.has_guest()
-}
-
-fn can_open(state: &State) -> bool {
-    navigate::can_open(state)
-}
-
-fn can_go_back(state: &State) -> bool {
-    state.focus == Focus::Detail || state.opened.is_some() && state.has_session
-}
-
-fn can_edit(state: &State) -> bool {
-    state.tab == Tab::Memory || in_checkpoints(state) || editing::field_under_cursor(state).is_some()
-}
-
-fn can_restore(state: &State) -> bool {
-    live_guest(state) && control::restore_target(state).is_some()
-}
-
-fn pending(state: &State) -> bool {
-    !state.pending.is_empty()
-}
-
-fn working(state: &State) -> bool {
-    state.work.is_some()
-}
-
-fn console(state: &State) -> bool {
-    state.typed_input && live_guest(state) && state.ended.is_none()
-}
-
-fn searched(state: &State) -> bool {
-    !state.search.is_empty()
 }
 
 const UP: &[Key] = &[Key::plain(KeyCode::Up), Key::char('k')];
