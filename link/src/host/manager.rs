@@ -1,13 +1,15 @@
 //! What the link does: takes what arrives and what is asked, repeats what is overdue. It has no thread of its own: whoever asks,
 //! reads or watches the time does what there is to do, one at a time, and so nobody need be woken in between.
 
+mod incoming;
+
 use std::{
     sync::mpsc::Sender,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use super::{
-    Answer, Guest, LinkError, Log, Notice, Tell, Timing, Urgency,
+    Answer, LinkError, Log, Notice, Tell, Timing, Urgency,
     events::Events,
     exchange::{Asker, Exchanges, Kind, Outgoing},
     pump::Outward,
@@ -15,8 +17,7 @@ use super::{
 use flob_abi::Sum;
 
 use crate::{
-    CHANNEL_DEBUGGER, Capacity, Event, Failure, FailureKind, FromGuest, Progress, Reply, Request, ToGuest,
-    VERSION,
+    CHANNEL_DEBUGGER, Capacity, Failure, FailureKind, Reply, Request, ToGuest, VERSION,
     frame::{self, Decoder},
 };
 
@@ -163,38 +164,6 @@ impl Manager {
         self.log.flush();
     }
 
-    /// What came in a frame: see [`crate::message`].
-    fn message(&mut self, payload: &[u8], bulk: Vec<u8>) {
-        let (mut rest, mut bulk) = (payload, Some(bulk));
-        loop {
-            match postcard::take_from_bytes::<FromGuest>(rest) {
-                // One that has bulk is alone in its frame.
-                Ok((message, behind)) => {
-                    self.take(message, bulk.take().unwrap_or_default());
-                    rest = behind;
-                }
-                Err(error) => return self.log.line('!', format_args!("no message: {error}")),
-            }
-            if rest.is_empty() {
-                return;
-            }
-        }
-    }
-
-    fn take(&mut self, message: FromGuest, bulk: Vec<u8>) {
-        self.log.line('<', &message);
-        self.heard();
-        match message {
-            FromGuest::Reply { epoch, number, result } if epoch == self.epoch => {
-                let result =
-                    result.map(|reply| if let Reply::Pages(_) = reply { Reply::Pages(bulk) } else { reply });
-                self.reply(number, result);
-            }
-            FromGuest::Reply { .. } => {}
-            FromGuest::Event { number, event } => self.event(number, event),
-        }
-    }
-
     /// The stream carries nothing for now. What was on its way is lost, half a frame too.
     pub fn interrupted(&mut self) {
         self.log.line('!', "the stream is interrupted");
@@ -214,60 +183,6 @@ impl Manager {
         }
     }
 
-    fn reply(&mut self, number: u32, result: Result<Reply, Failure>) {
-        let Some(exchange) = self.exchanges.answered(number, Instant::now()) else { return };
-        match (exchange.asker, result) {
-            (Asker::Hello, result) => self.hello(result),
-            (Asker::Sync, Ok(Reply::Sync(progress))) => self.synchronised(progress),
-            (Asker::Sync, _) => {}
-            (caller, result) => self.answered.push((caller, result.map_err(LinkError::Refused))),
-        }
-    }
-
-    fn hello(&mut self, result: Result<Reply, Failure>) {
-        match result {
-            Ok(Reply::Hello { version: VERSION, size, program, boot, first_event, capacity }) => {
-                self.standing = Standing::Up;
-                self.capacity = capacity;
-                if self.boot == Some(boot) {
-                    self.notify(Notice::Back);
-                } else {
-                    self.boot = Some(boot);
-                    self.doubt = Doubt::None;
-                    self.events.begin_at(first_event);
-                    self.acknowledged = first_event;
-                    self.notify(Notice::Up(Guest { size, program, boot, first_event, capacity }));
-                }
-                self.synchronise();
-            }
-            Ok(Reply::Hello { version, .. }) => self.misfit(misfit_text(version)),
-            Err(failure) => self.misfit(failure.text),
-            Ok(other) => self.misfit(format!("the guest answered the hello with {other:?}")),
-        }
-    }
-
-    fn misfit(&mut self, text: String) {
-        self.exchanges.fail_callers(&LinkError::Version(text.clone()));
-        self.standing = Standing::Misfit(text.clone());
-        self.notify(Notice::Version(text));
-    }
-
-    /// Before the hello is answered, an event cannot be told from one of an earlier guest's.
-    fn event(&mut self, number: u64, event: Event) {
-        if !matches!(self.standing, Standing::Up) {
-            return;
-        }
-        for (number, event) in self.events.take(number, event) {
-            self.notify(Notice::Event { number, event });
-        }
-        self.settle();
-        let unacknowledged =
-            self.events.next().saturating_sub(self.acknowledged) >= EVENTS_BEFORE_ACKNOWLEDGE;
-        if self.events.has_gap() || unacknowledged {
-            self.synchronise();
-        }
-    }
-
     fn synchronise(&mut self) {
         // A question of our own must not run out of the numbers that the guest still knows, either: the oldest request
         // under way would never be answered.
@@ -278,21 +193,6 @@ impl Manager {
         self.last_sync = Instant::now();
         self.acknowledged = self.events.next();
         self.send(Request::Sync { events_from: self.events.next() }, Asker::Sync, false);
-    }
-
-    fn synchronised(&mut self, progress: Progress) {
-        if Some(progress.boot) == self.boot {
-            let next = progress.next_event;
-            self.notify(Notice::Progress(progress));
-            if self.doubt == Doubt::Open {
-                self.doubt = Doubt::Until(next);
-                self.settle();
-            }
-        } else {
-            // It was started anew, and knows nothing of what was asked.
-            self.exchanges.fail_callers(&LinkError::Ended);
-            self.begin_epoch();
-        }
     }
 
     /// Says hello once more. Behind that the guest carries out nothing that was asked before.
@@ -311,14 +211,6 @@ impl Manager {
         if was_ordered {
             self.doubt = Doubt::Open;
             self.begin_epoch();
-        }
-    }
-
-    /// Tells of orders that were given up, when everything that came of them was told.
-    fn settle(&mut self) {
-        if matches!(self.doubt, Doubt::Until(next) if self.events.next() >= next) {
-            self.doubt = Doubt::None;
-            self.notify(Notice::GivenUp);
         }
     }
 
@@ -404,13 +296,6 @@ impl Manager {
         self.notify(Notice::Ended);
         self.write_log();
     }
-}
-
-fn misfit_text(version: u32) -> String {
-    let side = if version < VERSION { "the guest's programs" } else { "flob on the host" };
-    format!(
-        "the guest speaks version {version} of the link protocol, this flob version {VERSION}: update {side}"
-    )
 }
 
 /// For those who pass it on to a client.
