@@ -38,6 +38,8 @@ fn lldb_attaches_looks_stops_steps_and_detaches() {
     assert_has(&text, &["stop reason = breakpoint 1.1", "add_up", "work.rs:", "rip = 0x", "rsp = 0x"]);
     assert_has(&text, &["name = 'worker-", "frame #1: ", "r-x", "stop reason = instruction step into"]);
     assert_has(&text, &["stop reason = step over", "detached"]);
+    // By the program's name, not by that of its file in the store.
+    assert_has(&text, &["wordcount`"]);
     session.ends_well();
 }
 

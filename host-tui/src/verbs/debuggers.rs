@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::unix::process::CommandExt,
+    os::unix::{fs::symlink, process::CommandExt},
     path::{Path, PathBuf},
     process::Command,
     sync::{Arc, atomic::AtomicBool},
@@ -104,16 +104,17 @@ impl Debugger {
 
     fn command(self, info: &SessionInfo, socket: &Path, arguments: &[String]) -> Result<Command, Error> {
         let mut command = Command::new(self.name());
+        let program = info.elf.as_deref().map(|elf| named(elf, info)).transpose()?;
         match self {
             Self::Gdb => {
-                command.args(["-q", "-ex", PATIENCE]).args(&info.elf);
+                command.args(["-q", "-ex", PATIENCE]).args(program);
                 command.arg("-ex").arg(format!("target remote {}", socket.display()));
                 command.arg("-ex").arg(format!("source {}", helper()?.display())).args(arguments);
             }
             Self::Lldb => {
                 let connect =
                     format!("process connect --plugin gdb-remote unix-connect://{}", socket.display());
-                command.arg("--one-line").arg(connect).args(arguments).args(&info.elf);
+                command.arg("--one-line").arg(connect).args(arguments).args(program);
             }
         }
         Ok(command)
@@ -128,6 +129,17 @@ impl Debugger {
         }
         Error::io(format!("starting {name}"), error)
     }
+}
+
+/// The program's file by the program's name: that is what a debugger shows with each frame, and the store names files by what is in them.
+fn named(elf: &Path, info: &SessionInfo) -> Result<PathBuf, Error> {
+    let Some(name) = Path::new(&info.program).file_name() else { return Ok(elf.into()) };
+    let folder = sessions::directory()?.join(format!("{}.logs", info.name)).join("program");
+    let (path, fresh) = (folder.join(name), folder.join(format!(".{}", std::process::id())));
+    let linked = fs::create_dir_all(&folder)
+        .and_then(|()| symlink(elf, &fresh))
+        .and_then(|()| fs::rename(&fresh, &path));
+    linked.map(|()| path).map_err(|error| Error::io(format!("writing in {}", folder.display()), error))
 }
 
 /// Where gdb finds its helper: a file beside the sessions' sockets, made anew by each version of flob.
