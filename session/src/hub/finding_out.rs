@@ -14,9 +14,14 @@ impl Hub {
             (books.unknown, books.replaced)
         };
         let Some(unknown) = unknown else { return Ok(()) };
+        if unknown == Unknown::Guest {
+            self.clear_up()?;
+        }
         let environment = self.look_uncached(false)?;
+        self.keep_known_program(&environment);
         let elf = self.elf_of(&environment);
         let input = match unknown {
+            Unknown::Guest => Some(Some(self.spool_from(&environment)?)),
             Unknown::Begun => None,
             // What it has read we may have.
             Unknown::Unasked { .. } => {

@@ -7,28 +7,31 @@ use flob_link::{
     host::{Guest, LinkError},
 };
 
-use super::{Books, Hub, lock};
+use super::{Books, Hub, lock, replacing::Unknown};
 use crate::{Error, HubEvent, LinkState, Owner, serial::Port, symbols};
 
 impl Hub {
-    /// Begins with what runs there. What another session has left in it is taken out; if threads are stopped, the user holds all.
+    /// Begins with what runs there. What another session has left in it is taken out; if threads are stopped, the user holds all. An error
+    /// leaves that to whoever looks next.
     pub(super) fn meet(&self) -> Result<(), Failure> {
-        let stopped = self.detach()?;
+        let mut books = lock(&self.books);
+        let (unseen, replaced) = (books.unseen, books.replaced + 1);
+        // Nothing of the guest before is true of this one.
+        *books = Books { unseen, replaced, unknown: Some(Unknown::Guest), ..Books::default() };
+        lock(&self.cache).clear();
         *lock(&self.base) = None;
         self.supply_from(None);
-        let environment = self.look_uncached(false)?;
-        self.keep_known_program(&environment);
-        self.output.begin_at(&environment.streams);
-        self.input.replaced(Some(self.spool_from(&environment)?));
-        self.describe(&environment, self.elf_of(&environment), None, false);
-        let mut books = lock(&self.books);
-        *books = Books { unseen: books.unseen, replaced: books.replaced + 1, ..Books::default() };
         drop(books);
-        if stopped > 0 {
-            self.hold(&Owner::User, Scope::Environment, None)?;
+        self.find_out()
+    }
+
+    /// Takes out what another session has left in the guest.
+    pub(super) fn clear_up(&self) -> Result<(), Failure> {
+        match self.link.request(Request::Detach)? {
+            Reply::Threads(0) => Ok(()),
+            Reply::Threads(_) => self.hold(&Owner::User, Scope::Environment, None).map(drop),
+            other => Err(LinkError::unexpected(&other).into()),
         }
-        self.changed();
-        Ok(())
     }
 
     /// The hello was answered once more: in the place of the guest there is one that was started since.
@@ -54,18 +57,11 @@ impl Hub {
             self.clean_up_after(connection);
         }
         // One that does not answer now is tidied up by whoever comes next.
-        let _ = self.detach();
-    }
-
-    fn detach(&self) -> Result<u32, Failure> {
-        match self.link.request(Request::Detach)? {
-            Reply::Threads(stopped) => Ok(stopped),
-            other => Err(LinkError::unexpected(&other).into()),
-        }
+        let _ = self.link.request(Request::Detach);
     }
 
     /// Symbols, and the program's file for checkpoints. Without it there are no symbols.
-    fn keep_known_program(&self, environment: &Environment) {
+    pub(super) fn keep_known_program(&self, environment: &Environment) {
         if let Some(elf) = self.known.iter().find(|elf| symbols::is_program_of(elf, environment)) {
             let _ = self.store.put_program(&environment.build_id, elf);
         }

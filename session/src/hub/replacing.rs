@@ -37,6 +37,8 @@ impl Drop for Arriving {
 /// What is in place and has not been looked at since, by how it came there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unknown {
+    /// Another guest is there, met as it is.
+    Guest,
     /// The program began anew here.
     Begun,
     /// Nobody waited for it any more.

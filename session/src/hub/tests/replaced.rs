@@ -207,3 +207,18 @@ fn a_program_that_begins_anew_unasked_reads_no_input_that_nobody_has() {
     met.wait_until_known();
     assert!(met.session.hub.input.so_far().has_beginning());
 }
+
+/// Its books were still those of the guest before, and nobody looked again.
+#[test]
+fn a_guest_that_falls_silent_when_it_is_met_is_found_out_when_it_answers_again() {
+    let met = Met::impatient();
+    met.ask(HubRequest::Hold { owner: gdb(), scope: Scope::Environment });
+    let events = met.client.subscribe().expect("subscribed");
+    met.guest.starts_anew_behind(10);
+    met.guest.sleeps_when_looked_at();
+    wait_for(&events, |event| matches!(event, HubEvent::AnotherGuest));
+    assert_eq!((met.holders(), met.guest.is_held()), (vec![], false));
+    assert!(met.session.hub.input.so_far().has_beginning(), "nobody has looked");
+    met.guest.wakes();
+    wait_for(&events, |_| !met.session.hub.input.so_far().has_beginning());
+}
