@@ -98,9 +98,12 @@ impl<M: Machine> Kernel<M> {
     /// What is entered already is left: it may have been lifted.
     #[inline(never)]
     pub(crate) fn read_ahead(&mut self, space: FlobId, address: u64, found: Resolved) {
-        let before = self.entered((space, address.wrapping_sub(PAGE_SIZE)), Protection::READ);
-        let Some((region, offset, left)) = before.and_then(|_| self.shown_at(space, address)) else { return };
-        let run = self.run_in_region(region, offset).min(left) / PAGE_SIZE;
+        let before = (space, address.wrapping_sub(PAGE_SIZE));
+        let Some(_) = self.entered(before, Protection::READ) else { return };
+        let run = self.shown_at(space, address).map_or_else(
+            || self.physical_run(space, address),
+            |(region, offset, left)| self.run_in_region(region, offset).min(left),
+        ) / PAGE_SIZE;
         for (count, frame) in (1..run.min(AHEAD)).zip(found.frame.0 + 1..) {
             let next = address + count * PAGE_SIZE;
             if self.entered((space, next), Protection::NONE).is_none() {
@@ -127,7 +130,6 @@ impl<M: Machine> Kernel<M> {
     }
 
     #[cold]
-    #[inline(never)]
     fn first_write(&mut self, space: FlobId, address: u64, access: Protection, frame: Frame) {
         self.epochs.mark(frame);
         if let Ok(found) = self.resolve(space, address, access, None) {

@@ -77,7 +77,6 @@ impl<M: Machine> Kernel<M> {
 
     /// The translation at hand of a space's address, if it allows the access.
     #[cold]
-    #[inline(never)]
     pub(crate) fn entered(&self, place: (FlobId, u64), access: Protection) -> Option<(Frame, Protection)> {
         let page = Page(place.1 / PAGE_SIZE);
         self.machine.translation(place.0.key(), page).filter(|(_, entered)| entered.allows(access))
@@ -118,7 +117,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// How far the first space's own memory reaches, from an address that no mapping covers.
-    fn physical_run(&self, space: FlobId, address: u64) -> u64 {
+    pub(crate) fn physical_run(&self, space: FlobId, address: u64) -> u64 {
         let end = PHYSICAL_WINDOW.saturating_add(u64::from(self.window.end) * PAGE_SIZE).min(USER_END);
         let root = self.space(space).map_or(NONE, |space| space.mappings);
         let next = self.objects.at(self.objects.tree_reaching::<InSpace>(root, None, address));

@@ -312,6 +312,23 @@ fn who_reads_pages_in_a_row_gets_some_at_once() {
     assert!(this.entered().is_empty());
 }
 
+/// It sees its own memory through no region, and each page that it read was a fault.
+#[test]
+fn the_first_space_gets_some_at_once_of_its_own_memory() {
+    let mut sim = Sim::sized(500);
+    let memory = sim.pages(40);
+    sim.epoch();
+    for page in [20, 3, 4] {
+        let program = Program::new().set(R14, memory + page * PAGE_SIZE).op(Op::Load(R15, R14, 8));
+        sim.spawn(5, program.end());
+        sim.run_out();
+    }
+    let root = sim.kernel.root.expect("a first space");
+    let is_entered =
+        |page: &u64| sim.kernel.entered((root, memory + page * PAGE_SIZE), Protection::NONE).is_some();
+    assert_eq!((0..40).filter(is_entered).collect::<Vec<_>>(), (3..=20).collect::<Vec<_>>());
+}
+
 /// Random reads and writes by programs and by the kernel, epochs and amnesia: exactly the written pages are dirty.
 #[test]
 fn exactly_what_was_written_is_dirty() {
