@@ -84,10 +84,8 @@ struct Last(Datagram);
 
 impl Receiver for Last {
     fn exchange(&mut self, datagram: &[u8]) -> Result<(&[u8], &[u8]), ServiceError> {
-        match channels::send_along(CHANNEL, datagram) {
-            Ok(channel) => self.0 = channel.next(),
-            Err(refusal) => host::sent(&refusal)?,
-        }
+        let refused = |refusal| host::sent(&refusal).err().unwrap_or(ServiceError::Garbled);
+        self.0 = channels::send_along(CHANNEL, datagram).map_err(refused)?.next();
         Ok((&self.0.message, &self.0.bulk))
     }
 }
