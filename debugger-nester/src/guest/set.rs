@@ -1,5 +1,7 @@
 //! Changing a flob of the child.
 
+use alloc::vec::Vec;
+
 use flob_abi::{
     FlobKind, THREAD_STATE_HEAD, ThreadState,
     state::{group, thread_flag},
@@ -23,7 +25,7 @@ pub fn set(nester: &Nester, state: &mut State, place: Place, hash: u64, change: 
     let kind = state.environment.kind_at(place);
     let kind = kind.ok_or_else(|| failure(FailureKind::NotFound, "there is no flob at this place"))?;
     let mut references = Links::NONE;
-    let mut targets = alloc::vec::Vec::new();
+    let mut targets = Vec::new();
     for (index, link) in change.links.iter().enumerate() {
         let Some(link) = link else { continue };
         let target = aim(nester, state, kind, index, link)?;

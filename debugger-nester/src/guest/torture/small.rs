@@ -1,6 +1,6 @@
 //! The small form: threads.
 
-use alloc::{format, vec, vec::Vec};
+use alloc::{format, string::String, vec, vec::Vec};
 
 use crate::translate::Translator;
 use flob_abi::{
@@ -284,7 +284,7 @@ fn put_back(environment: &Environment, torture: &mut Torture, taken: &Taken) {
 
 /// What was put back is what was taken out, except for the rank among waiters, which the kernel gives anew, and RFLAGS.RF,
 /// which it sets where a call is executed again.
-fn compare(environment: &Environment, taken: &Taken) -> Result<(), alloc::string::String> {
+fn compare(environment: &Environment, taken: &Taken) -> Result<(), String> {
     let refused = |status: Status| format!("it cannot be looked at again: {}", status.text());
     let now = environment.flob::<Thread>(taken.place).get_state(&Links::NONE).map_err(refused)?;
     let comparable = |state: &ThreadState| {
