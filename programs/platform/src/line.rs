@@ -86,13 +86,8 @@ pub fn send(channel: u8, payload: &[u8]) -> Result<(), TooLong> {
 /// What it carries.
 pub fn capacity() -> Capacity {
     match device() {
-        Some(device) if device.is_lossless() => {
-            if resident::is_here() {
-                WIDE_INSIDE
-            } else {
-                WIDE
-            }
-        }
+        Some(device) if device.is_lossless() && resident::is_here() => WIDE_INSIDE,
+        Some(device) if device.is_lossless() => WIDE,
         _ => NARROW,
     }
 }

@@ -123,6 +123,27 @@ impl Shared {
         self.silent = Some(asked.epoch);
     }
 
+    fn hello(&self) -> Reply {
+        Reply::Hello {
+            version: VERSION,
+            size: MEMORY,
+            program: "simulated".into(),
+            boot: self.restarts,
+            first_event: 0,
+            capacity: Capacity::default(),
+        }
+    }
+
+    fn progress(&self) -> Progress {
+        Progress {
+            boot: self.restarts,
+            next_event: self.told as u64,
+            environment: self.replaced,
+            missing: self.missing.len() as u64,
+            ..Progress::default()
+        }
+    }
+
     /// All of its memory is zero.
     fn read(&mut self, memory: Memory, address: u64, count: u32) -> Reply {
         assert_eq!(memory, Memory::Environment, "not simulated");
@@ -350,23 +371,10 @@ impl Guest {
         let mut shared = lock(shared);
         let record = postcard::to_allocvec(&environment_behind(shared.has_read)).expect("it encodes");
         match request {
-            Request::Hello { .. } => Ok(Reply::Hello {
-                version: VERSION,
-                size: MEMORY,
-                program: "simulated".into(),
-                boot: shared.restarts,
-                first_event: 0,
-                capacity: Capacity::default(),
-            }),
+            Request::Hello { .. } => Ok(shared.hello()),
             Request::Sync { events_from } => {
                 self.tell_from(&shared, events_from);
-                Ok(Reply::Sync(Progress {
-                    boot: shared.restarts,
-                    next_event: shared.told as u64,
-                    environment: shared.replaced,
-                    missing: shared.missing.len() as u64,
-                    ..Progress::default()
-                }))
+                Ok(Reply::Sync(shared.progress()))
             }
             Request::Detach => Ok(Reply::Threads(0)),
             Request::Write { address, .. } if address < MEMORY => Ok(Reply::Done),
