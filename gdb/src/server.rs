@@ -63,13 +63,13 @@ impl From<Error> for End {
     }
 }
 
-type Stub<G> = GdbStubStateMachine<'static, Inferior<G>, Outbox>;
+type Stub<'a, G> = GdbStubStateMachine<'a, Inferior<G>, Outbox>;
 
-struct Server<G: Guest, S> {
+struct Server<'a, G: Guest, S> {
     inferior: Inferior<G>,
     files: Files,
     filter: Filter,
-    stub: Option<Stub<G>>,
+    stub: Option<Stub<'a, G>>,
     line: Line<S>,
     /// Acknowledgements, which go with the answer if that comes at once: the debugger is woken once for both.
     owed: Vec<u8>,
@@ -93,8 +93,10 @@ pub(crate) fn run<G: Guest, S: Stream>(stream: S, guest: G, options: Options) ->
         inferior.release_user()?;
     }
     let files = Files::new(inferior.guest.elf());
+    // gdbstub looks for another '#' behind a packet's end, through all of its buffer if it has to.
+    let mut buffer = vec![b'#'; PACKET_SIZE];
     let stub = GdbStubBuilder::new(Outbox::default())
-        .packet_buffer_size(PACKET_SIZE)
+        .with_packet_buffer(&mut buffer)
         .build()
         .map_err(|error| Error::Internal(error.to_string()))?
         .run_state_machine(&mut inferior)
@@ -148,7 +150,7 @@ fn matters(event: &HubEvent) -> bool {
     )
 }
 
-impl<G: Guest, S: Stream> Server<G, S> {
+impl<G: Guest, S: Stream> Server<'_, G, S> {
     fn serve(&mut self, inputs: &mut Inputs<S>) -> Result<(), End> {
         loop {
             let input = match inputs.event() {

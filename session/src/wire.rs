@@ -2,11 +2,11 @@
 
 use std::{
     io::{self, Read, Write},
-    os::unix::net::UnixStream,
+    os::{fd::OwnedFd, unix::net::UnixStream},
 };
 
-use flob_link::host::Outlet;
-use rustix::net::{SendFlags, send};
+use flob_link::host::{Inlet, Outlet};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// No message is longer: a length beyond it means that the other side does not speak this protocol.
@@ -57,6 +57,19 @@ impl Write for Line {
 
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
+    }
+}
+
+impl Read for Line {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (_, count) = recv(&self.0, buffer, RecvFlags::DONTWAIT)?;
+        Ok(count)
+    }
+}
+
+impl Inlet for Line {
+    fn awaitable(&self) -> io::Result<Option<OwnedFd>> {
+        Ok(Some(self.0.try_clone()?.into()))
     }
 }
 

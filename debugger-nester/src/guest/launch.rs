@@ -178,6 +178,7 @@ fn state(around: &dyn Surroundings, ceiling: u32) -> Result<State, Status> {
         long_answers: Default::default(),
         outbox: VecDeque::new(),
         is_receiver_here: false,
+        is_host_near: false,
         garbled: 0,
         ending: false,
     })

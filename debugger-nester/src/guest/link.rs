@@ -22,10 +22,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The receiver's thread.
 pub fn receive(nester: &Nester) {
     let mut receiver = nester.around.receiver();
-    let mut along = Vec::new();
+    let (mut along, mut is_soon) = (Vec::new(), false);
     loop {
-        match receiver.exchange(&along) {
-            Ok((message, bulk)) => along = handle(nester, message, bulk),
+        match receiver.exchange(&along, is_soon) {
+            Ok((message, bulk)) => (along, is_soon) = handle(nester, message, bulk),
             // No channel, no host: the child runs on all the same.
             Err(_) => {
                 along.clear();
@@ -35,9 +35,9 @@ pub fn receive(nester: &Nester) {
     }
 }
 
-/// Does what a datagram asks; what is to be sent now. A step's end comes at once, a breakpoint may: what lets the child go is answered
+/// Does what a datagram asks; what is to be sent now, and whether the host may be expected to ask for more soon. A step's end comes at once, a breakpoint may: what lets the child go is answered
 /// with that, in one frame and one change to the parent and back. If nothing comes of it, the answer goes when the child has had its turn.
-fn handle(nester: &Nester, message: &[u8], bulk: &[u8]) -> Vec<u8> {
+fn handle(nester: &Nester, message: &[u8], bulk: &[u8]) -> (Vec<u8>, bool) {
     let mut state = nester.lock();
     if requests::handle(nester, &mut state, message, bulk) == Then::ChildRuns {
         state.own.courier.start();
@@ -45,6 +45,7 @@ fn handle(nester: &Nester, message: &[u8], bulk: &[u8]) -> Vec<u8> {
         state = nester.came.wait(state);
         state.is_receiver_here = false;
         state.own.courier.rest();
+        state.is_host_near = state.events.is_any_unsent();
     }
     let along = if state.ending { None } else { next(&mut state) };
     let along = match along {
@@ -58,7 +59,7 @@ fn handle(nester: &Nester, message: &[u8], bulk: &[u8]) -> Vec<u8> {
     if state.ending || !state.outbox.is_empty() || state.events.is_any_unsent() {
         nester.outgoing.signal();
     }
-    along
+    (along, state.is_host_near)
 }
 
 /// The sender's thread.

@@ -299,6 +299,8 @@ pub struct State {
     pub outbox: VecDeque<Outgoing>,
     /// The receiver waits for what comes of the child's being let go, and will send it.
     pub is_receiver_here: bool,
+    /// The host was told of a stop and has let nothing go since: who debugs asks for one thing after the other.
+    pub is_host_near: bool,
     pub garbled: u64,
     /// The host has asked for the end: it comes when everything is sent.
     pub ending: bool,

@@ -47,8 +47,9 @@ pub trait Surroundings: Sync {
 
 /// Receives the nester's datagrams.
 pub trait Receiver {
-    /// Sends a datagram, unless it is empty, and waits for the next; it, and its bulk. After an error what was to be sent may have been.
-    fn exchange(&mut self, datagram: &[u8]) -> Result<(&[u8], &[u8]), ServiceError>;
+    /// Sends a datagram, unless it is empty, and waits for the next, which may be expected soon; it, and its bulk. After an error what
+    /// was to be sent may have been.
+    fn exchange(&mut self, datagram: &[u8], is_soon: bool) -> Result<(&[u8], &[u8]), ServiceError>;
 }
 
 /// The parent, whoever that is.
@@ -95,7 +96,7 @@ impl Surroundings for Parent {
 }
 
 impl Receiver for host::Receiver<'_> {
-    fn exchange(&mut self, datagram: &[u8]) -> Result<(&[u8], &[u8]), ServiceError> {
+    fn exchange(&mut self, datagram: &[u8], _: bool) -> Result<(&[u8], &[u8]), ServiceError> {
         self.receive(datagram)
     }
 }

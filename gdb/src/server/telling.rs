@@ -14,7 +14,7 @@ use crate::{
     stop::{Stop, StopKind},
 };
 
-impl<G: Guest, S: Stream> Server<G, S> {
+impl<G: Guest, S: Stream> Server<'_, G, S> {
     /// Hands a packet to gdbstub and sends its answer, with `more` behind it.
     pub(super) fn feed(&mut self, packet: &[u8], more: &str) -> Result<(), End> {
         self.inferior.refusal = None;

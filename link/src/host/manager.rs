@@ -12,7 +12,7 @@ use super::{
     Answer, LinkError, Log, Notice, Tell, Timing, Urgency,
     events::Events,
     exchange::{Asker, Exchanges, Kind, Outgoing},
-    pump::Outward,
+    outward::Outward,
 };
 use flob_abi::Sum;
 

@@ -8,12 +8,12 @@
 
 mod events;
 mod exchange;
+mod inward;
 mod log;
 mod manager;
-mod pump;
+mod outward;
 
 use std::{
-    io::Read,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -24,12 +24,14 @@ use std::{
 
 use thiserror::Error;
 
+pub use inward::Inlet;
 pub use log::Log;
-pub use pump::Outlet;
+pub use outward::Outlet;
 
 use crate::{Capacity, Effect, Event, Failure, Progress, Reply, Request};
+use inward::Inward;
 use manager::{Manager, Submission};
-use pump::Outward;
+use outward::Outward;
 
 /// Bulk requests under way at most; urgent ones wait behind no more than these.
 pub const BULK_WINDOW: usize = 6;
@@ -166,14 +168,15 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Clone, Debug)]
 pub struct Link {
     shared: Arc<Shared>,
+    inward: Arc<Inward>,
     received: Arc<AtomicU64>,
     sent: Arc<AtomicU64>,
 }
 
 impl Link {
-    /// Starts talking over this stream. The link ends when `reader` ends; what happens is told as it comes.
+    /// Starts talking over this stream. The link ends when `inlet` ends; what happens is told as it comes.
     pub fn start(
-        reader: impl Read + Send + 'static,
+        inlet: impl Inlet,
         outlet: impl Outlet,
         timing: Timing,
         log: Log,
@@ -185,8 +188,8 @@ impl Link {
         let shared = Arc::new(Shared { manager, over: Condvar::new() });
         let theirs = Arc::clone(&shared);
         std::thread::Builder::new().name("link".into()).spawn(move || theirs.watch_the_time())?;
-        pump::read_into(reader, Arc::clone(&shared), Arc::clone(&received))?;
-        Ok(Self { shared, received, sent })
+        let inward = Inward::start(inlet, Arc::clone(&shared), Arc::clone(&received))?;
+        Ok(Self { shared, inward, received, sent })
     }
 
     /// Bytes that have come over the line so far.
@@ -208,9 +211,11 @@ impl Link {
     /// Asks, and waits for the answer.
     pub fn request(&self, request: Request) -> Result<Reply, LinkError> {
         let (sender, receiver) = mpsc::channel();
+        let turn = self.inward.turn();
         self.submit(Urgency::Urgent, request, 0, &sender);
         drop(sender);
-        receiver.recv().map_err(|_| LinkError::Ended)?.1
+        let came = turn.and_then(|turn| turn.read_until(|| receiver.try_recv().ok()));
+        came.or_else(|| receiver.recv().ok()).ok_or(LinkError::Ended)?.1
     }
 
     /// Asks for something that gives bytes.

@@ -2,6 +2,7 @@
 //!
 //! `FLOB_SEED=N` repeats one run; the seeds used are printed.
 
+mod awaitable;
 mod given_up;
 mod guest;
 mod pipe;
@@ -11,7 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flob_link::host::{BULK_WINDOW, Link, LinkError, Log, Notice, Timing, Urgency};
+use awaitable::Socket;
+use flob_link::host::{BULK_WINDOW, Inlet, Link, LinkError, Log, Notice, Timing, Urgency};
 use flob_link::{Capacity, Effect, Event, Memory, Reply, Request, Run, Scope};
 use guest::{FITTING, Guest, NARROW, WIDE, long_answer, pages};
 use pipe::{Faults, PERFECT, Reader, Writer, pipe};
@@ -37,14 +39,19 @@ fn connect_to(capacity: Capacity, faults: Faults, seed: u64, version: u32) -> (L
     let (to_guest, guest_reads) = pipe(faults, seed);
     let (guest_writes, from_guest) = pipe(faults, seed ^ 0xdead_beef);
     Guest::start(guest_reads, guest_writes, version, LONG, capacity);
-    link_over(from_guest, to_guest)
+    link_over(seed, timing(), from_guest, to_guest)
 }
 
-fn link_over(from_guest: Reader, to_guest: Writer) -> (Link, Receiver<Notice>) {
-    link_with(timing(), from_guest, to_guest)
+/// Every other seed has a stream that can be awaited.
+fn link_over(seed: u64, timing: Timing, from_guest: Reader, to_guest: Writer) -> (Link, Receiver<Notice>) {
+    if seed.is_multiple_of(2) {
+        link_with(timing, Socket::behind(from_guest), to_guest)
+    } else {
+        link_with(timing, from_guest, to_guest)
+    }
 }
 
-fn link_with(timing: Timing, from_guest: Reader, to_guest: Writer) -> (Link, Receiver<Notice>) {
+fn link_with(timing: Timing, from_guest: impl Inlet, to_guest: Writer) -> (Link, Receiver<Notice>) {
     let (sender, notices) = channel();
     // A test that ends needs no more notices.
     let tell = Box::new(move |notice| drop(sender.send(notice)));
@@ -182,13 +189,15 @@ fn versions_that_do_not_fit_say_which_side_to_update() {
 
 #[test]
 fn a_guest_that_ends_fails_what_is_under_way() {
-    let (to_guest, _guest_reads) = pipe(PERFECT, 1);
-    let (guest_writes, from_guest) = pipe(PERFECT, 1);
-    let (link, notices) = link_over(from_guest, to_guest);
-    let asked = std::thread::spawn(move || link.request(read(0)));
-    drop(guest_writes);
-    assert_eq!(asked.join().expect("no panic"), Err(LinkError::Ended));
-    assert_eq!(notices.recv_timeout(STUCK), Ok(Notice::Ended));
+    for seed in [1, 2] {
+        let (to_guest, _guest_reads) = pipe(PERFECT, seed);
+        let (guest_writes, from_guest) = pipe(PERFECT, seed);
+        let (link, notices) = link_over(seed, timing(), from_guest, to_guest);
+        let asked = std::thread::spawn(move || link.request(read(0)));
+        drop(guest_writes);
+        assert_eq!(asked.join().expect("no panic"), Err(LinkError::Ended));
+        assert_eq!(notices.recv_timeout(STUCK), Ok(Notice::Ended));
+    }
 }
 
 /// Runs of so many pages in all, as many a message as the line carries.

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use flob_link::host::Outlet;
+use flob_link::host::{Inlet, Outlet};
 
 /// A small random generator: the seed says all.
 pub struct Random(u64);
@@ -104,6 +104,8 @@ impl Write for Writer {
 }
 
 /// It has room for everything.
+impl Inlet for Reader {}
+
 impl Outlet for Writer {
     fn write_at_once(&mut self, bytes: &[u8]) -> usize {
         self.write(bytes).unwrap_or(0)

@@ -25,6 +25,10 @@ pub trait Device: Send + Sync {
     /// Sends this frame and, with nothing between them, what is lent; waits as long as there is no room.
     fn send(&self, frame: &[u8], lent: &[Lent]);
 
+    /// Waits a short while for something to come, and takes it in: whoever expects an answer at once need not be interrupted by it. Where
+    /// that would take as long, it does nothing.
+    fn await_briefly(&self) {}
+
     /// Whether all that was sent has left.
     fn is_idle(&self) -> bool;
 
@@ -81,6 +85,13 @@ pub fn send(channel: u8, payload: &[u8]) -> Result<(), TooLong> {
         device.send(&encoded, &[]);
     }
     Ok(())
+}
+
+/// Takes in what comes within a short while, if something does.
+pub fn await_briefly() {
+    if let Some(device) = device() {
+        device.await_briefly();
+    }
 }
 
 /// What it carries.

@@ -83,9 +83,13 @@ impl Surroundings for Platform {
 struct Last(Datagram);
 
 impl Receiver for Last {
-    fn exchange(&mut self, datagram: &[u8]) -> Result<(&[u8], &[u8]), ServiceError> {
+    fn exchange(&mut self, datagram: &[u8], is_soon: bool) -> Result<(&[u8], &[u8]), ServiceError> {
         let refused = |refusal| host::sent(&refusal).err().unwrap_or(ServiceError::Garbled);
-        self.0 = channels::send_along(CHANNEL, datagram).map_err(refused)?.next();
+        let channel = channels::send_along(CHANNEL, datagram).map_err(refused)?;
+        if is_soon {
+            line::await_briefly();
+        }
+        self.0 = channel.next();
         Ok((&self.0.message, &self.0.bulk))
     }
 }

@@ -37,7 +37,8 @@ impl Machine {
         let tell = Box::new(move |notice| news.push(notice));
         match self {
             Self::Own(guest) => {
-                Link::start(guest.line.try_clone()?, Line(guest.line.try_clone()?), timing, log, tell)
+                let end = || guest.line.try_clone().map(Line);
+                Link::start(end()?, end()?, timing, log, tell)
             }
             Self::Remote(device) => Link::start(device.clone(), device.clone(), timing, log, tell),
         }

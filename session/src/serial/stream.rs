@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use flob_link::host::Outlet;
+use flob_link::host::{Inlet, Outlet};
 
 use super::{
     Port,
@@ -110,6 +110,9 @@ impl Write for Device {
         Ok(())
     }
 }
+
+/// What is awaited is the device that is there, or its coming back.
+impl Inlet for Device {}
 
 /// A device may take its time for each byte.
 impl Outlet for Device {}

@@ -23,6 +23,11 @@ use crate::lent::Lent;
 /// its own, and an interrupt: it runs ahead only as far as there are buffers, and while it does one interrupt serves for many.
 const BUFFERS: (usize, usize) = (64, 4096);
 
+/// For how many nanoseconds an answer is expected at once, and how often it is looked for before the clock is. An interrupt, two changes
+/// of threads and the host's waking the emulator for it take a tenth of that.
+const BRIEFLY: u64 = 300_000;
+const LOOKS: u32 = 64;
+
 /// Pieces that are offered at once: the queue has room for twice as many.
 const MOST_PIECES: usize = 64;
 
@@ -32,8 +37,17 @@ struct Virtio {
     /// Held from the first piece of a message to the last.
     turn: Lock<()>,
     transmit: Lock<Virtqueue<Block>>,
+    receive: Lock<Receive>,
     /// Signalled when the device has interrupted.
     taken: Condition,
+}
+
+/// What comes from the host, for who looks.
+struct Receive {
+    registers: Registers<Machine>,
+    queue: Virtqueue<Block>,
+    buffers: Vec<(Chain, Block)>,
+    arrivals: Arrivals,
 }
 
 /// What the driver's thread has for itself.
@@ -41,9 +55,6 @@ struct Driver {
     port: &'static Virtio,
     interrupt: u8,
     controls: Controls<Machine, Block>,
-    receive: Virtqueue<Block>,
-    buffers: Vec<(Chain, Block)>,
-    arrivals: Arrivals,
 }
 
 /// Finds the device and starts it, or says why not.
@@ -55,26 +66,21 @@ pub fn start() -> Result<&'static dyn Device, String> {
     let started = started.map_err(|reason| format!("the virtio serial port failed: {}", reason.text()))?;
     let SerialPort { registers, controls, receive, mut transmit } = started;
     transmit.ask_for_interrupts(false);
+    let mut receive = Receive { registers, queue: receive, buffers: Vec::new(), arrivals: Arrivals::new() };
+    let (count, size) = BUFFERS;
+    let blocks: Option<Vec<Block>> = (0..count).map(|_| Block::take(size)).collect();
+    for block in blocks.ok_or("there is no memory for the virtio serial port's buffers")? {
+        receive.offer(block);
+    }
+    registers.notify(Queue::Receive);
     let port: &'static Virtio = Box::leak(Box::new(Virtio {
         registers,
         turn: Lock::new(()),
         transmit: Lock::new(transmit),
+        receive: Lock::new(receive),
         taken: Condition::new(),
     }));
-    let mut driver = Driver {
-        port,
-        interrupt: device.interrupt,
-        controls,
-        receive,
-        buffers: Vec::new(),
-        arrivals: Arrivals::new(),
-    };
-    let (count, size) = BUFFERS;
-    let blocks: Option<Vec<Block>> = (0..count).map(|_| Block::take(size)).collect();
-    for block in blocks.ok_or("there is no memory for the virtio serial port's buffers")? {
-        driver.offer(block);
-    }
-    registers.notify(Queue::Receive);
+    let driver = Driver { port, interrupt: device.interrupt, controls };
     let thread = Builder::new().spawn(move || driver.run());
     thread.map_err(|status| format!("no thread for the virtio serial port: {}", status.text()))?.detach();
     Ok(port)
@@ -93,6 +99,16 @@ impl Device for Virtio {
         for pieces in pieces.chunks(MOST_PIECES) {
             self.send_chain(pieces);
         }
+    }
+
+    fn await_briefly(&self) {
+        let mut receive = self.receive.lock();
+        receive.queue.ask_for_interrupts(false);
+        let end = now().saturating_add(BRIEFLY);
+        while !(0..LOOKS).any(|_| receive.take()) && now() < end {}
+        receive.queue.ask_for_interrupts(true);
+        // What came before the device knew that.
+        receive.take();
     }
 
     fn is_idle(&self) -> bool {
@@ -125,6 +141,11 @@ impl Virtio {
     }
 }
 
+/// Nanoseconds since boot.
+fn now() -> u64 {
+    call::timer_wait(0).unwrap_or(u64::MAX)
+}
+
 /// Whether the device has done with all that was offered.
 fn is_taken(transmit: &mut Virtqueue<Block>) -> bool {
     while transmit.take().is_some() {}
@@ -132,19 +153,12 @@ fn is_taken(transmit: &mut Virtqueue<Block>) -> bool {
 }
 
 impl Driver {
-    fn offer(&mut self, block: Block) {
-        let chain = block.to_be_written().and_then(|piece| self.receive.offer(&[piece]));
-        if let Some(chain) = chain {
-            self.buffers.push((chain, block));
-        }
-    }
-
     /// Does what there is to do, then waits for the device. An interrupt is asked after before the queues are looked at:
     /// so what the device does behind that look interrupts again.
     fn run(mut self) {
         loop {
             let was_called = self.port.registers.interrupts();
-            let received = self.receive();
+            let received = self.port.receive.lock().take();
             match self.controls.attend() {
                 Some(News::Removed) => eprintln!("platform: the virtio serial port was removed"),
                 Some(News::Opened) | None => {}
@@ -159,12 +173,21 @@ impl Driver {
             }
         }
     }
+}
+
+impl Receive {
+    fn offer(&mut self, block: Block) {
+        let chain = block.to_be_written().and_then(|piece| self.queue.offer(&[piece]));
+        if let Some(chain) = chain {
+            self.buffers.push((chain, block));
+        }
+    }
 
     /// Takes what has come from the host; whether something has. A device that has run out of buffers stands until it is notified:
     /// then nearly all of them are taken here in one go.
-    fn receive(&mut self) -> bool {
+    fn take(&mut self) -> bool {
         let mut taken = 0;
-        while let Some(used) = self.receive.take() {
+        while let Some(used) = self.queue.take() {
             let Some(index) = self.buffers.iter().position(|(chain, _)| *chain == used.chain) else {
                 continue;
             };
@@ -174,7 +197,7 @@ impl Driver {
             taken += 1;
         }
         if taken >= BUFFERS.0 / 2 {
-            self.port.registers.notify(Queue::Receive);
+            self.registers.notify(Queue::Receive);
         }
         taken > 0
     }

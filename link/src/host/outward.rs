@@ -1,11 +1,10 @@
-//! The two ends of the stream. In: a thread that only reads, so that the guest never waits for the host. Out: what the stream has
-//! room for is written by whoever sends it, so that nobody has to be woken for it; for the rest there is a thread, so that a
-//! guest that does not read holds up nothing else.
+//! The way out of the stream: what it has room for is written by whoever sends it, so that nobody has to be woken for it; for the
+//! rest there is a thread, so that a guest that does not read holds up nothing else.
 
 use std::{
     collections::VecDeque,
     fmt,
-    io::{self, Read, Write},
+    io::{self, Write},
     sync::{
         Arc, Condvar, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -13,13 +12,10 @@ use std::{
     thread,
 };
 
-use super::{Shared, lock};
+use super::lock;
 
 /// Frames that may wait for the writer. One more is dropped, as if lost on the way.
 const WAITING_FRAMES: usize = 64;
-
-/// Most bytes that are read at once.
-const READ: usize = 256 * 1024;
 
 /// Where frames go.
 pub trait Outlet: Write + Send + 'static {
@@ -29,39 +25,6 @@ pub trait Outlet: Write + Send + 'static {
         let _ = bytes;
         0
     }
-}
-
-/// Reads until the end, counts and hands everything on. A stream that says `NotConnected` is interrupted, and read again.
-pub fn read_into(
-    mut reader: impl Read + Send + 'static,
-    shared: Arc<Shared>,
-    received: Arc<AtomicU64>,
-) -> io::Result<()> {
-    let read = move || {
-        let mut buffer = vec![0; READ];
-        loop {
-            let bytes = match reader.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) => buffer.get(..count).unwrap_or_default(),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                // A device that has gone and may come back: the next read waits for that.
-                Err(error) if error.kind() == io::ErrorKind::NotConnected => {
-                    lock(&shared.manager).interrupted();
-                    continue;
-                }
-                Err(_) => break,
-            };
-            received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-            let answers = lock(&shared.manager).arrived(bytes);
-            for (asker, result) in answers {
-                asker.answer(result);
-            }
-            lock(&shared.manager).write_log();
-        }
-        lock(&shared.manager).end();
-        shared.over.notify_all();
-    };
-    thread::Builder::new().name("link reader".into()).spawn(read).map(drop)
 }
 
 /// The way out. It ends when it is closed, or by an error: the reader will see the end of the stream, too.
