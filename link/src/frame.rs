@@ -16,15 +16,16 @@
 //! zero in front keeps noise between two frames (or a lost closing zero) from costing the frame that follows.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use flob_abi::Sum;
 
 use crate::MAX_FRAME;
+use crate::stuffing::{stuff, stuffed_size, unstuff};
 
 const CRC_SIZE: usize = 4;
 const MAX_CONTENTS: usize = 1 + MAX_FRAME + CRC_SIZE;
-/// COBS adds a byte for every 254, and one.
-const MAX_STUFFED: usize = MAX_CONTENTS + MAX_CONTENTS / 254 + 1;
+const MAX_STUFFED: usize = stuffed_size(MAX_CONTENTS);
 /// Most bytes of an encoded frame, its two delimiters included.
 pub const MAX_ENCODED: usize = MAX_STUFFED + 2;
 
@@ -78,46 +79,6 @@ fn encode_parts(channel: u8, parts: &[&[u8]], out: &mut Vec<u8>) -> Result<(), T
     stuff(&contents, out);
     out.push(0);
     Ok(())
-}
-
-/// COBS, runs at a time: zeroes and other bytes are looked at eight at once, because frames are made in the guest, and
-/// states are mostly zeroes.
-fn stuff(contents: &[u8], out: &mut Vec<u8>) {
-    /// Most bytes that are not zero behind one count.
-    const RUN: usize = 254;
-    out.reserve(contents.len() + contents.len() / RUN + 1);
-    let mut rest = contents;
-    loop {
-        // Each zero is a count of one, which stands for it. What follows the last has a count of its own, even if it is nothing.
-        let zeroes = run_of(rest, |word| word == 0, |byte| byte == 0);
-        out.resize(out.len() + zeroes, 1);
-        rest = rest.get(zeroes..).unwrap_or_default();
-        let run = run_of(rest.get(..RUN).unwrap_or(rest), has_no_zero, |byte| byte != 0);
-        let (run, behind) = rest.split_at_checked(run).unwrap_or((rest, &[]));
-        out.push(run.len() as u8 + 1);
-        out.extend_from_slice(run);
-        match behind.split_first() {
-            None => return,
-            // Its zero is told by the count of the run, unless that is full.
-            Some((0, behind)) if run.len() < RUN => rest = behind,
-            Some(_) => rest = behind,
-        }
-    }
-}
-
-/// How many bytes at the start are alike, by what holds for eight of them at once (little-endian) and for one.
-fn run_of(bytes: &[u8], all: impl Fn(u64) -> bool, one: impl Fn(u8) -> bool) -> usize {
-    let (words, _) = bytes.as_chunks();
-    let whole = words.iter().take_while(|word| all(u64::from_le_bytes(**word))).count() * size_of::<u64>();
-    let rest = bytes.get(whole..).unwrap_or_default();
-    whole + rest.iter().take_while(|byte| one(**byte)).count()
-}
-
-/// Whether none of eight bytes is zero.
-const fn has_no_zero(word: u64) -> bool {
-    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
-    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    word.wrapping_sub(ONES) & !word & HIGH == 0
 }
 
 /// One message as it arrived.
@@ -200,8 +161,8 @@ impl Decoder {
 
     /// A zero byte has come.
     fn delimiter(&mut self, deliver: &mut impl FnMut(Frame<'_>)) {
-        let Some(length) = self.close() else { return };
-        let opened = length.and_then(|length| Opened::of(self.buffer.get(..length)?));
+        let Some(contents) = self.close() else { return };
+        let opened = contents.and_then(|contents| Opened::of(self.buffer.get(contents)?));
         match opened {
             Some(Opened::Whole(frame)) => deliver(frame),
             Some(Opened::Head(raw)) => self.raw = Some(raw),
@@ -224,27 +185,28 @@ impl Decoder {
         self.buffer.last() == Some(&0)
     }
 
-    /// The frame in the buffer is over: `None` if there was nothing, `Some(None)` if it is damaged, else the length of
-    /// channel and payload at the buffer's start.
-    fn close(&mut self) -> Option<Option<usize>> {
+    /// The frame in the buffer is over: `None` if there was nothing, `Some(None)` if it is damaged, else where channel and
+    /// payload are in the buffer.
+    fn close(&mut self) -> Option<Option<Range<usize>>> {
         if self.buffer.is_empty() || self.buffer_is_closed() {
             return None;
         }
-        let length = self.unstuff();
+        let contents = self.open();
         self.overlong = false;
         // The contents stay readable until the next byte; the mark makes that byte start afresh.
         self.buffer.push(0);
-        Some(length)
+        Some(contents)
     }
 
-    fn unstuff(&mut self) -> Option<usize> {
+    fn open(&mut self) -> Option<Range<usize>> {
         if self.overlong {
             return None;
         }
-        let length = cobs::decode_in_place(&mut self.buffer).ok()?;
-        let (contents, crc) = self.buffer.get(..length)?.split_last_chunk::<CRC_SIZE>()?;
+        let all = unstuff(&mut self.buffer)?;
+        let (contents, crc) = self.buffer.get(all.clone())?.split_last_chunk::<CRC_SIZE>()?;
         let whole = !contents.is_empty() && contents.len() <= 1 + MAX_FRAME;
-        (whole && crc32fast::hash(contents) == u32::from_le_bytes(*crc)).then_some(contents.len())
+        let range = all.start..all.start + contents.len();
+        (whole && crc32fast::hash(contents) == u32::from_le_bytes(*crc)).then_some(range)
     }
 }
 

@@ -13,6 +13,7 @@ pub mod frame;
 pub mod host;
 pub mod message;
 pub mod pack;
+mod stuffing;
 pub mod trace;
 
 pub use message::*;
