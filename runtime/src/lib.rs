@@ -12,6 +12,7 @@ pub mod flob;
 pub mod heap;
 pub mod ipc;
 mod latch;
+mod memory;
 pub mod named;
 pub mod nester;
 mod program;
