@@ -1,7 +1,7 @@
 //! What becomes of a thread that was looked at and stands: put together, then done by one call of the kernel.
 
 use flob_abi::{
-    Status, ThreadHead,
+    Registers, Status, ThreadHead,
     flob::thread_link,
     state::{group, thread_flag},
 };
@@ -18,18 +18,22 @@ const NOTHING_ARMED: u64 = 0x400;
 /// RFLAGS.RF: the next instruction meets no hardware breakpoint.
 pub const RESUME_FLAG: u64 = 1 << 16;
 
-/// Changes of a thread's state.
+/// Changes of a thread's state: what it was like is only copied when they are made.
 #[must_use]
-pub struct Adjustment {
+pub struct Adjustment<'a> {
     place: Place,
-    head: ThreadHead,
+    before: &'a ThreadHead,
+    rip: u64,
+    rflags: u64,
+    /// What is set; but for the registers, how follows from that.
     groups: u64,
 }
 
-impl Adjustment {
+impl<'a> Adjustment<'a> {
     /// None yet, of the thread at this place, whose state this is.
-    pub const fn of(place: Place, head: &ThreadHead) -> Self {
-        Self { place, head: *head, groups: 0 }
+    pub const fn of(place: Place, before: &'a ThreadHead) -> Self {
+        let Registers { rip, rflags, .. } = before.registers;
+        Self { place, before, rip, rflags, groups: 0 }
     }
 
     /// Which thread it is.
@@ -37,57 +41,71 @@ impl Adjustment {
         self.place
     }
 
+    /// The state as it was.
+    pub const fn before(&self) -> &'a ThreadHead {
+        self.before
+    }
+
     /// The state as it will be.
-    pub const fn head(&self) -> &ThreadHead {
-        &self.head
+    pub const fn head(&self) -> ThreadHead {
+        let mut head = *self.before;
+        (head.registers.rip, head.registers.rflags) = (self.rip, self.rflags);
+        if self.groups & group::EXCEPTION != 0 {
+            head.exception.code = 0;
+        }
+        if self.groups & group::DEBUG != 0 {
+            head.debug.address = [0; 4];
+            head.debug.dr7 = NOTHING_ARMED;
+        }
+        if self.groups & group::CONTROL != 0 {
+            head.flags &= !thread_flag::STOPPED;
+        }
+        head
     }
 
     /// Its next instruction is its last for now (or is not).
     pub const fn trap(self, on: bool) -> Self {
-        let rflags = self.head.registers.rflags;
-        self.flags(if on { rflags | TRAP_FLAG } else { rflags & !TRAP_FLAG })
+        let rflags = if on { self.rflags | TRAP_FLAG } else { self.rflags & !TRAP_FLAG };
+        self.flags(rflags)
     }
 
     /// Its next instruction meets no hardware breakpoint.
     pub const fn pass(self) -> Self {
-        let rflags = self.head.registers.rflags;
-        self.flags(rflags | RESUME_FLAG)
+        let rflags = self.rflags | RESUME_FLAG;
+        self.flags(rflags)
     }
 
     /// Its debug registers find nothing.
-    pub const fn disarm(mut self) -> Self {
-        self.head.debug.address = [0; 4];
-        self.head.debug.dr7 = NOTHING_ARMED;
-        self.groups |= group::DEBUG;
-        self
+    pub const fn disarm(self) -> Self {
+        self.with(group::DEBUG)
     }
 
     /// It goes on there.
     pub const fn move_to(mut self, rip: u64) -> Self {
-        self.head.registers.rip = rip;
-        self.groups |= group::REGISTERS;
-        self
+        self.rip = rip;
+        self.with(group::REGISTERS)
     }
 
     const fn flags(mut self, rflags: u64) -> Self {
-        if self.head.registers.rflags != rflags {
-            self.head.registers.rflags = rflags;
-            self.groups |= group::REGISTERS;
+        if self.rflags == rflags {
+            return self;
         }
-        self
+        self.rflags = rflags;
+        self.with(group::REGISTERS)
     }
 
     /// Its exception is taken over: it has none any more, and waits for nobody.
-    pub const fn without_exception(mut self) -> Self {
-        self.head.exception.code = 0;
-        self.groups |= group::EXCEPTION;
-        self
+    pub const fn without_exception(self) -> Self {
+        self.with(group::EXCEPTION)
     }
 
     /// It runs.
-    pub const fn run(mut self) -> Self {
-        self.head.flags &= !thread_flag::STOPPED;
-        self.groups |= group::CONTROL;
+    pub const fn run(self) -> Self {
+        self.with(group::CONTROL)
+    }
+
+    const fn with(mut self, groups: u64) -> Self {
+        self.groups |= groups;
         self
     }
 
@@ -100,6 +118,6 @@ impl Adjustment {
             0 => Links::NONE,
             _ => Links::NONE.with(thread_link::WAITING_FOR, environment.nothing()),
         };
-        environment.flob::<Thread>(self.place).set_head(&self.head, &links, self.groups)
+        environment.flob::<Thread>(self.place).set_head(&self.head(), &links, self.groups)
     }
 }

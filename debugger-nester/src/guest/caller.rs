@@ -19,7 +19,7 @@ impl Caller {
 
     /// This thread, which rests.
     pub fn new(thread: FlobAt<Thread>) -> Result<Self, Status> {
-        thread.stop()?;
+        thread.halt()?;
         Ok(Self { thread, is_on: false })
     }
 
@@ -39,7 +39,7 @@ impl Caller {
     /// It calls no more.
     pub fn rest(&mut self) {
         if core::mem::take(&mut self.is_on) {
-            let _ = self.thread.stop();
+            let _ = self.thread.halt();
         }
     }
 }

@@ -211,7 +211,7 @@ pub fn standing_at(state: &State, place: Place, head: &ThreadHead) -> Result<Opt
     if state.catching.told.get(&place) != Some(&rip) {
         return Ok(None);
     }
-    let space = space_of(&state.environment, place)?.filter(|space| state.catching.is_on(*space));
+    let space = space_of(state, place)?.filter(|space| state.catching.is_on(*space));
     Ok(space.map(|space| Obstacle::Calls { space, call, rip }))
 }
 

@@ -21,7 +21,7 @@ use super::page_watch;
 use super::search;
 use super::state::{Nester, State};
 use super::step::{self, Obstacle, Purpose};
-use super::threads::{Seen, seize, stop_everything, translator, was_stopped};
+use super::threads::{Seen, seize_located, stop_everything, translator, was_stopped};
 use super::torture;
 use super::watch::{self, Meaning};
 
@@ -81,7 +81,7 @@ fn judge(
     thread: FlobAt<Reference>,
 ) -> Result<Verdict, Status> {
     let Ok(place) = thread.locate(state.environment.region()) else { return Ok(Verdict::Over) };
-    let Some(seen) = seize(&state.environment, place)? else { return Ok(Verdict::Over) };
+    let Some(seen) = seize_located(state, thread, place)? else { return Ok(Verdict::Over) };
     let exception = seen.state.exception;
     if was_stopped(&seen) || exception.code != message.code || exception.number != message.number {
         // Somebody stopped it meanwhile, or this is an old one: it asks again when it runs.
@@ -129,7 +129,12 @@ fn breakpoint(nester: &Nester, state: &mut State, place: Place, seen: &Seen) -> 
 }
 
 /// The program's own `int3` (or one of ours that was taken out a moment ago: then the instruction is run again).
-fn programs_own(nester: &Nester, state: &mut State, thread: Adjustment, seen: &Seen) -> Result<(), Status> {
+fn programs_own(
+    nester: &Nester,
+    state: &mut State,
+    thread: Adjustment<'_>,
+    seen: &Seen,
+) -> Result<(), Status> {
     let place = thread.place();
     let rip = seen.state.registers.rip;
     let mut byte = [0];
@@ -141,7 +146,7 @@ fn programs_own(nester: &Nester, state: &mut State, thread: Adjustment, seen: &S
     // As the hardware has it: the thread stands behind the instruction.
     let thread = thread.move_to(rip.wrapping_add(1));
     thread.apply(&state.environment)?;
-    let moved = Seen { state: *thread.head(), space: seen.space };
+    let moved = Seen { state: thread.head(), space: seen.space };
     step::forget(state, place);
     step::report(nester, state, place, &moved, StopReason::Debug(0));
     Ok(())

@@ -148,6 +148,7 @@ fn state(around: &dyn Surroundings, ceiling: u32) -> Result<State, Status> {
             all: Vec::new(),
             ceiling,
         },
+        sight: OwnedReference::new()?,
         sights: Sights::with_room(),
         bearings: None,
         held: Held::default(),

@@ -113,7 +113,7 @@ fn find_pages(state: &mut State, translator: &Translator) {
 
 /// A thread accesses memory where something is watched, maybe for the first time since it was mapped there.
 fn look_for_new(nester: &Nester, state: &mut State, place: Place, address: u64) -> Result<(), Status> {
-    let space = space_in_passing(&state.environment, place)?;
+    let space = space_in_passing(state, place)?;
     if space.is_some_and(|space| state.page_watching.watches.is_in_page(space, address)) {
         let translator = translator(nester, state)?;
         find_pages(state, &translator);
@@ -153,7 +153,7 @@ fn is_open(state: &State, place: Place, page: u64) -> bool {
 }
 
 fn look(nester: &Nester, state: &mut State, denied: &Denied, place: Place) -> Result<Verdict, Status> {
-    let Some(seen) = seize(&state.environment, place)? else { return Ok(Verdict::Open) };
+    let Some(seen) = seize(state, place)? else { return Ok(Verdict::Open) };
     let thread = Adjustment::of(place, &seen.state);
     let exception = seen.state.exception;
     if was_stopped(&seen)

@@ -109,7 +109,7 @@ fn parse(kind: FlobKind, bytes: &[u8]) -> Outcome<FlobState> {
 
 /// A thread is stopped while it is changed; whether it runs on is for its flags, and for the debugger's holds, to say.
 fn set_thread(state: &mut State, place: Place, hash: u64, change: &Change, links: &Links) -> Outcome<()> {
-    let seen = seize(&state.environment, place).map_err(refused)?.ok_or_else(changed)?;
+    let seen = seize(state, place).map_err(refused)?.ok_or_else(changed)?;
     let result =
         if seen.state.hash == hash { apply(state, place, seen.space, change, links) } else { Err(changed()) };
     let flags = change

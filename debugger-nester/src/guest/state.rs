@@ -250,6 +250,8 @@ pub struct State {
     pub sleeping: BTreeSet<(u64, usize)>,
 
     pub own: Own,
+    /// What one link of a flob leads to is looked at here: whoever has the state has it, and it need not be made each time.
+    pub sight: OwnedReference,
     /// Room for what a save is told of all flobs.
     pub sights: Sights,
     /// What looks need, once there was one.

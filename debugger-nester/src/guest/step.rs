@@ -113,7 +113,7 @@ fn breakpoint_at(
     if !state.breakpoints.is_any_at(rip) {
         return Ok(None);
     }
-    let Some(space) = space_of(&state.environment, place)? else { return Ok(None) };
+    let Some(space) = space_of(state, place)? else { return Ok(None) };
     if let Some(place) = state.breakpoints.place((space, rip)) {
         return Ok(Some(place));
     }
@@ -144,7 +144,7 @@ pub fn begin(nester: &Nester, state: &mut State, place: Place, purpose: Purpose)
 /// Steps a stopped thread that stands at this, or at nothing.
 pub fn begin_at(
     state: &mut State,
-    thread: Adjustment,
+    thread: Adjustment<'_>,
     purpose: Purpose,
     obstacle: Option<Obstacle>,
 ) -> Result<(), Status> {
@@ -310,7 +310,7 @@ pub fn has_opened(state: &State, place: Place, page: u64) -> bool {
 }
 
 /// Lets a stopped thread make its call, with all others, and asks for its end.
-pub fn along(state: &mut State, thread: Adjustment) -> Result<(), Status> {
+pub fn along(state: &mut State, thread: Adjustment<'_>) -> Result<(), Status> {
     state.has_stepped = true;
     state.stepping.steps.entry(thread.place()).or_insert(Purpose::Continue);
     watch::disarm(state, thread).trap(true).run().apply(&state.environment)
@@ -361,7 +361,7 @@ pub fn forget(state: &mut State, place: Place) {
     page_watch::forget(state, place);
     let _ = catch::interrupted(state, place);
     let _ = clean(&state.environment, place);
-    if let Ok(Some(seen)) = seize(&state.environment, place) {
+    if let Ok(Some(seen)) = seize(state, place) {
         let _ = watch::rearm(state, place, &seen);
     }
     if state.stepping.job.as_ref().is_some_and(|job| job.thread == place) {

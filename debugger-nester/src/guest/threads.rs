@@ -8,7 +8,7 @@ use flob_checkpointer::{in_one_go, stop_once};
 use flob_image::Place;
 use flob_link::{FailureKind, Scope};
 use flob_runtime::{
-    flob::{Links, OwnedReference, Thread},
+    flob::{FlobAt, Links, Reference, Thread},
     nester::Environment,
 };
 
@@ -32,17 +32,29 @@ pub struct Seen {
 }
 
 /// Stops the thread at this place and looks at it.
-pub fn seize(environment: &Environment, place: Place) -> Result<Option<Seen>, Status> {
-    if environment.kind_at(place) != Some(FlobKind::Thread) {
+pub fn seize(state: &State, place: Place) -> Result<Option<Seen>, Status> {
+    if state.environment.kind_at(place) != Some(FlobKind::Thread) {
         return Ok(None);
     }
-    let space = OwnedReference::new()?;
-    let links = Links::NONE.with(thread_link::SPACE, space.at());
-    let state = environment.flob::<Thread>(place).head(&links)?;
-    Ok(Some(Seen { state, space: space.at().locate(environment.region()).ok() }))
+    seize_found(state, place).map(Some)
 }
 
-/// The same without finding out in which space it is, which costs as much again.
+/// The same of the thread that this reference leads to, which has just been located at this place.
+pub fn seize_located(state: &State, thread: FlobAt<Reference>, place: Place) -> Result<Option<Seen>, Status> {
+    if thread.target_kind() != Some(FlobKind::Thread) {
+        return Ok(None);
+    }
+    seize_found(state, place).map(Some)
+}
+
+fn seize_found(state: &State, place: Place) -> Result<Seen, Status> {
+    let State { environment, sight, .. } = state;
+    let links = Links::NONE.with(thread_link::SPACE, sight.at());
+    let head = environment.flob::<Thread>(place).head(&links)?;
+    Ok(Seen { state: head, space: sight.at().locate(environment.region()).ok() })
+}
+
+/// The same without finding out in which space it is, which costs half as much again.
 pub fn look(environment: &Environment, place: Place) -> Result<Option<ThreadHead>, Status> {
     if environment.kind_at(place) != Some(FlobKind::Thread) {
         return Ok(None);
@@ -51,17 +63,17 @@ pub fn look(environment: &Environment, place: Place) -> Result<Option<ThreadHead
 }
 
 /// The space of a thread that is stopped, if that lies in the environment.
-pub fn space_of(environment: &Environment, thread: Place) -> Result<Option<Place>, Status> {
-    let space = OwnedReference::new()?;
-    environment.flob::<Thread>(thread).links(&Links::NONE.with(thread_link::SPACE, space.at()))?;
-    Ok(space.at().locate(environment.region()).ok())
+pub fn space_of(state: &State, thread: Place) -> Result<Option<Place>, Status> {
+    let State { environment, sight, .. } = state;
+    environment.flob::<Thread>(thread).links(&Links::NONE.with(thread_link::SPACE, sight.at()))?;
+    Ok(sight.at().locate(environment.region()).ok())
 }
 
 /// The same of a thread that may run: it runs on.
-pub fn space_in_passing(environment: &Environment, thread: Place) -> Result<Option<Place>, Status> {
-    let Some(seen) = seize(environment, thread)? else { return Ok(None) };
+pub fn space_in_passing(state: &State, thread: Place) -> Result<Option<Place>, Status> {
+    let Some(seen) = seize(state, thread)? else { return Ok(None) };
     if !was_stopped(&seen) {
-        flob_checkpointer::resume(environment, thread)?;
+        flob_checkpointer::resume(&state.environment, thread)?;
     }
     Ok(seen.space)
 }
@@ -107,7 +119,7 @@ pub fn stop(state: &mut State, scope: Scope, events: u64) -> Outcome<u32> {
         Scope::Space(space) => {
             state.until_stop.remove(&space);
             for place in state.environment.flobs_of(FlobKind::Thread).map_err(refused)? {
-                let Some(seen) = seize(&state.environment, place).map_err(refused)? else { continue };
+                let Some(seen) = seize(state, place).map_err(refused)? else { continue };
                 if seen.space == Some(space) {
                     hold_seized(state, place, &seen, events);
                 } else if !was_stopped(&seen) {
@@ -120,7 +132,7 @@ pub fn stop(state: &mut State, scope: Scope, events: u64) -> Outcome<u32> {
 }
 
 fn hold(state: &mut State, place: Place, events: u64) -> Outcome<()> {
-    let seen = seize(&state.environment, place).map_err(refused)?;
+    let seen = seize(state, place).map_err(refused)?;
     let seen = seen.ok_or_else(|| failure(FailureKind::NotFound, "there is no thread at this place"))?;
     hold_seized(state, place, &seen, events);
     Ok(())
@@ -146,10 +158,11 @@ pub fn stop_all(environment: &Environment) -> Result<Vec<Place>, Status> {
 }
 
 /// The threads of a space. Looking lets those run on that ran.
-pub fn threads_of(environment: &Environment, space: Place) -> Result<Vec<Place>, Status> {
+pub fn threads_of(state: &State, space: Place) -> Result<Vec<Place>, Status> {
+    let environment = &state.environment;
     let mut threads = Vec::new();
     for place in environment.flobs_of(FlobKind::Thread)? {
-        let Some(seen) = seize(environment, place)? else { continue };
+        let Some(seen) = seize(state, place)? else { continue };
         if seen.space == Some(space) {
             threads.push(place);
         }
@@ -199,7 +212,7 @@ fn choose(state: &mut State, scope: Scope, unseen: u64) -> Result<Vec<Standing>,
 fn held_in(state: &State, space: Place) -> Result<Vec<Standing>, Status> {
     let mut held = Vec::new();
     for place in state.held.iter() {
-        let seen = seize(&state.environment, place)?.filter(|seen| seen.space == Some(space));
+        let seen = seize(state, place)?.filter(|seen| seen.space == Some(space));
         held.extend(seen.map(|seen| (place, seen.state)));
     }
     Ok(held)

@@ -88,7 +88,7 @@ pub fn asked(
         Some(connection) => connection.client().locate(state.environment.region()).ok(),
         None => client_at_hand(state).ok().flatten(),
     };
-    let space = thread.and_then(|thread| space_in_passing(&state.environment, thread).ok().flatten());
+    let space = thread.and_then(|thread| space_in_passing(state, thread).ok().flatten());
     let asked = Asked::Service { service: service.into(), message: decode::request(service, bytes) };
     let number = state.trace.began(now(state), thread, space, asked);
     tell(nester, state);

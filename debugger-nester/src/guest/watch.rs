@@ -71,8 +71,8 @@ fn find_places(nester: &Nester, state: &mut State) -> Result<(), Status> {
 
 /// A thread is about to make a step: its debug registers find nothing meanwhile, since emulators tell a step that hits by two
 /// exceptions, the second of which meets the kernel. What they watch is compared behind the step instead.
-pub fn disarm(state: &mut State, thread: Adjustment) -> Adjustment {
-    if !state.watching.watches.is_ours(&thread.head().debug) {
+pub fn disarm<'a>(state: &mut State, thread: Adjustment<'a>) -> Adjustment<'a> {
+    if !state.watching.watches.is_ours(&thread.before().debug) {
         return thread;
     }
     let places = state.watching.places.clone();
@@ -111,8 +111,8 @@ pub fn environment_replaced(nester: &Nester, state: &mut State) -> Result<(), St
 
 /// Gives all threads of a space the registers that they are to have.
 fn arm(state: &mut State, space: Place) -> Result<(), Status> {
-    for place in threads_of(&state.environment, space)? {
-        let Some(seen) = seize(&state.environment, place)? else { continue };
+    for place in threads_of(state, space)? {
+        let Some(seen) = seize(state, place)? else { continue };
         arm_thread(state, place, &seen)?;
         if !was_stopped(&seen) {
             flob_checkpointer::resume(&state.environment, place)?;
@@ -162,8 +162,8 @@ pub fn judge(state: &mut State, place: Place, seen: &Seen) -> Result<Meaning, St
 }
 
 /// A stopped thread passes the hardware breakpoint that it stands at, if it does.
-pub fn pass(state: &State, thread: Adjustment) -> Adjustment {
-    let stands_at_one = state.watching.watches.is_breakpoint(thread.head().registers.rip);
+pub fn pass<'a>(state: &State, thread: Adjustment<'a>) -> Adjustment<'a> {
+    let stands_at_one = state.watching.watches.is_breakpoint(thread.before().registers.rip);
     if stands_at_one { thread.pass() } else { thread }
 }
 

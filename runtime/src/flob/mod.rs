@@ -92,9 +92,10 @@ impl Links {
         self
     }
 
-    /// As the kernel takes them: as many as the kind has.
+    /// As the kernel takes them: as many as the kind has, or none if nobody asks for any: then it does not look for them.
     pub fn for_kind(&self, kind: FlobKind) -> &[u64] {
-        self.0.get(..kind.links().len()).unwrap_or_default()
+        let are_there = self.0.iter().fold(0, |all, address| all | address) != 0;
+        if are_there { self.0.get(..kind.links().len()).unwrap_or_default() } else { &[] }
     }
 }
 

@@ -67,6 +67,11 @@ impl FlobAt<Thread> {
         call::set_state(Common::SetState.of(Thread::KIND), self.address(), Some(head), links, mask).result()
     }
 
+    /// Stops it.
+    pub fn halt(self) -> Result<(), Status> {
+        self.links(&Links::NONE)
+    }
+
     /// Stops it and says whether it was stopped already.
     pub fn stop(self) -> Result<bool, Status> {
         Ok(self.head(&Links::NONE)?.flags & thread_flag::STOPPED != 0)

@@ -230,7 +230,7 @@ impl Environment {
                 return Ok(());
             }
             for thread in flobs.iter().filter(|flob| flob.kind == FlobKind::Thread) {
-                self.flob::<Thread>(thread.place).stop()?;
+                self.flob::<Thread>(thread.place).halt()?;
             }
             for flob in &flobs {
                 any::destroy(flob.kind, self.memory.address(flob.place))?;
