@@ -28,5 +28,10 @@ pub fn link(script: &str) {
     {
         println!("cargo:rustc-link-arg-bins={argument}");
     }
+    // Where the scripts find what they include.
+    if let Some(folder) = path.parent() {
+        println!("cargo:rerun-if-changed={}", folder.join("near.ld").display());
+        println!("cargo:rustc-link-arg-bins=-Wl,-L,{}", folder.display());
+    }
     println!("cargo:rustc-link-arg-bins=-Wl,-T,{}", path.display());
 }
