@@ -126,13 +126,39 @@ fn a_reply_that_needs_another_one_to_come_first_is_not_waited_for_by_that() {
 #[test]
 fn a_request_that_is_half_received_across_the_border_is_received_to_its_end_in_another_machine() {
     let world = World::new();
-    let is_half = |border: &Value| {
-        // In hexadecimal.
-        border["whole"] == false && border["request"].as_str().unwrap().len() == 2 * 0x1000
-    };
-    let is_so = |checkpoint: &str| borders(&world, checkpoint, is_half) == 1;
+    let is_so = |checkpoint: &str| borders(&world, checkpoint, is_half_received) == 1;
     let finished = cut_in_the_middle(&world, &["--output", "--pages", "7"], None, is_so);
-    let lines = (7 * 4096 - 16) / 8;
+    said_all(&finished, 7);
+}
+
+/// The nester has received the first page of it.
+fn is_half_received(border: &Value) -> bool {
+    // In hexadecimal.
+    border["whole"] == false && border["request"].as_str().unwrap().len() == 2 * 0x1000
+}
+
+/// All lines of so many pages, in order.
+fn said_all(finished: &Finished, pages: usize) {
+    let lines = pages / 7 * (7 * 4096 - 16) / 8;
     let said: String = (0..lines).map(|line| format!("{line:07}\n")).collect();
     assert!(finished.code == Some(0) && finished.stdout == said, "{finished}");
+}
+
+/// The nester takes up the second one only where the first one was restored, half received; then both are. The first one's rest is kept
+/// back until the second one has come, and that at the gate.
+#[test]
+fn a_half_request_that_needs_another_one_to_come_first_is_not_waited_for_by_that() {
+    let world = World::new();
+    let mut guest = world.guest(&["courier", "--hold", "--output", "--chain", "--pages", "7"], None);
+    for halves in [1, 2] {
+        let mut checkpoint = String::new();
+        world.wait_until("so many stand in the middle", || {
+            checkpoint = guest.save(&[]);
+            borders(&world, &checkpoint, is_half_received) == halves
+        });
+        guest.power_cut();
+        guest = world.guest(&["--restore", &checkpoint], None);
+    }
+    guest.flob_ok(&["set", "mutex:courier/GATE", "locked=false"]);
+    said_all(&guest.finish(), 14);
 }

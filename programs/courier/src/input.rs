@@ -24,7 +24,7 @@ pub fn read(options: &Options) -> Result<(u64, u64), Failure> {
     let faults = Desk::new(2)?;
     let mut pages = Pages::new(options.pages, faults.port)?;
     // Nothing is: the keeper fills no page.
-    pages.put(&[]);
+    pages.put(0, &[]);
     let keeper = Keeper::start(faults.set, pages, options)?;
     let room = pages.arriving();
     let sleeper = if options.sleeper { Some(start_sleeper(keeper, pages, room)?) } else { None };

@@ -6,7 +6,8 @@
 //! of each, then both are gone, then both are there again. The receiver must get each byte once, in order. With `--hold`
 //! the keeper stops half way at a mutex, `GATE`, until somebody from outside opens that. With `--input` the bytes are those of standard
 //! input, which the parent sends, and only the receiver is here ([`input`]); with `--sleeper` there is another thread, whose sleep is over
-//! before, and it is that answer which is held; with `--chain` too the reply of a read is held until that answer has come. With `--output` the bytes go to standard output, and only the sender is here ([`output`]).
+//! before, and it is that answer which is held; with `--chain` too the reply of a read is held until that answer has come. With `--output` the bytes go to standard output, and only the sender is here ([`output`]);
+//! with `--chain` too there are two, and what the first one sends is held until what the second one sends has come.
 #![no_std]
 #![no_main]
 
@@ -67,6 +68,7 @@ fn parse(arguments: &[String]) -> Option<Options> {
     }
     // Both buffers have come to their middles; or the second page of one is touched: the first one's, unless input is to arrive in the other.
     let half = match (options.input, options.output || options.sleeper) {
+        _ if options.chain && options.output => Hold::Chain { first: options.pages + 1, then: 1 },
         _ if options.chain => Hold::Chain { first: 1, then: options.pages + 1 },
         (_, true) => Hold::Page(1),
         (true, _) => Hold::Page(options.pages + 1),
@@ -79,7 +81,7 @@ fn parse(arguments: &[String]) -> Option<Options> {
 fn main(arguments: Vec<String>) -> i32 {
     let Some(options) = parse(arguments.get(1..).unwrap_or_default()) else {
         eprintln!(
-            "usage: courier [--pages 1..1024] [--pace MS] [--hold] [--input [--sleeper [--chain]] | --output]"
+            "usage: courier [--pages 1..1024] [--pace MS] [--hold] [--input [--sleeper [--chain]] | --output [--chain]]"
         );
         return 2;
     };

@@ -53,9 +53,14 @@ impl Pages {
 
     /// What is sent, where it is denied.
     pub fn leaving(self) -> &'static [u8] {
+        self.denied().get(..self.bytes() as usize).unwrap_or_default()
+    }
+
+    /// Both buffers, where they are denied and nothing arrives.
+    pub fn denied(self) -> &'static [u8] {
         let window = core::ptr::with_exposed_provenance(WINDOW as usize);
         // SAFETY: mapped for good, and written by nobody where it is seen so; the keeper fills a page before it can be read.
-        unsafe { core::slice::from_raw_parts(window, self.bytes() as usize) }
+        unsafe { core::slice::from_raw_parts(window, 2 * self.bytes() as usize) }
     }
 
     /// Where it arrives, where that is denied. For one thread.
@@ -74,10 +79,11 @@ impl Pages {
         unsafe { core::slice::from_raw_parts_mut(window, self.bytes() as usize) }
     }
 
-    /// This is sent, not what a keeper fills in.
-    pub fn put(&mut self, message: &[u8]) {
+    /// This is sent, from so many bytes on, a whole number of pages, and not what a keeper fills in.
+    pub fn put(&mut self, start: u64, message: &[u8]) {
         self.is_filled = false;
-        let words = self.memory.iter().flat_map(|page| &page.0);
+        let pages = self.memory.get((start / PAGE_SIZE) as usize..).unwrap_or_default();
+        let words = pages.iter().flat_map(|page| &page.0);
         for (at, bytes) in words.zip(message.chunks(8)) {
             let mut word = [0; 8];
             word.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
