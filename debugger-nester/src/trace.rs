@@ -90,6 +90,7 @@ impl Trace {
 mod tests {
     use super::*;
     use flob_link::trace::{MOST_SHOWN, Message, Value};
+    use flob_link::{Event, FromGuest, Reply};
 
     fn asked(bytes: usize) -> Asked {
         let value = Value::Bytes { start: vec![7; bytes], count: 9 };
@@ -116,9 +117,8 @@ mod tests {
         let (mut from, mut numbers) = (0, Vec::new());
         while from < trace.next() {
             let records = trace.read(from);
-            let reply = flob_link::Reply::Trace { records: records.clone(), next: trace.next() };
-            let message =
-                flob_link::FromGuest::Reply { epoch: u32::MAX, number: u32::MAX, result: Ok(reply) };
+            let reply = Reply::Trace { records: records.clone(), next: trace.next() };
+            let message = FromGuest::<Event>::Reply { epoch: u32::MAX, number: u32::MAX, result: Ok(reply) };
             assert!(postcard::to_allocvec(&message).is_ok_and(|bytes| bytes.len() <= MAX_FRAME));
             numbers.extend(records.iter().map(|record| record.number));
             from = records.last().map_or(u64::MAX, |record| record.number + 1);

@@ -54,9 +54,9 @@ pub struct ToGuest {
     pub request: Request,
 }
 
-/// From the guest.
+/// From the guest. Whoever sends an event and keeps it lends it for that.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum FromGuest {
+pub enum FromGuest<E = Event> {
     /// Answer to the request of this epoch and number.
     Reply {
         #[allow(missing_docs)]
@@ -71,7 +71,7 @@ pub enum FromGuest {
         /// 0, 1, 2 … since the guest's start.
         number: u64,
         /// What.
-        event: Event,
+        event: E,
     },
 }
 

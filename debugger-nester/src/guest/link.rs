@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use flob_abi::{PAGE_SIZE, Sum};
 use flob_checkpointer::pace::rest;
-use flob_link::{FromGuest, MAX_FRAME};
+use flob_link::{Event, FromGuest, MAX_FRAME};
 use flob_runtime::service::{ServiceError, clock};
 
 use super::copying;
@@ -113,9 +113,11 @@ pub fn send(nester: &Nester) {
 /// Pages were asked for and the save ended before they were sent: an answer is owed all the same, or the host would take
 /// the guest for dead.
 fn save_is_over(message: &[u8]) -> Vec<u8> {
-    let Ok(FromGuest::Reply { epoch, number, .. }) = postcard::from_bytes(message) else { return Vec::new() };
+    let Ok(FromGuest::Reply { epoch, number, .. }) = postcard::from_bytes::<FromGuest>(message) else {
+        return Vec::new();
+    };
     let result = Err(copying::no_save_is_on());
-    postcard::to_allocvec(&FromGuest::Reply { epoch, number, result }).unwrap_or_default()
+    postcard::to_allocvec(&FromGuest::<Event>::Reply { epoch, number, result }).unwrap_or_default()
 }
 
 /// Zeroes out of a buffer that is made once.
@@ -155,6 +157,7 @@ fn next_message(state: &mut State) -> Option<Outgoing> {
         return Some(reply);
     }
     let (number, event) = state.events.take_next()?;
-    let message = postcard::to_allocvec(&FromGuest::Event { number, event: event.clone() }).ok()?;
+    // A stop brings a thread's state: there is room for one from the start.
+    let message = postcard::to_extend(&FromGuest::Event { number, event }, Vec::with_capacity(SMALL)).ok()?;
     Some(Outgoing { message, bulk: Bulk::None })
 }

@@ -1,7 +1,9 @@
 //! What the host asks: from a datagram to the function that does it, and back.
 
 use flob_abi::state::group;
-use flob_link::{FailureKind, FromGuest, Progress, Reply, Request, ToGuest, VERSION, answers::Verdict};
+use flob_link::{
+    Event, FailureKind, FromGuest, Progress, Reply, Request, ToGuest, VERSION, answers::Verdict,
+};
 use flob_runtime::service::clock;
 
 use super::failure::{Outcome, failure, refused};
@@ -82,7 +84,9 @@ pub fn reply(nester: &Nester, state: &mut State, question: Question, result: Out
 }
 
 fn reply_with(state: &mut State, (epoch, number): Question, result: Outcome<Reply>, bulk: Bulk) {
-    let Ok(message) = postcard::to_allocvec(&FromGuest::Reply { epoch, number, result }) else { return };
+    let Ok(message) = postcard::to_allocvec(&FromGuest::<Event>::Reply { epoch, number, result }) else {
+        return;
+    };
     let reply = Outgoing { message, bulk };
     state.replies.keep((epoch, number), reply.clone());
     queue(state, reply);
